@@ -1,0 +1,8 @@
+"""Task distributions: what an agent trains on, and the held-out tasks that it adapts to."""
+
+from environments.batch import EnvironmentBatch, StepBatch
+from environments.distribution import ObservationGroups, TaskDistribution, TaskEnvironment
+from environments.guards import EnvironmentFailure
+from environments.layout import ObservationLayout
+from environments.registry import UnknownEnvironmentError, load, names
+from environments.task import SPLITS, Task, TaskSet

@@ -1,0 +1,235 @@
+"""The multi-task learner: one compiled step that updates critic, experts and behaviour prior (paper section 2 and appendix A)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import sonnet as snt
+import tensorflow as tf
+
+from agents import losses
+from agents.config import Config
+from agents.networks import MultiTaskNetworks, NetworkSpec, export_weights, import_weights
+
+GROUPS = ("critic", "expert", "prior")
+_RHO_QUANTILES = (0.1, 0.5, 0.9)
+
+
+class Noise(NamedTuple):
+    """Standard normal draws of one step, S samples for each of `[B, T]` states, so that a step is a function of its inputs.
+
+    Attributes:
+        value: For E_{a'~pi'} Q'(s', a'), `[B, S, T, A]`.
+        policy: For the policy's own loss, `[B, S, T, A]`.
+    """
+
+    value: tf.Tensor
+    policy: tf.Tensor
+
+
+def total_loss(
+    online: MultiTaskNetworks, target: MultiTaskNetworks, batch: Mapping[str, tf.Tensor], noise: Noise, config: Config
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """The sum of the three losses. Each depends on one group of online variables only, so that one gradient serves all.
+
+    Args:
+        online: The networks that learn.
+        target: Their slow copies, constants here.
+        batch: As `replay.signature`, with a leading B.
+        noise: The step's random draws.
+        config: Hyper-parameters.
+
+    Returns:
+        The scalar loss, and what is worth recording.
+    """
+    costs = config.losses
+    task, mask, actions = batch["task"], batch["mask"], batch["actions"]
+    states, next_states = batch["observations"][:, :-1], batch["observations"][:, 1:]
+
+    targets, log_rhos = _critic_targets(target, batch, next_states, noise.value, config)
+    q_values = online.values(states, actions, task)
+    critic_loss = tf.add_n([losses.critic_loss(q, y, mask) for q, y in zip(tf.unstack(q_values), targets, strict=True)])
+
+    expert = online.expert(states, task)
+    samples = expert.with_samples().sample(noise.policy)
+    expected_q = tf.reduce_mean(target.values(_with_samples(states, samples), samples, task)[0], axis=1)
+    kl_to_target_prior = expert.kl_to(target.prior(states))
+    entropy = expert.entropy()
+    policy_loss = losses.policy_loss(
+        expected_q, kl_to_target_prior, entropy, mask, kl_cost=costs.kl_cost, entropy_cost=costs.entropy_cost
+    )
+
+    prior = online.prior(states)
+    prior_loss = losses.masked_mean(expert.stop_gradient().kl_to(prior), mask)
+
+    metrics = {
+        "critic_loss": critic_loss,
+        "policy_loss": policy_loss,
+        "prior_loss": prior_loss,
+        "kl_to_prior": losses.masked_mean(kl_to_target_prior, mask),
+        "expert_entropy": losses.masked_mean(entropy, mask),
+        "prior_std": losses.masked_mean(tf.reduce_mean(prior.std, axis=-1), mask),
+        "q_value": losses.masked_mean(q_values[0], mask),
+        **_quantiles("rho", tf.exp(log_rhos)),
+    }
+    return critic_loss + policy_loss + prior_loss, metrics
+
+
+def _critic_targets(
+    target: MultiTaskNetworks, batch: Mapping[str, tf.Tensor], next_states: tf.Tensor, noise: tf.Tensor, config: Config
+) -> tuple[list[tf.Tensor], tf.Tensor]:
+    """Retrace targets of r + gamma [E_{a'~pi'} Q'(s', a') - lambda KL(pi' || pi_0')(s')] for each kind of head, and log rho."""
+    costs = config.losses
+    task = batch["task"]
+    # All T + 1 states in one pass: the policy at s_t for rho, at s_{t+1} for the expectation.
+    expert = target.expert(batch["observations"], task)
+    at_states, at_next = (type(expert)(*(part[:, where] for part in expert)) for where in (slice(0, -1), slice(1, None)))
+    log_rhos = at_states.log_prob(batch["actions"]) - batch["log_probs"]
+    samples = at_next.with_samples().sample(noise)
+    next_values = tf.reduce_mean(target.values(_with_samples(next_states, samples), samples, task), axis=2)
+    kl_charge = costs.kl_cost * at_next.kl_to(target.prior(next_states))
+    q_values = target.values(batch["observations"][:, :-1], batch["actions"], task)
+    # Heads of the tasks' own rewards serve adaptation, which charges no KL, so their values carry none.
+    kinds = [(batch["rewards"], kl_charge), (batch["task_rewards"], tf.zeros_like(kl_charge))]
+    targets = [
+        losses.retrace_targets(
+            q_values=q,
+            next_values=v - charge,
+            rewards=costs.reward_scale * rewards,
+            discounts=costs.discount * batch["discounts"],
+            log_rhos=log_rhos,
+            mask=batch["mask"],
+            trace_decay=costs.trace_decay,
+        )
+        for q, v, (rewards, charge) in zip(tf.unstack(q_values), tf.unstack(next_values), kinds, strict=False)
+    ]
+    return targets, tf.where(batch["mask"] > 0, log_rhos, 0.0)
+
+
+def _with_samples(states: tf.Tensor, samples: tf.Tensor) -> tf.Tensor:
+    """Repeats states `[B, T, D]` beside samples `[B, S, T, A]`."""
+    return tf.broadcast_to(states[:, None], (*samples.shape[:-1], states.shape[-1]))
+
+
+def _quantiles(name: str, values: tf.Tensor) -> dict[str, tf.Tensor]:
+    ordered = tf.sort(tf.reshape(values, [-1]))
+    last = ordered.shape[0] - 1
+    return {f"{name}_q{round(100 * share)}": ordered[round(share * last)] for share in _RHO_QUANTILES}
+
+
+class Learner:
+    """Owns the networks, their targets and the optimiser, and updates them from batches.
+
+    Attributes:
+        online: The networks that learn.
+        target: Their Polyak averages.
+    """
+
+    def __init__(self, spec: NetworkSpec, config: Config, seed: int):
+        """Makes the networks from a seed.
+
+        Args:
+            spec: What the networks connect to.
+            config: Hyper-parameters.
+            seed: Decides the initial weights and every later draw.
+        """
+        tf.random.set_seed(seed)
+        self._config = config
+        self._seed = seed
+        self.online = MultiTaskNetworks(spec, config.networks)
+        self.target = MultiTaskNetworks(spec, config.networks)
+        for source, copy in zip(self.online.variables, self.target.variables, strict=True):
+            copy.assign(source)
+        self._optimiser = snt.optimizers.Adam(config.optimiser.learning_rate)
+        self._groups = {name: self.online.group(name) for name in GROUPS}
+        self._trained = tuple(variable for group in self._groups.values() for variable in group)
+        self._optimiser._initialize(self._trained)  # so that a restore finds its variables
+        self._step = tf.Variable(0, dtype=tf.int64, name="learner_step")
+        self._skipped = tf.Variable(0, dtype=tf.int64, name="skipped_steps")
+
+    @property
+    def steps(self) -> int:
+        """How many updates were made, skipped ones included."""
+        return int(self._step.numpy())
+
+    def step(self, batch: Mapping[str, tf.Tensor | np.ndarray]) -> dict[str, tf.Tensor]:
+        """Makes one update; one with a non-finite gradient changes nothing but the count of skipped steps.
+
+        Args:
+            batch: As `replay.signature`, with a leading B.
+
+        Returns:
+            Metrics, scalars by name.
+        """
+        metrics: dict[str, tf.Tensor] = self._update({key: tf.convert_to_tensor(value) for key, value in batch.items()})
+        return metrics
+
+    def draw_noise(self, batch: Mapping[str, tf.Tensor]) -> Noise:
+        """Returns the draws of the present step: a function of the seed and the step alone."""
+        rows, length, actions = batch["actions"].shape
+        shape = (2, rows, self._config.losses.action_samples, length, actions)
+        seed = tf.stack([tf.constant(self._seed, tf.int64), self._step])
+        return Noise(*tf.unstack(tf.random.stateless_normal(shape, seed)))
+
+    @tf.function(jit_compile=True, autograph=False)
+    def _update(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self._trained)
+            loss, metrics = total_loss(self.online, self.target, batch, self.draw_noise(batch), self._config)
+        gradients = tape.gradient(loss, self._trained, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        clipped, norms = self._clip(gradients)
+        finite = tf.reduce_all([tf.math.is_finite(norm) for norm in [*norms.values(), loss]])
+        tf.cond(finite, lambda: self._apply(clipped), lambda: self._skipped.assign_add(1))
+        self._step.assign_add(1)
+        age = tf.cast(self._step, tf.float32) - tf.reduce_mean(tf.cast(batch["learner_step"], tf.float32))
+        norms = {f"{name}_gradient_norm": norm for name, norm in norms.items()}
+        return {**metrics, **norms, "sample_age": age, "skipped_steps": self._skipped + 0}
+
+    def _clip(self, gradients: list[tf.Tensor]) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
+        clipped: list[tf.Tensor] = []
+        norms = {}
+        for name, group in self._groups.items():
+            part = gradients[len(clipped) : len(clipped) + len(group)]
+            norms[name] = tf.linalg.global_norm(part)
+            part, _ = tf.clip_by_global_norm(part, self._config.optimiser.max_gradient_norm, norms[name])
+            clipped.extend(part)
+        return clipped, norms
+
+    def _apply(self, gradients: list[tf.Tensor]) -> tf.Tensor:
+        self._optimiser.apply(gradients, self._trained)
+        rate = self._config.optimiser.target_rate
+        for source, copy in zip(self.online.variables, self.target.variables, strict=True):
+            copy.assign_add(rate * (source - copy))
+        return tf.identity(self._skipped)
+
+    def expert_weights(self) -> dict[str, np.ndarray]:
+        """Returns what an actor needs: the online experts' weights by name."""
+        return {variable.name.removesuffix(":0"): variable.numpy() for variable in self._groups["expert"]}
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Returns everything that a restore needs, as arrays by name."""
+        arrays = {f"online/{name}": value for name, value in export_weights(self.online).items()}
+        arrays.update({f"target/{name}": value for name, value in export_weights(self.target).items()})
+        for kind in ("m", "v"):
+            moments = getattr(self._optimiser, kind)
+            arrays.update({f"adam/{kind}/{index}": moment.numpy() for index, moment in enumerate(moments)})
+        counts = {"adam/step": self._optimiser.step, "learner_step": self._step, "skipped_steps": self._skipped}
+        return {**arrays, **{name: variable.numpy() for name, variable in counts.items()}}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Sets everything that `state` returned.
+
+        Raises:
+            ValueError: If a weight is missing or of another shape.
+        """
+        for prefix, module in (("online/", self.online), ("target/", self.target)):
+            own = {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
+            import_weights(module, own)
+        for kind in ("m", "v"):
+            for index, moment in enumerate(getattr(self._optimiser, kind)):
+                moment.assign(arrays[f"adam/{kind}/{index}"])
+        self._optimiser.step.assign(arrays["adam/step"])
+        self._step.assign(arrays["learner_step"])
+        self._skipped.assign(arrays["skipped_steps"])

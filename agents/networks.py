@@ -1,0 +1,257 @@
+"""The networks: experts, behaviour prior, value features psi and their heads. `agents/inference.py` evaluates the same maths in numpy.
+
+Every weight may carry leading axes (`stack`), so that many copies of a network with weights of their own are evaluated and trained at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import sonnet as snt
+import tensorflow as tf
+
+from agents.config import NetworkConfig
+
+# Variance of a final layer's weights relative to the usual 1/fan_in. Large initial outputs make policies start at the bounds.
+_SMALL = 1e-2
+_LAYER_NORM_EPSILON = 1e-5
+
+
+class Gaussian(NamedTuple):
+    """A diagonal Gaussian over actions.
+
+    Attributes:
+        mean: `[..., A]`.
+        std: `[..., A]`.
+    """
+
+    mean: tf.Tensor
+    std: tf.Tensor
+
+    def sample(self, noise: tf.Tensor) -> tf.Tensor:
+        """Returns mean + std * noise: differentiable samples (SVG(0)'s reparameterisation)."""
+        return self.mean + self.std * noise
+
+    def log_prob(self, action: tf.Tensor) -> tf.Tensor:
+        """Returns the log-density of actions `[..., A]`, shape `[...]`."""
+        z = (action - self.mean) / self.std
+        return tf.reduce_sum(-0.5 * tf.square(z) - tf.math.log(self.std) - 0.5 * math.log(2 * math.pi), axis=-1)
+
+    def entropy(self) -> tf.Tensor:
+        """Returns the entropy in nats, in closed form, `[...]`."""
+        return tf.reduce_sum(tf.math.log(self.std) + 0.5 * math.log(2 * math.pi * math.e), axis=-1)
+
+    def kl_to(self, other: Gaussian) -> tf.Tensor:
+        """Returns KL(self || other) in nats, `[...]`."""
+        ratio = tf.square(self.std / other.std)
+        shift = tf.square((self.mean - other.mean) / other.std)
+        return 0.5 * tf.reduce_sum(ratio + shift - 1.0 - tf.math.log(ratio), axis=-1)
+
+    def with_samples(self) -> Gaussian:
+        """Returns the distribution `[B, ..., A]` with an axis of samples after B: `[B, 1, ..., A]`."""
+        return Gaussian(self.mean[:, None], self.std[:, None])
+
+    def stop_gradient(self) -> Gaussian:
+        """Returns the same distribution as a constant."""
+        return Gaussian(tf.stop_gradient(self.mean), tf.stop_gradient(self.std))
+
+
+class Linear(snt.Module):
+    """An affine map with optional leading axes of independent copies."""
+
+    def __init__(self, inputs: int, outputs: int, *, variance: float = 1.0, stack: Sequence[int] = (), name: str | None = None):
+        super().__init__(name=name)
+        stddev = math.sqrt(variance / inputs)
+        initial = snt.initializers.TruncatedNormal(stddev=stddev)((*stack, inputs, outputs), tf.float32)
+        self.w = tf.Variable(initial, name="w")
+        self.b = tf.Variable(tf.zeros((*stack, 1, outputs) if stack else (outputs,)), name="b")
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        if self.w.shape.rank > 2:
+            return tf.matmul(x, self.w) + self.b
+        # One flat product: a product of higher rank would be cut into many small ones.
+        flat = tf.matmul(tf.reshape(x, (-1, x.shape[-1])), self.w) + self.b
+        return tf.reshape(flat, (*x.shape[:-1], self.w.shape[-1]))
+
+
+class Torso(snt.Module):
+    """Linear, layer normalisation, tanh, then ELU layers."""
+
+    def __init__(self, inputs: int, layers: Sequence[int], *, stack: Sequence[int] = (), name: str = "torso"):
+        super().__init__(name=name)
+        sizes = [inputs, *layers]
+        self._layers = [
+            Linear(size, sizes[i + 1], stack=stack, name=f"linear_{i}") for i, size in enumerate(sizes[:-1])
+        ]
+        scale_shape = (*stack, 1, layers[0]) if stack else (layers[0],)
+        self.scale = tf.Variable(tf.ones(scale_shape), name="scale")
+        self.offset = tf.Variable(tf.zeros(scale_shape), name="offset")
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        x = tf.tanh(layer_norm(self._layers[0](x)) * self.scale + self.offset)
+        for layer in self._layers[1:]:
+            x = tf.nn.elu(layer(x))
+        return x
+
+
+def layer_norm(x: tf.Tensor) -> tf.Tensor:
+    """Normalises the last axis to mean 0 and variance 1."""
+    centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
+    variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
+    return centred * tf.math.rsqrt(variance + _LAYER_NORM_EPSILON)
+
+
+class Policy(snt.Module):
+    """A Gaussian policy with a tanh mean and a bounded standard deviation."""
+
+    def __init__(
+        self, inputs: int, action_size: int, config: NetworkConfig, *, stack: Sequence[int] = (), name: str = "policy"
+    ):
+        super().__init__(name=name)
+        self._bounds = (config.min_std, config.max_std)
+        self._torso = Torso(inputs, config.policy_layers, stack=stack)
+        last = config.policy_layers[-1]
+        self._mean = Linear(last, action_size, variance=_SMALL, stack=stack, name="mean")
+        self._std = Linear(last, action_size, variance=_SMALL, stack=stack, name="std")
+
+    def __call__(self, x: tf.Tensor) -> Gaussian:
+        """Maps inputs `[..., inputs]` to distributions over `[..., A]`."""
+        x = self._torso(x)
+        low, high = self._bounds
+        return Gaussian(tf.tanh(self._mean(x)), low + (high - low) * tf.sigmoid(self._std(x)))
+
+
+class Features(snt.Module):
+    """The value features psi(s, a): layer-normalised, with a constant 1 as the last one."""
+
+    def __init__(
+        self, inputs: int, action_size: int, config: NetworkConfig, *, stack: Sequence[int] = (), name: str = "features"
+    ):
+        super().__init__(name=name)
+        *hidden, outputs = config.feature_layers
+        self._torso = Torso(inputs + action_size, hidden, stack=stack)
+        self._output = Linear(hidden[-1], outputs, stack=stack, name="output")
+        self.size = outputs + 1
+
+    def __call__(self, observation: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
+        """Maps states `[..., De]` and unclipped actions `[..., A]` to features `[..., d]`."""
+        x = self._torso(tf.concat([observation, clip_straight_through(action)], axis=-1))
+        x = layer_norm(self._output(x))
+        return tf.concat([x, tf.ones_like(x[..., :1])], axis=-1)
+
+
+def clip_straight_through(action: tf.Tensor) -> tf.Tensor:
+    """Clips to [-1, 1] with the gradient of the identity: a true clip would give none to a policy beyond the bounds."""
+    return action + tf.stop_gradient(tf.clip_by_value(action, -1.0, 1.0) - action)
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkSpec:
+    """What the networks connect to.
+
+    Attributes:
+        expert_columns: Columns of the observation that the experts and the critic see, length De.
+        prior_columns: Columns that the prior sees, length Dp.
+        action_size: A.
+        tasks: Number of training tasks.
+        task_reward_heads: Whether there are heads u_i beside w_i.
+    """
+
+    expert_columns: tuple[int, ...]
+    prior_columns: tuple[int, ...]
+    action_size: int
+    tasks: int
+    task_reward_heads: bool
+
+
+class MultiTaskNetworks(snt.Module):
+    """Experts pi_i(a|s), the prior pi_0(a|s) and the critic Q_i(s, a) = psi(s, a)^T w_i of all training tasks.
+
+    Attributes:
+        features: psi.
+        heads: w_i, `[tasks, d]`.
+        task_reward_heads: u_i, `[tasks, d]`, or None.
+    """
+
+    def __init__(self, spec: NetworkSpec, config: NetworkConfig, name: str = "networks"):
+        super().__init__(name=name)
+        self.spec = spec
+        inputs = len(spec.expert_columns)
+        embedding = tf.random.normal((spec.tasks, config.embedding_size))
+        self.embedding = tf.Variable(embedding, name="embedding")
+        self.expert_policy = Policy(inputs + config.embedding_size, spec.action_size, config, name="expert")
+        self.prior_policy = Policy(len(spec.prior_columns), spec.action_size, config, name="prior")
+        self.features = Features(inputs, spec.action_size, config)
+        head_shape = (spec.tasks, self.features.size)
+        self.heads = tf.Variable(tf.zeros(head_shape), name="heads")
+        self.task_reward_heads = (
+            tf.Variable(tf.zeros(head_shape), name="task_reward_heads") if spec.task_reward_heads else None
+        )
+
+    def expert(self, observation: tf.Tensor, task: tf.Tensor) -> Gaussian:
+        """Maps observations `[B, ..., D]` and tasks `[B]` to the experts' distributions `[B, ..., A]`."""
+        # A product with a one-hot matrix, because the gradient of a gather is slow under XLA.
+        embedding = tf.matmul(tf.one_hot(task, self.spec.tasks), self.embedding)
+        observation = _take(observation, self.spec.expert_columns)
+        return self.expert_policy(tf.concat([observation, _spread(embedding, observation)], axis=-1))
+
+    def prior(self, observation: tf.Tensor) -> Gaussian:
+        """Maps observations `[..., D]` to the prior's distributions `[..., A]`."""
+        return self.prior_policy(_take(observation, self.spec.prior_columns))
+
+    def values(self, observation: tf.Tensor, action: tf.Tensor, task: tf.Tensor) -> tf.Tensor:
+        """Returns Q_i(s, a) for observations `[B, ..., D]`, actions `[B, ..., A]` and tasks `[B]`.
+
+        Returns:
+            `[H, B, ...]`: under the training reward and, where there are such heads, under the task's own.
+        """
+        psi = self.features(_take(observation, self.spec.expert_columns), action)
+        one_hot = tf.one_hot(task, self.spec.tasks)
+        heads = [self.heads] if self.task_reward_heads is None else [self.heads, self.task_reward_heads]
+        return tf.stack([tf.reduce_sum(psi * _spread(tf.matmul(one_hot, head), psi), axis=-1) for head in heads])
+
+    def group(self, name: str) -> tuple[tf.Variable, ...]:
+        """Returns the variables that one loss trains: `expert`, `prior` or `critic`."""
+        if name == "expert":
+            return (self.embedding, *self.expert_policy.trainable_variables)
+        if name == "prior":
+            return tuple(self.prior_policy.trainable_variables)
+        extra = () if self.task_reward_heads is None else (self.task_reward_heads,)
+        return (self.heads, *extra, *self.features.trainable_variables)
+
+
+def export_weights(module: snt.Module) -> dict[str, np.ndarray]:
+    """Returns a network's weights by name, such as `networks/prior/torso/linear_0/w`."""
+    return {variable.name.removesuffix(":0"): variable.numpy() for variable in module.variables}
+
+
+def import_weights(module: snt.Module, weights: dict[str, np.ndarray]) -> None:
+    """Sets a network's weights.
+
+    Raises:
+        ValueError: If a weight is missing or of another shape.
+    """
+    for variable in module.variables:
+        name = variable.name.removesuffix(":0")
+        value = weights.get(name)
+        if value is None or value.shape != tuple(variable.shape):
+            found = "missing" if value is None else f"of shape {value.shape}"
+            raise ValueError(f"The weight {name} of shape {tuple(variable.shape)} is {found}.")
+        variable.assign(value)
+
+
+def _take(x: tf.Tensor, columns: tuple[int, ...]) -> tf.Tensor:
+    if columns == tuple(range(x.shape[-1])):
+        return x
+    return tf.gather(x, columns, axis=-1)
+
+
+def _spread(per_row: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    """Repeats `[B, n]` over the middle axes of `like` `[B, ..., m]`."""
+    middle = like.shape[1:-1]
+    shaped = tf.reshape(per_row, (per_row.shape[0], *[1] * len(middle), per_row.shape[1]))
+    return tf.broadcast_to(shaped, (per_row.shape[0], *middle, per_row.shape[1]))

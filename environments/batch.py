@@ -1,0 +1,121 @@
+"""The simulation loop: many environments advanced by one control step, with arrays in and arrays out."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from environments.distribution import TaskDistribution
+from environments.guards import GuardedEnvironment, Watchdog
+from environments.layout import ObservationLayout
+from environments.task import Task
+
+
+@dataclasses.dataclass(frozen=True)
+class StepBatch:
+    """What N environments returned for one control step. Rows of environments that were not stepped hold zeros and `last`.
+
+    Attributes:
+        rewards: The tasks' own rewards, `[N]`.
+        training_rewards: The rewards that train, `[N]`.
+        discounts: 0 on true termination, else 1, `[N]`.
+        last: Whether the episode ended with this step, `[N]`.
+        faulted: Whether it ended by a fault, `[N]`.
+    """
+
+    rewards: np.ndarray
+    training_rewards: np.ndarray
+    discounts: np.ndarray
+    last: np.ndarray
+    faulted: np.ndarray
+
+
+class EnvironmentBatch:
+    """N environments of one distribution side by side.
+
+    Actions are in [-1, 1] on every axis; they are clipped and mapped linearly to the environment's own bounds.
+
+    Attributes:
+        layout: How observations are laid out.
+        action_size: A.
+        observations: The newest observation of every environment, float32 `[N, D]`, overwritten by `reset` and `step`.
+    """
+
+    def __init__(self, distribution: TaskDistribution, size: int, seed: int = 0):
+        """Makes the environments.
+
+        Args:
+            distribution: Where they come from.
+            size: N.
+            seed: Given to each environment's factory together with its place.
+
+        Raises:
+            ValueError: If an action has no finite bounds, or the observation groups do not fit.
+        """
+        probe = distribution.make_environment(seed)
+        action_spec = probe.action_spec()
+        low, high = (np.broadcast_to(np.asarray(getattr(action_spec, bound, np.inf), np.float32), action_spec.shape)
+                     for bound in ("minimum", "maximum"))
+        if not (np.isfinite(low).all() and np.isfinite(high).all()):
+            raise ValueError(f"The actions of {distribution.name} need finite bounds; its action_spec is {action_spec}.")
+        self._scale, self._offset = (high - low) / 2, (high + low) / 2
+        self.action_size = int(np.prod(action_spec.shape, dtype=int))
+        self.layout = ObservationLayout(probe.observation_spec(), distribution.observation_groups)
+        self.observations = np.zeros((size, self.layout.size), np.float32)
+        self._watchdog = Watchdog()
+        self._environments = [
+            GuardedEnvironment(functools.partial(distribution.make_environment, seed + place), self.layout)
+            for place in range(size)
+        ]
+
+    def __len__(self) -> int:
+        return len(self._environments)
+
+    def reset(self, place: int, task: Task, seed: int) -> None:
+        """Starts a new episode in one environment.
+
+        Args:
+            place: Which one, in [0, N).
+            task: The task that it plays.
+            seed: The seed of the episode.
+
+        Raises:
+            EnvironmentFailure: If it cannot be reset.
+        """
+        self._watchdog.start()
+        self._environments[place].reset(task, seed, self.observations[place])
+        self._watchdog.stop()
+
+    def step(self, actions: np.ndarray, active: np.ndarray | None = None) -> StepBatch:
+        """Advances the environments by one control step.
+
+        Args:
+            actions: In [-1, 1] (values beyond are clipped), float32 `[N, A]`.
+            active: Which environments to step, `[N]`; all where None.
+
+        Returns:
+            What they returned; the observations are in `observations`.
+
+        Raises:
+            EnvironmentFailure: If one failed in 20 episodes in a row.
+        """
+        own_actions = np.clip(actions, -1.0, 1.0) * self._scale + self._offset
+        places = range(len(self)) if active is None else np.flatnonzero(active).tolist()
+        rows = np.zeros((len(self), 5), np.float32)
+        rows[:, 3] = 1.0
+        for place in places:
+            environment = self._environments[place]
+            self._watchdog.start()
+            environment.step(own_actions[place], self.observations[place])
+            rows[place] = (
+                environment.reward, environment.training_reward, environment.discount, environment.last,
+                environment.fault is not None,
+            )
+        self._watchdog.stop()
+        return StepBatch(rows[:, 0], rows[:, 1], rows[:, 2], rows[:, 3] > 0, rows[:, 4] > 0)
+
+    def fault(self, place: int) -> str | None:
+        """Returns why the last episode of an environment was cut short, or None."""
+        return self._environments[place].fault

@@ -1,0 +1,82 @@
+"""The interface of a task distribution: everything that a new environment has to give."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+
+import dm_env
+import numpy as np
+
+from environments.task import Task, TaskSet
+
+
+@dataclasses.dataclass(frozen=True)
+class ObservationGroups:
+    """Which entries of the observation each network sees (paper appendix C: the prior sees less than the experts).
+
+    Attributes:
+        expert: Keys that the experts and the critic see.
+        prior: Keys that the behaviour prior sees; a subset of `expert`.
+    """
+
+    expert: tuple[str, ...]
+    prior: tuple[str, ...]
+
+
+class TaskEnvironment(dm_env.Environment):  # type: ignore[misc]
+    """A dm_env environment whose task can be exchanged.
+
+    Observations are a dictionary of float arrays. A time limit ends an episode with discount 1, true termination with discount 0.
+    """
+
+    @abc.abstractmethod
+    def set_task(self, task: Task) -> None:
+        """Makes `task` the one that is played from the next `reset` on."""
+
+    @abc.abstractmethod
+    def set_seed(self, seed: int) -> None:
+        """Makes all randomness from the next `reset` on a function of `seed`."""
+
+    @property
+    def training_reward(self) -> float | None:
+        """The reward that training uses for the last step where it is not the task's own; never used in adaptation or scores."""
+        return None
+
+
+class TaskDistribution(abc.ABC):
+    """A family of tasks over one body, and the environment that plays them.
+
+    Instances are cheap and pickle by value; environments are made where they are stepped.
+
+    Attributes:
+        name: The registered name.
+        task_set: The tasks of every split.
+        observation_groups: Who sees what.
+        episode_steps: The time limit, in control steps.
+        worst_reward: The lowest reward a step can give; an episode cut short by a fault counts it for its missing steps.
+        dense_training: Whether `training_reward` differs from the task's own reward.
+    """
+
+    name: str
+    task_set: TaskSet
+    observation_groups: ObservationGroups
+    episode_steps: int
+    worst_reward: float
+    dense_training: bool = False
+
+    @abc.abstractmethod
+    def make_environment(self, seed: int) -> TaskEnvironment:
+        """Returns a new environment, playing the first training task until it is given another."""
+
+    def description(self, task: Task) -> np.ndarray | None:
+        """The structured description g of a task, float32 `[G]`, or None where there is none (paper section 2, value transfer).
+
+        Only the critic sees it, and only in training.
+        """
+        del task
+        return None
+
+    def tasks(self, split: str) -> tuple[Task, ...]:
+        """Returns the tasks of a split."""
+        return self.task_set.tasks(split)

@@ -1,0 +1,48 @@
+"""Task distributions by name, and any distribution of a user's as `module:factory`."""
+
+from __future__ import annotations
+
+import importlib
+
+from environments.distribution import TaskDistribution
+
+_BUILT_IN = {"sparse_navigation": "environments.sparse_navigation:SparseNavigation"}
+
+
+class UnknownEnvironmentError(ValueError):
+    """The name of an environment leads nowhere; the message says what can be named."""
+
+
+def names() -> tuple[str, ...]:
+    """Returns the names of the built-in task distributions."""
+    return tuple(_BUILT_IN)
+
+
+def load(name: str, **options: object) -> TaskDistribution:
+    """Makes a task distribution.
+
+    Args:
+        name: A built-in name, or `module:factory` of a user's own distribution.
+        **options: Arguments of the distribution, such as `task_set` and `task_set_seed`.
+
+    Returns:
+        The distribution.
+
+    Raises:
+        UnknownEnvironmentError: If there is no such distribution, or it is not one.
+        ValueError: If the distribution refuses an option.
+    """
+    target = _BUILT_IN.get(name, name)
+    module_name, _, factory_name = target.partition(":")
+    if not factory_name:
+        raise UnknownEnvironmentError(
+            f"Unknown environment {name!r}: choose {', '.join(_BUILT_IN)}, or name your own as module:factory."
+        )
+    try:
+        factory = getattr(importlib.import_module(module_name), factory_name)
+    except (ImportError, AttributeError) as error:
+        raise UnknownEnvironmentError(f"Cannot load the environment {name!r}: {error}.") from error
+    distribution = factory(**options)
+    if not isinstance(distribution, TaskDistribution):
+        raise UnknownEnvironmentError(f"The environment {name!r} made a {type(distribution).__name__}, not a TaskDistribution.")
+    return distribution

@@ -1,0 +1,72 @@
+"""A task, and the named set of tasks that a distribution trains, selects and tests on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+SPLITS = ("train", "validation", "test")
+DEFAULT_SIZES: Mapping[str, int] = {"train": 100, "validation": 10, "test": 30}
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One control problem of a family.
+
+    Attributes:
+        index: Its place in its split; for training tasks this is the task id that experts and critic heads are keyed by.
+        parameters: What distinguishes it (a goal, a velocity), in the distribution's own units.
+    """
+
+    index: int
+    parameters: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskSet:
+    """The tasks of every split under one name.
+
+    Attributes:
+        name: How the set is called in run.json.
+        splits: The tasks by split, each in the order of its index.
+    """
+
+    name: str
+    splits: Mapping[str, tuple[Task, ...]]
+
+    def tasks(self, split: str) -> tuple[Task, ...]:
+        """Returns the tasks of a split.
+
+        Raises:
+            ValueError: If the split does not exist.
+        """
+        if split not in self.splits:
+            raise ValueError(f"Unknown split {split!r}: choose one of {', '.join(self.splits)}.")
+        return self.splits[split]
+
+
+def draw_task_set(
+    draw: Callable[[np.random.Generator], tuple[float, ...]],
+    *,
+    seed: int,
+    sizes: Mapping[str, int] = DEFAULT_SIZES,
+    name: str = "default",
+) -> TaskSet:
+    """Draws every task from a stream of its own, so that enlarging a split keeps the tasks that it had.
+
+    Args:
+        draw: Gives the parameters of one task from a random generator.
+        seed: The task set's seed (`--task_set_seed`).
+        sizes: How many tasks each split holds.
+        name: The set's name.
+
+    Returns:
+        The task set.
+    """
+    splits = {}
+    for split, size in sizes.items():
+        streams = (np.random.default_rng([seed, SPLITS.index(split), index]) for index in range(size))
+        splits[split] = tuple(Task(index, tuple(draw(stream))) for index, stream in enumerate(streams))
+    return TaskSet(name, splits)

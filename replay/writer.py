@@ -1,0 +1,151 @@
+"""Cuts the experience of many environments into sequences and writes each as one Reverb item."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import reverb
+
+from replay.table import TABLE
+
+# Items that may be on their way unconfirmed: enough to hide the round trip, few enough to lose little.
+_ITEMS_IN_FLIGHT = 32
+_WAIT_MS = 1000
+_STARVED_SECONDS = 60.0
+
+
+class SequenceWriter:
+    """Buffers N environments' transitions and inserts a sequence when it is full or its episode ends.
+
+    A sequence is written as a single step that holds whole arrays: Reverb's cost is per step and item, not per byte, so this
+    costs a sequence what Acme's adder costs a transition. Sequences never cross the end of an episode.
+    """
+
+    def __init__(
+        self,
+        client: reverb.Client,
+        environments: int,
+        length: int,
+        observation_size: int,
+        action_size: int,
+        should_stop: Callable[[], bool],
+    ):
+        """Makes empty buffers.
+
+        Args:
+            client: Of the replay server.
+            environments: N.
+            length: T.
+            observation_size: D.
+            action_size: A.
+            should_stop: Asked at least once a second while replay makes this writer wait.
+        """
+        self._client = client
+        self._length = length
+        self._should_stop = should_stop
+        self._observations = np.zeros((environments, length + 1, observation_size), np.float32)
+        self._actions = np.zeros((environments, length, action_size), np.float32)
+        # log-probability, training reward, task reward, discount
+        self._scalars = np.zeros((environments, length, 4), np.float32)
+        self._tasks = np.zeros(environments, np.int32)
+        self._cursors = np.zeros(environments, np.int64)
+        self._rows = np.arange(environments)
+        self._writer: reverb.TrajectoryWriter | None = None
+
+    def start_episode(self, place: int, task: int, observation: np.ndarray) -> None:
+        """Begins an episode in one environment, dropping what was unfinished.
+
+        Args:
+            place: The environment.
+            task: Index of the training task.
+            observation: The first observation, `[D]`.
+        """
+        self._tasks[place] = task
+        self._cursors[place] = 0
+        self._observations[place, 0] = observation
+
+    def append(
+        self,
+        actions: np.ndarray,
+        log_probs: np.ndarray,
+        rewards: np.ndarray,
+        task_rewards: np.ndarray,
+        discounts: np.ndarray,
+        observations: np.ndarray,
+        last: np.ndarray,
+        faulted: np.ndarray,
+        learner_step: int,
+    ) -> None:
+        """Adds one transition of every environment and inserts what is complete.
+
+        Args:
+            actions: Unclipped, `[N, A]`.
+            log_probs: Of those actions, `[N]`.
+            rewards: The rewards that train, `[N]`.
+            task_rewards: The tasks' own rewards, `[N]`.
+            discounts: `[N]`.
+            observations: After the transition, `[N, D]`.
+            last: Whether the episode ended, `[N]`.
+            faulted: Whether it ended by a fault: its unfinished sequence is dropped, `[N]`.
+            learner_step: Age of the policy that acted.
+        """
+        rows, cursors = self._rows, self._cursors
+        self._actions[rows, cursors] = actions
+        self._scalars[rows, cursors] = np.stack([log_probs, rewards, task_rewards, discounts], axis=1)
+        self._observations[rows, cursors + 1] = observations
+        self._cursors += 1
+        self._cursors[faulted] = 0
+        for place in np.flatnonzero((self._cursors == self._length) | (last & ~faulted)).tolist():
+            self._insert(place, learner_step)
+            self._cursors[place] = 0
+            self._observations[place, 0] = observations[place]
+
+    def _insert(self, place: int, learner_step: int) -> None:
+        length = int(self._cursors[place])
+        mask = np.zeros(self._length, np.float32)
+        mask[:length] = 1.0
+        observations, actions, scalars = (
+            buffer[place].copy() for buffer in (self._observations, self._actions, self._scalars)
+        )
+        observations[length + 1 :] = 0.0
+        actions[length:] = 0.0
+        scalars[length:] = 0.0
+        item = {
+            "observations": observations,
+            "actions": actions,
+            "log_probs": scalars[:, 0],
+            "rewards": scalars[:, 1],
+            "task_rewards": scalars[:, 2],
+            "discounts": scalars[:, 3],
+            "mask": mask,
+            "task": self._tasks[place],
+            "learner_step": np.int32(learner_step),
+        }
+        if self._writer is None:
+            self._writer = self._client.trajectory_writer(num_keep_alive_refs=1)
+        self._writer.append(item)
+        history = self._writer.history
+        self._writer.create_item(TABLE, 1.0, {key: history[key][-1] for key in item})
+        self._wait(_ITEMS_IN_FLIGHT)
+
+    def _wait(self, in_flight: int) -> None:
+        """Blocks while more than `in_flight` items are unconfirmed, looking for a stop once a second."""
+        waited, warned = time.monotonic(), False
+        while self._writer is not None and not self._should_stop():
+            try:
+                self._writer.flush(block_until_num_items=in_flight, timeout_ms=_WAIT_MS)
+                return
+            except reverb.DeadlineExceededError:
+                if not warned and time.monotonic() - waited > _STARVED_SECONDS:
+                    warned = True
+                    print(f"Replay has taken no sequence for {_STARVED_SECONDS:.0f} s: the learner does not sample.", flush=True)
+            except (RuntimeError, reverb.ReverbError) as error:
+                print(f"Replay connection lost ({error}); connecting anew.", flush=True)
+                self._writer = None
+
+    def close(self) -> None:
+        """Delivers what is on its way, unless a stop was asked for, and disconnects."""
+        self._wait(0)
+        self._writer = None
