@@ -1,0 +1,150 @@
+"""The figures as files: PNG and SVG in a width that suits a README, drawn without a display."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Sequence
+
+import matplotlib
+import matplotlib.axes
+import matplotlib.figure
+import matplotlib.ticker
+
+from results import figures
+
+_INK = "#3D444D"
+_FAINT = "#8C959F"
+_LABEL_SPACING = 21  # pixels of a figure's 100 to the inch
+_STYLE = {
+    "font.size": 11,
+    "axes.edgecolor": _FAINT,
+    "axes.labelcolor": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": "#E4E7EB",
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "svg.hashsalt": "figure",  # the same data give the same file
+}
+
+
+def save_adaptation(figure: figures.AdaptationFigure, path: pathlib.Path) -> None:
+    """Draws return against episodes, a line with its band for each method and the two levels."""
+    with matplotlib.rc_context(_STYLE):
+        canvas, axes = _canvas(4.4)
+        for curve in figure.curves:
+            colour = figures.colour(curve.method)
+            axes.fill_between(curve.episodes, curve.low, curve.high, color=colour, alpha=0.16, linewidth=0)
+            axes.plot(curve.episodes, curve.mean, color=colour, linewidth=2)
+        axes.margins(y=0.09)
+        _mark_levels(axes, figure)
+        _label_ends(axes, figure.curves, [float(curve.mean[-1]) for curve in figure.curves])
+        axes.set_ylabel("return")
+        _episode_axis(axes)
+        _save(canvas, path)
+
+
+def save_found(figure: figures.AdaptationFigure, path: pathlib.Path) -> None:
+    """Draws the share of runs that have found reward against episodes."""
+    with matplotlib.rc_context(_STYLE):
+        canvas, axes = _canvas(3.4)
+        for curve in figure.curves:
+            axes.plot(curve.episodes, curve.found_share, color=figures.colour(curve.method), linewidth=2)
+        axes.set_ylim(0, 1.03)
+        axes.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0))
+        _label_ends(axes, figure.curves, [float(curve.found_share[-1]) for curve in figure.curves])
+        axes.set_ylabel("runs that found reward")
+        _episode_axis(axes)
+        _save(canvas, path)
+
+
+def save_training(figure: figures.TrainingFigure, path: pathlib.Path) -> None:
+    """Draws the validation score of the snapshots above the return in training, against learner steps."""
+    with matplotlib.rc_context(_STYLE):
+        canvas = matplotlib.figure.Figure(figsize=(8, 5))
+        canvas.set_layout_engine("constrained", hspace=0.08)
+        above, below = canvas.subplots(2, 1, sharex=True)
+        score = figures.colour("shared_q_iw")
+        above.plot(figure.snapshots, figure.scores, color=score, linewidth=2, marker="o", markersize=4)
+        selected = figure.snapshots == figure.selected
+        above.plot(
+            figure.snapshots[selected], figure.scores[selected], "o", color=score, markersize=12, fillstyle="none"
+        )
+        for step, value in zip(figure.snapshots[selected], figure.scores[selected], strict=True):
+            above.annotate("selected", (step, value), (0, 11), "data", "offset points", color=_INK, ha="center")
+        above.margins(y=0.2)
+        above.set_ylabel("validation score")
+        below.plot(figure.learner_steps, figure.returns, color=figures.colour("iw"), linewidth=1.5)
+        below.set_ylabel("return in training")
+        below.set_xlabel("learner steps")
+        below.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.0f}"))
+        _save(canvas, path)
+
+
+def _canvas(height: float) -> tuple[matplotlib.figure.Figure, matplotlib.axes.Axes]:
+    canvas = matplotlib.figure.Figure(figsize=(8, height), layout="constrained")
+    return canvas, canvas.subplots()
+
+
+def _episode_axis(axes: matplotlib.axes.Axes) -> None:
+    axes.set_xlabel("episode")
+    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
+    axes.margins(x=0.01)
+
+
+def _mark_levels(axes: matplotlib.axes.Axes, figure: figures.AdaptationFigure) -> None:
+    """Draws the two levels; the prior's name stands at the right, since all lines begin at its level."""
+    levels = ((figure.experts, "experts", 0, 4, "left"), (figure.prior, "prior", 1, -13, "right"))
+    for level, text, x, y, alignment in levels:
+        if level is not None:
+            axes.axhline(level, color=_FAINT, linewidth=1, linestyle=(0, (5, 4)), zorder=1)
+            row = axes.get_yaxis_transform()
+            axes.annotate(text, (x, level), (0, y), row, "offset points", color=_FAINT, ha=alignment)
+
+
+def _label_ends(axes: matplotlib.axes.Axes, curves: Sequence[figures.MethodCurve], ends: Sequence[float]) -> None:
+    """Writes each method's name at the right end of its line, names that would touch moved apart."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high)
+    spacing = _LABEL_SPACING / axes.get_window_extent().height * (high - low)
+    order = sorted(range(len(ends)), key=lambda index: -ends[index])
+    heights = spread([ends[index] for index in order], spacing, low, high)
+    for index, height in zip(order, heights, strict=True):
+        method = curves[index].method
+        axes.annotate(
+            figures.label(method),
+            (1, height),
+            (6, 0),
+            axes.get_yaxis_transform(),
+            "offset points",
+            color=figures.colour(method),
+            va="center",
+            annotation_clip=False,
+        )
+
+
+def spread(positions: Sequence[float], spacing: float, low: float, high: float) -> list[float]:
+    """Returns `positions`, from the highest to the lowest, moved to be `spacing` apart and between `low` and `high`.
+
+    Where there is no room for all of them, they go beyond `high`.
+    """
+    apart: list[float] = []
+    for position in positions:
+        apart.append(min(position, apart[-1] - spacing if apart else high))
+    for rank in reversed(range(len(apart))):
+        apart[rank] = max(apart[rank], low if rank == len(apart) - 1 else apart[rank + 1] + spacing)
+    return apart
+
+
+def _save(canvas: matplotlib.figure.Figure, path: pathlib.Path) -> None:
+    """Writes the file under a temporary name first, so that a reader never sees half of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    suffix = path.suffix[1:]
+    canvas.savefig(temporary, format=suffix, dpi=160, metadata={"Date": None} if suffix == "svg" else None)
+    os.replace(temporary, path)

@@ -1,0 +1,174 @@
+"""The summary as one self-contained page: it loads nothing, so that it can be mailed, archived and read offline."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+import plotly.io
+import plotly.offline
+
+from results import figures, plotly_figures, summary, table
+
+_STYLE = """
+:root {
+  color-scheme: light dark;
+  --ground: #ffffff; --card: #f6f8fa; --ink: #1f2328; --faint: #636c76; --rule: #d8dee4;
+}
+@media (prefers-color-scheme: dark) {
+  :root { --ground: #0d1117; --card: #151b23; --ink: #e6edf3; --faint: #9198a1; --rule: #30363d; }
+}
+body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.55 system-ui, sans-serif; }
+main { max-width: 1120px; margin: 0 auto; padding: 48px 32px 80px; }
+h1 { margin: 0; font-size: 30px; letter-spacing: -0.01em; }
+h2 { margin: 56px 0 8px; font-size: 20px; }
+p { margin: 0 0 12px; max-width: 104ch; }
+.faint, .caption { color: var(--faint); }
+.caption { margin-top: 12px; font-size: 14px; }
+.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin: 28px 0 0; }
+.facts div { background: var(--card); border: 1px solid var(--rule); border-radius: 8px; padding: 12px 16px; }
+.facts dt { color: var(--faint); font-size: 13px; }
+.facts dd { margin: 2px 0 0; font-size: 22px; font-variant-numeric: tabular-nums; }
+.facts small { display: block; color: var(--faint); font-size: 13px; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; margin: 16px 0 12px; font-size: 14px; }
+table { font-variant-numeric: tabular-nums; }
+th, td { padding: 8px 9px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--rule); }
+th { color: var(--faint); font-weight: 500; }
+th:first-child, td:first-child { text-align: left; padding-left: 0; }
+th:last-child, td:last-child { padding-right: 0; }
+.swatch { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 10px; }
+.note { border-left: 3px solid #e69f00; padding-left: 12px; }
+"""
+
+# Nothing may be fetched: the browser itself holds the page to it.
+_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+
+_COLUMNS = (
+    "Last 3: mean of each run's last three episodes with the pooled 95% interval. IQM: interquartile mean of the "
+    "same, with its stratified bootstrap interval. Found: share of runs that met a reward at all. After found: mean "
+    "return in the 3rd to 5th episode after the first rewarded one. AUC: mean progress over all episodes, where the "
+    "prior's level is 0 and the experts' 1. To 90%: first episode at which progress, averaged over three, is 0.9."
+)
+
+
+def format_page(result: summary.Summary) -> str:
+    """Returns the page as HTML."""
+    title = f"Adaptation on {result.environment}"
+    body = [
+        f"<h1>{html.escape(title)}</h1>",
+        '<p class="faint">Held-out tasks learnt in a handful of episodes by importance weighted adaptation.</p>',
+        _facts(result),
+        *(f'<p class="note">{html.escape(note)}</p>' for note in result.notes),
+        "<h2>Methods compared on the test tasks</h2>",
+        _methods_table(result.methods),
+        f'<p class="caption">{html.escape(_COLUMNS)}</p>',
+        _claims_table(result.claims),
+        _figure("Return while adapting", plotly_figures.adaptation(result.adaptation_figure), "adaptation"),
+        f'<p class="caption">{html.escape(result.adaptation_figure.caption)}</p>',
+        _figure("Finding reward", plotly_figures.found(result.adaptation_figure), "found"),
+        f'<p class="caption">{html.escape(result.adaptation_figure.found_caption)}</p>',
+        _figure("Training and selection", plotly_figures.training(result.training_figure), "training"),
+        f'<p class="caption">{html.escape(result.training_figure.caption)}</p>',
+    ]
+    return "\n".join(
+        [
+            "<!DOCTYPE html>",
+            '<html lang="en"><head><meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{html.escape(title)}</title><style>{_STYLE}</style>",
+            f"<script>{plotly.offline.get_plotlyjs()}</script></head><body><main>",
+            *body,
+            "</main></body></html>",
+        ]
+    )
+
+
+def _facts(result: summary.Summary) -> str:
+    training = result.training
+    facts = [
+        ("Selected snapshot", f"{result.selected.snapshot}", f"validation {table.number(result.selected.score)}"),
+        ("Learner steps", f"{training.learner_steps:,}", training.ending),
+        ("Training", f"{training.minutes:.1f} min", "over all restarts"),
+        ("Experts' return", table.number(result.experts_return), "on training tasks"),
+        ("Prior's return", table.number(result.prior_return), "before adaptation"),
+    ]
+    cells = (
+        f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}<small>{html.escape(detail)}</small></dd></div>"
+        for name, value, detail in facts
+    )
+    return f'<dl class="facts">{"".join(cells)}</dl>'
+
+
+def _methods_table(methods: Sequence[summary.MethodSummary]) -> str:
+    columns = table.episode_columns(max(len(method.by_episode) for method in methods))
+    decimals = table.return_decimals(methods)
+    header = ["Method", "n", *(table.column_title(*column) for column in columns)]
+    header += ["Last 3", "IQM", "Found", "After found", "AUC", "To 90%"]
+    rows = []
+    for method in methods:
+        to_90 = method.episodes_to_90_percent
+        rows.append(
+            [
+                _swatch(method.method),
+                str(method.n),
+                *(table.number(table.mean_over(method, *column), decimals) for column in columns),
+                f"<strong>{table.plus_minus(method.last3_mean, method.last3_interval, decimals)}</strong>",
+                f"{table.number(method.iqm, decimals)} {_interval(method.iqm_interval, decimals)}",
+                f"{method.found_share_by_episode[-1]:.0%}",
+                table.number(method.return_after_found, decimals),
+                table.number(method.auc),
+                table.number(None) if to_90 is None else f"ep {to_90}",
+            ]
+        )
+    return _html_table(header, rows)
+
+
+def _claims_table(claims: Sequence[summary.Claim]) -> str:
+    if not claims:
+        return ""
+    rows = [
+        [
+            f"{html.escape(figures.label(claim.method))} − {html.escape(figures.label(claim.baseline))}",
+            f"<strong>{claim.difference.mean:+.2f}</strong>",
+            _interval(claim.difference.interval, 2),
+            claim.verdict,
+            f"{claim.difference.tasks} tasks, {claim.runs} pairs",
+        ]
+        for claim in claims
+    ]
+    return (
+        "<h2>Differences in the last three episodes</h2>"
+        + _html_table(["Methods", "Difference", "95% interval", "Verdict", "Paired over"], rows)
+        + '<p class="caption">The interval is a bootstrap over tasks, each drawn with all its seeds, of the difference '
+        "on the same task and seed.</p>"
+    )
+
+
+def _swatch(method: str) -> str:
+    label = html.escape(figures.label(method))
+    return f'<span class="swatch" style="background: {figures.colour(method)}"></span>{label}'
+
+
+def _interval(interval: Sequence[float], decimals: int) -> str:
+    return f"[{table.number(interval[0], decimals)}, {table.number(interval[1], decimals)}]"
+
+
+def _html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Returns a table of cells that are HTML already."""
+    head = "".join(f"<th>{cell}</th>" for cell in header)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _figure(title: str, chart: go.Figure, name: str) -> str:
+    drawn = plotly.io.to_html(
+        chart,
+        full_html=False,
+        include_plotlyjs=False,  # it stands in the page's head, once
+        div_id=name,
+        config={"displayModeBar": False, "responsive": True},  # drag to zoom, double-click to go back
+    )
+    return f"<h2>{html.escape(title)}</h2>\n{drawn}"

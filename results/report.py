@@ -1,0 +1,126 @@
+"""Reports a run: `python -m results.report --run_dir=runs/NAME [--json]`.
+
+Without --json it prints the table and writes `report.html` and `figures/` into the run directory; with it, it prints
+one line of JSON and writes nothing. Exit codes: 0 done, 1 the report could not be written, 2 wrong input.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from absl import app, flags
+
+from results import selection, store, summary, table
+
+
+def write_report(run_dir: str | os.PathLike[str]) -> pathlib.Path:
+    """Writes `report.html`, `figures/adaptation.png`, `.svg`, `figures/found.png` and `figures/training.png`.
+
+    Each file appears whole or not at all.
+
+    Returns:
+      The path of the page.
+
+    Raises:
+      RunDirectoryError: see `summary.summarise`.
+      SelectionError: likewise.
+    """
+    # Drawing is imported here alone: it takes longer than all that --json has to do.
+    from results import matplotlib_figures, page
+
+    result = summary.summarise(run_dir)
+    folder = pathlib.Path(run_dir)
+    pictures = folder / "figures"
+    pictures.mkdir(exist_ok=True)
+    matplotlib_figures.save_adaptation(result.adaptation_figure, pictures / "adaptation.png")
+    matplotlib_figures.save_adaptation(result.adaptation_figure, pictures / "adaptation.svg")
+    matplotlib_figures.save_found(result.adaptation_figure, pictures / "found.png")
+    matplotlib_figures.save_training(result.training_figure, pictures / "training.png")
+    path = folder / "report.html"
+    temporary = folder / f".report.html.{os.getpid()}"
+    temporary.write_text(page.format_page(result), encoding="utf-8")
+    os.replace(temporary, path)
+    return path
+
+
+def as_json(result: summary.Summary) -> str:
+    """Returns the summary as one line of JSON.
+
+    `by_episode` holds the plain mean return of each episode, `ci95_by_episode` its pooled interval [low, high]; they
+    are not the trailing means of the figures. Numbers that do not exist are null.
+    """
+    return json.dumps(
+        store.plain(
+            {
+                "environment": result.environment,
+                "experts_return": result.experts_return,
+                "prior_return": result.prior_return,
+                "snapshot_step": result.selected.snapshot,
+                "learner_steps": result.training.learner_steps,
+                "training_minutes": result.training.minutes,
+                "methods": {method.method: _method_as_json(method) for method in result.methods},
+            }
+        ),
+        allow_nan=False,
+    )
+
+
+def _method_as_json(method: summary.MethodSummary) -> dict[str, Any]:
+    return {
+        "n": method.n,
+        "by_episode": method.by_episode,
+        "ci95_by_episode": method.interval_by_episode.T,
+        "found_share_by_episode": method.found_share_by_episode,
+        "last3_mean": method.last3_mean,
+        "last3_ci95": method.last3_interval,
+        "iqm": method.iqm,
+        "auc": method.auc,
+        "episodes_to_90_percent": method.episodes_to_90_percent,
+        "return_after_found": method.return_after_found,
+    }
+
+
+def _main(argv: Sequence[str]) -> int:
+    run_dir = flags.FLAGS.run_dir
+    if run_dir is None or len(argv) > 1:
+        return _fail("say which run to report: python -m results.report --run_dir=runs/NAME [--json]", 2)
+    try:
+        result = summary.summarise(run_dir)
+    except (summary.RunDirectoryError, selection.SelectionError) as error:
+        return _fail(str(error), 2)
+    if flags.FLAGS.json:
+        print(as_json(result))
+        return 0
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without ± shows ? instead of a traceback
+    print(table.format_table(result))
+    try:
+        print(f"\nFigures and details: {write_report(run_dir)}")
+    except OSError as error:
+        return _fail(f"the page could not be written: {error}", 1)
+    return 0
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"results.report: {message}", file=sys.stderr)
+    return code
+
+
+def _parse_flags(argv: Sequence[str]) -> list[str]:
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        sys.exit(_fail(str(error), 2))
+
+
+if __name__ == "__main__":
+    # Defined here and not at import, since the programs that import this module have a --run_dir of their own.
+    flags.DEFINE_string("run_dir", None, "The run directory, runs/NAME.")
+    flags.DEFINE_bool("json", False, "Print one line of JSON instead of the table, and write no files.")
+    app.run(_main, flags_parser=_parse_flags)

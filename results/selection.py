@@ -1,0 +1,85 @@
+"""The selection of the snapshot that all methods are tested with, by `shared_q_iw` on the validation tasks.
+
+The choice is made once and kept as an event, so that no later validation changes what the test results are about.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from results import records
+
+SELECTION_METHOD = "shared_q_iw"
+_EVENT = "snapshot_selected"
+
+
+class SelectionError(ValueError):
+    """There is no snapshot to select yet; the message, one line, says what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """The selected snapshot (its learner step) and its score on the validation tasks."""
+
+    snapshot: int
+    score: float
+
+    def event(self) -> dict[str, Any]:
+        """Returns the record of kind `events` that keeps this choice; `selected_snapshot` reads it back."""
+        return {"event": _EVENT, "snapshot": self.snapshot, "score": self.score}
+
+
+def score_snapshots(runs: Iterable[records.AdaptationRun]) -> dict[int, float]:
+    """Returns the score of every snapshot whose validation is complete, by ascending learner step.
+
+    The score is the mean return over all tasks, seeds and episodes of `shared_q_iw` on the validation split in its
+    newest configuration. Complete means that every (task, seed) which was tried on any snapshot has a complete run.
+    Should the number of episodes have changed on the way, the episodes that all runs have are compared.
+    """
+    candidates = [run for run in runs if (run.key.split, run.key.method) == ("validation", SELECTION_METHOD)]
+    if not candidates:
+        return {}
+    configuration = records.newest_configuration(candidates)
+    candidates = [run for run in candidates if run.key.configuration == configuration]
+    pairs = {(run.key.task, run.key.seed) for run in candidates}
+    complete: dict[int, list[records.AdaptationRun]] = {}
+    for run in candidates:
+        if run.complete:
+            complete.setdefault(run.key.snapshot, []).append(run)
+    complete = {snapshot: of_snapshot for snapshot, of_snapshot in complete.items() if len(of_snapshot) == len(pairs)}
+    episodes = min((run.episodes for of_snapshot in complete.values() for run in of_snapshot), default=0)
+    return {
+        snapshot: float(np.mean([run.returns[:episodes] for run in of_snapshot]))
+        for snapshot, of_snapshot in sorted(complete.items())
+    }
+
+
+def select_snapshot(runs: Iterable[records.AdaptationRun]) -> Selection:
+    """Returns the snapshot with the highest score, of equal ones the latest.
+
+    Raises:
+      SelectionError: no snapshot has been validated completely.
+    """
+    scores = {snapshot: score for snapshot, score in score_snapshots(runs).items() if np.isfinite(score)}
+    if not scores:
+        raise SelectionError(
+            "no snapshot has a complete validation yet: repeat the command that started the run, it finishes them"
+        )
+    snapshot = max(scores, key=lambda step: (scores[step], step))
+    return Selection(snapshot, scores[snapshot])
+
+
+def selected_snapshot(events: Sequence[Mapping[str, Any]]) -> Selection | None:
+    """Returns the choice that was kept among `events`, None if none was.
+
+    Whoever selects asks this first. A second choice exists only where training was continued on purpose; then the later
+    one holds.
+    """
+    for event in reversed(events):
+        if event["event"] == _EVENT:
+            return Selection(int(event["snapshot"]), float(event["score"]))
+    return None

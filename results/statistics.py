@@ -1,0 +1,185 @@
+"""Statistics over runs of adaptation, as pure functions.
+
+R is the number of runs (tasks × seeds), E the number of episodes. The intervals:
+
+- `confidence_interval_95`: the paper's (appendix C), pooled over all runs. It shows the spread of a figure's curves.
+- `stratified_bootstrap_interval`: of the interquartile mean (Agarwal et al., 2021, "Deep Reinforcement Learning at the
+  Edge of the Statistical Precipice").
+- `paired_task_bootstrap`: of a difference between methods. The seeds of one task are not independent, so whole tasks
+  are drawn; claims rest on this one.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+
+BOOTSTRAP_REPETITIONS = 5000
+_NORMAL_QUANTILE = 1.96
+
+
+class Interval(NamedTuple):
+    """A 95% interval; NaN where there is too little to compute one."""
+
+    low: float
+    high: float
+
+
+class Difference(NamedTuple):
+    """A mean difference with its 95% interval and the number of tasks behind it."""
+
+    mean: float
+    interval: Interval
+    tasks: int
+
+
+def confidence_interval_95(values: npt.ArrayLike) -> FloatArray:
+    """Returns the normal interval of the mean over the first axis, mean ± 1.96·s/√R with s of R − 1 degrees of freedom.
+
+    Args:
+      values: shape [R, ...], all tasks and seeds pooled.
+
+    Returns:
+      The low and the high ends, shape [2, ...]; NaN where R < 2.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    runs = len(array)
+    if runs < 2:
+        return np.full((2, *array.shape[1:]), np.nan)
+    mean = array.mean(axis=0)
+    half_width = _NORMAL_QUANTILE * array.std(axis=0, ddof=1) / np.sqrt(runs)
+    return np.stack([mean - half_width, mean + half_width])
+
+
+def trailing_mean(by_episode: npt.ArrayLike, window: int = 3) -> FloatArray:
+    """Returns the mean of each episode and the `window` − 1 before it; the first ones use the episodes that exist.
+
+    Args:
+      by_episode: shape [..., E].
+      window: number of episodes; 3 for the points of the paper's figures.
+
+    Returns:
+      Shape [..., E].
+    """
+    array = np.asarray(by_episode, dtype=np.float64)
+    padding = np.zeros((*array.shape[:-1], window - 1))
+    padded = np.concatenate([padding, array], axis=-1)
+    sums = np.lib.stride_tricks.sliding_window_view(padded, window, axis=-1).sum(axis=-1)
+    return np.asarray(sums / np.minimum(np.arange(1, array.shape[-1] + 1), window), dtype=np.float64)
+
+
+def smooth(curve: npt.ArrayLike, window: int) -> FloatArray:
+    """Returns a figure's curve, shape [E], smoothed by the paper's rolling window, which looks back only."""
+    return trailing_mean(curve, window)
+
+
+def interquartile_mean(values: npt.ArrayLike) -> float:
+    """Returns the mean of all `values`, of any shape, without the lowest and the highest quarter (rounded down)."""
+    return float(_trimmed_mean(np.ravel(np.asarray(values, dtype=np.float64))))
+
+
+def stratified_bootstrap_interval(values: npt.ArrayLike, tasks: npt.ArrayLike, seed: int = 0) -> Interval:
+    """Returns the percentile interval of the interquartile mean; each task's runs are redrawn among themselves.
+
+    Args:
+      values: one number per run, shape [R].
+      tasks: the task of each run, shape [R].
+      seed: of the draws.
+    """
+    array, strata = np.asarray(values, dtype=np.float64), np.asarray(tasks)
+    if len(array) < 2:
+        return Interval(np.nan, np.nan)
+    generator = np.random.default_rng(seed)
+    draws = []
+    for task in np.unique(strata):
+        of_task = array[strata == task]
+        draws.append(of_task[generator.integers(len(of_task), size=(BOOTSTRAP_REPETITIONS, len(of_task)))])
+    return _percentile_interval(_trimmed_mean(np.concatenate(draws, axis=1)))
+
+
+def paired_task_bootstrap(a: npt.ArrayLike, b: npt.ArrayLike, tasks: npt.ArrayLike, seed: int = 0) -> Difference:
+    """Returns the mean of a − b with a percentile interval over redrawn tasks, each with all its seeds.
+
+    Args:
+      a: one number per run of one method, shape [R].
+      b: those of another method on the same tasks and seeds in the same order, shape [R].
+      tasks: the task of each run, shape [R].
+      seed: of the draws.
+    """
+    differences = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
+    names, cluster = np.unique(np.asarray(tasks), return_inverse=True)
+    if len(names) < 2:  # One task says nothing about others.
+        return Difference(float(differences.mean()), Interval(np.nan, np.nan), len(names))
+    sums = np.bincount(cluster, weights=differences)
+    counts = np.bincount(cluster)
+    generator = np.random.default_rng(seed)
+    drawn = generator.integers(len(names), size=(BOOTSTRAP_REPETITIONS, len(names)))
+    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    return Difference(float(differences.mean()), _percentile_interval(means), len(names))
+
+
+def found_share(found: npt.ArrayLike) -> FloatArray:
+    """Returns the share of runs that have found reward by each episode, shape [E], from flags of shape [R, E]."""
+    return np.asarray(np.mean(np.asarray(found, dtype=np.float64), axis=0), dtype=np.float64)
+
+
+def progress(returns: npt.ArrayLike, prior: float, experts: float) -> FloatArray:
+    """Returns how far `returns`, of any shape, are from the prior's level (0) to the experts' (1).
+
+    NaN throughout where the experts are no better than the prior: then there is no scale.
+    """
+    span = experts - prior if experts > prior else np.nan
+    return np.asarray((np.asarray(returns, dtype=np.float64) - prior) / span, dtype=np.float64)
+
+
+def episodes_to_90_percent(progress_by_episode: npt.ArrayLike) -> int | None:
+    """Returns the first episode, from 1, whose trailing-3 progress, averaged over runs, is at least 0.9; None if none.
+
+    Args:
+      progress_by_episode: shape [R, E].
+    """
+    mean = trailing_mean(np.mean(np.asarray(progress_by_episode, dtype=np.float64), axis=0))
+    reached = np.flatnonzero(mean >= 0.9 - 1e-9)  # The mean of three times 0.9 may fall short of 0.9 by a rounding.
+    return int(reached[0]) + 1 if len(reached) else None
+
+
+def auc(progress_by_episode: npt.ArrayLike) -> float:
+    """Returns the mean progress over all runs and episodes, shape [R, E]: the area under the curve of progress."""
+    return float(np.mean(np.asarray(progress_by_episode, dtype=np.float64)))
+
+
+def returns_after_found(returns: npt.ArrayLike, found: npt.ArrayLike, first: int = 3, last: int = 5) -> float | None:
+    """Returns the mean return of the `first` to the `last` episode after each run's first rewarded one.
+
+    It separates learning from exploration. Runs that found no reward, or found it too late to have all those episodes,
+    are left out; None if none remains.
+
+    Args:
+      returns: shape [R, E].
+      found: whether the run had found reward by the end of the episode, shape [R, E].
+      first: counted from the first rewarded episode; 1 is the one after it.
+      last: counted likewise.
+    """
+    array, flags = np.asarray(returns, dtype=np.float64), np.asarray(found, dtype=np.bool_)
+    first_rewarded = np.argmax(flags, axis=1)
+    runs = np.flatnonzero(flags.any(axis=1) & (first_rewarded + last < array.shape[1]))
+    if not len(runs):
+        return None
+    episodes = first_rewarded[runs, None] + np.arange(first, last + 1)
+    return float(array[runs[:, None], episodes].mean())
+
+
+def _trimmed_mean(values: FloatArray) -> FloatArray:
+    """Returns the mean over the last axis without its lowest and highest quarter."""
+    count = values.shape[-1]
+    cut = count // 4
+    return np.asarray(np.sort(values, axis=-1)[..., cut : count - cut].mean(axis=-1), dtype=np.float64)
+
+
+def _percentile_interval(samples: FloatArray) -> Interval:
+    low, high = np.percentile(samples, [2.5, 97.5])
+    return Interval(float(low), float(high))

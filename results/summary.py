@@ -1,0 +1,220 @@
+"""What a run has come to, computed once for the table, the JSON line and the page."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from results import figures, records, selection, statistics, store
+
+FloatArray = npt.NDArray[np.float64]
+
+# The claims of difference, (method, baseline): what the approach gains at all, and what the closed form adds to it.
+COMPARISONS = (("shared_q_iw", "prior"), ("shared_q_iw", "from_scratch"), ("shared_q_iw_ls", "shared_q_iw"))
+
+
+class RunDirectoryError(ValueError):
+    """A folder that cannot be summarised; the message, one line, says why and what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """How far training has come, over all restarts."""
+
+    learner_steps: int
+    minutes: float
+    ended_by: str | None  # "learner_steps" or "minutes", None while it goes on
+
+    @property
+    def ending(self) -> str:
+        """Why training ended, in words."""
+        return "not finished" if self.ended_by is None else f"ended by --{self.ended_by}"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MethodSummary:
+    """One method on the test tasks: n complete runs (tasks × seeds) over E episodes.
+
+    Returns by episode are plain means; only figures show trailing ones. "last3" is each run's mean over its last three
+    episodes. None where a number needs a level that was not measured, or an event that did not happen.
+    """
+
+    method: str
+    n: int
+    by_episode: FloatArray  # [E]
+    interval_by_episode: FloatArray  # [2, E], 95%, pooled
+    found_share_by_episode: FloatArray  # [E]
+    last3_mean: float
+    last3_interval: statistics.Interval  # pooled
+    iqm: float  # interquartile mean of last3
+    iqm_interval: statistics.Interval  # stratified bootstrap
+    auc: float | None  # mean progress over all episodes
+    episodes_to_90_percent: int | None
+    return_after_found: float | None  # mean over the 3rd to 5th episode after the first rewarded one
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """The difference of two methods' last3 return on the tasks and seeds that both have."""
+
+    method: str
+    baseline: str
+    difference: statistics.Difference
+    runs: int
+
+    @property
+    def verdict(self) -> str:
+        """What the interval allows to be said."""
+        low, high = self.difference.interval
+        return "higher" if low > 0 else "lower" if high < 0 else "no difference shown"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Summary:
+    """All that the table, the JSON line and the page say about a run."""
+
+    environment: str
+    selected: selection.Selection
+    training: Training
+    experts_return: float | None
+    prior_return: float | None
+    methods: tuple[MethodSummary, ...]
+    claims: tuple[Claim, ...]
+    notes: tuple[str, ...]  # what is missing, one sentence each
+    adaptation_figure: figures.AdaptationFigure
+    training_figure: figures.TrainingFigure
+
+
+def summarise(run_dir: str | os.PathLike[str]) -> Summary:
+    """Summarises the test of the selected snapshot.
+
+    Raises:
+      RunDirectoryError: the folder is no run directory or holds no finished evaluation of the selected snapshot.
+      SelectionError: no snapshot was selected, and none could be.
+    """
+    environment = _environment(pathlib.Path(run_dir))
+    runs = records.adaptation_runs(store.read_records(run_dir, "adaptation"))
+    events = store.read_records(run_dir, "events")
+    training = store.read_records(run_dir, "training")
+    selected = selection.selected_snapshot(events) or selection.select_snapshot(runs)
+    levels = records.levels(store.read_records(run_dir, "levels"), selected.snapshot)
+    by_method, notes = _tested(runs, selected.snapshot)
+    if not by_method:
+        raise RunDirectoryError(
+            f"no evaluation of the selected snapshot {selected.snapshot} has finished in {run_dir}: "
+            f"finish it with `python -m launch.evaluate --run_dir={run_dir}`"
+        )
+    return Summary(
+        environment=environment,
+        selected=selected,
+        training=_training(training, events),
+        experts_return=levels["experts"],
+        prior_return=levels["prior"],
+        methods=tuple(_summarise_method(method, of_method, levels) for method, of_method in by_method.items()),
+        claims=tuple(_claims(by_method)),
+        notes=tuple(notes),
+        adaptation_figure=figures.adaptation_figure(by_method, levels["experts"], levels["prior"]),
+        training_figure=figures.training_figure(selection.score_snapshots(runs), selected.snapshot, training),
+    )
+
+
+def _environment(run_dir: pathlib.Path) -> str:
+    path = run_dir / "run.json"
+    if not run_dir.is_dir():
+        raise RunDirectoryError(f"there is no folder {run_dir}: pass --run_dir=runs/NAME of a run that was started")
+    if not path.is_file():
+        raise RunDirectoryError(f"{run_dir} is no run directory, it has no run.json: pass --run_dir=runs/NAME")
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["identity"]["environment"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunDirectoryError(
+            f"{path} names no environment under identity.environment: restore the file that the run was started with"
+        ) from error
+
+
+def _tested(
+    runs: Sequence[records.AdaptationRun], snapshot: int
+) -> tuple[dict[str, list[records.AdaptationRun]], list[str]]:
+    """Returns the complete test runs of each method in its newest configuration, and notes on what is left out."""
+    tested = [run for run in runs if run.key.split == "test" and run.key.snapshot == snapshot]
+    pairs = {(run.key.task, run.key.seed) for run in tested}
+    by_method: dict[str, list[records.AdaptationRun]] = {}
+    notes = []
+    for method in figures.ordered({run.key.method for run in tested}):
+        of_method = [run for run in tested if run.key.method == method]
+        configuration = records.newest_configuration(of_method)
+        if any(run.key.configuration != configuration for run in of_method):
+            notes.append(f"{method} was tested in several configurations: the newest, {configuration}, is shown.")
+        complete = [run for run in of_method if run.complete and run.key.configuration == configuration]
+        if complete:
+            by_method[method] = complete
+        if len(complete) < len(pairs):
+            notes.append(f"{method} is incomplete: {len(complete)} of {len(pairs)} runs have all their episodes.")
+    return by_method, notes
+
+
+def _training(training: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]) -> Training:
+    """Takes the last training record, or the event that says that training is over if nothing was trained after it."""
+    last = training[-1] if training else {"learner_steps": 0, "minutes": 0.0}
+    for event in reversed(events):
+        if event["event"] == "training_finished":
+            if event["learner_steps"] >= last["learner_steps"]:
+                return Training(int(event["learner_steps"]), float(event["minutes"]), str(event["reason"]))
+            break
+    return Training(int(last["learner_steps"]), float(last["minutes"]), None)
+
+
+def _summarise_method(
+    method: str, runs: Sequence[records.AdaptationRun], levels: Mapping[str, float | None]
+) -> MethodSummary:
+    returns, found = records.returns_by_episode(runs), records.found_by_episode(runs)
+    last3 = _last3(runs)
+    experts, prior = levels["experts"], levels["prior"]
+    progress = None
+    if experts is not None and prior is not None and experts > prior:
+        progress = statistics.progress(returns, prior=prior, experts=experts)
+    low, high = statistics.confidence_interval_95(last3)
+    return MethodSummary(
+        method=method,
+        n=len(runs),
+        by_episode=np.asarray(returns.mean(axis=0), dtype=np.float64),
+        interval_by_episode=statistics.confidence_interval_95(returns),
+        found_share_by_episode=statistics.found_share(found),
+        last3_mean=float(last3.mean()),
+        last3_interval=statistics.Interval(float(low), float(high)),
+        iqm=statistics.interquartile_mean(last3),
+        iqm_interval=statistics.stratified_bootstrap_interval(last3, [run.key.task for run in runs]),
+        auc=None if progress is None else statistics.auc(progress),
+        episodes_to_90_percent=None if progress is None else statistics.episodes_to_90_percent(progress),
+        return_after_found=statistics.returns_after_found(returns, found),
+    )
+
+
+def _last3(runs: Sequence[records.AdaptationRun]) -> FloatArray:
+    """Returns each run's mean return over its last three episodes, shape [R]."""
+    return np.asarray(records.returns_by_episode(runs)[:, -3:].mean(axis=1), dtype=np.float64)
+
+
+def _claims(by_method: Mapping[str, Sequence[records.AdaptationRun]]) -> list[Claim]:
+    claims = []
+    for method, baseline in COMPARISONS:
+        a, b = _by_pair(by_method.get(method, [])), _by_pair(by_method.get(baseline, []))
+        pairs = sorted(a.keys() & b.keys())
+        if pairs:
+            difference = statistics.paired_task_bootstrap(
+                [a[pair] for pair in pairs], [b[pair] for pair in pairs], [task for task, _ in pairs]
+            )
+            claims.append(Claim(method, baseline, difference, len(pairs)))
+    return claims
+
+
+def _by_pair(runs: Sequence[records.AdaptationRun]) -> dict[tuple[int, int], float]:
+    pairs = [(run.key.task, run.key.seed) for run in runs]
+    return dict(zip(pairs, _last3(runs).tolist(), strict=True)) if runs else {}

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import html.parser
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from results import report, store, summary, table
+
+HOSTILE_ENVIRONMENT = "<b>navigation</b>"
+HOSTILE_METHOD = "</script><img src=x>"
+
+
+@pytest.fixture
+def run_dir(tmp_path, write_run) -> pathlib.Path:
+    write_run(tmp_path / "run")
+    return tmp_path / "run"
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory, write_run) -> pathlib.Path:
+    run_dir = tmp_path_factory.mktemp("runs") / "run"
+    write_run(run_dir, environment=HOSTILE_ENVIRONMENT, extra_method=HOSTILE_METHOD)
+    return report.write_report(run_dir)
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "results.report", *arguments], capture_output=True, text=True)
+
+
+def test_the_json_line_has_the_numbers_worked_out_by_hand(run_dir):
+    line = report.as_json(summary.summarise(run_dir))
+    assert "\n" not in line
+    result = json.loads(line)
+    methods = result.pop("methods")
+    assert result == {
+        "environment": "sparse_navigation",
+        "experts_return": 11.0,
+        "prior_return": 1.0,
+        "snapshot_step": 200,
+        "learner_steps": 300,
+        "training_minutes": 3.5,
+    }
+    assert list(methods) == ["prior", "shared_q_iw"]
+    # Returns in the first episode 1, 1, 3, 3: s = √(4/3). Each run's last three average 9, 23/3, 11 and 29/3.
+    method = methods["shared_q_iw"]
+    half_width = 1.96 * (4 / 3) ** 0.5 / 2
+    assert method["ci95_by_episode"][0] == pytest.approx([2 - half_width, 2 + half_width])
+    assert len(method.pop("ci95_by_episode")) == 4
+    half_width = 1.96 * (52 / 27 / 4) ** 0.5  # s² = (1/9 + 25/9 + 25/9 + 1/9)/3 = 52/27
+    assert method.pop("last3_ci95") == pytest.approx([28 / 3 - half_width, 28 / 3 + half_width])
+    assert method.pop("last3_mean") == pytest.approx(28 / 3)
+    assert method.pop("iqm") == pytest.approx(28 / 3)
+    assert method.pop("auc") == pytest.approx(0.65)
+    assert method == {
+        "n": 4,
+        "by_episode": [2.0, 6.0, 10.0, 12.0],
+        "found_share_by_episode": [0.5, 1.0, 1.0, 1.0],
+        "episodes_to_90_percent": None,
+        "return_after_found": None,
+    }
+
+
+def test_a_claim_compares_the_same_tasks_and_seeds(run_dir):
+    (claim,) = summary.summarise(run_dir).claims
+    assert (claim.method, claim.baseline, claim.runs, claim.verdict) == ("shared_q_iw", "prior", 4, "higher")
+    assert claim.difference.mean == pytest.approx(25 / 3)
+    assert claim.difference.interval == pytest.approx((22 / 3, 28 / 3))  # the two tasks' own differences
+
+
+def test_the_snapshot_that_was_selected_once_stays_selected(run_dir):
+    with store.RecordWriter(run_dir, "events", "launcher") as writer:
+        writer.append({"event": "snapshot_selected", "snapshot": 100, "score": 4.0})
+    result = summary.summarise(run_dir)
+    assert result.selected.snapshot == 100
+    assert [list(method.by_episode) for method in result.methods] == [[50.0, 50.0]]
+
+
+def test_incomplete_runs_and_older_configurations_are_left_out_and_named(run_dir, adaptation_records):
+    with store.RecordWriter(run_dir, "adaptation", "evaluator/0") as writer:
+        writer.extend(adaptation_records([7, 7, 7, 7], task=0, configuration="second"))
+        writer.extend(adaptation_records([7, 7, 7, 7], task=1, configuration="second")[:2])
+        writer.extend(adaptation_records([1, 1, 1, 1], task=0, method="iw")[:2])
+    result = summary.summarise(run_dir)
+    assert {method.method: method.n for method in result.methods} == {"prior": 4, "shared_q_iw": 1}
+    assert result.notes == (
+        "shared_q_iw was tested in several configurations: the newest, second, is shown.",
+        "shared_q_iw is incomplete: 1 of 4 runs have all their episodes.",
+        "iw is incomplete: 0 of 4 runs have all their episodes.",
+    )
+    assert result.notes[1] in table.format_table(result)
+
+
+def test_training_that_went_on_after_its_end_has_not_finished(run_dir):
+    assert summary.summarise(run_dir).training == summary.Training(300, 3.5, "learner_steps")
+    with store.RecordWriter(run_dir, "training", "learner") as writer:
+        writer.append({"learner_steps": 400, "minutes": 4.5, "training_return": None, "metrics": {}})
+    assert summary.summarise(run_dir).training == summary.Training(400, 4.5, None)
+
+
+def test_the_table_is_aligned_and_fits_100_columns(run_dir):
+    lines = table.format_table(summary.summarise(run_dir)).splitlines()
+    assert max(map(len, lines)) <= 100
+    assert lines[0] == "sparse_navigation: snapshot 200, validation score 6.00"
+    header, rule, *methods = lines[4:8]
+    assert header.split("  ")[0] == "method"
+    assert {len(line) for line in methods} == {len(header)} == {len(rule)}
+    assert "9.33 ± 1.36" in methods[1]
+
+
+def test_the_columns_follow_the_number_of_episodes():
+    assert table.episode_columns(10) == [(1, 1), (2, 2), (3, 3)]
+    assert table.episode_columns(20) == [(1, 3), (13, 15)]
+    assert table.episode_columns(40) == [(1, 3), (13, 15), (28, 30)]
+
+
+class Tags(html.parser.HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data if len(data) < 10_000 else ""  # all but plotly.js
+
+
+def test_the_page_loads_nothing_and_shows_foreign_text_as_text(page):
+    content = page.read_text()
+    parser = Tags()
+    parser.feed(content)
+    names = [tag for tag, _ in parser.tags]
+    assert not {"link", "img", "iframe", "b"} & set(names)
+    assert not any({"src", "href"} & attributes.keys() for _, attributes in parser.tags)
+    assert any("default-src 'none'" in (attributes.get("content") or "") for _, attributes in parser.tags)
+    assert f"Adaptation on {HOSTILE_ENVIRONMENT}" in parser.text
+    assert HOSTILE_METHOD in parser.text
+    assert content.count("* plotly.js v") == 1
+
+
+def test_the_figures_are_files_of_their_kind_and_nothing_temporary_stays(page):
+    folder = page.parent / "figures"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "adaptation.png",
+        "adaptation.svg",
+        "found.png",
+        "training.png",
+    ]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in folder.glob("*.png"))
+    assert "<svg" in (folder / "adaptation.svg").read_text()
+    assert sorted(path.name for path in page.parent.iterdir()) == ["figures", "report.html", "results", "run.json"]
+
+
+def test_the_command_prints_one_line_of_json_and_writes_nothing(run_dir):
+    done = command(f"--run_dir={run_dir}", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == report.as_json(summary.summarise(run_dir)) + "\n"
+    assert sorted(path.name for path in run_dir.iterdir()) == ["results", "run.json"]
+
+
+def test_the_command_refuses_a_missing_run_in_one_line_with_exit_code_2(tmp_path):
+    done = command(f"--run_dir={tmp_path / 'nowhere'}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert "there is no folder" in done.stderr
+
+
+def test_bad_run_directories_are_refused_with_what_is_wrong_and_the_mend(tmp_path, run_dir):
+    with pytest.raises(summary.RunDirectoryError, match=r"no run directory, it has no run\.json: pass --run_dir"):
+        summary.summarise(tmp_path)
+    for evaluation in (run_dir / "results" / "adaptation").iterdir():
+        lines = evaluation.read_text().splitlines(keepends=True)
+        evaluation.write_text("".join(line for line in lines if '"validation"' in line))
+    with pytest.raises(summary.RunDirectoryError, match=r"finish it with `python -m launch\.evaluate"):
+        summary.summarise(run_dir)
+    (run_dir / "run.json").write_text("{}")
+    with pytest.raises(summary.RunDirectoryError, match=r"identity\.environment"):
+        summary.summarise(run_dir)

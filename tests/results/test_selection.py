@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import pytest
+
+from results import selection, store
+
+
+@pytest.fixture
+def validated(adaptation_run):
+    def make(snapshot, returns, **changes):
+        return adaptation_run(returns, snapshot=snapshot, split="validation", **changes)
+
+    return make
+
+
+def test_the_highest_mean_over_tasks_seeds_and_episodes_wins(validated):
+    runs = [
+        validated(100, [1.0, 5.0], task=0),
+        validated(100, [3.0, 3.0], task=1),
+        validated(200, [0.0, 4.0], task=0),
+        validated(200, [5.0, 5.0], task=1),
+    ]
+    assert selection.score_snapshots(runs) == {100: 3.0, 200: 3.5}
+    assert selection.select_snapshot(runs) == selection.Selection(200, 3.5)
+
+
+def test_of_equal_scores_the_later_snapshot_wins(validated):
+    runs = [validated(300, [2.0]), validated(100, [2.0]), validated(200, [1.0])]
+    assert selection.select_snapshot(runs).snapshot == 300
+
+
+def test_a_snapshot_that_lacks_a_task_or_an_episode_takes_no_part(validated):
+    runs = [
+        validated(100, [1.0, 1.0], task=0),
+        validated(100, [1.0, 1.0], task=1),
+        validated(200, [9.0, 9.0], task=0),
+        validated(300, [9.0, 9.0], task=0),
+        validated(300, [9.0], task=1, episodes=2),
+    ]
+    assert selection.score_snapshots(runs) == {100: 1.0}
+
+
+def test_only_the_validation_of_shared_q_iw_in_its_newest_configuration_counts(validated, adaptation_run):
+    runs = [
+        validated(100, [1.0], time=2.0),
+        validated(200, [9.0], time=1.0, configuration="old"),
+        validated(300, [9.0], time=3.0, method="shared_q_iw_ls"),
+        adaptation_run([9.0], snapshot=400, time=3.0),
+    ]
+    assert selection.score_snapshots(runs) == {100: 1.0}
+
+
+def test_snapshots_of_unequal_length_are_compared_over_the_episodes_that_all_have(validated):
+    assert selection.score_snapshots([validated(100, [1.0, 2.0, 9.0]), validated(200, [1.0, 3.0])]) == {
+        100: 1.5,
+        200: 2.0,
+    }
+
+
+def test_without_a_complete_validation_the_error_says_what_to_do(validated):
+    with pytest.raises(selection.SelectionError, match="repeat the command that started the run"):
+        selection.select_snapshot([validated(100, [1.0], episodes=2)])
+
+
+def test_a_choice_that_was_kept_is_read_back(tmp_path):
+    assert selection.selected_snapshot([]) is None
+    with store.RecordWriter(tmp_path, "events", "launcher") as writer:
+        writer.append(selection.Selection(100, 1.5).event())
+        writer.append({"event": "training_finished", "reason": "minutes", "learner_steps": 300, "minutes": 2.0})
+    assert selection.selected_snapshot(store.read_records(tmp_path, "events")) == selection.Selection(100, 1.5)
