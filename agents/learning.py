@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import numpy as np
-import sonnet as snt
 import tensorflow as tf
 
 from agents import losses
 from agents.config import Config
-from agents.networks import MultiTaskNetworks, NetworkSpec, export_weights, import_weights
+from agents.networks import MultiTaskNetworks, NetworkSpec, export_weights, import_weights, weight_name
+from agents.optimiser import VectorAdam
+from environments.arrays import Array
 
 GROUPS = ("critic", "expert", "prior")
 _RHO_QUANTILES = (0.1, 0.5, 0.9)
@@ -57,9 +57,7 @@ def total_loss(
     expected_q = tf.reduce_mean(target.values(_with_samples(states, samples), samples, task)[0], axis=1)
     kl_to_target_prior = expert.kl_to(target.prior(states))
     entropy = expert.entropy()
-    policy_loss = losses.policy_loss(
-        expected_q, kl_to_target_prior, entropy, mask, kl_cost=costs.kl_cost, entropy_cost=costs.entropy_cost
-    )
+    policy_loss = losses.policy_loss(expected_q, kl_to_target_prior, entropy, mask, kl_cost=costs.kl_cost, entropy_cost=costs.entropy_cost)
 
     prior = online.prior(states)
     prior_loss = losses.masked_mean(expert.stop_gradient().kl_to(prior), mask)
@@ -142,10 +140,9 @@ class Learner:
         self.target = MultiTaskNetworks(spec, config.networks)
         for source, copy in zip(self.online.variables, self.target.variables, strict=True):
             copy.assign(source)
-        self._optimiser = snt.optimizers.Adam(config.optimiser.learning_rate)
         self._groups = {name: self.online.group(name) for name in GROUPS}
         self._trained = tuple(variable for group in self._groups.values() for variable in group)
-        self._optimiser._initialize(self._trained)  # so that a restore finds its variables
+        self._optimiser = VectorAdam(self._trained, config.optimiser.learning_rate)
         self._step = tf.Variable(0, dtype=tf.int64, name="learner_step")
         self._skipped = tf.Variable(0, dtype=tf.int64, name="skipped_steps")
 
@@ -154,7 +151,7 @@ class Learner:
         """How many updates were made, skipped ones included."""
         return int(self._step.numpy())
 
-    def step(self, batch: Mapping[str, tf.Tensor | np.ndarray]) -> dict[str, tf.Tensor]:
+    def step(self, batch: Mapping[str, tf.Tensor | Array]) -> dict[str, tf.Tensor]:
         """Makes one update; one with a non-finite gradient changes nothing but the count of skipped steps.
 
         Args:
@@ -173,19 +170,26 @@ class Learner:
         seed = tf.stack([tf.constant(self._seed, tf.int64), self._step])
         return Noise(*tf.unstack(tf.random.stateless_normal(shape, seed)))
 
-    @tf.function(jit_compile=True, autograph=False)
+    @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
     def _update(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        gradients, metrics = self._gradients(batch)
+        clipped, norms = self._clip(gradients)
+        finite = tf.reduce_all([tf.math.is_finite(value) for value in [*norms.values(), metrics["critic_loss"]]])
+        self._optimiser.apply(clipped, finite)
+        rate = tf.where(finite, self._config.optimiser.target_rate, 0.0)
+        for source, copy in zip(self.online.variables, self.target.variables, strict=True):
+            copy.assign_add(rate * (source - copy))
+        self._step.assign_add(1)
+        self._skipped.assign_add(tf.cast(~finite, tf.int64))
+        age = tf.cast(self._step, tf.float32) - tf.reduce_mean(tf.cast(batch["learner_step"], tf.float32))
+        norms = {f"{name}_gradient_norm": norm for name, norm in norms.items()}
+        return {**metrics, **norms, "sample_age": age, "skipped_steps": tf.identity(self._skipped)}
+
+    def _gradients(self, batch: Mapping[str, tf.Tensor]) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._trained)
             loss, metrics = total_loss(self.online, self.target, batch, self.draw_noise(batch), self._config)
-        gradients = tape.gradient(loss, self._trained, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        clipped, norms = self._clip(gradients)
-        finite = tf.reduce_all([tf.math.is_finite(norm) for norm in [*norms.values(), loss]])
-        tf.cond(finite, lambda: self._apply(clipped), lambda: self._skipped.assign_add(1))
-        self._step.assign_add(1)
-        age = tf.cast(self._step, tf.float32) - tf.reduce_mean(tf.cast(batch["learner_step"], tf.float32))
-        norms = {f"{name}_gradient_norm": norm for name, norm in norms.items()}
-        return {**metrics, **norms, "sample_age": age, "skipped_steps": self._skipped + 0}
+        return tape.gradient(loss, self._trained, unconnected_gradients=tf.UnconnectedGradients.ZERO), metrics
 
     def _clip(self, gradients: list[tf.Tensor]) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
         clipped: list[tf.Tensor] = []
@@ -197,39 +201,38 @@ class Learner:
             clipped.extend(part)
         return clipped, norms
 
-    def _apply(self, gradients: list[tf.Tensor]) -> tf.Tensor:
-        self._optimiser.apply(gradients, self._trained)
-        rate = self._config.optimiser.target_rate
-        for source, copy in zip(self.online.variables, self.target.variables, strict=True):
-            copy.assign_add(rate * (source - copy))
-        return tf.identity(self._skipped)
+    def online_weights(self) -> dict[str, Array]:
+        """Returns all online weights by name, as a snapshot holds them."""
+        return export_weights(self.online)
 
-    def expert_weights(self) -> dict[str, np.ndarray]:
+    def expert_weights(self) -> dict[str, Array]:
         """Returns what an actor needs: the online experts' weights by name."""
-        return {variable.name.removesuffix(":0"): variable.numpy() for variable in self._groups["expert"]}
+        return {weight_name(variable): variable.numpy() for variable in self._groups["expert"]}
 
-    def state(self) -> dict[str, np.ndarray]:
+    def state(self) -> dict[str, Array]:
         """Returns everything that a restore needs, as arrays by name."""
         arrays = {f"online/{name}": value for name, value in export_weights(self.online).items()}
         arrays.update({f"target/{name}": value for name, value in export_weights(self.target).items()})
-        for kind in ("m", "v"):
-            moments = getattr(self._optimiser, kind)
-            arrays.update({f"adam/{kind}/{index}": moment.numpy() for index, moment in enumerate(moments)})
-        counts = {"adam/step": self._optimiser.step, "learner_step": self._step, "skipped_steps": self._skipped}
-        return {**arrays, **{name: variable.numpy() for name, variable in counts.items()}}
+        return {**arrays, **{name: variable.numpy() for name, variable in self._counts_and_moments().items()}}
 
-    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+    def restore(self, arrays: Mapping[str, Array]) -> None:
         """Sets everything that `state` returned.
 
         Raises:
             ValueError: If a weight is missing or of another shape.
         """
-        for prefix, module in (("online/", self.online), ("target/", self.target)):
+        for prefix, networks in (("online/", self.online), ("target/", self.target)):
             own = {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
-            import_weights(module, own)
-        for kind in ("m", "v"):
-            for index, moment in enumerate(getattr(self._optimiser, kind)):
-                moment.assign(arrays[f"adam/{kind}/{index}"])
-        self._optimiser.step.assign(arrays["adam/step"])
-        self._step.assign(arrays["learner_step"])
-        self._skipped.assign(arrays["skipped_steps"])
+            import_weights(networks, own)
+        for name, variable in self._counts_and_moments().items():
+            variable.assign(arrays[name])
+
+    def _counts_and_moments(self) -> dict[str, tf.Variable]:
+        m, v = self._optimiser.moments
+        return {
+            "adam/m": m,
+            "adam/v": v,
+            "adam/count": self._optimiser.count,
+            "learner_step": self._step,
+            "skipped_steps": self._skipped,
+        }

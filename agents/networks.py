@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
 from agents.config import NetworkConfig
+from environments.arrays import Array
 
 # Variance of a final layer's weights relative to the usual 1/fan_in. Large initial outputs make policies start at the bounds.
 _SMALL = 1e-2
@@ -60,7 +60,7 @@ class Gaussian(NamedTuple):
         return Gaussian(tf.stop_gradient(self.mean), tf.stop_gradient(self.std))
 
 
-class Linear(snt.Module):
+class Linear(snt.Module):  # type: ignore[misc]
     """An affine map with optional leading axes of independent copies."""
 
     def __init__(self, inputs: int, outputs: int, *, variance: float = 1.0, stack: Sequence[int] = (), name: str | None = None):
@@ -78,15 +78,13 @@ class Linear(snt.Module):
         return tf.reshape(flat, (*x.shape[:-1], self.w.shape[-1]))
 
 
-class Torso(snt.Module):
+class Torso(snt.Module):  # type: ignore[misc]
     """Linear, layer normalisation, tanh, then ELU layers."""
 
     def __init__(self, inputs: int, layers: Sequence[int], *, stack: Sequence[int] = (), name: str = "torso"):
         super().__init__(name=name)
         sizes = [inputs, *layers]
-        self._layers = [
-            Linear(size, sizes[i + 1], stack=stack, name=f"linear_{i}") for i, size in enumerate(sizes[:-1])
-        ]
+        self._layers = [Linear(size, sizes[i + 1], stack=stack, name=f"linear_{i}") for i, size in enumerate(sizes[:-1])]
         scale_shape = (*stack, 1, layers[0]) if stack else (layers[0],)
         self.scale = tf.Variable(tf.ones(scale_shape), name="scale")
         self.offset = tf.Variable(tf.zeros(scale_shape), name="offset")
@@ -105,12 +103,10 @@ def layer_norm(x: tf.Tensor) -> tf.Tensor:
     return centred * tf.math.rsqrt(variance + _LAYER_NORM_EPSILON)
 
 
-class Policy(snt.Module):
+class Policy(snt.Module):  # type: ignore[misc]
     """A Gaussian policy with a tanh mean and a bounded standard deviation."""
 
-    def __init__(
-        self, inputs: int, action_size: int, config: NetworkConfig, *, stack: Sequence[int] = (), name: str = "policy"
-    ):
+    def __init__(self, inputs: int, action_size: int, config: NetworkConfig, *, stack: Sequence[int] = (), name: str = "policy"):
         super().__init__(name=name)
         self._bounds = (config.min_std, config.max_std)
         self._torso = Torso(inputs, config.policy_layers, stack=stack)
@@ -125,12 +121,10 @@ class Policy(snt.Module):
         return Gaussian(tf.tanh(self._mean(x)), low + (high - low) * tf.sigmoid(self._std(x)))
 
 
-class Features(snt.Module):
+class Features(snt.Module):  # type: ignore[misc]
     """The value features psi(s, a): layer-normalised, with a constant 1 as the last one."""
 
-    def __init__(
-        self, inputs: int, action_size: int, config: NetworkConfig, *, stack: Sequence[int] = (), name: str = "features"
-    ):
+    def __init__(self, inputs: int, action_size: int, config: NetworkConfig, *, stack: Sequence[int] = (), name: str = "features"):
         super().__init__(name=name)
         *hidden, outputs = config.feature_layers
         self._torso = Torso(inputs + action_size, hidden, stack=stack)
@@ -138,7 +132,7 @@ class Features(snt.Module):
         self.size = outputs + 1
 
     def __call__(self, observation: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
-        """Maps states `[..., De]` and unclipped actions `[..., A]` to features `[..., d]`."""
+        """Maps states `[..., D]` and unclipped actions `[..., A]` to features `[..., d]`."""
         x = self._torso(tf.concat([observation, clip_straight_through(action)], axis=-1))
         x = layer_norm(self._output(x))
         return tf.concat([x, tf.ones_like(x[..., :1])], axis=-1)
@@ -154,21 +148,21 @@ class NetworkSpec:
     """What the networks connect to.
 
     Attributes:
-        expert_columns: Columns of the observation that the experts and the critic see, length De.
-        prior_columns: Columns that the prior sees, length Dp.
+        observation_size: D; experts and critic see the whole observation.
+        prior_columns: Columns of the observation that the prior sees.
         action_size: A.
         tasks: Number of training tasks.
         task_reward_heads: Whether there are heads u_i beside w_i.
     """
 
-    expert_columns: tuple[int, ...]
+    observation_size: int
     prior_columns: tuple[int, ...]
     action_size: int
     tasks: int
     task_reward_heads: bool
 
 
-class MultiTaskNetworks(snt.Module):
+class MultiTaskNetworks(snt.Module):  # type: ignore[misc]
     """Experts pi_i(a|s), the prior pi_0(a|s) and the critic Q_i(s, a) = psi(s, a)^T w_i of all training tasks.
 
     Attributes:
@@ -180,7 +174,7 @@ class MultiTaskNetworks(snt.Module):
     def __init__(self, spec: NetworkSpec, config: NetworkConfig, name: str = "networks"):
         super().__init__(name=name)
         self.spec = spec
-        inputs = len(spec.expert_columns)
+        inputs = spec.observation_size
         embedding = tf.random.normal((spec.tasks, config.embedding_size))
         self.embedding = tf.Variable(embedding, name="embedding")
         self.expert_policy = Policy(inputs + config.embedding_size, spec.action_size, config, name="expert")
@@ -188,15 +182,12 @@ class MultiTaskNetworks(snt.Module):
         self.features = Features(inputs, spec.action_size, config)
         head_shape = (spec.tasks, self.features.size)
         self.heads = tf.Variable(tf.zeros(head_shape), name="heads")
-        self.task_reward_heads = (
-            tf.Variable(tf.zeros(head_shape), name="task_reward_heads") if spec.task_reward_heads else None
-        )
+        self.task_reward_heads = tf.Variable(tf.zeros(head_shape), name="task_reward_heads") if spec.task_reward_heads else None
 
     def expert(self, observation: tf.Tensor, task: tf.Tensor) -> Gaussian:
         """Maps observations `[B, ..., D]` and tasks `[B]` to the experts' distributions `[B, ..., A]`."""
         # A product with a one-hot matrix, because the gradient of a gather is slow under XLA.
         embedding = tf.matmul(tf.one_hot(task, self.spec.tasks), self.embedding)
-        observation = _take(observation, self.spec.expert_columns)
         return self.expert_policy(tf.concat([observation, _spread(embedding, observation)], axis=-1))
 
     def prior(self, observation: tf.Tensor) -> Gaussian:
@@ -209,7 +200,7 @@ class MultiTaskNetworks(snt.Module):
         Returns:
             `[H, B, ...]`: under the training reward and, where there are such heads, under the task's own.
         """
-        psi = self.features(_take(observation, self.spec.expert_columns), action)
+        psi = self.features(observation, action)
         one_hot = tf.one_hot(task, self.spec.tasks)
         heads = [self.heads] if self.task_reward_heads is None else [self.heads, self.task_reward_heads]
         return tf.stack([tf.reduce_sum(psi * _spread(tf.matmul(one_hot, head), psi), axis=-1) for head in heads])
@@ -224,24 +215,30 @@ class MultiTaskNetworks(snt.Module):
         return (self.heads, *extra, *self.features.trainable_variables)
 
 
-def export_weights(module: snt.Module) -> dict[str, np.ndarray]:
-    """Returns a network's weights by name, such as `networks/prior/torso/linear_0/w`."""
-    return {variable.name.removesuffix(":0"): variable.numpy() for variable in module.variables}
+def export_weights(networks: MultiTaskNetworks) -> dict[str, Array]:
+    """Returns the weights by name, such as `prior/torso/linear_0/w`."""
+    return {weight_name(variable): variable.numpy() for variable in networks.variables}
 
 
-def import_weights(module: snt.Module, weights: dict[str, np.ndarray]) -> None:
-    """Sets a network's weights.
+def import_weights(networks: MultiTaskNetworks, weights: Mapping[str, Array]) -> None:
+    """Sets the weights.
 
     Raises:
-        ValueError: If a weight is missing or of another shape.
+        ValueError: If one is missing or of another shape.
     """
-    for variable in module.variables:
-        name = variable.name.removesuffix(":0")
+    for variable in networks.variables:
+        name = weight_name(variable)
         value = weights.get(name)
         if value is None or value.shape != tuple(variable.shape):
             found = "missing" if value is None else f"of shape {value.shape}"
             raise ValueError(f"The weight {name} of shape {tuple(variable.shape)} is {found}.")
         variable.assign(value)
+
+
+def weight_name(variable: tf.Variable) -> str:
+    """Returns a variable's name without that of the module that holds all networks."""
+    name: str = variable.name.removesuffix(":0")
+    return name.partition("/")[2]
 
 
 def _take(x: tf.Tensor, columns: tuple[int, ...]) -> tf.Tensor:

@@ -7,6 +7,7 @@ import functools
 
 import numpy as np
 
+from environments.arrays import Array
 from environments.distribution import TaskDistribution
 from environments.guards import GuardedEnvironment, Watchdog
 from environments.layout import ObservationLayout
@@ -25,11 +26,11 @@ class StepBatch:
         faulted: Whether it ended by a fault, `[N]`.
     """
 
-    rewards: np.ndarray
-    training_rewards: np.ndarray
-    discounts: np.ndarray
-    last: np.ndarray
-    faulted: np.ndarray
+    rewards: Array
+    training_rewards: Array
+    discounts: Array
+    last: Array
+    faulted: Array
 
 
 class EnvironmentBatch:
@@ -56,8 +57,10 @@ class EnvironmentBatch:
         """
         probe = distribution.make_environment(seed)
         action_spec = probe.action_spec()
-        low, high = (np.broadcast_to(np.asarray(getattr(action_spec, bound, np.inf), np.float32), action_spec.shape)
-                     for bound in ("minimum", "maximum"))
+        low, high = (
+            np.broadcast_to(np.asarray(getattr(action_spec, bound, np.inf), np.float32), action_spec.shape)
+            for bound in ("minimum", "maximum")
+        )
         if not (np.isfinite(low).all() and np.isfinite(high).all()):
             raise ValueError(f"The actions of {distribution.name} need finite bounds; its action_spec is {action_spec}.")
         self._scale, self._offset = (high - low) / 2, (high + low) / 2
@@ -66,8 +69,7 @@ class EnvironmentBatch:
         self.observations = np.zeros((size, self.layout.size), np.float32)
         self._watchdog = Watchdog()
         self._environments = [
-            GuardedEnvironment(functools.partial(distribution.make_environment, seed + place), self.layout)
-            for place in range(size)
+            GuardedEnvironment(functools.partial(distribution.make_environment, seed + place), self.layout) for place in range(size)
         ]
 
     def __len__(self) -> int:
@@ -88,7 +90,7 @@ class EnvironmentBatch:
         self._environments[place].reset(task, seed, self.observations[place])
         self._watchdog.stop()
 
-    def step(self, actions: np.ndarray, active: np.ndarray | None = None) -> StepBatch:
+    def step(self, actions: Array, active: Array | None = None) -> StepBatch:
         """Advances the environments by one control step.
 
         Args:
@@ -110,7 +112,10 @@ class EnvironmentBatch:
             self._watchdog.start()
             environment.step(own_actions[place], self.observations[place])
             rows[place] = (
-                environment.reward, environment.training_reward, environment.discount, environment.last,
+                environment.reward,
+                environment.training_reward,
+                environment.discount,
+                environment.last,
                 environment.fault is not None,
             )
         self._watchdog.stop()

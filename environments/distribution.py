@@ -6,8 +6,8 @@ import abc
 import dataclasses
 
 import dm_env
-import numpy as np
 
+from environments.arrays import Array
 from environments.task import Task, TaskSet
 
 
@@ -69,7 +69,7 @@ class TaskDistribution(abc.ABC):
     def make_environment(self, seed: int) -> TaskEnvironment:
         """Returns a new environment, playing the first training task until it is given another."""
 
-    def description(self, task: Task) -> np.ndarray | None:
+    def description(self, task: Task) -> Array | None:
         """The structured description g of a task, float32 `[G]`, or None where there is none (paper section 2, value transfer).
 
         Only the critic sees it, and only in training.

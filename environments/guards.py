@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable
 
 import dm_env
-import numpy as np
 
+from environments.arrays import Array
 from environments.distribution import TaskEnvironment
 from environments.layout import ObservationLayout
 from environments.task import Task
@@ -61,11 +61,12 @@ class Watchdog:
                 elapsed = time.monotonic() - self._started
                 if elapsed > self._limit and not self._interrupted:
                     self._interrupted = True
-                    ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                        ctypes.c_ulong(self._owner), ctypes.py_object(StepTimeoutError)
-                    )
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._owner), ctypes.py_object(StepTimeoutError))
             if elapsed > 2 * self._limit and elapsed != math.inf:
-                print(f"An environment's step hangs for {elapsed:.0f} s in foreign code: ending this process.", file=sys.stderr)
+                print(
+                    f"An environment's step hangs for {elapsed:.0f} s in foreign code: ending this process.",
+                    file=sys.stderr,
+                )
                 os._exit(1)
 
 
@@ -91,7 +92,7 @@ class GuardedEnvironment:
         self.last = True
         self.fault: str | None = None
 
-    def reset(self, task: Task, seed: int, out: np.ndarray) -> None:
+    def reset(self, task: Task, seed: int, out: Array) -> None:
         """Starts an episode; one that cannot start is made anew once and then tried again.
 
         Args:
@@ -115,7 +116,7 @@ class GuardedEnvironment:
                 self.last, self.fault = False, None
                 return
 
-    def step(self, action: np.ndarray, out: np.ndarray) -> None:
+    def step(self, action: Array, out: Array) -> None:
         """Advances the episode by one control step; a fault ends it and leaves the observation as it was.
 
         Args:
@@ -135,7 +136,7 @@ class GuardedEnvironment:
             out[:] = before
             self._record(error)
 
-    def _read(self, timestep: dm_env.TimeStep, out: np.ndarray) -> None:
+    def _read(self, timestep: dm_env.TimeStep, out: Array) -> None:
         self._layout.write(timestep.observation, out)
         self.reward = 0.0 if timestep.reward is None else float(timestep.reward)
         training_reward = self._environment.training_reward if self._environment else None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 
 import numpy as np
+from dm_env import specs
 
+from environments.arrays import Array
 from environments.distribution import ObservationGroups
 
 
@@ -13,17 +16,16 @@ class ObservationLayout:
     """The order of the observed keys in the flat vector of size D.
 
     Attributes:
-        size: D, the length of the flat observation.
-        expert_columns: Columns that the experts and the critic see, `[De]`.
-        prior_columns: Columns that the prior sees, `[Dp]`.
+        size: D, the length of the flat observation, which is what the experts and the critic see.
+        prior_columns: Which of its columns the prior sees.
     """
 
-    def __init__(self, observation_spec: Mapping[str, object], groups: ObservationGroups):
+    def __init__(self, observation_spec: Mapping[str, specs.Array], groups: ObservationGroups):
         """Lays out the observed keys in alphabetical order.
 
         Args:
             observation_spec: The environment's `dm_env.specs.Array` of each key.
-            groups: Who sees what. Keys in neither group are left out.
+            groups: Who sees what. Keys that the expert does not see are left out.
 
         Raises:
             ValueError: If a group names a key that is not observed, or the prior sees what the expert does not.
@@ -37,18 +39,15 @@ class ObservationLayout:
         self._slices: dict[str, slice] = {}
         start = 0
         for key in sorted(groups.expert):
-            length = int(np.prod(observation_spec[key].shape, dtype=int))  # type: ignore[attr-defined]
+            length = math.prod(observation_spec[key].shape)
             self._slices[key] = slice(start, start + length)
             start += length
         self.size = start
-        self.expert_columns = self._columns(groups.expert)
-        self.prior_columns = self._columns(groups.prior)
+        self.prior_columns = tuple(
+            column for key in sorted(groups.prior) for column in range(self._slices[key].start, self._slices[key].stop)
+        )
 
-    def _columns(self, keys: Sequence[str]) -> np.ndarray:
-        parts = [np.arange(self._slices[key].start, self._slices[key].stop) for key in sorted(keys)]
-        return np.concatenate(parts) if parts else np.zeros(0, dtype=int)
-
-    def write(self, observation: Mapping[str, np.ndarray], out: np.ndarray) -> None:
+    def write(self, observation: Mapping[str, Array], out: Array) -> None:
         """Writes an observation into a row.
 
         Args:

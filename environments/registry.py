@@ -35,9 +35,7 @@ def load(name: str, **options: object) -> TaskDistribution:
     target = _BUILT_IN.get(name, name)
     module_name, _, factory_name = target.partition(":")
     if not factory_name:
-        raise UnknownEnvironmentError(
-            f"Unknown environment {name!r}: choose {', '.join(_BUILT_IN)}, or name your own as module:factory."
-        )
+        raise UnknownEnvironmentError(f"Unknown environment {name!r}: choose {', '.join(_BUILT_IN)}, or name your own as module:factory.")
     try:
         factory = getattr(importlib.import_module(module_name), factory_name)
     except (ImportError, AttributeError) as error:

@@ -5,7 +5,8 @@ radius of 0.2 around the goal and 0 elsewhere; nothing ends an episode early. Ob
 is what an agent has to find out. The ideal return is 13.4 on average.
 
 Source: Rakelly et al. 2019 (PEARL), section 6.3, and its published code. Ours: the default split of 100/10/30 tasks with goals drawn
-uniformly on the arc, and training on the dense reward -distance (`training="dense"`), since random exploration finds the goal in 2 of 100 episodes.
+uniformly on the arc, and training on the dense reward -distance (`training="dense"`), since random exploration finds the goal in
+2 of 100 episodes.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import dm_env
 import numpy as np
 from dm_env import specs
 
+from environments.arrays import Array
 from environments.distribution import ObservationGroups, TaskDistribution, TaskEnvironment
 from environments.task import DEFAULT_SIZES, Task, TaskSet, draw_task_set
 
@@ -54,7 +56,7 @@ class _Navigation(TaskEnvironment):
         self._training_reward = None
         return dm_env.restart(self._observation())
 
-    def step(self, action: np.ndarray) -> dm_env.TimeStep:
+    def step(self, action: Array) -> dm_env.TimeStep:
         if self._steps == _EPISODE_STEPS:
             return self.reset()
         horizontal, vertical = action.tolist()
@@ -70,7 +72,7 @@ class _Navigation(TaskEnvironment):
             return dm_env.truncation(reward, self._observation())
         return dm_env.transition(reward, self._observation())
 
-    def _observation(self) -> dict[str, np.ndarray]:
+    def _observation(self) -> dict[str, Array]:
         return {"position": np.array(self._position, dtype=np.float32)}
 
     def observation_spec(self) -> dict[str, specs.Array]:
@@ -116,7 +118,7 @@ class SparseNavigation(TaskDistribution):
         environment.set_seed(seed)
         return environment
 
-    def description(self, task: Task) -> np.ndarray:
+    def description(self, task: Task) -> Array:
         (angle,) = task.parameters
         return np.array([math.cos(angle), math.sin(angle)], dtype=np.float32)
 
@@ -137,5 +139,5 @@ def _pearl_task_set(seed: int) -> TaskSet:
     return TaskSet("pearl", {**splits, "validation": drawn.tasks("validation")})
 
 
-def _number(angles: np.ndarray) -> tuple[Task, ...]:
+def _number(angles: Array) -> tuple[Task, ...]:
     return tuple(Task(index, (float(angle),)) for index, angle in enumerate(angles))

@@ -1,0 +1,1 @@
+"""The program of processes, its nodes, and the commands that people run."""

@@ -3,3 +3,12 @@
 from replay.dataset import SequenceDataset
 from replay.table import TABLE, ReplayConfig, make_tables, signature
 from replay.writer import SequenceWriter
+
+__all__ = [
+    "TABLE",
+    "ReplayConfig",
+    "SequenceDataset",
+    "SequenceWriter",
+    "make_tables",
+    "signature",
+]

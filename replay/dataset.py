@@ -8,6 +8,7 @@ import numpy as np
 import reverb
 import tensorflow as tf
 
+from environments.arrays import Array
 from replay.table import TABLE, ReplayConfig, signature
 
 _TIMEOUT_MS = 1000
@@ -65,10 +66,10 @@ class SequenceDataset:
 
 def example_batch(
     config: ReplayConfig, observation_size: int, action_size: int, *, batch_size: int, seed: int, tasks: int = 1
-) -> dict[str, np.ndarray]:
+) -> dict[str, Array]:
     """Returns a random batch of the shape that replay gives, to compile, to test and to measure with."""
     stream = np.random.default_rng(seed)
-    batch: dict[str, np.ndarray] = {}
+    batch: dict[str, Array] = {}
     for key, spec in signature(config, observation_size, action_size).items():
         shape = (batch_size, *spec.shape)
         batch[key] = stream.normal(size=shape).astype(np.float32)

@@ -55,9 +55,7 @@ def signature(config: ReplayConfig, observation_size: int, action_size: int) -> 
     }
 
 
-def make_tables(
-    config: ReplayConfig, observation_size: int, action_size: int, *, batch_size: int
-) -> list[reverb.Table]:
+def make_tables(config: ReplayConfig, observation_size: int, action_size: int, *, batch_size: int) -> list[reverb.Table]:
     """Returns the server's tables: one of sequences, sampled uniformly.
 
     Args:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import reverb
 
+from environments.arrays import Array
 from replay.table import TABLE
 
 # Items that may be on their way unconfirmed: enough to hide the round trip, few enough to lose little.
@@ -54,7 +55,7 @@ class SequenceWriter:
         self._rows = np.arange(environments)
         self._writer: reverb.TrajectoryWriter | None = None
 
-    def start_episode(self, place: int, task: int, observation: np.ndarray) -> None:
+    def start_episode(self, place: int, task: int, observation: Array) -> None:
         """Begins an episode in one environment, dropping what was unfinished.
 
         Args:
@@ -68,14 +69,14 @@ class SequenceWriter:
 
     def append(
         self,
-        actions: np.ndarray,
-        log_probs: np.ndarray,
-        rewards: np.ndarray,
-        task_rewards: np.ndarray,
-        discounts: np.ndarray,
-        observations: np.ndarray,
-        last: np.ndarray,
-        faulted: np.ndarray,
+        actions: Array,
+        log_probs: Array,
+        rewards: Array,
+        task_rewards: Array,
+        discounts: Array,
+        observations: Array,
+        last: Array,
+        faulted: Array,
         learner_step: int,
     ) -> None:
         """Adds one transition of every environment and inserts what is complete.
@@ -106,9 +107,7 @@ class SequenceWriter:
         length = int(self._cursors[place])
         mask = np.zeros(self._length, np.float32)
         mask[:length] = 1.0
-        observations, actions, scalars = (
-            buffer[place].copy() for buffer in (self._observations, self._actions, self._scalars)
-        )
+        observations, actions, scalars = (buffer[place].copy() for buffer in (self._observations, self._actions, self._scalars))
         observations[length + 1 :] = 0.0
         actions[length:] = 0.0
         scalars[length:] = 0.0
@@ -140,7 +139,10 @@ class SequenceWriter:
             except reverb.DeadlineExceededError:
                 if not warned and time.monotonic() - waited > _STARVED_SECONDS:
                     warned = True
-                    print(f"Replay has taken no sequence for {_STARVED_SECONDS:.0f} s: the learner does not sample.", flush=True)
+                    print(
+                        f"Replay has taken no sequence for {_STARVED_SECONDS:.0f} s: the learner does not sample.",
+                        flush=True,
+                    )
             except (RuntimeError, reverb.ReverbError) as error:
                 print(f"Replay connection lost ({error}); connecting anew.", flush=True)
                 self._writer = None

@@ -105,9 +105,7 @@ def smoothing_window(episodes: int) -> int:
     return 1 if episodes < 20 else 5 if episodes < 60 else 30
 
 
-def adaptation_figure(
-    runs: Mapping[str, Sequence[records.AdaptationRun]], experts: float | None, prior: float | None
-) -> AdaptationFigure:
+def adaptation_figure(runs: Mapping[str, Sequence[records.AdaptationRun]], experts: float | None, prior: float | None) -> AdaptationFigure:
     """Builds the figure from each method's runs; while none of a method is complete, from the episodes they share.
 
     A point at episode n is the mean of episodes n − 2 … n of each run, averaged over runs, then smoothed.
@@ -153,9 +151,7 @@ def _smoothed(curve: MethodCurve, window: int) -> MethodCurve:
     return dataclasses.replace(curve, mean=mean, low=low, high=high)
 
 
-def training_figure(
-    scores: Mapping[int, float], selected: int | None, training: Sequence[Mapping[str, Any]]
-) -> TrainingFigure:
+def training_figure(scores: Mapping[int, float], selected: int | None, training: Sequence[Mapping[str, Any]]) -> TrainingFigure:
     """Builds the figure.
 
     Args:

@@ -73,9 +73,7 @@ def save_training(figure: figures.TrainingFigure, path: pathlib.Path) -> None:
         score = figures.colour("shared_q_iw")
         above.plot(figure.snapshots, figure.scores, color=score, linewidth=2, marker="o", markersize=4)
         selected = figure.snapshots == figure.selected
-        above.plot(
-            figure.snapshots[selected], figure.scores[selected], "o", color=score, markersize=12, fillstyle="none"
-        )
+        above.plot(figure.snapshots[selected], figure.scores[selected], "o", color=score, markersize=12, fillstyle="none")
         for step, value in zip(figure.snapshots[selected], figure.scores[selected], strict=True):
             above.annotate("selected", (step, value), (0, 11), "data", "offset points", color=_INK, ha="center")
         above.margins(y=0.2)

@@ -140,7 +140,4 @@ def levels(records: Iterable[Mapping[str, Any]], snapshot: int) -> dict[str, flo
     for record in records:
         if record["snapshot"] == snapshot:
             returns[record["level"]][record["task"], record["repeat"]] = record["return"]
-    return {
-        level: float(np.array(list(values.values()), dtype=np.float64).mean()) if values else None
-        for level, values in returns.items()
-    }
+    return {level: float(np.array(list(values.values()), dtype=np.float64).mean()) if values else None for level, values in returns.items()}

@@ -52,10 +52,7 @@ def score_snapshots(runs: Iterable[records.AdaptationRun]) -> dict[int, float]:
             complete.setdefault(run.key.snapshot, []).append(run)
     complete = {snapshot: of_snapshot for snapshot, of_snapshot in complete.items() if len(of_snapshot) == len(pairs)}
     episodes = min((run.episodes for of_snapshot in complete.values() for run in of_snapshot), default=0)
-    return {
-        snapshot: float(np.mean([run.returns[:episodes] for run in of_snapshot]))
-        for snapshot, of_snapshot in sorted(complete.items())
-    }
+    return {snapshot: float(np.mean([run.returns[:episodes] for run in of_snapshot])) for snapshot, of_snapshot in sorted(complete.items())}
 
 
 def select_snapshot(runs: Iterable[records.AdaptationRun]) -> Selection:
@@ -66,9 +63,7 @@ def select_snapshot(runs: Iterable[records.AdaptationRun]) -> Selection:
     """
     scores = {snapshot: score for snapshot, score in score_snapshots(runs).items() if np.isfinite(score)}
     if not scores:
-        raise SelectionError(
-            "no snapshot has a complete validation yet: repeat the command that started the run, it finishes them"
-        )
+        raise SelectionError("no snapshot has a complete validation yet: repeat the command that started the run, it finishes them")
     snapshot = max(scores, key=lambda step: (scores[step], step))
     return Selection(snapshot, scores[snapshot])
 

@@ -139,9 +139,7 @@ def _environment(run_dir: pathlib.Path) -> str:
         ) from error
 
 
-def _tested(
-    runs: Sequence[records.AdaptationRun], snapshot: int
-) -> tuple[dict[str, list[records.AdaptationRun]], list[str]]:
+def _tested(runs: Sequence[records.AdaptationRun], snapshot: int) -> tuple[dict[str, list[records.AdaptationRun]], list[str]]:
     """Returns the complete test runs of each method in its newest configuration, and notes on what is left out."""
     tested = [run for run in runs if run.key.split == "test" and run.key.snapshot == snapshot]
     pairs = {(run.key.task, run.key.seed) for run in tested}
@@ -171,9 +169,7 @@ def _training(training: Sequence[Mapping[str, Any]], events: Sequence[Mapping[st
     return Training(int(last["learner_steps"]), float(last["minutes"]), None)
 
 
-def _summarise_method(
-    method: str, runs: Sequence[records.AdaptationRun], levels: Mapping[str, float | None]
-) -> MethodSummary:
+def _summarise_method(method: str, runs: Sequence[records.AdaptationRun], levels: Mapping[str, float | None]) -> MethodSummary:
     returns, found = records.returns_by_episode(runs), records.found_by_episode(runs)
     last3 = _last3(runs)
     experts, prior = levels["experts"], levels["prior"]

@@ -27,8 +27,7 @@ def facts(result: summary.Summary) -> list[str]:
     return [
         f"{result.environment}: snapshot {result.selected.snapshot}, validation score {number(result.selected.score)}",
         f"Training: {training.learner_steps} learner steps in {training.minutes:.1f} minutes, {training.ending}",
-        f"Mean return: experts {number(result.experts_return)} on the training tasks, "
-        f"prior {number(result.prior_return)}",
+        f"Mean return: experts {number(result.experts_return)} on the training tasks, prior {number(result.prior_return)}",
     ]
 
 
@@ -94,10 +93,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Returns one line per row: the first column flush left, the others flush right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        )
-        for row in rows
+        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]) for row in rows
     ]
 
 

@@ -1,0 +1,117 @@
+"""The batched actor: steps E environments with one policy call per control step and writes what happened to replay."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from agents.inference import NumpyExpert
+from environments import EnvironmentBatch, Task
+from replay import SequenceWriter
+
+
+@dataclasses.dataclass
+class ActorReport:
+    """What happened since the last report.
+
+    Attributes:
+        environment_steps: Control steps.
+        episodes: Finished episodes, faulted ones not counted.
+        returns: Sum of their returns in the tasks' own rewards.
+        faults: Episodes cut short by a fault, by reason.
+    """
+
+    environment_steps: int = 0
+    episodes: int = 0
+    returns: float = 0.0
+    faults: dict[str, int] = dataclasses.field(default_factory=dict)
+
+
+class Actor:
+    """Acts in E environments with the experts; each draws a new task at each reset from shuffled rounds over all training tasks."""
+
+    def __init__(
+        self,
+        environments: EnvironmentBatch,
+        tasks: tuple[Task, ...],
+        writer: SequenceWriter,
+        seed: int | Sequence[int],
+    ):
+        """Starts an episode in every environment.
+
+        Args:
+            environments: The E environments.
+            tasks: The training tasks, in the order of their indices.
+            writer: Where transitions go.
+            seed: Decides tasks, resets and actions.
+        """
+        self._environments = environments
+        self._writer = writer
+        self._stream = np.random.default_rng(seed)
+        self._rounds = _shuffled_rounds(tasks, self._stream)
+        self._tasks = np.zeros(len(environments), np.int64)
+        self._returns = np.zeros(len(environments))
+        self._report = ActorReport()
+        for place in range(len(environments)):
+            self._start_episode(place)
+
+    def step(self, expert: NumpyExpert, learner_step: int) -> None:
+        """Makes one control step in every environment.
+
+        Args:
+            expert: The policies to act with.
+            learner_step: Their age.
+
+        Raises:
+            EnvironmentFailure: If an environment failed in too many episodes in a row.
+        """
+        observations = self._environments.observations
+        distribution = expert(observations, self._tasks)
+        noise = self._stream.standard_normal(distribution.mean.shape, np.float32)
+        actions = distribution.sample(noise)
+        log_probs = distribution.log_prob(actions)
+        result = self._environments.step(actions)
+        self._writer.append(
+            actions,
+            log_probs,
+            result.training_rewards,
+            result.rewards,
+            result.discounts,
+            observations,
+            result.last,
+            result.faulted,
+            learner_step,
+        )
+        self._returns += result.rewards
+        self._report.environment_steps += len(self._environments)
+        for place in np.flatnonzero(result.last).tolist():
+            self._finish_episode(place)
+
+    def take_report(self) -> ActorReport:
+        """Returns what happened since the last call, and starts counting anew."""
+        report, self._report = self._report, ActorReport()
+        return report
+
+    def _finish_episode(self, place: int) -> None:
+        fault = self._environments.fault(place)
+        if fault is None:
+            self._report.episodes += 1
+            self._report.returns += float(self._returns[place])
+        else:
+            self._report.faults[fault] = self._report.faults.get(fault, 0) + 1
+        self._start_episode(place)
+
+    def _start_episode(self, place: int) -> None:
+        task = next(self._rounds)
+        self._tasks[place] = task.index
+        self._returns[place] = 0.0
+        self._environments.reset(place, task, int(self._stream.integers(2**31)))
+        self._writer.start_episode(place, task.index, self._environments.observations[place])
+
+
+def _shuffled_rounds(tasks: tuple[Task, ...], stream: np.random.Generator) -> Iterator[Task]:
+    while True:
+        for index in stream.permutation(len(tasks)):
+            yield tasks[index]

@@ -1,0 +1,58 @@
+"""Hyper-parameters of adaptation (Algorithm 1 and appendix C of the paper, where it states them)."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+
+
+@dataclasses.dataclass(frozen=True)
+class AdaptationConfig:
+    """How a method adapts.
+
+    Attributes:
+        episodes: N, episodes of adaptation.
+        action_samples: K, proposals from the prior at each state (not stated in the paper).
+        next_action_samples: K', of those, how many form the value of a next state in an update.
+        kl_bound: epsilon, how far the improved policy may be from the prior, in nats; below log K.
+        update_period: L, control steps between updates within an episode (10 in the paper).
+        updates_per_episode: M, updates after each episode (100 in the paper).
+        minibatch: Transitions in an update (128 in the paper).
+        learning_rate: Of Adam, on the head or the networks.
+        target_rate: Polyak: share of the online head that enters the target head at each update.
+        ridge: Penalty on the squared head in the closed form, constant feature excepted.
+        solve_period: Control steps between closed-form solutions within an episode.
+        value_samples: Samples of a parametric policy for the value of a next state.
+        entropy_cost: Entropy bonus of a parametric policy that has no prior.
+    """
+
+    episodes: int = 40
+    action_samples: int = 64
+    next_action_samples: int = 16
+    kl_bound: float = 1.5
+    update_period: int = 10
+    updates_per_episode: int = 100
+    minibatch: int = 128
+    learning_rate: float = 1e-2
+    target_rate: float = 0.05
+    ridge: float = 0.3
+    solve_period: int = 20
+    value_samples: int = 1
+    entropy_cost: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if self.episodes < 1:
+            raise ValueError(f"At least one episode of adaptation is needed, not {self.episodes}.")
+        if not 1 <= self.next_action_samples <= self.action_samples:
+            raise ValueError(f"K' must be in [1, K]: {self.next_action_samples} of {self.action_samples}.")
+        if not 0 < self.kl_bound < math.log(self.action_samples):
+            raise ValueError(
+                f"The KL bound must lie between 0 and log K = {math.log(self.action_samples):.2f} to bind, not {self.kl_bound}."
+            )
+
+    def digest(self) -> str:
+        """Returns a short name of exactly these values, part of every record's key."""
+        text = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:10]

@@ -1,0 +1,184 @@
+"""Two ways to learn the held-out task's head w in Q(s, a) = psi(s, a)^T w: TD(0) as in Algorithm 1, and our closed form.
+
+Both value a next state by V(s') = sum_k q_k Q(s', a'_k), with q the importance weights that act.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+
+import numpy as np
+
+from agents.adaptation.config import AdaptationConfig
+from agents.adaptation.engine import RewardRange
+from agents.adaptation.memory import FeatureMemory
+from agents.adaptation.proposals import softmax
+from environments.arrays import Array
+
+_MAX_ROUNDS = 50
+_TOLERANCE = 1e-3
+
+
+class Head(abc.ABC):
+    """The heads of R replicas.
+
+    Attributes:
+        weights: w, `[R, d]`.
+    """
+
+    def __init__(self, streams: Sequence[np.random.Generator], size: int, config: AdaptationConfig):
+        """Draws w ~ N(0, I/d), with 0 for the constant feature.
+
+        Args:
+            streams: Each replica's random numbers for its initial weights.
+            size: d.
+            config: Hyper-parameters.
+        """
+        self._config = config
+        self.weights = np.stack([stream.standard_normal(size) for stream in streams]).astype(np.float32)
+        self.weights /= np.float32(np.sqrt(size))
+        self.weights[:, -1] = 0.0
+
+    @abc.abstractmethod
+    def learn_within_episode(
+        self,
+        memory: FeatureMemory,
+        tau: Array,
+        active: Array,
+        step: int,
+        streams: Sequence[np.random.Generator],
+    ) -> None:
+        """Learns after the control step number `step` of an episode, where it is due."""
+
+    @abc.abstractmethod
+    def learn_after_episode(self, memory: FeatureMemory, tau: Array, streams: Sequence[np.random.Generator]) -> None:
+        """Learns after an episode."""
+
+
+class TemporalDifferenceHead(Head):
+    """TD(0) with minibatches: one update each L steps and M after each episode, against a target head."""
+
+    def __init__(self, streams: Sequence[np.random.Generator], size: int, config: AdaptationConfig):
+        super().__init__(streams, size, config)
+        self._targets = self.weights.copy()
+        self._moments = np.zeros((2, *self.weights.shape), np.float32)
+        self._updates = np.zeros(len(self.weights), int)
+
+    def learn_within_episode(
+        self,
+        memory: FeatureMemory,
+        tau: Array,
+        active: Array,
+        step: int,
+        streams: Sequence[np.random.Generator],
+    ) -> None:
+        if step % self._config.update_period == 0:
+            for place in np.flatnonzero(active):
+                self._update(memory, place, tau[place], streams[place], 1)
+
+    def learn_after_episode(self, memory: FeatureMemory, tau: Array, streams: Sequence[np.random.Generator]) -> None:
+        for place in np.flatnonzero(memory.counts):
+            self._update(memory, place, tau[place], streams[place], self._config.updates_per_episode)
+
+    def _update(self, memory: FeatureMemory, place: int, tau: float, stream: np.random.Generator, updates: int) -> None:
+        """Makes TD(0) updates of one replica. Replicas go one after the other, because one's transitions fit into the cache."""
+        config = self._config
+        minibatches = stream.integers(memory.counts[place], size=(updates, config.minibatch))
+        features, next_features = memory.features[place], memory.next_features[place]
+        rewards, discounts = memory.rewards[place], memory.discounts[place]
+        weights, target = self.weights[place], self._targets[place]
+        for rows in minibatches:
+            next_q = next_features[rows] @ target
+            values = (softmax(next_q / tau) * next_q).sum(axis=1)
+            psi = features[rows]
+            errors = psi @ weights - (rewards[rows] + discounts[rows] * values)
+            self._adam(place, errors @ psi / np.float32(config.minibatch))
+            target += np.float32(config.target_rate) * (weights - target)
+
+    def _adam(self, place: int, gradient: Array) -> None:
+        m, v = self._moments[0, place], self._moments[1, place]
+        self._updates[place] += 1
+        count = self._updates[place]
+        m += 0.1 * (gradient - m)
+        v += 0.001 * (gradient * gradient - v)
+        step = self._config.learning_rate * np.sqrt(1 - 0.999**count) / (1 - 0.9**count)
+        self.weights[place] -= np.float32(step) * m / (np.sqrt(v) + np.float32(1e-8))
+
+
+class RidgeHead(Head):
+    """The closed form (ours): the fixed point of ridge regression on one-step targets, alternated with the weights q.
+
+    Attributes:
+        failed_solves: How often a solution was singular or not finite and the old head was kept.
+    """
+
+    def __init__(
+        self,
+        streams: Sequence[np.random.Generator],
+        size: int,
+        config: AdaptationConfig,
+        seen: RewardRange,
+        discount: float,
+    ):
+        """Draws the initial head.
+
+        Args:
+            streams: Each replica's random numbers for its initial weights.
+            size: d.
+            config: Hyper-parameters.
+            seen: The rewards seen, which bound the targets.
+            discount: gamma.
+        """
+        super().__init__(streams, size, config)
+        self._seen = seen
+        self._horizon = 1.0 / (1.0 - discount)
+        self.failed_solves = 0
+
+    def learn_within_episode(
+        self,
+        memory: FeatureMemory,
+        tau: Array,
+        active: Array,
+        step: int,
+        streams: Sequence[np.random.Generator],
+    ) -> None:
+        if step % self._config.solve_period == 0:
+            self._solve_where(memory, tau, active)
+
+    def learn_after_episode(self, memory: FeatureMemory, tau: Array, streams: Sequence[np.random.Generator]) -> None:
+        self._solve_where(memory, tau, memory.counts > 0)
+
+    def _solve_where(self, memory: FeatureMemory, tau: Array, where: Array) -> None:
+        for place in np.flatnonzero(where):
+            solution = self._solve(memory, place, tau[place])
+            if solution is None:
+                self.failed_solves += 1
+            else:
+                self.weights[place] = solution
+
+    def _solve(self, memory: FeatureMemory, place: int, tau: float) -> Array | None:
+        count = memory.counts[place]
+        features = memory.features[place, :count]
+        next_features = memory.next_features[place, :count]
+        rewards, discounts = memory.rewards[place, :count], memory.discounts[place, :count]
+        low = min(float(self._seen.low[place]), 0.0) * self._horizon
+        high = max(float(self._seen.high[place]), 0.0) * self._horizon
+        penalty = np.full(features.shape[1], self._config.ridge)
+        penalty[-1] = 1e-6  # the constant feature is free; this only keeps the system regular
+        try:
+            gram = features.T.astype(np.float64) @ features + np.diag(penalty)
+            projection = np.linalg.solve(gram, features.T.astype(np.float64)).astype(np.float32)
+        except np.linalg.LinAlgError:
+            return None
+        weights = self.weights[place]
+        for _ in range(_MAX_ROUNDS):
+            next_q = next_features @ weights
+            values = (softmax(next_q / tau) * next_q).sum(axis=1)
+            targets = np.clip(rewards + discounts * values, low, high)
+            solution = projection @ targets
+            moved = np.abs(solution - weights).max()
+            weights = solution
+            if not moved > _TOLERANCE:
+                break
+        return weights if np.isfinite(weights).all() else None

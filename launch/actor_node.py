@@ -1,0 +1,121 @@
+"""An actor as a node: acts with the newest experts that the learner has, and writes to replay."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from typing import Any
+
+import launchpad as lp
+import reverb
+
+from agents.acting import Actor
+from agents.inference import NumpyExpert
+from environments import EnvironmentBatch
+from launch.heartbeat import Heartbeat
+from launch.run_directory import RunDirectory
+from launch.settings import RunSettings
+from replay import SequenceWriter
+
+_EXCHANGE_SECONDS = 1.0
+
+
+class ActorNode:
+    """Steps E environments until the program stops."""
+
+    def __init__(self, run: RunDirectory, settings: RunSettings, index: int, replay: reverb.Client, learner: Any):
+        """Connects.
+
+        Args:
+            run: Where signs of life go.
+            settings: The run.
+            index: Which of the actors this is.
+            replay: Client of the replay server.
+            learner: Courier client of the `LearnerNode`.
+        """
+        self._run = run
+        self._settings = settings
+        self._index = index
+        self._replay = replay
+        self._weights = _LearnerConnection(learner)
+
+    def run(self) -> None:
+        """Acts; reports to the learner and fetches its newest weights once a second."""
+        stop = lp.stop_event()
+        config = self._settings.config
+        distribution = self._settings.distribution()
+        environments = EnvironmentBatch(distribution, config.environments_per_actor, seed=self._settings.seed)
+        if not self._weights.wait_for_first(stop):
+            return
+        length, layout = config.replay.sequence_length, environments.layout
+        writer = SequenceWriter(self._replay, len(environments), length, layout.size, environments.action_size, stop.is_set)
+        # The step is part of the seed, so that a restarted actor does not repeat its predecessor's tasks and noise.
+        seed = [self._settings.seed, self._index, self._weights.step]
+        actor = Actor(environments, distribution.tasks("train"), writer, seed)
+        heartbeat = Heartbeat(self._run, f"actor-{self._index}")
+        expert = NumpyExpert(self._weights.arrays, config.networks)
+        steps = 0
+        next_exchange = 0.0
+        while not stop.is_set():
+            actor.step(expert, self._weights.step)
+            if time.monotonic() < next_exchange:
+                continue
+            next_exchange = time.monotonic() + _EXCHANGE_SECONDS
+            if self._weights.idle:
+                report = actor.take_report()
+                steps += report.environment_steps
+                self._weights.send(dataclasses.asdict(report))
+            if self._weights.receive():
+                expert = NumpyExpert(self._weights.arrays, config.networks)
+            heartbeat.beat(environment_steps=steps, learner_step=self._weights.step)
+        writer.close()
+
+
+class _LearnerConnection:
+    """Calls the learner without waiting for its answer.
+
+    Attributes:
+        step: The learner step of `arrays`.
+        arrays: The newest experts' weights by name.
+    """
+
+    def __init__(self, learner: Any):
+        self._learner = learner
+        self._report: dict[str, Any] | None = None
+        self._future: Any = None
+        self.step = 0
+        self.arrays: dict[str, Any] = {}
+
+    @property
+    def idle(self) -> bool:
+        """Whether no call is under way."""
+        return self._future is None
+
+    def send(self, report: dict[str, Any] | None) -> None:
+        """Starts a call with an actor's report."""
+        self._report = report
+        self._future = self._learner.futures.exchange(report)
+
+    def receive(self) -> bool:
+        """Takes the answer if there is one; returns whether it brought new weights."""
+        if self._future is None or not self._future.done():
+            return False
+        try:
+            step, arrays = self._future.result()
+        except Exception as error:
+            print(f"The learner does not answer ({error}); sending the report again.", flush=True)
+            self.send(self._report)
+            return False
+        self._future = None
+        changed = step != self.step or not self.arrays
+        self.step, self.arrays = step, arrays
+        return changed
+
+    def wait_for_first(self, stop: threading.Event) -> bool:
+        """Waits for the first weights; returns whether they came before the stop."""
+        self.send(None)
+        while not self.receive():
+            if stop.wait(0.1):
+                return False
+        return True

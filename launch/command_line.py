@@ -1,0 +1,87 @@
+"""What all entry points share: exit codes, one-line errors, and the checks of flags."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+
+from absl import app, flags
+
+from agents.adaptation.methods import NAMES
+
+USAGE_ERROR = 2
+INTERRUPTED = 130
+
+
+class UsageError(ValueError):
+    """A flag's value makes no sense; the message names the value and the mend."""
+
+
+def required(name: str) -> str:
+    """Returns a flag's value.
+
+    Raises:
+        UsageError: If it was not given.
+    """
+    value: str | None = flags.FLAGS[name].value
+    if not value:
+        raise UsageError(f"--{name} is missing: say --{name}=runs/NAME.")
+    return value
+
+
+def methods(names: Sequence[str]) -> tuple[str, ...]:
+    """Returns the methods that a flag names.
+
+    Raises:
+        UsageError: If one is unknown.
+    """
+    for name in names:
+        if name not in NAMES:
+            raise UsageError(f"Unknown method {name!r} in --methods: choose from {', '.join(NAMES)}.")
+    return tuple(names)
+
+
+def run(main: Callable[[], int], description: str | None) -> None:
+    """Parses the flags, runs a program and ends the process with its exit code.
+
+    0 is done, 1 failed while running, 2 wrong input before anything started, 130 interrupted. Errors are one line on stderr;
+    `--debug` adds the traceback.
+
+    Args:
+        main: Returns the exit code; raises ValueError for wrong input.
+        description: Shown by `--help`.
+    """
+    flags.DEFINE_bool("debug", False, "Show tracebacks of errors.")
+    if description:
+        sys.modules["__main__"].__doc__ = description
+
+    def parse(argv: Sequence[str]) -> list[str]:
+        try:
+            rest: list[str] = flags.FLAGS(argv)
+        except flags.Error as error:
+            sys.exit(_fail(str(error).replace("\n", " "), USAGE_ERROR))
+        if len(rest) > 1:
+            sys.exit(_fail(f"unexpected argument {rest[1]!r}: all options start with --.", USAGE_ERROR))
+        return rest
+
+    def guarded(_: Sequence[str]) -> int:
+        try:
+            return main()
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        except ValueError as error:
+            if flags.FLAGS.debug:
+                traceback.print_exc()
+            return _fail(str(error), USAGE_ERROR)
+        except (OSError, RuntimeError) as error:
+            if flags.FLAGS.debug:
+                traceback.print_exc()
+            return _fail(str(error), 1)
+
+    app.run(guarded, flags_parser=parse)
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    return code

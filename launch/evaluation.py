@@ -1,0 +1,189 @@
+"""Adaptation runs and levels measured and recorded: what validation nodes and `launch.evaluate` have in common."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import itertools
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from agents.adaptation.config import AdaptationConfig
+from agents.adaptation.engine import EpisodeRecord, Method, adapt
+from agents.adaptation.fixed import ExpertMethod, PriorMethod
+from agents.adaptation.methods import default_adaptation, make_method
+from agents.adaptation.randomness import Replica
+from agents.snapshots import Snapshot
+from environments import EnvironmentBatch, TaskDistribution
+from launch.run_directory import RunDirectory
+from launch.settings import RunSettings
+from results.records import RunKey, adaptation_runs, missing_keys
+from results.store import RecordWriter, read_records
+
+VALIDATION_METHOD = "shared_q_iw"
+SEEDS = 3
+_LEVEL_REPEATS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Assignment:
+    """One unit of evaluation and of resumption: a method on a split from a snapshot.
+
+    Attributes:
+        method: Which.
+        split: `validation` or `test`.
+        config: Its hyper-parameters.
+        seeds: Independent tries of each task.
+    """
+
+    method: str
+    split: str
+    config: AdaptationConfig
+    seeds: int = SEEDS
+
+    def replicas(self, distribution: TaskDistribution) -> list[Replica]:
+        """Returns tasks x seeds."""
+        pairs = itertools.product(distribution.tasks(self.split), range(self.seeds))
+        return [Replica(self.split, task, seed) for task, seed in pairs]
+
+    def keys(self, distribution: TaskDistribution, snapshot_step: int) -> list[RunKey]:
+        """Returns the keys under which the results are kept."""
+        return [
+            RunKey(self.split, self.method, self.config.digest(), replica.task.index, replica.seed, snapshot_step)
+            for replica in self.replicas(distribution)
+        ]
+
+
+def validation_assignment(settings: RunSettings) -> Assignment:
+    """Returns what selects the snapshot: `shared_q_iw` at its defaults."""
+    config = default_adaptation(VALIDATION_METHOD, settings.config.adaptation_episodes)
+    return Assignment(VALIDATION_METHOD, "validation", config)
+
+
+def is_complete(run: RunDirectory, distribution: TaskDistribution, assignment: Assignment, snapshot_step: int) -> bool:
+    """Returns whether every run of an assignment from a snapshot is in the store."""
+    recorded = adaptation_runs(read_records(run.path, "adaptation"))
+    return not missing_keys(recorded, assignment.keys(distribution, snapshot_step))
+
+
+def evaluate(
+    run: RunDirectory,
+    settings: RunSettings,
+    assignment: Assignment,
+    snapshot: Snapshot,
+    *,
+    node: str,
+    should_stop: Callable[[], bool],
+    on_episode: Callable[[int, Sequence[EpisodeRecord]], None] = lambda episode, records: None,
+) -> bool:
+    """Adapts to every task x seed of an assignment and records each episode as it ends.
+
+    Args:
+        run: Where the records go.
+        settings: The run.
+        assignment: What to evaluate.
+        snapshot: What to start from.
+        node: Who records.
+        should_stop: Asked each control step.
+        on_episode: Told of each finished episode.
+
+    Returns:
+        Whether it was finished rather than stopped.
+
+    Raises:
+        EnvironmentFailure: If an environment failed in too many episodes in a row.
+    """
+    distribution = settings.distribution()
+    replicas = assignment.replicas(distribution)
+    method = make_method(
+        assignment.method,
+        snapshot,
+        assignment.config,
+        replicas,
+        episode_steps=distribution.episode_steps,
+        run_seed=settings.seed,
+    )
+    attempt = f"{datetime.datetime.now(datetime.timezone.utc):%Y%m%dT%H%M%S.%f}-{node}-{os.getpid()}"
+    common = {
+        "split": assignment.split,
+        "method": assignment.method,
+        "configuration": assignment.config.digest(),
+        "snapshot": snapshot.step,
+        "attempt": attempt,
+        "episodes": assignment.config.episodes,
+    }
+    finished = 0
+    with RecordWriter(run.path, "adaptation", node) as writer:
+        episodes = _adapt(method, settings, distribution, replicas, snapshot, assignment.config.episodes, should_stop)
+        for finished, records in enumerate(episodes, start=1):
+            writer.extend({**common, **_fields(record)} for record in records)
+            on_episode(finished, records)
+    return finished == assignment.config.episodes
+
+
+def measure_levels(run: RunDirectory, settings: RunSettings, snapshot: Snapshot, should_stop: Callable[[], bool]) -> bool:
+    """Measures experts and prior on all training tasks, three episodes each, in the tasks' own reward.
+
+    Returns:
+        Whether it was finished rather than stopped.
+    """
+    distribution = settings.distribution()
+    replicas = [Replica("train", task, 0) for task in distribution.tasks("train")]
+    config = AdaptationConfig(episodes=_LEVEL_REPEATS)
+    methods: dict[str, Method] = {
+        "experts": ExpertMethod(snapshot, [replica.task.index for replica in replicas]),
+        "prior": PriorMethod(snapshot, config, len(replicas), distribution.episode_steps),
+    }
+    finished = 0
+    with RecordWriter(run.path, "levels", "evaluate") as writer:
+        for level, method in methods.items():
+            for records in _adapt(method, settings, distribution, replicas, snapshot, _LEVEL_REPEATS, should_stop):
+                finished += 1
+                writer.extend(
+                    {
+                        "snapshot": snapshot.step,
+                        "level": level,
+                        "task": record.replica.task.index,
+                        "repeat": record.episode,
+                        "return": record.episode_return,
+                    }
+                    for record in records
+                )
+    return finished == _LEVEL_REPEATS * len(methods)
+
+
+def _adapt(
+    method: Method,
+    settings: RunSettings,
+    distribution: TaskDistribution,
+    replicas: Sequence[Replica],
+    snapshot: Snapshot,
+    episodes: int,
+    should_stop: Callable[[], bool],
+) -> Iterable[list[EpisodeRecord]]:
+    return adapt(
+        method,
+        EnvironmentBatch(distribution, len(replicas), seed=settings.seed),
+        replicas,
+        episodes=episodes,
+        episode_steps=distribution.episode_steps,
+        worst_reward=distribution.worst_reward,
+        reward_scale=snapshot.reward_scale,
+        run_seed=settings.seed,
+        should_stop=should_stop,
+    )
+
+
+def _fields(record: EpisodeRecord) -> dict[str, Any]:
+    return {
+        "task": record.replica.task.index,
+        "seed": record.replica.seed,
+        "episode": record.episode,
+        "return": record.episode_return,
+        "length": record.length,
+        "found": record.found,
+        "temperature": record.temperature,
+        "kl": record.kl,
+        "fault": record.fault,
+    }

@@ -1,0 +1,217 @@
+"""The learner as a node: owns the counters, trains, checkpoints, publishes snapshots, and decides when training is over."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import shutil
+import threading
+import time
+from typing import Any
+
+import launchpad as lp
+import reverb
+
+from agents import durable, snapshots
+from agents.learning import Learner
+from launch import run_directory
+from launch.heartbeat import Heartbeat
+from launch.replay_node import CHECKPOINT_PART
+from launch.run_directory import RunDirectory
+from launch.settings import RunSettings
+from replay import TABLE, SequenceDataset
+from results.store import RecordWriter
+
+CHECKPOINT_SECONDS = 60.0
+SNAPSHOTS_PER_RUN = 20
+_METRICS_SECONDS = 5.0
+_PUBLISH_SECONDS = 0.5
+_CHECKPOINTS_KEPT = 2
+_ARRAYS = "learner.safetensors"
+
+
+@dataclasses.dataclass
+class Counters:
+    """What is counted over all restarts, as of the last checkpoint and since.
+
+    Attributes:
+        environment_steps: Control steps of all actors.
+        episodes: Their finished episodes.
+        faults: Episodes cut short by a fault.
+        seconds: Time spent training.
+    """
+
+    environment_steps: int = 0
+    episodes: int = 0
+    faults: int = 0
+    seconds: float = 0.0
+
+
+class LearnerNode:
+    """Trains from replay; serves the experts' weights to the actors by Courier."""
+
+    def __init__(self, run: RunDirectory, settings: RunSettings, replay: reverb.Client):
+        """Restores the newest checkpoint where there is one.
+
+        Args:
+            run: Where checkpoints, snapshots and records go.
+            settings: The run.
+            replay: Client of the replay server.
+        """
+        self._run = run
+        self._settings = settings
+        self._replay = replay
+        distribution = settings.distribution()
+        self._spec = settings.network_spec(distribution)
+        self._learner = Learner(self._spec, settings.config, settings.seed)
+        self._counters = Counters()
+        self._lock = threading.Lock()
+        self._returns: list[tuple[int, float]] = []
+        self._training = RecordWriter(run.path, "training", "learner")
+        self._events = RecordWriter(run.path, "events", "learner")
+        self._heartbeat = Heartbeat(run, "learner")
+        self._restore()
+        self._published = (self._learner.steps, self._learner.expert_weights())
+
+    def exchange(self, report: dict[str, Any] | None) -> tuple[int, dict[str, Any]]:
+        """Takes an actor's report (the fields of `ActorReport`) and returns the newest step and experts' weights."""
+        if report:
+            with self._lock:
+                self._counters.environment_steps += report["environment_steps"]
+                self._counters.episodes += report["episodes"]
+                self._counters.faults += sum(report["faults"].values())
+                if report["episodes"]:
+                    self._returns.append((report["episodes"], report["returns"]))
+            for reason, count in report["faults"].items():
+                self._events.append({"event": "fault", "reason": reason, "count": count})
+        return self._published
+
+    def run(self) -> None:
+        """Trains until the run's steps or minutes are used up, or the program is stopped."""
+        stop = lp.stop_event()
+        with run_directory.exclusive(self._run.learner_lock, wait_seconds=5.0) as alone:
+            if not alone:
+                raise RuntimeError(f"Another learner is alive in {self._run.path}: stop it first.")
+            reason = self._train(stop)
+            self._checkpoint()
+            if reason:
+                self._snapshot()
+                minutes = self._counters.seconds / 60
+                self._events.append(
+                    {
+                        "event": "training_finished",
+                        "reason": reason,
+                        "learner_steps": self._learner.steps,
+                        "minutes": minutes,
+                    }
+                )
+        if reason:
+            lp.stop()
+
+    def _train(self, stop: threading.Event) -> str | None:
+        """Makes updates; returns which limit ended training, or None if the program was stopped."""
+        settings = self._settings
+        optimiser = settings.config.optimiser
+        dataset = SequenceDataset(
+            self._replay.server_address,
+            settings.config.replay,
+            self._spec.observation_size,
+            self._spec.action_size,
+            optimiser.batch_size,
+        )
+        snapshot_period = max(1, settings.learner_steps // SNAPSHOTS_PER_RUN)
+        clock = time.monotonic()
+        next_checkpoint, next_metrics, next_publication = clock + CHECKPOINT_SECONDS, clock, clock
+        while not stop.is_set():
+            if self._learner.steps >= settings.learner_steps:
+                return "learner_steps"
+            if self._counters.seconds >= 60 * settings.minutes:
+                return "minutes"
+            batch = dataset.next(stop.is_set)
+            metrics = self._learner.step(batch) if batch is not None else None
+            now = time.monotonic()
+            self._counters.seconds += now - clock
+            clock = now
+            if now >= next_publication:
+                self._published = (self._learner.steps, self._learner.expert_weights())
+                next_publication = now + _PUBLISH_SECONDS
+            if now >= next_metrics and metrics is not None:
+                self._record({name: float(value) for name, value in metrics.items()})
+                next_metrics = now + _METRICS_SECONDS
+            if self._learner.steps % snapshot_period == 0:
+                self._snapshot()
+            if now >= next_checkpoint:
+                self._checkpoint()
+                next_checkpoint = time.monotonic() + CHECKPOINT_SECONDS
+        return None
+
+    def _record(self, metrics: dict[str, float]) -> None:
+        with self._lock:
+            returns, self._returns = self._returns, []
+            counters = dataclasses.asdict(self._counters)
+        episodes = sum(count for count, _ in returns)
+        info = self._replay.server_info(timeout=5)[TABLE]
+        limiter = info.rate_limiter_info
+        inserts = limiter.insert_stats.completed
+        metrics["samples_per_insert"] = limiter.sample_stats.completed / max(inserts, 1)
+        self._training.append(
+            {
+                "learner_steps": self._learner.steps,
+                "environment_steps": counters["environment_steps"],
+                "episodes": counters["episodes"],
+                "faults": counters["faults"],
+                "minutes": counters["seconds"] / 60,
+                "replay_inserts": inserts,
+                "replay_size": info.current_size,
+                "training_return": sum(total for _, total in returns) / episodes if episodes else None,
+                "metrics": metrics,
+            }
+        )
+        self._heartbeat.beat(learner_steps=self._learner.steps, **counters)
+
+    def _snapshot(self) -> None:
+        """Publishes the networks, unless this step's are there already."""
+        step = self._learner.steps
+        if step and not (self._run.snapshots / str(step)).exists():
+            weights = self._learner.online_weights()
+            snapshots.write_snapshot(self._run.snapshots, step, self._spec, self._settings.config, weights)
+
+    def _checkpoint(self) -> None:
+        """Publishes `checkpoints/STEP/` with the data of replay, and deletes all but the newest two."""
+        replay_path = pathlib.Path(self._replay.checkpoint())
+        with self._lock:
+            counters = dataclasses.asdict(self._counters)
+        inserts = replay_inserts(replay_path)
+        manifest = {"learner_steps": self._learner.steps, "counters": counters, "replay_inserts": inserts}
+        with durable.publish(self._run.checkpoints / str(self._learner.steps)) as directory:
+            durable.write_arrays(directory, _ARRAYS, self._learner.state(), manifest)
+            shutil.move(replay_path, directory / CHECKPOINT_PART / replay_path.name)
+        for old in durable.numbered(self._run.checkpoints)[:-_CHECKPOINTS_KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def _restore(self) -> None:
+        newest = self._run.newest_checkpoint()
+        if newest is None:
+            return
+        arrays, manifest = durable.read_arrays(newest, _ARRAYS)
+        self._learner.restore(arrays)
+        self._counters = Counters(**manifest["counters"])
+        inserts = self._replay.server_info(timeout=60)[TABLE].rate_limiter_info.insert_stats.completed
+        self._events.append(
+            {
+                "event": "resumed",
+                "learner_steps": self._learner.steps,
+                "environment_steps": self._counters.environment_steps,
+                "replay_inserts": inserts,
+            }
+        )
+
+
+def replay_inserts(path: pathlib.Path) -> int:
+    """Returns how many items had ever been inserted when Reverb wrote a checkpoint, read from the checkpoint itself."""
+    import tensorflow as tf
+    from reverb.cc.checkpointing import checkpoint_pb2
+
+    (record,) = tf.data.TFRecordDataset(str(path / "tables.tfrecord"), "ZLIB").take(1)
+    table = checkpoint_pb2.PriorityTableCheckpoint.FromString(record.numpy())
+    return int(table.rate_limiter.insert_count)

@@ -1,0 +1,39 @@
+"""The program's graph: which nodes there are and who knows whom. The launchers decide where they run."""
+
+from __future__ import annotations
+
+import launchpad as lp
+
+from launch.actor_node import ActorNode
+from launch.learner_node import LearnerNode
+from launch.replay_node import ReplayNode
+from launch.run_directory import RunDirectory
+from launch.settings import RunSettings
+from launch.validation_node import ValidationNode
+
+
+def make_program(run: RunDirectory, settings: RunSettings, *, validation_nodes: int = 1) -> lp.Program:
+    """Returns the training program: replay, learner, actors and validation nodes.
+
+    Args:
+        run: The run directory.
+        settings: The run.
+        validation_nodes: How many.
+
+    Returns:
+        The Launchpad program.
+    """
+    spec = settings.network_spec(settings.distribution())
+    config = settings.config
+    program = lp.Program("iwpa")
+    with program.group("replay"):
+        replay = program.add_node(ReplayNode(run, config.replay, spec.observation_size, spec.action_size, config.optimiser.batch_size))
+    with program.group("learner"):
+        learner = program.add_node(lp.CourierNode(LearnerNode, run, settings, replay))
+    with program.group("actor"):
+        for index in range(settings.actors):
+            program.add_node(lp.PyClassNode(ActorNode, run, settings, index, replay, learner))
+    with program.group("validation"):
+        for index in range(validation_nodes):
+            program.add_node(lp.PyClassNode(ValidationNode, run, settings, index))
+    return program

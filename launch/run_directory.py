@@ -1,0 +1,194 @@
+"""The run directory: where everything lies, who may write, and whether a run may be resumed there."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import importlib.metadata
+import json
+import logging
+import os
+import pathlib
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from agents import durable
+from agents.config import Config, LossConfig, NetworkConfig, OptimiserConfig
+from launch.settings import RunSettings
+from replay import ReplayConfig
+from results.store import RecordWriter
+
+_RUN_FILE = "run.json"
+_VERSIONS = ("tensorflow-cpu", "dm-reverb", "dm-launchpad", "dm-acme", "dm-sonnet", "numpy")
+
+
+class RunDirectoryError(ValueError):
+    """A run directory cannot be used as asked; the message names what is wrong and the mend."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunDirectory:
+    """Paths below `runs/NAME`.
+
+    Attributes:
+        path: The directory itself, absolute.
+    """
+
+    path: pathlib.Path
+
+    @property
+    def checkpoints(self) -> pathlib.Path:
+        """What training resumes from."""
+        return self.path / "checkpoints"
+
+    @property
+    def snapshots(self) -> pathlib.Path:
+        """What adaptation starts from."""
+        return self.path / "snapshots"
+
+    @property
+    def logs(self) -> pathlib.Path:
+        """What each node printed."""
+        return self.path / "logs"
+
+    @property
+    def learner_lock(self) -> pathlib.Path:
+        """Held by the learner while it lives; replay stops after it."""
+        return self.path / ".learner.lock"
+
+    def newest_checkpoint(self) -> pathlib.Path | None:
+        """Returns the newest complete checkpoint, warning of damaged ones, or None."""
+        for path in reversed(durable.numbered(self.checkpoints)):
+            try:
+                durable.read_manifest(path)
+            except durable.DamagedError as error:
+                logging.warning("Skipping a damaged checkpoint for the one before it: %s", error)
+            else:
+                return path
+        return None
+
+
+def prepare(path: str, settings: RunSettings) -> RunDirectory:
+    """Creates the run directory, or checks that an existing one holds the same run.
+
+    Raises:
+        RunDirectoryError: If it is of another identity (naming the field), or not writable.
+    """
+    run = RunDirectory(pathlib.Path(path).absolute())
+    try:
+        for directory in (run.checkpoints, run.snapshots, run.logs):
+            directory.mkdir(parents=True, exist_ok=True)
+        durable.remove_unfinished(run.checkpoints)
+        durable.remove_unfinished(run.snapshots)
+        if not (run.path / _RUN_FILE).exists():
+            _write(run.path / _RUN_FILE, settings)
+            return run
+    except OSError as error:
+        raise RunDirectoryError(f"Cannot write to --run_dir={path}: {error.strerror or error}. Choose another directory.") from error
+    stored = _read(run.path / _RUN_FILE)
+    difference = _first_difference(stored["identity"], json.loads(json.dumps(settings.identity())))
+    if difference:
+        raise RunDirectoryError(f"--run_dir={path} holds another run: its {difference}. Choose another directory, or the same values.")
+    if stored["operational"] != json.loads(json.dumps(settings.operation())):
+        with RecordWriter(run.path, "events", "launcher") as events:
+            events.append({"event": "configuration_changed", "before": stored["operational"], "after": settings.operation()})
+        _write(run.path / _RUN_FILE, settings)
+    return run
+
+
+def open_run(path: str) -> tuple[RunDirectory, RunSettings]:
+    """Opens an existing run.
+
+    Raises:
+        RunDirectoryError: If there is none.
+    """
+    run = RunDirectory(pathlib.Path(path).absolute())
+    stored = _read(run.path / _RUN_FILE)
+    identity = dict(stored["identity"])
+    operation = {**stored["operational"], "methods": tuple(stored["operational"]["methods"])}
+    try:
+        return run, RunSettings(**{**identity, "config": _config(identity["config"])}, **operation)
+    except TypeError as error:
+        raise RunDirectoryError(f"{run.path / _RUN_FILE} is of another version of this program: {error}.") from error
+
+
+@contextlib.contextmanager
+def exclusive(path: pathlib.Path, wait_seconds: float = 0.0) -> Iterator[bool]:
+    """Holds a lock that vanishes with its process.
+
+    Args:
+        path: The lock's file.
+        wait_seconds: How long to wait for another holder.
+
+    Yields:
+        Whether the lock was had.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    deadline = time.monotonic() + wait_seconds
+    held = False
+    try:
+        while not held:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                held = True
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(0.1)
+        yield held
+    finally:
+        os.close(descriptor)
+
+
+def _config(values: dict[str, Any]) -> Config:
+    def tuples(part: dict[str, Any]) -> dict[str, Any]:
+        return {name: tuple(value) if isinstance(value, list) else value for name, value in part.items()}
+
+    parts = {"networks": NetworkConfig, "losses": LossConfig, "optimiser": OptimiserConfig, "replay": ReplayConfig}
+    return Config(**{**values, **{name: kind(**tuples(values[name])) for name, kind in parts.items()}})
+
+
+def _write(path: pathlib.Path, settings: RunSettings) -> None:
+    content = {
+        "identity": settings.identity(),
+        "operational": settings.operation(),
+        "versions": {name: importlib.metadata.version(name) for name in _VERSIONS},
+        "commit": _commit(),
+    }
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(content, indent=1) + "\n")
+    temporary.rename(path)
+
+
+def _read(path: pathlib.Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise RunDirectoryError(f"{path.parent} is not a run directory: it has no {path.name}.") from error
+    except (OSError, ValueError) as error:
+        raise RunDirectoryError(f"{path} cannot be read: {error}.") from error
+    return content
+
+
+def _commit() -> str | None:
+    """Returns the commit of this program's sources, or None outside a checkout."""
+    root = pathlib.Path(__file__).resolve().parent.parent
+    try:
+        shown = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return shown.stdout.strip()
+
+
+def _first_difference(stored: Any, wanted: Any, name: str = "") -> str | None:
+    """Returns `FIELD is A, not B` for the first field in which two nested dictionaries differ."""
+    if isinstance(stored, dict) and isinstance(wanted, dict):
+        for key in [*stored, *(key for key in wanted if key not in stored)]:
+            found = _first_difference(stored.get(key), wanted.get(key), f"{name}.{key}" if name else key)
+            if found:
+                return found
+        return None
+    return None if stored == wanted else f"{name} is {stored}, not {wanted}"
