@@ -17,6 +17,7 @@ RUNTIME = [
     "dm-env==1.6",  # the interface of an environment
     "numpy==1.26.4",  # the actors' policies and the adaptation engine
     "absl-py>=1.0",  # flags, the habit of Launchpad's users
+    "psutil>=5.9",  # whole process trees end with their node
     "safetensors>=0.4",  # weights on disk that cannot execute anything
     "plotly>=6",  # the interactive report
     "matplotlib>=3.8",  # the same figures as PNG and SVG

@@ -22,7 +22,7 @@ from agents.adaptation.methods import NAMES, default_adaptation
 from agents.durable import DamagedError
 from agents.snapshots import Snapshot
 from launch import command_line, evaluation
-from launch.run_directory import RunDirectory, RunDirectoryError, open_run
+from launch.run_directory import RunDirectory, RunDirectoryError, open_run, training_finished
 from launch.settings import RunSettings
 from results.records import adaptation_runs, levels
 from results.selection import Selection, SelectionError, select_snapshot, selected_snapshot
@@ -60,13 +60,6 @@ class Evaluator:
         self._distribution = settings.distribution()
         self._spec = settings.network_spec(self._distribution)
 
-    def training_finished(self) -> bool:
-        """Returns whether training reached its end and was not continued since."""
-        events = read_records(self._run.path, "events")
-        ends = [event["learner_steps"] for event in events if event["event"] == "training_finished"]
-        steps = snapshots.snapshot_steps(self._run.snapshots)
-        return bool(ends) and bool(steps) and max(ends) >= steps[-1]
-
     def validate(self) -> None:
         """Completes the validation of every snapshot, newest first."""
         assignment = evaluation.validation_assignment(self._settings)
@@ -88,7 +81,7 @@ class Evaluator:
                 chosen = select_snapshot(adaptation_runs(read_records(self._run.path, "adaptation")))
             except SelectionError as error:
                 raise RunDirectoryError(str(error)) from error
-            if self.training_finished():
+            if training_finished(self._run, self._settings):
                 self._keep(chosen)
         snapshot = snapshots.newest_readable(self._run.snapshots, at_most=chosen.snapshot)
         if snapshot is None:

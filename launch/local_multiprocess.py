@@ -8,18 +8,24 @@ The same command resumes a run that was stopped, and on a finished run prints th
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
+import threading
 
 from absl import flags
 
 from environments import names
 from launch import command_line
-from launch.run_directory import RunDirectory, RunDirectoryError, exclusive, prepare
+from launch.run_directory import RunDirectory, RunDirectoryError, exclusive, prepare, training_finished
 from launch.settings import RunSettings, default_settings
+from launch.status import StatusLine
 
-_TAIL_LINES = 20
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+# Without LLVM's expensive passes the learner's step compiles four times faster and runs a tenth slower.
+_QUICK_COMPILE = {"XLA_FLAGS": os.environ.get("XLA_FLAGS", "--xla_llvm_disable_expensive_passes=true")}
+_ENVIRONMENT = {"actor": _ONE_THREAD, "validation": _ONE_THREAD, "learner": _QUICK_COMPILE}
 
 
 def main() -> int:
@@ -29,7 +35,7 @@ def main() -> int:
     with exclusive(run.path / ".launcher.lock") as alone:
         if not alone:
             raise RunDirectoryError(f"Another program is at work in --run_dir={flags.FLAGS.run_dir}: stop it, or choose another.")
-        if not _training_finished(run, settings):
+        if not training_finished(run, settings):
             print(
                 f"Stage 1 of 3: training, at most {settings.learner_steps} steps or {settings.minutes:g} minutes.",
                 flush=True,
@@ -38,10 +44,10 @@ def main() -> int:
             if code:
                 return code
         print("Stages 2 and 3 of 3: selecting the snapshot on validation tasks, adapting to test tasks.", flush=True)
-        code = _evaluate(run, settings)
+        code = _run_module("launch.evaluate", f"--run_dir={run.path}", f"--methods={','.join(settings.methods)}")
         if code:
             return code
-    return _report(run)
+    return _run_module("results.report", f"--run_dir={run.path}")
 
 
 def _settings() -> RunSettings:
@@ -58,60 +64,40 @@ def _settings() -> RunSettings:
     )
 
 
-def _training_finished(run: RunDirectory, settings: RunSettings) -> bool:
-    from results.store import read_records
-
-    ends = [event for event in read_records(run.path, "events") if event["event"] == "training_finished"]
-    return any(event["learner_steps"] >= settings.learner_steps or event["minutes"] >= settings.minutes for event in ends)
-
-
 def _train(run: RunDirectory, settings: RunSettings) -> int:
-    os.environ["LAUNCHPAD_LOGGING_DIR"] = str(run.logs)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import launchpad as lp
-    from launchpad.nodes.python.local_multi_processing import PythonProcess
-
+    from launch.processes import NodeProcesses
     from launch.program import make_program
-    from launch.status import StatusLine
 
-    one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    # Without LLVM's expensive passes the learner's step compiles four times faster and runs a tenth slower.
-    quick_compile = {"XLA_FLAGS": os.environ.get("XLA_FLAGS", "--xla_llvm_disable_expensive_passes=true")}
-    resources = {
-        "actor": PythonProcess(env=one_thread),
-        "validation": PythonProcess(env=one_thread),
-        "learner": PythonProcess(env=quick_compile),
-    }
-    interrupted = []
-    signal.signal(signal.SIGINT, lambda *_: interrupted.append(True))
-    manager = lp.launch(
-        make_program(run, settings),
-        launch_type=lp.LaunchType.LOCAL_MULTI_PROCESSING,
-        terminal="output_to_files",
-        local_resources=resources,
-    )
-    try:
-        with StatusLine(run, settings.learner_steps, settings.minutes):
-            manager.wait()
-    except RuntimeError as error:
-        print(error)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    nodes = NodeProcesses(make_program(run, settings), run.logs, _ENVIRONMENT)
+    with StatusLine(run, settings.learner_steps, settings.minutes):
+        crash = nodes.watch(stop)
+    late = nodes.stop()
+    if late:
+        print(f"Ended by force, because they did not stop in time: {', '.join(late)}.", file=sys.stderr)
+    if crash:
+        print(f"{crash.describe()}\nNothing finished is lost; the same command resumes:\n  {_this_command()}", file=sys.stderr)
         return 1
-    return 130 if interrupted else 0
+    if not training_finished(run, settings):
+        print(f"Stopped. The same command resumes:\n  {_this_command()}")
+        return command_line.INTERRUPTED
+    return 0
 
 
-def _evaluate(run: RunDirectory, settings: RunSettings) -> int:
-    command = [
-        sys.executable,
-        "-m",
-        "launch.evaluate",
-        f"--run_dir={run.path}",
-        f"--methods={','.join(settings.methods)}",
-    ]
-    return subprocess.run(command, check=False).returncode
+def _this_command() -> str:
+    return shlex.join(["python", "-m", "launch.local_multiprocess", *sys.argv[1:]])
 
 
-def _report(run: RunDirectory) -> int:
-    return subprocess.run([sys.executable, "-m", "results.report", f"--run_dir={run.path}"], check=False).returncode
+def _run_module(module: str, *arguments: str) -> int:
+    """Runs a program of ours in a fresh process; an interrupt reaches it by the terminal or is passed on."""
+    process = subprocess.Popen([sys.executable, "-m", module, *arguments])
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, _: process.send_signal(received))
+    code = process.wait()
+    return command_line.INTERRUPTED if code < 0 else code
 
 
 def define_flags() -> None:

@@ -19,7 +19,7 @@ from agents import durable
 from agents.config import Config, LossConfig, NetworkConfig, OptimiserConfig
 from launch.settings import RunSettings
 from replay import ReplayConfig
-from results.store import RecordWriter
+from results.store import RecordWriter, read_records
 
 _RUN_FILE = "run.json"
 _VERSIONS = ("tensorflow-cpu", "dm-reverb", "dm-launchpad", "dm-acme", "dm-sonnet", "numpy")
@@ -113,6 +113,12 @@ def open_run(path: str) -> tuple[RunDirectory, RunSettings]:
         return run, RunSettings(**{**identity, "config": _config(identity["config"])}, **operation)
     except TypeError as error:
         raise RunDirectoryError(f"{run.path / _RUN_FILE} is of another version of this program: {error}.") from error
+
+
+def training_finished(run: RunDirectory, settings: RunSettings) -> bool:
+    """Returns whether training has reached the steps or minutes of the settings."""
+    ends = [event for event in read_records(run.path, "events") if event["event"] == "training_finished"]
+    return any(end["learner_steps"] >= settings.learner_steps or end["minutes"] >= settings.minutes for end in ends)
 
 
 @contextlib.contextmanager
