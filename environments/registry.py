@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+from collections.abc import Callable, Mapping
 
 from environments.distribution import TaskDistribution
 
+_USUAL_OPTIONS = {"task_set": "default", "task_set_seed": 0}
 _BUILT_IN = {"sparse_navigation": "environments.sparse_navigation:SparseNavigation"}
 
 
@@ -23,7 +26,8 @@ def load(name: str, **options: object) -> TaskDistribution:
 
     Args:
         name: A built-in name, or `module:factory` of a user's own distribution.
-        **options: Arguments of the distribution, such as `task_set` and `task_set_seed`.
+        **options: Arguments of the distribution, such as `task_set` and `task_set_seed`. One that the distribution does not
+            take may be given with its usual value.
 
     Returns:
         The distribution.
@@ -40,7 +44,17 @@ def load(name: str, **options: object) -> TaskDistribution:
         factory = getattr(importlib.import_module(module_name), factory_name)
     except (ImportError, AttributeError) as error:
         raise UnknownEnvironmentError(f"Cannot load the environment {name!r}: {error}.") from error
-    distribution = factory(**options)
+    distribution = factory(**_accepted(factory, options, name))
     if not isinstance(distribution, TaskDistribution):
         raise UnknownEnvironmentError(f"The environment {name!r} made a {type(distribution).__name__}, not a TaskDistribution.")
     return distribution
+
+
+def _accepted(factory: Callable[..., object], options: Mapping[str, object], name: str) -> dict[str, object]:
+    parameters = inspect.signature(factory).parameters
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return dict(options)
+    for option, value in options.items():
+        if option not in parameters and value != _USUAL_OPTIONS.get(option):
+            raise ValueError(f"The environment {name!r} takes no {option} (given {value!r}).")
+    return {option: value for option, value in options.items() if option in parameters}

@@ -22,7 +22,6 @@ from launch.settings import RunSettings
 from replay import TABLE, SequenceDataset
 from results.store import RecordWriter
 
-CHECKPOINT_SECONDS = 60.0
 SNAPSHOTS_PER_RUN = 20
 _METRICS_SECONDS = 5.0
 _PUBLISH_SECONDS = 0.5
@@ -121,7 +120,7 @@ class LearnerNode:
         )
         snapshot_period = max(1, settings.learner_steps // SNAPSHOTS_PER_RUN)
         clock = time.monotonic()
-        next_checkpoint, next_metrics, next_publication = clock + CHECKPOINT_SECONDS, clock, clock
+        next_checkpoint, next_metrics, next_publication = clock + settings.checkpoint_seconds, clock, clock
         while not stop.is_set():
             if self._learner.steps >= settings.learner_steps:
                 return "learner_steps"
@@ -142,7 +141,7 @@ class LearnerNode:
                 self._snapshot()
             if now >= next_checkpoint:
                 self._checkpoint()
-                next_checkpoint = time.monotonic() + CHECKPOINT_SECONDS
+                next_checkpoint = time.monotonic() + settings.checkpoint_seconds
         return None
 
     def _record(self, metrics: dict[str, float]) -> None:

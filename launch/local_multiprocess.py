@@ -22,10 +22,9 @@ from launch.run_directory import RunDirectory, RunDirectoryError, exclusive, pre
 from launch.settings import RunSettings, default_settings
 from launch.status import StatusLine
 
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 # Without LLVM's expensive passes the learner's step compiles four times faster and runs a tenth slower.
 _QUICK_COMPILE = {"XLA_FLAGS": os.environ.get("XLA_FLAGS", "--xla_llvm_disable_expensive_passes=true")}
-_ENVIRONMENT = {"actor": _ONE_THREAD, "validation": _ONE_THREAD, "learner": _QUICK_COMPILE}
+_ENVIRONMENT = {"learner": _QUICK_COMPILE}
 
 
 def main() -> int:
@@ -61,6 +60,7 @@ def _settings() -> RunSettings:
         minutes=values.minutes,
         actors=values.actors,
         methods=command_line.methods(values.methods) or None,
+        checkpoint_seconds=values.checkpoint_seconds,
     )
 
 
@@ -110,6 +110,7 @@ def define_flags() -> None:
     flags.DEFINE_integer("learner_steps", None, "End training after this many updates; by default the environment's.", lower_bound=1)
     flags.DEFINE_float("minutes", 15.0, "End training after this many minutes, over all restarts.", lower_bound=0.0)
     flags.DEFINE_integer("actors", 1, "Actor processes.", lower_bound=1)
+    flags.DEFINE_float("checkpoint_seconds", 60.0, "Time between checkpoints: the most that a crash costs.", lower_bound=1.0)
     flags.DEFINE_list("methods", [], "Methods to compare on the test tasks, comma-separated.")
 
 

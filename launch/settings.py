@@ -24,6 +24,7 @@ class RunSettings:
         minutes: Training ends after this time, over all restarts.
         actors: Actor processes.
         methods: What is compared on the test tasks.
+        checkpoint_seconds: Time between checkpoints: the most training that a crash can cost.
     """
 
     environment: str
@@ -35,6 +36,7 @@ class RunSettings:
     minutes: float
     actors: int
     methods: tuple[str, ...]
+    checkpoint_seconds: float = 60.0
 
     def distribution(self) -> TaskDistribution:
         """Makes the task distribution."""
@@ -58,7 +60,7 @@ class RunSettings:
 
     def operation(self) -> dict[str, Any]:
         """Returns what may change on resuming, JSON values."""
-        names = ("learner_steps", "minutes", "actors", "methods")
+        names = ("learner_steps", "minutes", "actors", "methods", "checkpoint_seconds")
         return {name: getattr(self, name) for name in names}
 
 
