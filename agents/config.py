@@ -117,10 +117,10 @@ def default_config(environment: str, episode_steps: int) -> Config:
     if environment == "sparse_navigation":
         return Config(
             networks=NetworkConfig(),
-            losses=LossConfig(discount=0.9),
+            losses=LossConfig(discount=0.9, kl_cost=0.005),
             optimiser=OptimiserConfig(),
-            replay=ReplayConfig(sequence_length=episode_steps),
-            learner_steps=18_000,
+            replay=ReplayConfig(sequence_length=episode_steps, samples_per_insert=8.0),
+            learner_steps=12_000,
         )
     return Config(
         networks=NetworkConfig(feature_layers=(192, 192, 64), policy_layers=(192, 192)),

@@ -65,9 +65,10 @@ class Evaluator:
         assignment = evaluation.validation_assignment(self._settings)
         for step in reversed(snapshots.snapshot_steps(self._run.snapshots)):
             if not self._stop.is_set() and not evaluation.is_complete(self._run, self._distribution, assignment, step):
-                snapshot = self._read(step)
-                if snapshot is not None:
-                    self._evaluate(assignment, snapshot, f"validation of snapshot {step}")
+                try:
+                    self._evaluate(assignment, self.read(step), f"validation of snapshot {step}")
+                except DamagedError as error:
+                    print(f"Skipping a damaged snapshot: {error}", file=sys.stderr)
 
     def select(self) -> Snapshot:
         """Returns the selected snapshot; the choice is made once, when training has ended.
@@ -101,24 +102,24 @@ class Evaluator:
         if None in known.values():
             evaluation.measure_levels(self._run, self._settings, snapshot, self._stop.is_set)
 
-    def test(self, snapshot: Snapshot, methods: Sequence[str], split: str, seeds: int, episodes: int) -> None:
+    def test(self, snapshot: Snapshot, assignments: Sequence[evaluation.Assignment]) -> None:
         """Adapts with each method that is not complete."""
-        for method in methods:
-            assignment = evaluation.Assignment(method, split, default_adaptation(method, episodes), seeds)
+        for assignment in assignments:
             if self._stop.is_set() or evaluation.is_complete(self._run, self._distribution, assignment, snapshot.step):
                 continue
-            self._evaluate(assignment, snapshot, f"{method} on {split} tasks")
+            self._evaluate(assignment, snapshot, f"{assignment.method} on {assignment.split} tasks")
 
     def _keep(self, selection: Selection) -> None:
         with RecordWriter(self._run.path, "events", "evaluate") as events:
             events.append(selection.event())
 
-    def _read(self, step: int) -> Snapshot | None:
-        try:
-            snapshot = snapshots.read_snapshot(self._run.snapshots / str(step))
-        except DamagedError as error:
-            print(f"Skipping a damaged snapshot: {error}", file=sys.stderr)
-            return None
+    def read(self, step: int) -> Snapshot:
+        """Returns the snapshot of a learner step.
+
+        Raises:
+            ValueError: If it is damaged or of another environment.
+        """
+        snapshot = snapshots.read_snapshot(self._run.snapshots / str(step))
         snapshots.check_fits(snapshot, self._spec)
         return snapshot
 
@@ -138,8 +139,7 @@ def main() -> int:
     """Runs the evaluation that the flags ask for; returns the exit code."""
     values = flags.FLAGS
     run, settings = open_run(command_line.required("run_dir"))
-    methods = command_line.methods(values.methods) or settings.methods
-    episodes = values.episodes or settings.config.adaptation_episodes
+    assignments = _assignments(settings)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -147,10 +147,26 @@ def main() -> int:
     if values.snapshot is None:
         evaluator.validate()
     if not stop.is_set():
-        snapshot = evaluator.select() if values.snapshot is None else snapshots.read_snapshot(run.snapshots / str(values.snapshot))
+        snapshot = evaluator.select() if values.snapshot is None else evaluator.read(values.snapshot)
         evaluator.measure_levels(snapshot)
-        evaluator.test(snapshot, methods, values.split, values.seeds, episodes)
-    return 130 if stop.is_set() else 0
+        evaluator.test(snapshot, assignments)
+    return command_line.INTERRUPTED if stop.is_set() else 0
+
+
+def _assignments(settings: RunSettings) -> list[evaluation.Assignment]:
+    values = flags.FLAGS
+    methods = command_line.methods(values.methods) or settings.methods
+    episodes = values.episodes or settings.config.adaptation_episodes
+    try:
+        tasks = tuple(int(index) for index in values.tasks) or None
+    except ValueError as error:
+        raise command_line.UsageError(f"--tasks takes task numbers, not {','.join(values.tasks)}.") from error
+    assignments = [
+        evaluation.Assignment(method, values.split, default_adaptation(method, episodes), values.seeds, tasks) for method in methods
+    ]
+    for assignment in assignments:
+        assignment.replicas(settings.distribution())
+    return assignments
 
 
 def define_flags() -> None:
@@ -158,6 +174,7 @@ def define_flags() -> None:
     flags.DEFINE_string("run_dir", None, "The run directory, runs/NAME.")
     flags.DEFINE_list("methods", [], f"Methods to compare, of {', '.join(NAMES)}; by default those of the run.")
     flags.DEFINE_enum("split", "test", ["validation", "test"], "Which held-out tasks to adapt to.")
+    flags.DEFINE_list("tasks", [], "Numbers of the split's tasks to adapt to, comma-separated; by default all.")
     flags.DEFINE_integer("seeds", evaluation.SEEDS, "Independent adaptations to each task.", lower_bound=1)
     flags.DEFINE_integer("episodes", None, "Episodes of adaptation; by default the environment's.", lower_bound=1)
     flags.DEFINE_integer("snapshot", None, "Adapt from the snapshot of this learner step instead of the selected one.")

@@ -35,16 +35,27 @@ class Assignment:
         split: `validation` or `test`.
         config: Its hyper-parameters.
         seeds: Independent tries of each task.
+        tasks: Indices of the split's tasks to adapt to; all where None.
     """
 
     method: str
     split: str
     config: AdaptationConfig
     seeds: int = SEEDS
+    tasks: tuple[int, ...] | None = None
 
     def replicas(self, distribution: TaskDistribution) -> list[Replica]:
-        """Returns tasks x seeds."""
-        pairs = itertools.product(distribution.tasks(self.split), range(self.seeds))
+        """Returns tasks x seeds.
+
+        Raises:
+            ValueError: If a task's index is out of range.
+        """
+        tasks = distribution.tasks(self.split)
+        for index in self.tasks or ():
+            if not 0 <= index < len(tasks):
+                raise ValueError(f"Task {index} is out of range: the {self.split} split has tasks 0 to {len(tasks) - 1}.")
+        chosen = tasks if self.tasks is None else [tasks[index] for index in self.tasks]
+        pairs = itertools.product(chosen, range(self.seeds))
         return [Replica(self.split, task, seed) for task, seed in pairs]
 
     def keys(self, distribution: TaskDistribution, snapshot_step: int) -> list[RunKey]:
