@@ -9,7 +9,7 @@ import numpy as np
 
 from agents.inference import NumpyExpert
 from environments import EnvironmentBatch, Task
-from replay import SequenceWriter
+from replay.writer import SequenceWriter
 
 
 @dataclasses.dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from replay import ReplayConfig
+from replay.config import ReplayConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +29,25 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         if not 0 < self.min_std < self.max_std:
             raise ValueError(f"Standard deviations need 0 < min_std < max_std, not {self.min_std} and {self.max_std}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkSpec:
+    """What the networks connect to.
+
+    Attributes:
+        observation_size: D; experts and critic see the whole observation.
+        prior_columns: Columns of the observation that the prior sees.
+        action_size: A.
+        tasks: Number of training tasks.
+        task_reward_heads: Whether there are heads u_i beside w_i.
+    """
+
+    observation_size: int
+    prior_columns: tuple[int, ...]
+    action_size: int
+    tasks: int
+    task_reward_heads: bool
 
 
 @dataclasses.dataclass(frozen=True)

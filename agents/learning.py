@@ -8,8 +8,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from agents import losses
-from agents.config import Config
-from agents.networks import MultiTaskNetworks, NetworkSpec, export_weights, import_weights, weight_name
+from agents.config import Config, NetworkSpec
+from agents.networks import MultiTaskNetworks, export_weights, import_weights, weight_name
 from agents.optimiser import VectorAdam
 from environments.arrays import Array
 

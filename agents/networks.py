@@ -5,7 +5,6 @@ Every weight may carry leading axes (`stack`), so that many copies of a network 
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -13,7 +12,7 @@ from typing import NamedTuple
 import sonnet as snt
 import tensorflow as tf
 
-from agents.config import NetworkConfig
+from agents.config import NetworkConfig, NetworkSpec
 from environments.arrays import Array
 
 # Variance of a final layer's weights relative to the usual 1/fan_in. Large initial outputs make policies start at the bounds.
@@ -141,25 +140,6 @@ class Features(snt.Module):  # type: ignore[misc]
 def clip_straight_through(action: tf.Tensor) -> tf.Tensor:
     """Clips to [-1, 1] with the gradient of the identity: a true clip would give none to a policy beyond the bounds."""
     return action + tf.stop_gradient(tf.clip_by_value(action, -1.0, 1.0) - action)
-
-
-@dataclasses.dataclass(frozen=True)
-class NetworkSpec:
-    """What the networks connect to.
-
-    Attributes:
-        observation_size: D; experts and critic see the whole observation.
-        prior_columns: Columns of the observation that the prior sees.
-        action_size: A.
-        tasks: Number of training tasks.
-        task_reward_heads: Whether there are heads u_i beside w_i.
-    """
-
-    observation_size: int
-    prior_columns: tuple[int, ...]
-    action_size: int
-    tasks: int
-    task_reward_heads: bool
 
 
 class MultiTaskNetworks(snt.Module):  # type: ignore[misc]

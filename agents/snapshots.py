@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from agents import durable
-from agents.config import Config, NetworkConfig
+from agents.config import Config, NetworkConfig, NetworkSpec
 from agents.inference import NumpyExpert, NumpyFeatures, NumpyPrior
-from agents.networks import NetworkSpec
 from environments.arrays import Array
 
 _WEIGHTS = "weights.safetensors"

@@ -16,7 +16,7 @@ from environments import EnvironmentBatch
 from launch.heartbeat import Heartbeat
 from launch.run_directory import RunDirectory
 from launch.settings import RunSettings
-from replay import SequenceWriter
+from replay.writer import SequenceWriter
 
 _EXCHANGE_SECONDS = 1.0
 

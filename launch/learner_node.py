@@ -19,7 +19,8 @@ from launch.heartbeat import Heartbeat
 from launch.replay_node import CHECKPOINT_PART
 from launch.run_directory import RunDirectory
 from launch.settings import RunSettings
-from replay import TABLE, SequenceDataset
+from replay.dataset import SequenceDataset
+from replay.table import TABLE
 from results.store import RecordWriter
 
 SNAPSHOTS_PER_RUN = 20

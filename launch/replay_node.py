@@ -11,7 +11,8 @@ import reverb
 
 from launch import run_directory
 from launch.run_directory import RunDirectory
-from replay import ReplayConfig, make_tables
+from replay.config import ReplayConfig
+from replay.table import make_tables
 
 CHECKPOINT_PART = "replay"
 _LEARNER_SECONDS = 8.0

@@ -18,7 +18,7 @@ from typing import Any
 from agents import durable
 from agents.config import Config, LossConfig, NetworkConfig, OptimiserConfig
 from launch.settings import RunSettings
-from replay import ReplayConfig
+from replay.config import ReplayConfig
 from results.store import RecordWriter, read_records
 
 _RUN_FILE = "run.json"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from agents.config import Config, default_config
-from agents.networks import NetworkSpec
+from agents.config import Config, NetworkSpec, default_config
 from environments import EnvironmentBatch, TaskDistribution, load
 
 

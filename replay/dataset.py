@@ -9,7 +9,8 @@ import reverb
 import tensorflow as tf
 
 from environments.arrays import Array
-from replay.table import TABLE, ReplayConfig, signature
+from replay.config import ReplayConfig
+from replay.table import TABLE, signature
 
 _TIMEOUT_MS = 1000
 

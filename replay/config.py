@@ -1,0 +1,26 @@
+"""How experience is cut, kept and limited."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class ReplayConfig:
+    """How experience is cut and kept.
+
+    Attributes:
+        sequence_length: T, transitions in an item. Shorter tails of episodes are padded and masked.
+        capacity: Items kept; the oldest are removed first.
+        samples_per_insert: How often an item is sampled on average; the slower of actors and learner waits for the other.
+        min_size: Items before the first sample.
+    """
+
+    sequence_length: int
+    capacity: int = 20_000
+    samples_per_insert: float = 32.0
+    min_size: int = 200
+
+    def __post_init__(self) -> None:
+        if self.sequence_length < 1 or self.samples_per_insert <= 0 or not 0 < self.min_size <= self.capacity:
+            raise ValueError(f"A replay of no use: {self}. Lengths and rates are positive and min_size fits into capacity.")

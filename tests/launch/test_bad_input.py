@@ -1,0 +1,121 @@
+"""Wrong input is one line that names the value and the mend, exit code 2, before anything starts."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+from program import ENVIRONMENT, ROOT
+
+from agents.config import default_config
+from launch.run_directory import prepare
+from launch.settings import default_settings
+
+
+def run(module: str, *flags: str) -> tuple[int, str]:
+    shown = subprocess.run(
+        [sys.executable, "-m", module, *flags], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False
+    )
+    return shown.returncode, shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--environment=nowhere"], ["'nowhere'", "sparse_navigation", "module:factory"]),
+        (["--environment=nowhere:Nothing"], ["'nowhere:Nothing'", "nowhere"]),
+        (["--environment=sparse_navigation", "--task_set=mine"], ["'mine'", "pearl"]),
+        (["--environment=tiny_distribution:Line", "--task_set=mine"], ["task_set", "'mine'"]),
+        (["--environment=sparse_navigation", "--methods=prior,magic"], ["'magic'", "shared_q_iw"]),
+        (["--environment=sparse_navigation", "--learner_steps=0"], ["learner_steps", "0"]),
+        (["--environment=sparse_navigation", "--actors=many"], ["actors", "many"]),
+        (["--environment=sparse_navigation", "--speed=9"], ["speed"]),
+        (["--environment=sparse_navigation", "fast"], ["'fast'"]),
+        ([], ["--environment", "missing"]),
+    ],
+)
+def test_of_the_training_command(tmp_path: pathlib.Path, flags: list[str], words: list[str]) -> None:
+    code, message = run("launch.local_multiprocess", f"--run_dir={tmp_path / 'run'}", *flags)
+    assert code == 2
+    assert_one_line_with(message, words)
+    assert not (tmp_path / "run" / "logs").exists() or not list((tmp_path / "run" / "logs").iterdir())
+
+
+def test_a_missing_run_dir(tmp_path: pathlib.Path) -> None:
+    code, message = run("launch.local_multiprocess", "--environment=sparse_navigation")
+    assert code == 2
+    assert_one_line_with(message, ["--run_dir", "missing"])
+
+
+def test_a_directory_of_another_run(tmp_path: pathlib.Path) -> None:
+    prepare(str(tmp_path), default_settings("sparse_navigation", seed=1))
+    code, message = run("launch.local_multiprocess", "--environment=sparse_navigation", f"--run_dir={tmp_path}")
+    assert code == 2
+    assert_one_line_with(message, ["seed is 1, not 0", str(tmp_path)])
+
+
+def test_a_directory_below_a_file(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, message = run("launch.local_multiprocess", "--environment=sparse_navigation", f"--run_dir={tmp_path}/file/run")
+    assert code == 2
+    assert_one_line_with(message, ["--run_dir", "Choose another"])
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--tasks=30"], ["Task 30", "0 to 29"]),
+        (["--split=validation", "--tasks=-1"], ["Task -1", "0 to 9"]),
+        (["--tasks=first"], ["first"]),
+        (["--methods=magic"], ["'magic'"]),
+        (["--split=train"], ["split", "train"]),
+        ([], ["no snapshot", "repeat the command"]),
+    ],
+)
+def test_of_the_evaluation_command(tmp_path: pathlib.Path, flags: list[str], words: list[str]) -> None:
+    prepare(str(tmp_path), default_settings("sparse_navigation"))
+    code, message = run("launch.evaluate", f"--run_dir={tmp_path}", *flags)
+    assert code == 2
+    assert_one_line_with(message, words)
+
+
+def test_evaluating_what_is_no_run_directory(tmp_path: pathlib.Path) -> None:
+    code, message = run("launch.evaluate", f"--run_dir={tmp_path}")
+    assert code == 2
+    assert_one_line_with(message, [str(tmp_path), "run.json"])
+
+
+def test_a_snapshot_of_another_environment_is_refused_naming_the_field(tmp_path: pathlib.Path) -> None:
+    from agents.learning import Learner
+    from agents.snapshots import write_snapshot
+
+    other = default_settings("tiny_distribution:Line")
+    spec = other.network_spec(other.distribution())
+    config = default_config("line", 5)
+    directory = prepare(str(tmp_path), default_settings("sparse_navigation"))
+    write_snapshot(directory.snapshots, 7, spec, config, Learner(spec, config, 0).online_weights())
+    code, message = run("launch.evaluate", f"--run_dir={tmp_path}", "--snapshot=7")
+    assert code == 2
+    assert_one_line_with(message, ["step 7", "action_size 1", "2"])
+
+
+def test_debug_shows_the_traceback(tmp_path: pathlib.Path) -> None:
+    _, message = run("launch.evaluate", f"--run_dir={tmp_path}", "--debug")
+    assert "Traceback" in message
+
+
+def test_help_explains_and_lists_every_flag() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", "launch.local_multiprocess", "--help"],
+        cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    for words in ("resumes", "--environment", "--run_dir", "--minutes", "--learner_steps", "--actors", "--task_set_seed"):
+        assert words in shown.stdout
+
+
+def assert_one_line_with(message: str, words: list[str]) -> None:
+    assert len(message.strip().splitlines()) == 1, message
+    for word in words:
+        assert word in message
