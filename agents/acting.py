@@ -20,7 +20,7 @@ class ActorReport:
         environment_steps: Control steps.
         episodes: Finished episodes, faulted ones not counted.
         returns: Sum of their returns in the tasks' own rewards.
-        faults: Episodes cut short by a fault, by reason.
+        faults: Episodes cut short by a fault or kept from starting, by reason.
     """
 
     environment_steps: int = 0
@@ -100,15 +100,19 @@ class Actor:
             self._report.episodes += 1
             self._report.returns += float(self._returns[place])
         else:
-            self._report.faults[fault] = self._report.faults.get(fault, 0) + 1
+            self._count_fault(fault)
         self._start_episode(place)
 
     def _start_episode(self, place: int) -> None:
         task = next(self._rounds)
         self._tasks[place] = task.index
         self._returns[place] = 0.0
-        self._environments.reset(place, task, int(self._stream.integers(2**31)))
+        for fault in self._environments.reset(place, task, int(self._stream.integers(2**31))):
+            self._count_fault(fault)
         self._writer.start_episode(place, task.index, self._environments.observations[place])
+
+    def _count_fault(self, reason: str) -> None:
+        self._report.faults[reason] = self._report.faults.get(reason, 0) + 1
 
 
 def _shuffled_rounds(tasks: tuple[Task, ...], stream: np.random.Generator) -> Iterator[Task]:

@@ -39,6 +39,7 @@ def publish(target: pathlib.Path) -> Iterator[pathlib.Path]:
         OSError: If the disk is full or not writable; `target` is then as it was.
     """
     temporary = target.with_name(f"{_TEMPORARY}{target.name}-{os.getpid()}")
+    replaced = target.with_name(f"{temporary.name}-replaced")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
@@ -46,11 +47,13 @@ def publish(target: pathlib.Path) -> Iterator[pathlib.Path]:
         for path in [*temporary.rglob("*"), temporary]:
             _sync(path)
         if target.exists():
-            shutil.rmtree(target)
+            # Deleting takes long, renaming does not: between the two renames there is hardly time to be killed.
+            target.rename(replaced)
         temporary.rename(target)
         _sync(target.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(replaced, ignore_errors=True)
 
 
 def remove_unfinished(parent: pathlib.Path) -> None:
@@ -74,7 +77,7 @@ def write_arrays(directory: pathlib.Path, name: str, arrays: Mapping[str, Array]
         manifest: What else the manifest says, JSON values.
     """
     path = directory / name
-    safetensors.numpy.save_file({key: np.ascontiguousarray(value) for key, value in arrays.items()}, path)
+    safetensors.numpy.save_file({key: np.asarray(value, order="C") for key, value in arrays.items()}, path)
     content = {**manifest, "sha256": {name: _digest(path)}}
     (directory / MANIFEST).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
 
@@ -106,6 +109,21 @@ def read_arrays(directory: pathlib.Path, name: str) -> tuple[dict[str, Array], d
         return safetensors.numpy.load_file(path), manifest
     except (OSError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise DamagedError(f"{path} cannot be read: {error}") from error
+
+
+def check(directory: pathlib.Path) -> None:
+    """Checks every file that the manifest knows.
+
+    Raises:
+        DamagedError: If one is missing, truncated or altered.
+    """
+    manifest = read_manifest(directory)
+    try:
+        for name, digest in manifest["sha256"].items():
+            if _digest(directory / name) != digest:
+                raise DamagedError(f"{directory / name} is truncated or altered: its sha256 differs from the manifest's.")
+    except (OSError, AttributeError, KeyError, TypeError) as error:
+        raise DamagedError(f"{directory} cannot be checked: {error}") from error
 
 
 def _digest(path: pathlib.Path) -> str:

@@ -152,7 +152,7 @@ class Learner:
         return int(self._step.numpy())
 
     def step(self, batch: Mapping[str, tf.Tensor | Array]) -> dict[str, tf.Tensor]:
-        """Makes one update; one with a non-finite gradient changes nothing but the count of skipped steps.
+        """Makes one update; one with a non-finite batch or gradient changes nothing but the count of skipped steps.
 
         Args:
             batch: As `replay.signature`, with a leading B.
@@ -174,7 +174,9 @@ class Learner:
     def _update(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         gradients, metrics = self._gradients(batch)
         clipped, norms = self._clip(gradients)
-        finite = tf.reduce_all([tf.math.is_finite(value) for value in [*norms.values(), metrics["critic_loss"]]])
+        # XLA turns a clipped NaN into a bound, so that the gradient alone does not show what the batch held.
+        inputs = [value for value in batch.values() if value.dtype.is_floating]
+        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(value)) for value in [*inputs, *norms.values(), metrics["critic_loss"]]])
         self._optimiser.apply(clipped, finite)
         rate = tf.where(finite, self._config.optimiser.target_rate, 0.0)
         for source, copy in zip(self.online.variables, self.target.variables, strict=True):

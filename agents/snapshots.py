@@ -83,9 +83,10 @@ def read_snapshot(directory: pathlib.Path) -> Snapshot:
         DamagedError: If it is truncated, altered or of another version.
     """
     weights, manifest = durable.read_arrays(directory, _WEIGHTS)
+    version = manifest.get("version")
+    if version != _VERSION:
+        raise durable.DamagedError(f"{directory} is a snapshot of version {version}; this program reads {_VERSION}.")
     try:
-        if manifest["version"] != _VERSION:
-            raise durable.DamagedError(f"{directory} is a snapshot of version {manifest['version']}; this program reads {_VERSION}.")
         return Snapshot(
             step=int(manifest["step"]),
             spec=NetworkSpec(**_tuples(manifest["spec"])),
@@ -94,7 +95,7 @@ def read_snapshot(directory: pathlib.Path) -> Snapshot:
             reward_scale=float(manifest["reward_scale"]),
             weights=weights,
         )
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise durable.DamagedError(f"The manifest of {directory} lacks something: {error}") from error
 
 

@@ -53,7 +53,7 @@ class EnvironmentBatch:
             seed: Given to each environment's factory together with its place.
 
         Raises:
-            ValueError: If an action has no finite bounds, or the observation groups do not fit.
+            ValueError: If an action has no finite bounds or is not continuous, or the observation groups do not fit.
         """
         probe = distribution.make_environment(seed)
         action_spec = probe.action_spec()
@@ -61,9 +61,11 @@ class EnvironmentBatch:
             np.broadcast_to(np.asarray(getattr(action_spec, bound, np.inf), np.float32), action_spec.shape)
             for bound in ("minimum", "maximum")
         )
-        if not (np.isfinite(low).all() and np.isfinite(high).all()):
-            raise ValueError(f"The actions of {distribution.name} need finite bounds; its action_spec is {action_spec}.")
-        self._scale, self._offset = (high - low) / 2, (high + low) / 2
+        continuous = np.issubdtype(action_spec.dtype, np.floating)
+        if not (continuous and np.isfinite(low).all() and np.isfinite(high).all()):
+            raise ValueError(f"The actions of {distribution.name} need finite bounds and a float type; its action_spec is {action_spec}.")
+        self._scale, self._offset = ((high - low) / 2).ravel(), ((high + low) / 2).ravel()
+        self._action_shape = action_spec.shape
         self.action_size = int(np.prod(action_spec.shape, dtype=int))
         self.layout = ObservationLayout(probe.observation_spec(), distribution.observation_groups)
         self.observations = np.zeros((size, self.layout.size), np.float32)
@@ -75,7 +77,7 @@ class EnvironmentBatch:
     def __len__(self) -> int:
         return len(self._environments)
 
-    def reset(self, place: int, task: Task, seed: int) -> None:
+    def reset(self, place: int, task: Task, seed: int) -> tuple[str, ...]:
         """Starts a new episode in one environment.
 
         Args:
@@ -83,12 +85,17 @@ class EnvironmentBatch:
             task: The task that it plays.
             seed: The seed of the episode.
 
+        Returns:
+            Why attempts to start failed before one succeeded; empty where the first did.
+
         Raises:
             EnvironmentFailure: If it cannot be reset.
         """
         self._watchdog.start()
-        self._environments[place].reset(task, seed, self.observations[place])
-        self._watchdog.stop()
+        try:
+            return self._environments[place].reset(task, seed, self.observations[place])
+        finally:
+            self._watchdog.stop()
 
     def step(self, actions: Array, active: Array | None = None) -> StepBatch:
         """Advances the environments by one control step.
@@ -103,22 +110,24 @@ class EnvironmentBatch:
         Raises:
             EnvironmentFailure: If one failed in 20 episodes in a row.
         """
-        own_actions = np.clip(actions, -1.0, 1.0) * self._scale + self._offset
+        own_actions = (np.clip(actions, -1.0, 1.0) * self._scale + self._offset).reshape(len(self), *self._action_shape)
         places = range(len(self)) if active is None else np.flatnonzero(active).tolist()
         rows = np.zeros((len(self), 5), np.float32)
         rows[:, 3] = 1.0
-        for place in places:
-            environment = self._environments[place]
-            self._watchdog.start()
-            environment.step(own_actions[place], self.observations[place])
-            rows[place] = (
-                environment.reward,
-                environment.training_reward,
-                environment.discount,
-                environment.last,
-                environment.fault is not None,
-            )
-        self._watchdog.stop()
+        try:
+            for place in places:
+                environment = self._environments[place]
+                self._watchdog.start()
+                environment.step(own_actions[place], self.observations[place])
+                rows[place] = (
+                    environment.reward,
+                    environment.training_reward,
+                    environment.discount,
+                    environment.last,
+                    environment.fault is not None,
+                )
+        finally:
+            self._watchdog.stop()
         return StepBatch(rows[:, 0], rows[:, 1], rows[:, 2], rows[:, 3] > 0, rows[:, 4] > 0)
 
     def fault(self, place: int) -> str | None:

@@ -92,17 +92,21 @@ class GuardedEnvironment:
         self.last = True
         self.fault: str | None = None
 
-    def reset(self, task: Task, seed: int, out: Array) -> None:
-        """Starts an episode; one that cannot start is made anew once and then tried again.
+    def reset(self, task: Task, seed: int, out: Array) -> tuple[str, ...]:
+        """Starts an episode; an environment that cannot start is made anew and tried again.
 
         Args:
             task: The task to play.
             seed: The seed of the episode.
             out: Where the first observation goes, float32 `[D]`.
 
+        Returns:
+            Why attempts failed before one succeeded.
+
         Raises:
             EnvironmentFailure: After 20 faults in a row, with the reason.
         """
+        faults: list[str] = []
         while True:
             try:
                 if self._environment is None:
@@ -111,10 +115,10 @@ class GuardedEnvironment:
                 self._environment.set_seed(seed)
                 self._read(self._environment.reset(), out)
             except Exception as error:
-                self._record(error)
+                faults.append(self._record(error))
             else:
                 self.last, self.fault = False, None
-                return
+                return tuple(faults)
 
     def step(self, action: Array, out: Array) -> None:
         """Advances the episode by one control step; a fault ends it and leaves the observation as it was.
@@ -150,7 +154,7 @@ class GuardedEnvironment:
                 f"training reward {self.training_reward}, discount {self.discount}"
             )
 
-    def _record(self, error: Exception) -> None:
+    def _record(self, error: Exception) -> str:
         self._faults_in_a_row += 1
         self._environment = None
         self.reward = self.training_reward = 0.0
@@ -158,3 +162,4 @@ class GuardedEnvironment:
         self.fault = f"{type(error).__name__}: {error}"
         if self._faults_in_a_row >= FAULTS_IN_A_ROW:
             raise EnvironmentFailure(f"{FAULTS_IN_A_ROW} episodes in a row were cut short; the last by {self.fault}") from error
+        return self.fault

@@ -42,7 +42,7 @@ def load(name: str, **options: object) -> TaskDistribution:
         raise UnknownEnvironmentError(f"Unknown environment {name!r}: choose {', '.join(_BUILT_IN)}, or name your own as module:factory.")
     try:
         factory = getattr(importlib.import_module(module_name), factory_name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise UnknownEnvironmentError(f"Cannot load the environment {name!r}: {error}.") from error
     distribution = factory(**_accepted(factory, options, name))
     if not isinstance(distribution, TaskDistribution):

@@ -63,7 +63,7 @@ class RunDirectory:
         """Returns the newest complete checkpoint, warning of damaged ones, or None."""
         for path in reversed(durable.numbered(self.checkpoints)):
             try:
-                durable.read_manifest(path)
+                durable.check(path)
             except durable.DamagedError as error:
                 logging.warning("Skipping a damaged checkpoint for the one before it: %s", error)
             else:
@@ -107,11 +107,11 @@ def open_run(path: str) -> tuple[RunDirectory, RunSettings]:
     """
     run = RunDirectory(pathlib.Path(path).absolute())
     stored = _read(run.path / _RUN_FILE)
-    identity = dict(stored["identity"])
-    operation = {**stored["operational"], "methods": tuple(stored["operational"]["methods"])}
     try:
+        identity = dict(stored["identity"])
+        operation = {**stored["operational"], "methods": tuple(stored["operational"]["methods"])}
         return run, RunSettings(**{**identity, "config": _config(identity["config"])}, **operation)
-    except TypeError as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise RunDirectoryError(f"{run.path / _RUN_FILE} is of another version of this program: {error}.") from error
 
 
@@ -176,6 +176,8 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
         raise RunDirectoryError(f"{path.parent} is not a run directory: it has no {path.name}.") from error
     except (OSError, ValueError) as error:
         raise RunDirectoryError(f"{path} cannot be read: {error}.") from error
+    if not (isinstance(content, dict) and {"identity", "operational"} <= content.keys()):
+        raise RunDirectoryError(f"{path} is not one of this program's: it has no identity.")
     return content
 
 

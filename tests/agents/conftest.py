@@ -1,0 +1,164 @@
+"""Tiny networks, a tiny environment, and one learner whose compiled step all tests share."""
+
+from __future__ import annotations
+
+import types
+
+import dm_env
+import numpy as np
+import pytest
+import tensorflow as tf
+from dm_env import specs
+
+from agents.config import Config, LossConfig, NetworkConfig, OptimiserConfig
+from agents.learning import Learner
+from agents.networks import MultiTaskNetworks, NetworkSpec
+from environments import ObservationGroups, Task, TaskDistribution, TaskEnvironment, TaskSet
+from replay import ReplayConfig, signature
+from replay.dataset import example_batch
+
+_SPEC = NetworkSpec(observation_size=3, prior_columns=(0, 2), action_size=2, tasks=2, task_reward_heads=True)
+_CONFIG = Config(
+    networks=NetworkConfig(feature_layers=(16, 8), policy_layers=(8, 8), embedding_size=3),
+    losses=LossConfig(discount=0.6, reward_scale=0.5, kl_cost=0.05, entropy_cost=0.01, action_samples=2),
+    optimiser=OptimiserConfig(learning_rate=5e-3, target_rate=0.05, batch_size=32),
+    replay=ReplayConfig(sequence_length=3, capacity=1000, samples_per_insert=1000.0, min_size=32),
+)
+
+
+class _Countdown(TaskEnvironment):
+    """Counts down from a random length to a reward of 1 that ends it; or pays 0.4 a step for ever, cut off at a random length."""
+
+    def __init__(self):
+        self._task = Task(0, (0.0,))
+        self._stream = np.random.default_rng(0)
+        self._left = 0
+        self._reward = 0.0
+
+    def set_task(self, task):
+        self._task = task
+
+    def set_seed(self, seed):
+        self._stream = np.random.default_rng(seed)
+
+    @property
+    def training_reward(self):
+        return 4 * self._reward
+
+    def reset(self):
+        self._left = int(self._stream.integers(1, 6))
+        return dm_env.restart(self._observation())
+
+    def step(self, action):
+        self._left -= 1
+        endless = self._task.parameters[0]
+        self._reward = 0.4 if endless else float(self._left == 0)
+        if self._left:
+            return dm_env.transition(self._reward, self._observation())
+        return (dm_env.truncation if endless else dm_env.termination)(self._reward, self._observation())
+
+    def _observation(self):
+        endless = self._task.parameters[0]
+        return {"left": np.array([0.0 if endless else self._left / 5]), "endless": np.array([endless]), "one": np.ones(1)}
+
+    def observation_spec(self):
+        return {name: specs.Array((1,), np.float64) for name in ("left", "endless", "one")}
+
+    def action_spec(self):
+        return specs.BoundedArray((2,), np.float32, -2, 6)
+
+
+class _CountdownDistribution(TaskDistribution):
+    name = "countdown"
+    observation_groups = ObservationGroups(("left", "endless", "one"), ("endless", "one"))
+    episode_steps = 5
+    worst_reward = 0.0
+    dense_training = True
+    task_set = TaskSet("default", {"train": (Task(0, (0.0,)), Task(1, (1.0,)))})
+
+    def make_environment(self, seed):
+        return _Countdown()
+
+
+class _Recorder:
+    """In place of a replay client: keeps the items."""
+
+    def __init__(self):
+        self.items = []
+        self.history = {}
+
+    def trajectory_writer(self, num_keep_alive_refs):
+        return self
+
+    def append(self, item):
+        self.history = {key: [value] for key, value in item.items()}
+
+    def create_item(self, table, priority, trajectory):
+        self.items.append(trajectory)
+
+    def flush(self, block_until_num_items, timeout_ms): ...
+
+    def batch(self, places):
+        """Returns the items at `places` as replay would give them."""
+        dtypes = {key: spec.dtype.as_numpy_dtype for key, spec in signature(_CONFIG.replay, 3, 2).items()}
+        return {key: np.stack([self.items[place][key] for place in places]).astype(dtypes[key]) for key in dtypes}
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    return types.SimpleNamespace(spec=_SPEC, config=_CONFIG, distribution=_CountdownDistribution, recorder=_Recorder)
+
+
+@pytest.fixture(scope="session")
+def make_batch():
+    """Makes a random batch: masks with tails, discounts of 0 and 1, actions beyond the bounds."""
+
+    def make(seed=0, rows=_CONFIG.optimiser.batch_size):
+        batch = example_batch(_CONFIG.replay, 3, 2, batch_size=rows, seed=seed, tasks=_SPEC.tasks)
+        lengths = 1 + np.arange(rows) % 3
+        batch["mask"] = (np.arange(3) < lengths[:, None]).astype(np.float32)
+        batch["discounts"][::4, 0] = 0.0
+        batch["log_probs"] = np.random.default_rng(seed).normal(-2.0, 0.5, (rows, 3)).astype(np.float32)
+        for key in ("actions", "log_probs", "rewards", "task_rewards", "discounts"):
+            batch[key][batch["mask"] == 0] = 0.0
+        return batch
+
+    return make
+
+
+def perturb(networks, seed):
+    """Gives every weight a value far from its initial one, so that nothing is 0 or 1 by chance."""
+    stream = np.random.default_rng(seed)
+    for variable in networks.variables:
+        variable.assign(stream.normal(0.0, 0.5, variable.shape))
+
+
+@pytest.fixture(scope="session")
+def pair():
+    """Online and target networks of different weights."""
+    networks = MultiTaskNetworks(_SPEC, _CONFIG.networks), MultiTaskNetworks(_SPEC, _CONFIG.networks)
+    for seed, part in enumerate(networks):
+        perturb(part, seed)
+    return networks
+
+
+@pytest.fixture(scope="session")
+def _compiled():
+    learner = Learner(_SPEC, _CONFIG, seed=3)
+    return learner, {name: value.copy() for name, value in learner.state().items()}
+
+
+@pytest.fixture
+def learner(_compiled):
+    """The learner as it was made; its step is compiled at most once."""
+    learner, initial = _compiled
+    learner.restore(initial)
+    return learner
+
+
+@pytest.fixture(scope="session")
+def constant():
+    def convert(batch):
+        return {key: tf.constant(value) for key, value in batch.items()}
+
+    return convert

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import types
+
+import numpy as np
+import pytest
+
+from agents.acting import Actor
+from agents.inference import NumpyGaussian
+from environments import EnvironmentBatch, Task
+from replay import SequenceWriter
+
+
+@pytest.fixture
+def make_actor(tiny):
+    """Makes an actor, the batch of environments that it acts in and the recorder of what it writes."""
+
+    def make(distribution=None, size=4, seed=0, tasks=None):
+        distribution = distribution or tiny.distribution()
+        recorder = tiny.recorder()
+        environments = EnvironmentBatch(distribution, size)
+        writer = SequenceWriter(recorder, size, 3, 3, 2, lambda: False)
+        return Actor(environments, tasks or distribution.tasks("train"), writer, seed), environments, recorder
+
+    return make
+
+
+def _policy(std=1.0):
+    """A policy whose mean is the task's index."""
+
+    def act(observations, tasks):
+        mean = np.repeat(tasks[:, None], 2, axis=1).astype(np.float32)
+        return NumpyGaussian(mean, np.full_like(mean, std))
+
+    return act
+
+
+def test_replay_holds_the_unclipped_action_and_its_density(make_actor):
+    actor, _, recorder = make_actor()
+    for _ in range(40):
+        actor.step(_policy(), learner_step=9)
+    batch = recorder.batch(range(len(recorder.items)))
+    real = batch["mask"] > 0
+    assert np.abs(batch["actions"]).max() > 2
+    z = batch["actions"] - batch["task"][:, None, None]
+    expected = (-0.5 * z**2 - 0.5 * np.log(2 * np.pi)).sum(axis=-1)
+    np.testing.assert_allclose(batch["log_probs"][real], expected[real], rtol=1e-4, atol=1e-5)
+    assert set(batch["learner_step"]) == {9}
+    np.testing.assert_array_equal(batch["rewards"], 4 * batch["task_rewards"])  # what trains, and the task's own
+
+
+def test_sequences_belong_to_one_episode_of_one_task(make_actor):
+    actor, _, recorder = make_actor()
+    for _ in range(60):
+        actor.step(_policy(), learner_step=0)
+    batch = recorder.batch(range(len(recorder.items)))
+    for row in range(len(recorder.items)):
+        length = int(batch["mask"][row].sum())
+        endless, left = batch["observations"][row, : length + 1, 0], 5 * batch["observations"][row, : length + 1, 1]
+        assert (endless == batch["task"][row]).all()
+        if not batch["task"][row]:
+            np.testing.assert_allclose(np.diff(left), -1, atol=1e-5)
+            over = left[1:] < 0.5
+            np.testing.assert_array_equal(batch["discounts"][row, :length], ~over)
+            np.testing.assert_array_equal(batch["task_rewards"][row, :length], over)
+            assert not over[:-1].any()
+        else:
+            np.testing.assert_array_equal(batch["discounts"][row, :length], 1)
+
+
+def test_every_task_is_played_once_in_each_round(make_actor, monkeypatch):
+    actor, environments, _ = make_actor(tasks=tuple(Task(index, (0.0,)) for index in range(7)))
+    del actor
+    played = []
+    monkeypatch.setattr(environments, "reset", lambda place, task, seed: played.append(task.index) or ())
+    writer = types.SimpleNamespace(start_episode=lambda *arguments: None)
+    for seed in range(5):
+        other = Actor(environments, tuple(Task(index, (0.0,)) for index in range(4)), writer, seed)
+        del other
+    for start in range(0, 20, 4):
+        assert sorted(played[start : start + 4]) == [0, 1, 2, 3]
+    assert len({tuple(played[start : start + 4]) for start in range(0, 20, 4)}) > 1
+
+
+def test_the_seed_decides_everything(make_actor):
+    recorders = []
+    for seed in ([0, 1], [0, 1], [0, 2]):
+        actor, _, recorder = make_actor(seed=seed)
+        for _ in range(20):
+            actor.step(_policy(), learner_step=0)
+        recorders.append(recorder.batch(range(10)))
+    for key, value in recorders[0].items():
+        np.testing.assert_array_equal(value, recorders[1][key])
+    assert not np.array_equal(recorders[0]["actions"], recorders[2]["actions"])
+
+
+def test_the_report_counts_steps_and_whole_episodes_and_starts_anew(make_actor):
+    actor, _, recorder = make_actor()
+    for _ in range(50):
+        actor.step(_policy(), learner_step=0)
+    report = actor.take_report()
+    assert report.environment_steps == 200
+    batch = recorder.batch(range(len(recorder.items)))
+    ended = (batch["mask"].sum(axis=1) < 3) | (batch["discounts"][:, -1] == 0)
+    assert report.episodes >= ended.sum()
+    assert report.faults == {}
+    assert 0.4 < report.returns / report.episodes < 2.0  # a countdown returns 1, the endless task 0.4 to 2
+    assert actor.take_report().environment_steps == 0
+
+
+def test_faults_are_counted_by_reason_and_leave_nothing_in_replay(make_actor, tiny, monkeypatch):
+    distribution = tiny.distribution()
+    make_environment = distribution.make_environment
+    counts = {"steps": 0, "resets": 0}
+
+    def faulty(seed):
+        environment = make_environment(seed)
+        step, reset = environment.step, environment.reset
+
+        def step_or_fail(action):
+            counts["steps"] += 1
+            if counts["steps"] % 7 == 0:
+                raise RuntimeError("the body fell apart")
+            return step(action)
+
+        def reset_or_fail():
+            counts["resets"] += 1
+            if counts["resets"] % 5 == 0:
+                raise OSError("no display")
+            return reset()
+
+        environment.step, environment.reset = step_or_fail, reset_or_fail
+        return environment
+
+    monkeypatch.setattr(distribution, "make_environment", faulty)
+    actor, _, recorder = make_actor(distribution)
+    for _ in range(35):
+        actor.step(_policy(), learner_step=0)
+    report = actor.take_report()
+    assert report.faults == {"RuntimeError: the body fell apart": 20, "OSError: no display": counts["resets"] // 5}
+    assert report.environment_steps == 140
+    batch = recorder.batch(range(len(recorder.items)))
+    # Every sequence is full or ends with its episode; those that a fault cut short are not there.
+    length = batch["mask"].sum(axis=1).astype(int)
+    for row in np.flatnonzero((length < 3) & (batch["task"] == 0)):
+        assert batch["discounts"][row, length[row] - 1] == 0

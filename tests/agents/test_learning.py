@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from agents.acting import Actor
+from agents.inference import NumpyExpert, NumpyFeatures, NumpyPrior
+from agents.learning import Noise, total_loss
+from agents.networks import export_weights
+from environments import EnvironmentBatch
+from replay import SequenceWriter
+
+
+def _noise(seed=5):
+    """Draws for 32 sequences of 3 transitions, 2 samples, 2 axes."""
+    return Noise(*np.random.default_rng(seed).normal(size=(2, 32, 2, 3, 2)).astype(np.float32))
+
+
+def _kl(left, right):
+    """KL(left || right) of diagonal Gaussians, by the textbook."""
+    per_axis = np.log(right.std / left.std) + (left.std**2 + (left.mean - right.mean) ** 2) / (2 * right.std**2) - 0.5
+    return per_axis.sum(axis=-1)
+
+
+class _Numpy:
+    """Networks evaluated one state at a time."""
+
+    def __init__(self, networks, config, spec):
+        weights = export_weights(networks)
+        self._expert, self._features = NumpyExpert(weights, config.networks), NumpyFeatures(weights)
+        self.prior = NumpyPrior(weights, spec.prior_columns, config.networks)
+        self._heads = [weights["heads"], weights["task_reward_heads"]]
+
+    def expert(self, state, task):
+        distribution = self._expert(state[None], np.array([task]))
+        return type(distribution)(distribution.mean[0], distribution.std[0])
+
+    def psi(self, state, action):
+        return self._features(state, action)
+
+    def value(self, state, action, task, kind):
+        return float(self.psi(state, action) @ self._heads[kind][task])
+
+
+def _by_hand(online, target, batch, noise, config):
+    """The losses, and the critic's gradient with respect to its heads, transition by transition (design and paper, appendix A)."""
+    costs = config.losses
+    critic, policy, prior, count = 0.0, 0.0, 0.0, batch["mask"].sum()
+    gradients = np.zeros((2, 2, 9))
+    for b, task in enumerate(batch["task"]):
+        length = int(batch["mask"][b].sum())
+        states, actions = batch["observations"][b], batch["actions"][b]
+        for kind, rewards in enumerate((batch["rewards"][b], batch["task_rewards"][b])):
+            trace = 0.0
+            for t in reversed(range(length)):
+                after = target.expert(states[t + 1], task)
+                value = np.mean([target.value(states[t + 1], after.mean + after.std * e, task, kind) for e in noise.value[b, :, t]])
+                if kind == 0:
+                    value -= costs.kl_cost * _kl(after, target.prior(states[t + 1]))
+                discount = costs.discount * batch["discounts"][b, t]
+                old = target.value(states[t], actions[t], task, kind)
+                difference = costs.reward_scale * rewards[t] + discount * value - old
+                ratio = 0.0
+                if t + 1 < length:
+                    ratio = np.exp(after.log_prob(actions[t + 1]) - batch["log_probs"][b, t + 1])
+                trace = difference + discount * costs.trace_decay * min(1.0, ratio) * trace
+                error = online.value(states[t], actions[t], task, kind) - (old + trace)
+                critic += 0.5 * error**2 / count
+                gradients[kind, task] += error * online.psi(states[t], actions[t]) / count
+        for t in range(length):
+            now = online.expert(states[t], task)
+            value = np.mean([target.value(states[t], now.mean + now.std * e, task, 0) for e in noise.policy[b, :, t]])
+            entropy = np.log(now.std * np.sqrt(2 * np.pi * np.e)).sum()
+            policy += (costs.kl_cost * _kl(now, target.prior(states[t])) - value - costs.entropy_cost * entropy) / count
+            prior += _kl(now, online.prior(states[t])) / count
+    return critic, policy, prior, gradients
+
+
+@pytest.mark.parametrize("trace_decay", [1.0, 0.6])
+def test_the_losses_are_those_of_the_paper_transition_by_transition(pair, tiny, make_batch, constant, trace_decay):
+    costs = dataclasses.replace(tiny.config.losses, kl_cost=0.3, entropy_cost=0.2, trace_decay=trace_decay)
+    config = dataclasses.replace(tiny.config, losses=costs)
+    batch, noise = make_batch(1), _noise()
+    critic, policy, prior, by_heads = _by_hand(*(_Numpy(part, config, tiny.spec) for part in pair), batch, noise, config)
+    with tf.GradientTape() as tape:
+        total, metrics = total_loss(*pair, constant(batch), noise, config)
+    assert metrics["critic_loss"].numpy() == pytest.approx(critic, rel=1e-4)
+    assert metrics["policy_loss"].numpy() == pytest.approx(policy, rel=1e-4)
+    assert metrics["prior_loss"].numpy() == pytest.approx(prior, rel=1e-4)
+    assert total.numpy() == pytest.approx(critic + policy + prior, rel=1e-4)
+    for gradient, expected in zip(tape.gradient(total, [pair[0].heads, pair[0].task_reward_heads]), by_heads, strict=True):
+        np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(("loss", "group"), [("critic_loss", "critic"), ("policy_loss", "expert"), ("prior_loss", "prior")])
+def test_each_loss_trains_one_group_of_online_variables(pair, tiny, make_batch, constant, loss, group):
+    online, target = pair
+    with tf.GradientTape() as tape:
+        _, metrics = total_loss(online, target, constant(make_batch()), _noise(), tiny.config)
+    gradients = tape.gradient(metrics[loss], list(online.variables))
+    reached = {variable.ref() for variable, gradient in zip(online.variables, gradients, strict=True) if gradient is not None}
+    assert reached == {variable.ref() for variable in online.group(group)}
+
+
+def test_targets_are_constants_to_critic_and_prior(pair, tiny, make_batch, constant):
+    # The policy's loss does pass through the target critic and prior, whose variables the learner does not watch.
+    online, target = pair
+    with tf.GradientTape(persistent=True) as tape:
+        _, metrics = total_loss(online, target, constant(make_batch()), _noise(), tiny.config)
+    for loss in ("critic_loss", "prior_loss"):
+        assert tape.gradient(metrics[loss], list(target.variables)) == [None] * len(target.variables)
+
+
+def test_a_step_moves_every_online_variable_and_its_target_by_the_polyak_share(learner, make_batch):
+    initial = {name: value.copy() for name, value in learner.state().items()}
+    batch = make_batch(2)
+    learner.step(batch)  # heads of 0 give the features no gradient in the first step
+    before = {name: value.copy() for name, value in learner.state().items()}
+    metrics = learner.step(batch)
+    after = learner.state()
+    for name in (name.removeprefix("online/") for name in after if name.startswith("online/")):
+        assert not np.array_equal(initial[f"online/{name}"], after[f"online/{name}"]), name
+        expected = 0.95 * before[f"target/{name}"] + 0.05 * after[f"online/{name}"]
+        np.testing.assert_allclose(after[f"target/{name}"], expected, atol=1e-6, err_msg=name)
+    assert learner.steps == 2
+    assert metrics["skipped_steps"] == 0
+    assert all(np.isfinite(value) for value in metrics.values())
+
+
+@pytest.mark.parametrize("key", ["rewards", "task_rewards", "observations", "actions", "log_probs", "discounts"])
+def test_a_step_from_a_non_finite_batch_is_skipped_and_counted(learner, make_batch, key):
+    learner.step(make_batch(3))
+    before = {name: value.copy() for name, value in learner.state().items()}
+    broken = make_batch(4)
+    broken[key][1, 1] = np.nan  # of two transitions
+    assert learner.step(broken)["skipped_steps"] == 1
+    after = learner.state()
+    for name, value in before.items():
+        if name not in ("learner_step", "skipped_steps"):
+            np.testing.assert_array_equal(after[name], value, err_msg=name)
+    assert learner.steps == 2
+    metrics = learner.step(make_batch(5))
+    assert metrics["skipped_steps"] == 1
+    assert all(np.isfinite(value) for value in metrics.values())
+    assert not np.array_equal(learner.state()["online/heads"], before["online/heads"])
+
+
+def test_a_restored_learner_continues_bit_for_bit(learner, make_batch):
+    learner.step(make_batch(6))
+    state = learner.state()
+    kept = {name: value.copy() for name, value in state.items()}
+
+    def run():
+        metrics = [learner.step(make_batch(seed)) for seed in (7, 8, 9)]
+        return [{name: value.numpy() for name, value in part.items()} for part in metrics], learner.state()
+
+    first, first_state = run()
+    for name, value in kept.items():
+        assert state[name].tobytes() == value.tobytes(), name  # what was handed out is not overwritten
+    learner.restore(state)
+    assert learner.steps == 1
+    second, second_state = run()
+    assert first == second
+    for name, value in first_state.items():
+        assert value.tobytes() == second_state[name].tobytes(), name
+
+
+def test_noise_is_a_function_of_seed_and_step(learner, make_batch, constant):
+    batch = constant(make_batch())
+    first = learner.draw_noise(batch)
+    np.testing.assert_array_equal(first.value, learner.draw_noise(batch).value)
+    assert first.value.shape == first.policy.shape == (32, 2, 3, 2)
+    assert not np.array_equal(first.value, first.policy)
+    learner.step(batch)
+    assert not np.array_equal(first.value, learner.draw_noise(batch).value)
+
+
+def _act(tiny, learner, steps):
+    recorder = tiny.recorder()
+    distribution = tiny.distribution()
+    environments = EnvironmentBatch(distribution, 8)
+    writer = SequenceWriter(recorder, 8, 3, 3, 2, lambda: False)
+    actor = Actor(environments, distribution.tasks("train"), writer, seed=0)
+    expert = NumpyExpert(learner.expert_weights(), tiny.config.networks)
+    for _ in range(steps):
+        actor.step(expert, learner.steps)
+    return recorder
+
+
+def test_the_ratio_is_1_on_fresh_data_also_for_actions_beyond_the_bounds(learner, tiny):
+    for networks in (learner.online, learner.target):
+        (bias,) = (variable for variable in networks.group("expert") if variable.name.endswith("expert/std/b:0"))
+        bias.assign([2.0, 2.0])
+    batch = _act(tiny, learner, 30).batch(range(32))
+    assert np.abs(batch["actions"]).max() > 1.5
+    assert (batch["mask"] == 0).any()
+    # Each stored density is that of the learner's network at the unclipped action.
+    theirs = learner.online.expert(batch["observations"][:, :-1], tf.constant(batch["task"])).log_prob(batch["actions"])
+    np.testing.assert_allclose(batch["log_probs"], np.where(batch["mask"] > 0, theirs, 0.0), atol=1e-4)
+    metrics = learner.step(batch)
+    for quantile in ("rho_q10", "rho_q50", "rho_q90"):
+        assert metrics[quantile].numpy() == pytest.approx(1.0, abs=1e-4)
+    assert metrics["sample_age"] == 1.0  # the step itself
+
+
+def test_the_right_values_are_learned_from_rewards_at_the_end(learner, tiny):
+    # Discount 0.6, rewards halved. Task 0 pays 1 as its last step ends it: 0.5 * 0.6^(left - 1). Task 1 pays 0.4 for ever, though its
+    # episodes are cut off: 0.5 * 0.4/(1 - 0.6) = 0.5. Training rewards are four times those.
+    recorder = _act(tiny, learner, 300)
+    stream = np.random.default_rng(0)
+    for _ in range(800):
+        metrics = learner.step(recorder.batch(stream.integers(len(recorder.items), size=32)))
+    assert metrics["skipped_steps"] == 0
+    left = np.arange(5, 0, -1)
+    states = np.array([[0.0, n / 5, 1.0] for n in left] + [[1.0, 0.0, 1.0]], np.float32)  # keys lie as endless, left, one
+    tasks = np.array([0] * 5 + [1], np.int32)
+    noise = stream.uniform(-1, 1, (6, 20, 2)).astype(np.float32)
+    repeated = np.repeat(states[:, None], 20, axis=1)
+    training, own = learner.target.values(repeated, noise, tf.constant(tasks)).numpy().mean(axis=2)
+    expected = np.array([*(0.5 * 0.6 ** (left - 1)), 0.5])
+    np.testing.assert_allclose(own, expected, atol=0.04)
+    np.testing.assert_allclose(training, 4 * expected, atol=0.16)

@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import dm_env
+import numpy as np
+import pytest
+from dm_env import specs
+
+from environments import EnvironmentBatch, EnvironmentFailure, ObservationGroups, Task, TaskDistribution, TaskEnvironment, TaskSet
+from environments.guards import Watchdog
+
+_TASK = Task(0, ())
+
+
+class _Scripted(TaskEnvironment):
+    """Observes its last action; does what `play(step)` says, which returns (observation, reward, training reward)."""
+
+    def __init__(self, distribution):
+        self._distribution = distribution
+        self._training = None
+        self._steps = 0
+
+    def set_task(self, task): ...
+
+    def set_seed(self, seed):
+        self._distribution.seeds.append(seed)
+
+    @property
+    def training_reward(self):
+        return self._training
+
+    def reset(self):
+        self._distribution.on_reset()
+        self._steps = 0
+        return dm_env.restart({"o": np.zeros(2)})
+
+    def step(self, action):
+        self._distribution.actions.append(np.array(action))
+        self._steps += 1
+        observation, reward, self._training = self._distribution.play(self._steps)
+        kind = dm_env.termination if self._steps == 3 else dm_env.transition
+        return kind(reward, {"o": np.array(observation)})
+
+    def observation_spec(self):
+        return {"o": specs.Array((2,), np.float64)}
+
+    def action_spec(self):
+        return self._distribution.action_spec
+
+
+class _Distribution(TaskDistribution):
+    name = "scripted"
+    observation_groups = ObservationGroups(("o",), ("o",))
+    episode_steps = 3
+    worst_reward = -1.0
+    task_set = TaskSet("default", {"train": (_TASK,)})
+
+    def __init__(self, play=lambda step: ((step, -step), 0.5, None), action_spec=None, on_reset=lambda: None):
+        self.play = play
+        self.on_reset = on_reset
+        self.action_spec = action_spec or specs.BoundedArray((2,), np.float32, -1, 1)
+        self.actions = []
+        self.seeds = []
+        self.made = 0
+
+    def make_environment(self, seed):
+        self.made += 1
+        return _Scripted(self)
+
+
+def _batch(*arguments, size=1, **options):
+    distribution = _Distribution(*arguments, **options)
+    return EnvironmentBatch(distribution, size), distribution
+
+
+def _raise(error):
+    raise error
+
+
+def test_actions_are_clipped_and_mapped_to_the_environments_bounds():
+    batch, distribution = _batch(action_spec=specs.BoundedArray((2,), np.float32, [-2, 10], [6, 20]))
+    batch.reset(0, _TASK, 0)
+    for action in ([-1, -1], [1, 1], [0, 0.5]):
+        batch.step(np.array([action], np.float32))
+    np.testing.assert_allclose(distribution.actions, [[-2, 10], [6, 20], [2, 17.5]])
+    batch.reset(0, _TASK, 0)
+    batch.step(np.array([[-3, 3]], np.float32))
+    np.testing.assert_allclose(distribution.actions[-1], [-2, 20])
+
+
+@pytest.mark.parametrize("shape", [(), (2, 3)])
+def test_actions_have_the_shape_of_their_specification(shape):
+    batch, distribution = _batch(action_spec=specs.BoundedArray(shape, np.float32, 0, 2))
+    batch.reset(0, _TASK, 0)
+    batch.step(np.linspace(-1, 1, batch.action_size, dtype=np.float32)[None])
+    assert distribution.actions[0].shape == shape
+    np.testing.assert_allclose(distribution.actions[0].ravel(), np.linspace(0, 2, batch.action_size))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        specs.Array((2,), np.float32),
+        specs.BoundedArray((2,), np.float32, [-1, -np.inf], 1),
+        specs.BoundedArray((2,), np.float32, -1, [np.inf, 1]),
+        specs.DiscreteArray(4),
+    ],
+)
+def test_actions_that_are_unbounded_or_not_continuous_are_refused(spec):
+    with pytest.raises(ValueError, match="The actions of scripted need finite bounds"):
+        _batch(action_spec=spec)
+
+
+def test_a_step_returns_what_the_environments_gave():
+    batch, distribution = _batch(lambda step: ((step, 2), step * 0.25, -step), size=3)
+    for place in range(3):
+        batch.reset(place, _TASK, 100 + place)
+    assert distribution.seeds == [100, 101, 102]
+    result = batch.step(np.zeros((3, 2), np.float32), active=np.array([True, False, True]))
+    np.testing.assert_array_equal(result.rewards, [0.25, 0, 0.25])
+    np.testing.assert_array_equal(result.training_rewards, [-1, 0, -1])
+    np.testing.assert_array_equal(result.last, [False, True, False])
+    np.testing.assert_array_equal(batch.observations, [[1, 2], [0, 0], [1, 2]])
+    batch.step(np.zeros((3, 2), np.float32))
+    result = batch.step(np.zeros((3, 2), np.float32))
+    np.testing.assert_array_equal(result.discounts, [0, 1, 0])
+    np.testing.assert_array_equal(result.last, [True, False, True])
+    assert not result.faulted.any()
+
+
+@pytest.mark.parametrize(
+    ("play", "reason"),
+    [
+        (lambda step: ((np.nan, 0), 1.0, None), "observation [nan, 0.0]"),
+        (lambda step: ((np.inf, -np.inf), 1.0, None), "observation [inf, -inf]"),
+        (lambda step: ((1, 1), np.nan, None), "reward nan"),
+        (lambda step: ((1, 1), -np.inf, None), "reward -inf"),
+        (lambda step: ((1, 1), 1.0, np.inf), "training reward inf"),
+        (lambda step: _raise(RuntimeError("the simulation diverged")), "RuntimeError: the simulation diverged"),
+    ],
+)
+def test_a_fault_in_a_step_ends_the_episode_with_its_reason(play, reason):
+    batch, distribution = _batch(lambda step: play(step) if step == 2 else ((step, step), 1.0, None))
+    batch.reset(0, _TASK, 0)
+    before = distribution.made
+    batch.step(np.zeros((1, 2), np.float32))
+    result = batch.step(np.zeros((1, 2), np.float32))
+    assert result.last.all()
+    assert result.faulted.all()
+    assert reason in batch.fault(0)
+    np.testing.assert_array_equal(batch.observations, [[1, 1]])  # the last good one
+    assert (result.rewards[0], result.training_rewards[0], result.discounts[0]) == (0, 0, 1)
+    assert batch.reset(0, _TASK, 0) == ()
+    assert batch.fault(0) is None
+    assert distribution.made == before + 1  # a faulted environment is not used again
+    assert not batch.step(np.zeros((1, 2), np.float32)).faulted.any()
+
+
+def test_an_environment_that_cannot_start_is_made_anew_and_says_why():
+    attempts = iter([ValueError("no room"), ValueError("no light")])
+    batch, distribution = _batch(on_reset=lambda: [_raise(error) for error in [next(attempts, None)] if error])
+    assert batch.reset(0, _TASK, 0) == ("ValueError: no room", "ValueError: no light")
+    assert distribution.made == 1 + 3
+    assert not batch.step(np.zeros((1, 2), np.float32)).last.any()
+
+
+def test_twenty_faults_in_a_row_are_a_failure_with_the_reason():
+    batch, _ = _batch(lambda step: ((1, 1), np.nan, None))
+    for _ in range(19):
+        batch.reset(0, _TASK, 0)
+        assert batch.step(np.zeros((1, 2), np.float32)).faulted.all()
+    batch.reset(0, _TASK, 0)
+    with pytest.raises(EnvironmentFailure, match=r"20 episodes in a row were cut short; the last by FloatingPointError: .*reward nan"):
+        batch.step(np.zeros((1, 2), np.float32))
+
+
+def test_an_environment_that_never_starts_is_a_failure():
+    batch, distribution = _batch(on_reset=lambda: _raise(OSError("no display")))
+    with pytest.raises(EnvironmentFailure, match="20 episodes in a row were cut short; the last by OSError: no display"):
+        batch.reset(0, _TASK, 0)
+    assert distribution.made == 1 + 20
+
+
+def test_a_whole_episode_between_faults_starts_the_count_anew():
+    episodes = []
+
+    def play(step):
+        return (1, 1), np.nan if len(episodes) % 10 else 1.0, None
+
+    batch, _ = _batch(play)
+    for index in range(45):
+        episodes.append(index)
+        batch.reset(0, _TASK, 0)
+        while not batch.step(np.zeros((1, 2), np.float32)).last.all():
+            pass
+
+
+@pytest.fixture
+def short_limit(monkeypatch):
+    limit = 0.4
+    monkeypatch.setattr("environments.batch.Watchdog", lambda: Watchdog(limit))
+    return limit
+
+
+def _spin(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+
+def test_a_step_over_the_limit_is_a_fault(short_limit):
+    batch, _ = _batch(lambda step: (_spin(5 * short_limit), ((1, 1), 1.0, None))[1])
+    batch.reset(0, _TASK, 0)
+    started = time.monotonic()
+    assert batch.step(np.zeros((1, 2), np.float32)).faulted.all()
+    assert time.monotonic() - started < 2 * short_limit
+    assert batch.fault(0).startswith("StepTimeoutError")
+
+
+def test_the_limit_holds_for_each_environment_not_for_the_sweep(short_limit):
+    batch, _ = _batch(lambda step: (_spin(0.5 * short_limit), ((1, 1), 1.0, None))[1], size=4)
+    for place in range(4):
+        batch.reset(place, _TASK, 0)
+    assert not batch.step(np.zeros((4, 2), np.float32)).faulted.any()
+
+
+def test_nothing_is_interrupted_after_a_failure(short_limit):
+    batch, _ = _batch(on_reset=lambda: _raise(OSError("no display")))
+    with pytest.raises(EnvironmentFailure):
+        batch.reset(0, _TASK, 0)
+    _spin(1.6 * short_limit)
+
+
+def test_a_step_that_hangs_in_foreign_code_ends_the_process_and_says_so():
+    # A sleep of Python's own does not return for an exception either.
+    program = "import time; from environments.guards import Watchdog; dog = Watchdog(0.2); dog.start(); time.sleep(20)"
+    started = time.monotonic()
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert "hangs for" in ended.stderr
+    assert time.monotonic() - started < 15

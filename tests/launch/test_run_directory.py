@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import re
+
+import pytest
+
+from agents import durable
+from launch import run_directory
+from launch.run_directory import RunDirectoryError
+from launch.settings import default_settings
+from results import store
+
+_SETTINGS = default_settings("sparse_navigation")
+
+
+def _with_losses(**changes):
+    config = _SETTINGS.config
+    return dataclasses.replace(_SETTINGS, config=dataclasses.replace(config, losses=dataclasses.replace(config.losses, **changes)))
+
+
+def test_a_run_opens_with_the_settings_that_it_was_made_with(tmp_path):
+    settings = dataclasses.replace(_with_losses(kl_cost=0.5), methods=("prior",), seed=3, task_set="pearl")
+    made = run_directory.prepare(str(tmp_path / "run"), settings)
+    opened, stored = run_directory.open_run(str(tmp_path / "run"))
+    assert stored == settings
+    assert opened == made
+    assert opened.snapshots.is_dir()
+    assert opened.checkpoints.is_dir()
+    content = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert "tensorflow-cpu" in content["versions"]
+    assert "commit" in content
+
+
+@pytest.mark.parametrize(
+    ("changed", "difference"),
+    [
+        (dataclasses.replace(_SETTINGS, seed=4), "seed is 0, not 4"),
+        (dataclasses.replace(_SETTINGS, task_set="pearl"), "task_set is default, not pearl"),
+        (dataclasses.replace(_SETTINGS, task_set_seed=2), "task_set_seed is 0, not 2"),
+        (_with_losses(discount=0.5), "config.losses.discount is 0.9, not 0.5"),
+    ],
+)
+def test_another_identity_is_refused_naming_the_field_and_both_values(tmp_path, changed, difference):
+    run_directory.prepare(str(tmp_path), _SETTINGS)
+    before = (tmp_path / "run.json").read_text()
+    with pytest.raises(RunDirectoryError, match=f"holds another run: its {re.escape(difference)}. Choose another directory"):
+        run_directory.prepare(str(tmp_path), changed)
+    assert (tmp_path / "run.json").read_text() == before
+
+
+def test_operational_changes_are_allowed_and_logged(tmp_path):
+    run_directory.prepare(str(tmp_path), _SETTINGS)
+    run_directory.prepare(str(tmp_path), _SETTINGS)
+    assert store.read_records(tmp_path, "events") == []
+    changed = dataclasses.replace(_SETTINGS, minutes=99.0, actors=2, methods=("prior",))
+    run_directory.prepare(str(tmp_path), changed)
+    (event,) = store.read_records(tmp_path, "events")
+    assert event["event"] == "configuration_changed"
+    assert (event["before"]["minutes"], event["after"]["minutes"]) == (15.0, 99.0)
+    assert run_directory.open_run(str(tmp_path))[1] == changed
+
+
+def test_a_directory_that_cannot_be_written_is_one_clear_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunDirectoryError) as caught:
+        run_directory.prepare(str(tmp_path / "file" / "run"), _SETTINGS)
+    message = str(caught.value)
+    assert message == f"Cannot write to --run_dir={tmp_path}/file/run: Not a directory. Choose another directory."
+    with pytest.raises(RunDirectoryError, match="Cannot write to --run_dir"):
+        run_directory.prepare(str(tmp_path / "file"), _SETTINGS)
+
+
+def test_what_is_no_run_directory_is_said_to_be_none(tmp_path):
+    with pytest.raises(RunDirectoryError, match=r"is not a run directory: it has no run\.json"):
+        run_directory.open_run(str(tmp_path))
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '{"identity": {"config": {}}, "operational": {"methods": []}}', "[]"])
+def test_a_run_file_that_is_torn_or_of_another_program_is_named(tmp_path, content):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(RunDirectoryError, match=r"run\.json"):
+        run_directory.open_run(str(tmp_path))
+    with pytest.raises(RunDirectoryError, match=r"run\.json|holds another run"):
+        run_directory.prepare(str(tmp_path), _SETTINGS)
+
+
+def test_the_newest_whole_checkpoint_is_found_with_a_warning_of_the_damaged(tmp_path, caplog):
+    run = run_directory.prepare(str(tmp_path), _SETTINGS)
+    assert run.newest_checkpoint() is None
+    for step in (9, 10):
+        with durable.publish(run.checkpoints / str(step)) as directory:
+            durable.write_arrays(directory, "learner.safetensors", {}, {})
+    assert run.newest_checkpoint().name == "10"
+    (run.checkpoints / "10" / "learner.safetensors").write_bytes(b"torn")
+    with caplog.at_level(logging.WARNING):
+        assert run.newest_checkpoint().name == "9"
+    assert "Skipping a damaged checkpoint" in caplog.text
+
+
+def test_a_lock_has_one_holder(tmp_path):
+    path = tmp_path / ".lock"
+    with run_directory.exclusive(path) as first, run_directory.exclusive(path) as second:
+        assert first
+        assert not second
+    with run_directory.exclusive(path) as third:
+        assert third

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+import reverb
+import tensorflow as tf
+
+from replay import TABLE, ReplayConfig, SequenceDataset, SequenceWriter, signature
+from replay.dataset import example_batch
+
+_CONFIG = ReplayConfig(sequence_length=1, capacity=50, samples_per_insert=2.0, min_size=5)
+
+
+def _append(writer, value, *, last=True):
+    """Adds one transition of one environment, in which every number is `value`."""
+    one = np.full(1, value, np.float32)
+    writer.append(one[:, None], one, one, one, one, np.full((1, 2), value, np.float32), np.array([last]), np.array([False]), int(value))
+
+
+def _stop_after(seconds):
+    deadline = time.monotonic() + seconds
+    return lambda: time.monotonic() > deadline
+
+
+def test_an_item_holds_one_row_of_observations_more_than_transitions():
+    shapes = {name: (tuple(spec.shape), spec.dtype) for name, spec in signature(ReplayConfig(sequence_length=7), 3, 2).items()}
+    assert shapes == {
+        "observations": ((8, 3), tf.float32),
+        "actions": ((7, 2), tf.float32),
+        "log_probs": ((7,), tf.float32),
+        "rewards": ((7,), tf.float32),
+        "task_rewards": ((7,), tf.float32),
+        "discounts": ((7,), tf.float32),
+        "mask": ((7,), tf.float32),
+        "task": ((), tf.int32),
+        "learner_step": ((), tf.int32),
+    }
+
+
+def test_the_example_batch_is_of_that_shape():
+    config = ReplayConfig(sequence_length=7)
+    batch = example_batch(config, 3, 2, batch_size=5, seed=0, tasks=4)
+    for name, spec in signature(config, 3, 2).items():
+        assert batch[name].shape == (5, *spec.shape), name
+        assert batch[name].dtype == spec.dtype.as_numpy_dtype, name
+    assert set(batch["task"]) <= set(range(4))
+
+
+@pytest.mark.parametrize("wrong", [{"sequence_length": 0}, {"samples_per_insert": 0.0}, {"min_size": 0}, {"min_size": 100, "capacity": 99}])
+def test_a_replay_of_no_use_is_refused(wrong):
+    with pytest.raises(ValueError, match="A replay of no use"):
+        ReplayConfig(**{"sequence_length": 5, **wrong})
+
+
+def test_the_limiter_holds_samples_back_and_a_stop_is_heard_within_a_second(serve):
+    with serve(_CONFIG) as (_, client):
+        dataset = SequenceDataset(client.server_address, _CONFIG, 2, 1, batch_size=4)
+        writer = SequenceWriter(client, 1, 1, 2, 1, lambda: False)
+        for value in range(4):  # one short of min_size
+            _append(writer, value)
+        writer.close()
+        started = time.monotonic()
+        assert dataset.next(_stop_after(0.5)) is None
+        assert time.monotonic() - started < 2.5
+        _append(writer, 4)
+        writer.close()
+        batch = dataset.next(_stop_after(10))
+        assert batch["rewards"].shape == (4, 1)
+        assert set(batch["rewards"].numpy().ravel()) <= {0, 1, 2, 3, 4}
+
+
+def test_the_limiter_holds_inserts_back_and_a_stop_is_heard_within_a_second(serve):
+    with serve(_CONFIG) as (_, client):
+        deadline = [float("inf")]
+        writer = SequenceWriter(client, 1, 1, 2, 1, lambda: time.monotonic() > deadline[0])
+        deadline[0] = time.monotonic() + 1.0
+        started = time.monotonic()
+        appended = 0
+        while time.monotonic() < deadline[0]:
+            _append(writer, appended)
+            appended += 1
+        assert time.monotonic() - started < 2.5
+        writer.close()
+        # Two samples for each of the inserts beyond min_size stay within the error buffer of 2 x max(batch, samples per insert).
+        completed = client.server_info()[TABLE].rate_limiter_info.insert_stats.completed
+        assert 5 <= completed <= 5 + 8 / 2 + 1
+        assert appended < completed + 40
+
+
+def test_a_checkpoint_keeps_data_and_the_count_of_inserts(serve, tmp_path):
+    config = ReplayConfig(sequence_length=1, capacity=6, samples_per_insert=2.0, min_size=5)
+    with serve(config, checkpointer=reverb.checkpointers.DefaultCheckpointer(str(tmp_path))) as (_, client):
+        writer = SequenceWriter(client, 1, 1, 2, 1, lambda: False)
+        for value in range(8):
+            _append(writer, value)
+        writer.close()
+        client.checkpoint()
+    with serve(config, checkpointer=reverb.checkpointers.DefaultCheckpointer(str(tmp_path))) as (_, client):
+        info = client.server_info()[TABLE]
+        assert info.current_size == 6
+        assert info.rate_limiter_info.insert_stats.completed == 8
+        dataset = SequenceDataset(client.server_address, config, 2, 1, batch_size=2)
+        batch = dataset.next(_stop_after(10))
+        for key in ("log_probs", "rewards", "task_rewards", "discounts"):
+            np.testing.assert_array_equal(batch[key][:, 0], batch["learner_step"])
+        np.testing.assert_array_equal(batch["observations"][:, 1, 0], batch["rewards"][:, 0])
+        assert set(batch["learner_step"].numpy()) <= {2, 3, 4, 5, 6, 7}  # the two oldest made room

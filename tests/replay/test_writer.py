@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from replay import TABLE, ReplayConfig, SequenceWriter, signature
+
+_LENGTH = 3
+_CONFIG = ReplayConfig(sequence_length=_LENGTH, capacity=100, samples_per_insert=1.0, min_size=1)
+
+
+class _Writing:
+    """A writer of two environments whose transitions are numbered, and what it wrote."""
+
+    def __init__(self, client):
+        self._client = client
+        self.writer = SequenceWriter(client, 2, _LENGTH, 2, 1, lambda: False)
+        self._step = 0
+
+    def start(self, place, task):
+        self.writer.start_episode(place, task, np.array([10 * place + 0.5, self._step], np.float32))
+
+    def step(self, *, last=(), faulted=(), discounts=(1, 1)):
+        self._step += 1
+        places = np.arange(2, dtype=np.float32)
+        numbers = 100 * places + self._step
+        self.writer.append(
+            numbers[:, None],
+            -numbers,
+            numbers * 2,
+            numbers * 3,
+            np.array(discounts, np.float32),
+            np.stack([places, np.full(2, self._step)], axis=1),
+            np.isin(places, [*last, *faulted]),
+            np.isin(places, faulted),
+            learner_step=self._step,
+        )
+
+    def items(self):
+        """Returns all items in their order of insertion."""
+        self.writer.close()
+        size = self._client.server_info()[TABLE].current_size
+        seen = {}
+        while len(seen) < size:
+            for sample in self._client.sample(TABLE, emit_timesteps=False):
+                # The structure is flattened in alphabetical order.
+                names = sorted(signature(_CONFIG, 2, 1))
+                seen[sample.info.key] = dict(zip(names, sample.data, strict=True))
+        return sorted(seen.values(), key=lambda item: (item["learner_step"], item["actions"][0, 0]))
+
+
+@pytest.fixture
+def writing(serve):
+    with serve(_CONFIG, batch_size=100) as (_, client):
+        yield _Writing(client)
+
+
+def test_an_episode_is_cut_into_sequences_whose_tail_is_padded_and_masked(writing):
+    writing.start(0, task=7)
+    writing.start(1, task=8)
+    for step in range(5):
+        writing.step(last=(0,) if step == 4 else ())
+    first, other, tail = writing.items()
+    # Environment 0: transitions 1 2 3 | 4 5, of which the last one ends the episode.
+    np.testing.assert_array_equal(first["actions"], [[1], [2], [3]])
+    np.testing.assert_array_equal(first["observations"], [[0.5, 0], [0, 1], [0, 2], [0, 3]])
+    np.testing.assert_array_equal(first["mask"], [1, 1, 1])
+    np.testing.assert_array_equal(tail["actions"], [[4], [5], [0]])
+    np.testing.assert_array_equal(tail["observations"], [[0, 3], [0, 4], [0, 5], [0, 0]])
+    np.testing.assert_array_equal(tail["mask"], [1, 1, 0])
+    np.testing.assert_array_equal(tail["log_probs"], [-4, -5, 0])
+    np.testing.assert_array_equal(tail["rewards"], [8, 10, 0])
+    np.testing.assert_array_equal(tail["task_rewards"], [12, 15, 0])
+    assert (first["task"], first["learner_step"], tail["task"], tail["learner_step"]) == (7, 3, 7, 5)
+    # Environment 1 goes on: only its full sequence is written.
+    np.testing.assert_array_equal(other["actions"], [[101], [102], [103]])
+    assert other["task"] == 8
+
+
+def test_a_terminal_transition_keeps_its_discount_of_0_and_a_time_limit_its_1(writing):
+    writing.start(0, task=0)
+    writing.start(1, task=1)
+    writing.step()
+    writing.step(last=(0, 1), discounts=(0, 1))
+    terminated, limited = writing.items()
+    np.testing.assert_array_equal(terminated["discounts"], [1, 0, 0])
+    np.testing.assert_array_equal(limited["discounts"], [1, 1, 0])
+    for item in (terminated, limited):
+        np.testing.assert_array_equal(item["mask"], [1, 1, 0])
+        assert item["observations"][2, 1] == 2  # the state that the episode ended in
+
+
+def test_an_episode_that_ends_with_a_full_sequence_leaves_no_empty_one(writing):
+    writing.start(0, task=0)
+    writing.start(1, task=0)
+    for step in range(3):
+        writing.step(last=(0,) if step == 2 else ())
+    writing.start(0, task=5)
+    writing.step(last=(0,))
+    items = writing.items()
+    assert [item["mask"].sum() for item in items] == [3, 3, 1]
+    np.testing.assert_array_equal(items[2]["observations"], [[0.5, 3], [0, 4], [0, 0], [0, 0]])
+    assert items[2]["task"] == 5
+
+
+def test_a_fault_drops_the_unfinished_sequence_alone(writing):
+    writing.start(0, task=0)
+    writing.start(1, task=1)
+    for _ in range(3):
+        writing.step()
+    writing.step()
+    writing.step(faulted=(0,))
+    writing.start(0, task=4)
+    writing.step(last=(0, 1))
+    items = writing.items()
+    assert [(item["task"], item["mask"].sum()) for item in items] == [(0, 3), (1, 3), (4, 1), (1, 3)]
+    np.testing.assert_array_equal(items[2]["actions"], [[6], [0], [0]])
+    np.testing.assert_array_equal(items[2]["observations"][0], [0.5, 5])
+
+
+def test_a_fault_in_the_transition_that_fills_a_sequence_drops_it(writing):
+    writing.start(0, task=0)
+    writing.start(1, task=1)
+    writing.step()
+    writing.step()
+    writing.step(faulted=(0,))
+    assert [item["task"] for item in writing.items()] == [1]
