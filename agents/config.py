@@ -136,7 +136,7 @@ def default_config(environment: str, episode_steps: int) -> Config:
     if environment == "sparse_navigation":
         return Config(
             networks=NetworkConfig(),
-            losses=LossConfig(discount=0.9, kl_cost=0.005),
+            losses=LossConfig(discount=0.9),
             optimiser=OptimiserConfig(),
             replay=ReplayConfig(sequence_length=episode_steps, samples_per_insert=8.0),
             learner_steps=12_000,

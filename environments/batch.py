@@ -9,7 +9,7 @@ import numpy as np
 
 from environments.arrays import Array
 from environments.distribution import TaskDistribution
-from environments.guards import GuardedEnvironment, Watchdog
+from environments.guards import GuardedEnvironment, process_watchdog
 from environments.layout import ObservationLayout
 from environments.task import Task
 
@@ -69,7 +69,7 @@ class EnvironmentBatch:
         self.action_size = int(np.prod(action_spec.shape, dtype=int))
         self.layout = ObservationLayout(probe.observation_spec(), distribution.observation_groups)
         self.observations = np.zeros((size, self.layout.size), np.float32)
-        self._watchdog = Watchdog()
+        self._watchdog = process_watchdog()
         self._environments = [
             GuardedEnvironment(functools.partial(distribution.make_environment, seed + place), self.layout) for place in range(size)
         ]

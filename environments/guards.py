@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import math
 import os
 import sys
@@ -68,6 +69,12 @@ class Watchdog:
                     file=sys.stderr,
                 )
                 os._exit(1)
+
+
+@functools.cache
+def process_watchdog() -> Watchdog:
+    """Returns this process's one watchdog: environments are stepped one after the other."""
+    return Watchdog()
 
 
 class GuardedEnvironment:

@@ -51,7 +51,10 @@ def load(name: str, **options: object) -> TaskDistribution:
 
 
 def _accepted(factory: Callable[..., object], options: Mapping[str, object], name: str) -> dict[str, object]:
-    parameters = inspect.signature(factory).parameters
+    try:
+        parameters = inspect.signature(factory).parameters
+    except (TypeError, ValueError) as error:
+        raise UnknownEnvironmentError(f"The environment {name!r} is not made by a Python function or class: {error}.") from error
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
         return dict(options)
     for option, value in options.items():

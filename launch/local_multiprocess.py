@@ -18,7 +18,7 @@ from absl import flags
 
 from environments import names
 from launch import command_line
-from launch.run_directory import RunDirectory, RunDirectoryError, exclusive, prepare, training_finished
+from launch.run_directory import RunDirectory, owned, training_finished
 from launch.settings import RunSettings, default_settings
 from launch.status import StatusLine
 
@@ -30,15 +30,9 @@ _ENVIRONMENT = {"learner": _QUICK_COMPILE}
 def main() -> int:
     """Runs the three stages that are not complete yet; returns the exit code."""
     settings = _settings()
-    run = prepare(command_line.required("run_dir"), settings)
-    with exclusive(run.path / ".launcher.lock") as alone:
-        if not alone:
-            raise RunDirectoryError(f"Another program is at work in --run_dir={flags.FLAGS.run_dir}: stop it, or choose another.")
+    with owned(command_line.required("run_dir"), settings) as run:
         if not training_finished(run, settings):
-            print(
-                f"Stage 1 of 3: training, at most {settings.learner_steps} steps or {settings.minutes:g} minutes.",
-                flush=True,
-            )
+            print(f"Stage 1 of 3: training, at most {settings.learner_steps} steps or {settings.minutes:g} minutes.", flush=True)
             code = _train(run, settings)
             if code:
                 return code
@@ -46,7 +40,7 @@ def main() -> int:
         code = _run_module("launch.evaluate", f"--run_dir={run.path}", f"--methods={','.join(settings.methods)}")
         if code:
             return code
-    return _run_module("results.report", f"--run_dir={run.path}")
+        return _run_module("results.report", f"--run_dir={run.path}")
 
 
 def _settings() -> RunSettings:

@@ -71,6 +71,28 @@ class RunDirectory:
         return None
 
 
+@contextlib.contextmanager
+def owned(path: str, settings: RunSettings) -> Iterator[RunDirectory]:
+    """Creates the run directory, or checks that an existing one holds the same run, and keeps other programs out of it.
+
+    Yields:
+        The run directory.
+
+    Raises:
+        RunDirectoryError: If it is in use, of another identity (naming the field), or not writable.
+    """
+    run = RunDirectory(pathlib.Path(path).absolute())
+    try:
+        run.path.mkdir(parents=True, exist_ok=True)
+        with exclusive(run.path / ".launcher.lock") as alone:
+            if not alone:
+                raise RunDirectoryError(f"Another program is at work in --run_dir={path}: stop it, or choose another directory.")
+            prepare(path, settings)
+            yield run
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise RunDirectoryError(f"Cannot write to --run_dir={path}: {error.strerror}. Choose another directory.") from error
+
+
 def prepare(path: str, settings: RunSettings) -> RunDirectory:
     """Creates the run directory, or checks that an existing one holds the same run.
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import queue
+import threading
+import time
+from collections.abc import Callable
 
 import numpy as np
 import reverb
@@ -12,17 +15,21 @@ from environments.arrays import Array
 from replay.config import ReplayConfig
 from replay.table import TABLE, signature
 
+Batch = dict[str, tf.Tensor]
 _TIMEOUT_MS = 1000
+_POLL_SECONDS = 0.5
+_STARVED_SECONDS = 60.0
 
 
 class SequenceDataset:
     """Samples batches of `[B, T, ...]` arrays from the replay server.
 
     Acme's default draws 28 batches ahead of the learner, on small runs the whole table. This one keeps one batch in flight and one ready.
+    A thread waits for the server, which may be gone without Reverb noticing, so that the learner never does.
     """
 
     def __init__(self, address: str, config: ReplayConfig, observation_size: int, action_size: int, batch_size: int):
-        """Describes the dataset; it connects at the first batch.
+        """Starts to sample.
 
         Args:
             address: Of the replay server, `host:port`.
@@ -34,21 +41,46 @@ class SequenceDataset:
         self._address = address
         self._signature = signature(config, observation_size, action_size)
         self._batch_size = batch_size
-        self._iterator: Iterator[dict[str, tf.Tensor]] | None = None
+        self._ready: queue.Queue[Batch] = queue.Queue(maxsize=1)
+        self._closed = threading.Event()
+        self._trouble = "the rate limiter gives nothing: do the actors write?"
+        threading.Thread(target=self._sample, name="replay-dataset", daemon=True).start()
 
-    def next(self, should_stop: Callable[[], bool]) -> dict[str, tf.Tensor] | None:
-        """Returns the next batch, or None if `should_stop` became true while waiting for it (asked once a second)."""
+    def next(self, should_stop: Callable[[], bool]) -> Batch | None:
+        """Returns the next batch, or None if `should_stop` became true while waiting for it (asked twice a second)."""
+        waiting_since, warned = time.monotonic(), False
         while not should_stop():
-            if self._iterator is None:
-                self._iterator = iter(self._connect())
             try:
-                return next(self._iterator)
-            except (StopIteration, tf.errors.OpError):
-                # The sampler timed out (the rate limiter holds it back) or lost its server: a new one tries again.
-                self._iterator = None
+                return self._ready.get(timeout=_POLL_SECONDS)
+            except queue.Empty:
+                if not warned and time.monotonic() - waiting_since > _STARVED_SECONDS:
+                    warned = True
+                    print(f"No batch from replay for {_STARVED_SECONDS:.0f} s: {self._trouble}", flush=True)
         return None
 
+    def close(self) -> None:
+        """Ends the sampling after the batch that is under way."""
+        self._closed.set()
+
+    def _sample(self) -> None:
+        while not self._closed.is_set():
+            try:
+                for batch in self._connect():
+                    while not self._closed.is_set():
+                        try:
+                            self._ready.put(batch, timeout=_POLL_SECONDS)
+                            break
+                        except queue.Full:
+                            continue
+                    if self._closed.is_set():
+                        return
+            except tf.errors.OpError as error:
+                # The server is gone or refuses: a new sampler tries again, and whoever waits is told.
+                self._trouble = error.message
+                time.sleep(_POLL_SECONDS)
+
     def _connect(self) -> tf.data.Dataset:
+        """Returns a dataset that ends when the rate limiter gives nothing for a second."""
         dataset = reverb.TrajectoryDataset(
             server_address=self._address,
             table=TABLE,
@@ -58,7 +90,7 @@ class SequenceDataset:
             num_workers_per_iterator=1,
             rate_limiter_timeout_ms=_TIMEOUT_MS,
         )
-        data = dataset.map(lambda sample: sample.data).batch(self._batch_size, drop_remainder=True).prefetch(1)
+        data = dataset.map(lambda sample: sample.data).batch(self._batch_size, drop_remainder=True)
         options = tf.data.Options()
         options.deterministic = False
         options.threading.private_threadpool_size = 1

@@ -10,12 +10,13 @@ import pytest
 import tensorflow as tf
 from dm_env import specs
 
-from agents.config import Config, LossConfig, NetworkConfig, OptimiserConfig
+from agents.config import Config, LossConfig, NetworkConfig, NetworkSpec, OptimiserConfig
 from agents.learning import Learner
-from agents.networks import MultiTaskNetworks, NetworkSpec
+from agents.networks import MultiTaskNetworks
 from environments import ObservationGroups, Task, TaskDistribution, TaskEnvironment, TaskSet
-from replay import ReplayConfig, signature
+from replay.config import ReplayConfig
 from replay.dataset import example_batch
+from replay.table import signature
 
 _SPEC = NetworkSpec(observation_size=3, prior_columns=(0, 2), action_size=2, tasks=2, task_reward_heads=True)
 _CONFIG = Config(

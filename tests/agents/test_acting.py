@@ -8,7 +8,7 @@ import pytest
 from agents.acting import Actor
 from agents.inference import NumpyGaussian
 from environments import EnvironmentBatch, Task
-from replay import SequenceWriter
+from replay.writer import SequenceWriter
 
 
 @pytest.fixture

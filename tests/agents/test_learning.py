@@ -11,7 +11,7 @@ from agents.inference import NumpyExpert, NumpyFeatures, NumpyPrior
 from agents.learning import Noise, total_loss
 from agents.networks import export_weights
 from environments import EnvironmentBatch
-from replay import SequenceWriter
+from replay.writer import SequenceWriter
 
 
 def _noise(seed=5):

@@ -201,7 +201,7 @@ def test_a_whole_episode_between_faults_starts_the_count_anew():
 @pytest.fixture
 def short_limit(monkeypatch):
     limit = 0.4
-    monkeypatch.setattr("environments.batch.Watchdog", lambda: Watchdog(limit))
+    monkeypatch.setattr("environments.batch.process_watchdog", lambda: Watchdog(limit))
     return limit
 
 

@@ -7,7 +7,8 @@ import contextlib
 import pytest
 import reverb
 
-from replay import ReplayConfig, make_tables
+from replay.config import ReplayConfig
+from replay.table import make_tables
 
 
 @contextlib.contextmanager

@@ -7,8 +7,10 @@ import pytest
 import reverb
 import tensorflow as tf
 
-from replay import TABLE, ReplayConfig, SequenceDataset, SequenceWriter, signature
-from replay.dataset import example_batch
+from replay.config import ReplayConfig
+from replay.dataset import SequenceDataset, example_batch
+from replay.table import TABLE, signature
+from replay.writer import SequenceWriter
 
 _CONFIG = ReplayConfig(sequence_length=1, capacity=50, samples_per_insert=2.0, min_size=5)
 

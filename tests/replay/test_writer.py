@@ -3,7 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from replay import TABLE, ReplayConfig, SequenceWriter, signature
+from replay.config import ReplayConfig
+from replay.table import TABLE, signature
+from replay.writer import SequenceWriter
 
 _LENGTH = 3
 _CONFIG = ReplayConfig(sequence_length=_LENGTH, capacity=100, samples_per_insert=1.0, min_size=1)
