@@ -60,12 +60,18 @@ class Gaussian(NamedTuple):
 
 
 class Linear(snt.Module):  # type: ignore[misc]
-    """An affine map with optional leading axes of independent copies."""
+    """An affine map with optional leading axes of independent copies.
+
+    Attributes:
+        w: `[*stack, inputs, outputs]`.
+        b: `[outputs]`, or `[*stack, 1, outputs]`.
+        initial_stddev: Of the initial weights, a normal distribution that is cut at two standard deviations.
+    """
 
     def __init__(self, inputs: int, outputs: int, *, variance: float = 1.0, stack: Sequence[int] = (), name: str | None = None):
         super().__init__(name=name)
-        stddev = math.sqrt(variance / inputs)
-        initial = snt.initializers.TruncatedNormal(stddev=stddev)((*stack, inputs, outputs), tf.float32)
+        self.initial_stddev = math.sqrt(variance / inputs)
+        initial = snt.initializers.TruncatedNormal(stddev=self.initial_stddev)((*stack, inputs, outputs), tf.float32)
         self.w = tf.Variable(initial, name="w")
         self.b = tf.Variable(tf.zeros((*stack, 1, outputs) if stack else (outputs,)), name="b")
 

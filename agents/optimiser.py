@@ -16,34 +16,37 @@ class VectorAdam(snt.Module):  # type: ignore[misc]
 
     Sonnet's Adam has a dozen for each weight, which take XLA twice as long to compile as losses and gradients together.
 
+    Variables with leading axes (`stack`) hold independent copies, of which each has moments, a count and a veto of its own.
+
     Attributes:
-        moments: First and second moment estimates, `[P]` each.
-        count: Updates made.
+        moments: First and second moment estimates, `[*stack, P]` each.
+        count: Updates made, `stack`.
     """
 
-    def __init__(self, variables: Sequence[tf.Variable], learning_rate: float, name: str = "adam"):
+    def __init__(self, variables: Sequence[tf.Variable], learning_rate: float, *, stack: Sequence[int] = (), name: str = "adam"):
         super().__init__(name=name)
         self._variables = tuple(variables)
-        self._sizes = [math.prod(variable.shape) for variable in self._variables]
+        self._stack = tuple(stack)
+        self._sizes = [math.prod(variable.shape[len(self._stack) :]) for variable in self._variables]
         self._learning_rate = learning_rate
-        self.moments = tuple(tf.Variable(tf.zeros(sum(self._sizes)), name=kind) for kind in ("m", "v"))
-        self.count = tf.Variable(0, dtype=tf.int64, name="count")
+        self.moments = tuple(tf.Variable(tf.zeros((*self._stack, sum(self._sizes))), name=kind) for kind in ("m", "v"))
+        self.count = tf.Variable(tf.zeros(self._stack, tf.int64), name="count")
 
     def apply(self, gradients: Sequence[tf.Tensor], allowed: tf.Tensor) -> None:
         """Updates the variables, or leaves everything as it is.
 
         Args:
             gradients: One for each variable.
-            allowed: Whether to update, a boolean scalar.
+            allowed: Whether to update, booleans of shape `stack`.
         """
-        flat = tf.concat([tf.reshape(gradient, [-1]) for gradient in gradients], axis=0)
-        count = tf.cast(self.count + 1, tf.float32)
+        flat = tf.concat([tf.reshape(gradient, (*self._stack, -1)) for gradient in gradients], axis=-1)
+        count = tf.cast(self.count + 1, tf.float32)[..., None]
         m = _BETA_1 * self.moments[0] + (1 - _BETA_1) * flat
         v = _BETA_2 * self.moments[1] + (1 - _BETA_2) * tf.square(flat)
         unbiased_m, unbiased_v = m / (1 - tf.pow(_BETA_1, count)), v / (1 - tf.pow(_BETA_2, count))
-        update = tf.where(allowed, self._learning_rate * unbiased_m / (tf.sqrt(unbiased_v) + _EPSILON), 0.0)
+        update = tf.where(allowed[..., None], self._learning_rate * unbiased_m / (tf.sqrt(unbiased_v) + _EPSILON), 0.0)
         for moment, value in zip(self.moments, (m, v), strict=True):
-            moment.assign(tf.where(allowed, value, moment))
+            moment.assign(tf.where(allowed[..., None], value, moment))
         self.count.assign_add(tf.cast(allowed, tf.int64))
-        for variable, part in zip(self._variables, tf.split(update, self._sizes), strict=True):
+        for variable, part in zip(self._variables, tf.split(update, self._sizes, axis=-1), strict=True):
             variable.assign_sub(tf.reshape(part, variable.shape))

@@ -24,8 +24,9 @@ class AdaptationConfig:
         target_rate: Polyak: share of the online head that enters the target head at each update.
         ridge: Penalty on the squared head in the closed form, constant feature excepted.
         solve_period: Control steps between closed-form solutions within an episode.
-        value_samples: Samples of a parametric policy for the value of a next state.
+        value_samples: S, samples of a parametric policy for each expectation over its actions.
         entropy_cost: Entropy bonus of a parametric policy that has no prior.
+        max_gradient_norm: Each trained network's gradient is scaled down to this norm, replica by replica.
     """
 
     episodes: int = 40
@@ -41,6 +42,7 @@ class AdaptationConfig:
     solve_period: int = 20
     value_samples: int = 1
     entropy_cost: float = 1e-3
+    max_gradient_norm: float = 40.0
 
     def __post_init__(self) -> None:
         if self.episodes < 1:

@@ -25,7 +25,7 @@ class EpisodeRecord:
         replica: Which.
         episode: From 1.
         episode_return: Sum of the task's own rewards, unscaled.
-        length: Control steps.
+        length: Control steps, without one that faulted.
         found: Whether this replica has seen two different rewards by the end of the episode.
         temperature: tau that acted at the end of the episode; None where it is infinite or has no meaning.
         kl: Mean realised KL from the prior over the episode's states, in nats; None where it has no meaning.
@@ -152,10 +152,11 @@ def adapt(
                 return
             result = environments.step(method.act(), active)
             returns += np.where(active, result.rewards, 0.0)
-            lengths += active
-            seen.update(result.rewards, active & ~result.faulted)
-            learned_from = active & ~result.faulted
-            method.observe(Transitions(reward_scale * result.rewards, result.discounts, environments.observations, learned_from))
+            # A step that faults gives no reward and no observation: it is one of the episode's missing steps.
+            completed = active & ~result.faulted
+            lengths += completed
+            seen.update(result.rewards, completed)
+            method.observe(Transitions(reward_scale * result.rewards, result.discounts, environments.observations, completed))
             active = active & ~result.last
         method.end_episode(_streams(replicas, run_seed, episode, Purpose.UPDATES))
         faults = [environments.fault(place) for place in range(len(replicas))]

@@ -89,9 +89,9 @@ class TemporalDifferenceHead(Head):
         rewards, discounts = memory.rewards[place], memory.discounts[place]
         weights, target = self.weights[place], self._targets[place]
         for rows in minibatches:
-            next_q = next_features[rows] @ target
+            next_q = next_features.take(rows, axis=0) @ target
             values = (softmax(next_q / tau) * next_q).sum(axis=1)
-            psi = features[rows]
+            psi = features.take(rows, axis=0)
             errors = psi @ weights - (rewards[rows] + discounts[rows] * values)
             self._adam(place, errors @ psi / np.float32(config.minibatch))
             target += np.float32(config.target_rate) * (weights - target)

@@ -8,10 +8,11 @@ from agents.adaptation.config import AdaptationConfig
 from agents.adaptation.engine import Method
 from agents.adaptation.fixed import PriorMethod
 from agents.adaptation.importance_weighting import ImportanceWeighting
+from agents.adaptation.parametric import FromScratch
 from agents.adaptation.randomness import Purpose, Replica
 from agents.snapshots import Snapshot
 
-NAMES = ("prior", "shared_q_iw", "shared_q_iw_ls")
+NAMES = ("prior", "from_scratch", "shared_q_iw", "shared_q_iw_ls")
 
 
 def make_method(
@@ -42,6 +43,8 @@ def make_method(
     if name == "prior":
         return PriorMethod(snapshot, config, len(replicas), episode_steps)
     initial = [replica.stream(run_seed, 0, Purpose.INITIAL_WEIGHTS) for replica in replicas]
+    if name == "from_scratch":
+        return FromScratch(snapshot, config, initial, episode_steps)
     if name in ("shared_q_iw", "shared_q_iw_ls"):
         return ImportanceWeighting(snapshot, config, initial, episode_steps, closed_form=name.endswith("_ls"))
     raise ValueError(f"Unknown method {name!r}: choose from {', '.join(NAMES)}.")
@@ -49,5 +52,6 @@ def make_method(
 
 def default_adaptation(name: str, episodes: int) -> AdaptationConfig:
     """Returns the hyper-parameters of a method, as chosen on validation tasks."""
-    del name
+    if name == "from_scratch":
+        return AdaptationConfig(episodes=episodes, learning_rate=1e-3)
     return AdaptationConfig(episodes=episodes)
