@@ -138,8 +138,8 @@ def default_config(environment: str, episode_steps: int) -> Config:
             networks=NetworkConfig(),
             losses=LossConfig(discount=0.9),
             optimiser=OptimiserConfig(),
-            replay=ReplayConfig(sequence_length=episode_steps, samples_per_insert=8.0),
-            learner_steps=12_000,
+            replay=ReplayConfig(sequence_length=episode_steps, capacity=40_000, samples_per_insert=16.0),
+            learner_steps=18_000,
         )
     return Config(
         networks=NetworkConfig(feature_layers=(192, 192, 64), policy_layers=(192, 192)),

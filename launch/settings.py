@@ -76,6 +76,6 @@ def default_settings(environment: str, **changes: Any) -> RunSettings:
         learner_steps=config.learner_steps,
         minutes=15.0,
         actors=1,
-        methods=("prior", "shared_q_iw", "shared_q_iw_ls"),
+        methods=("prior", "shared_q_iw", "shared_q_iw_ls", "from_scratch"),
     )
     return dataclasses.replace(settings, **{name: value for name, value in changes.items() if value is not None})

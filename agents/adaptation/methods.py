@@ -8,11 +8,10 @@ from agents.adaptation.config import AdaptationConfig
 from agents.adaptation.engine import Method
 from agents.adaptation.fixed import PriorMethod
 from agents.adaptation.importance_weighting import ImportanceWeighting
-from agents.adaptation.parametric import FromScratch
 from agents.adaptation.randomness import Purpose, Replica
 from agents.snapshots import Snapshot
 
-NAMES = ("prior", "from_scratch", "shared_q_iw", "shared_q_iw_ls")
+NAMES = ("prior", "shared_q_iw", "shared_q_iw_ls", "from_scratch")
 
 
 def make_method(
@@ -44,6 +43,9 @@ def make_method(
         return PriorMethod(snapshot, config, len(replicas), episode_steps)
     initial = [replica.stream(run_seed, 0, Purpose.INITIAL_WEIGHTS) for replica in replicas]
     if name == "from_scratch":
+        # The only method that trains networks: the others, and every command's --help, do without TensorFlow.
+        from agents.adaptation.parametric import FromScratch
+
         return FromScratch(snapshot, config, initial, episode_steps)
     if name in ("shared_q_iw", "shared_q_iw_ls"):
         return ImportanceWeighting(snapshot, config, initial, episode_steps, closed_form=name.endswith("_ls"))

@@ -12,8 +12,8 @@ import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
-from agents.config import NetworkConfig
-from agents.networks import Features, Linear, NetworkSpec, Policy, weight_name
+from agents.config import NetworkConfig, NetworkSpec
+from agents.networks import Features, Linear, Policy, weight_name
 from environments.arrays import Array
 
 _CUT = 2.0

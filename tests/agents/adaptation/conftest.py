@@ -15,8 +15,8 @@ from agents.adaptation.config import AdaptationConfig
 from agents.adaptation.engine import EpisodeRecord, Method, adapt
 from agents.adaptation.methods import make_method
 from agents.adaptation.randomness import Replica
-from agents.config import NetworkConfig
-from agents.networks import MultiTaskNetworks, NetworkSpec, export_weights
+from agents.config import NetworkConfig, NetworkSpec
+from agents.networks import MultiTaskNetworks, export_weights
 from agents.snapshots import Snapshot
 from environments import EnvironmentBatch, ObservationGroups, Task, TaskDistribution, TaskEnvironment, TaskSet
 

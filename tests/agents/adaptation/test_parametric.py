@@ -8,7 +8,8 @@ import tensorflow as tf
 from agents.adaptation.config import AdaptationConfig
 from agents.adaptation.learner import ActorCriticLearner, Minibatches
 from agents.adaptation.stacked import StackedCritic, draw_initial_weights, stacked_policy
-from agents.networks import Features, NetworkSpec, Policy
+from agents.config import NetworkSpec
+from agents.networks import Features, Policy
 
 SPEC = NetworkSpec(3, (0, 1), 2, tasks=1, task_reward_heads=False)
 CONFIG = AdaptationConfig(learning_rate=1e-2, value_samples=2, entropy_cost=0.1, minibatch=4, max_gradient_norm=0.2)

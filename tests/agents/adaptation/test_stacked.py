@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from agents import inference
 from agents.adaptation.stacked import StackedCritic, draw_initial_weights, stacked_policy, stacked_weights
-from agents.networks import Linear, NetworkSpec
+from agents.config import NetworkSpec
+from agents.networks import Linear
 
 SPEC = NetworkSpec(3, (0, 1), 2, tasks=1, task_reward_heads=False)
 
