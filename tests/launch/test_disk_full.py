@@ -1,0 +1,45 @@
+"""A disk that fills while the program runs: it ends with exit code 1 and the reason, and resumes when there is room again."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from program import Program, leftover_processes
+
+from agents import durable
+
+pytestmark = pytest.mark.timeout(150)
+
+
+@pytest.fixture
+def small_disk(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"needs the right to mount a small file system: {mounted.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=False)
+
+
+def test_what_was_finished_stays_and_the_same_command_goes_on_when_there_is_room(small_disk: pathlib.Path) -> None:
+    program = Program(small_disk / "run")
+    flags = ("--learner_steps=1000000", "--methods=prior")
+    program.start(*flags)
+    code, output = program.finish()
+    assert code == 1
+    assert "No space left on device" in output
+    assert leftover_processes(program.run_dir) == []
+    complete = durable.numbered(program.run_dir / "checkpoints")
+    assert complete
+    for path in complete:
+        durable.check(path)
+
+    subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
+    program.start("--learner_steps=1", "--methods=prior")
+    code, output = program.finish()
+    assert code == 0, output
+    assert program.events("resumed")
