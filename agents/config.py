@@ -136,7 +136,7 @@ def default_config(environment: str, episode_steps: int) -> Config:
     if environment == "sparse_navigation":
         return Config(
             networks=NetworkConfig(),
-            losses=LossConfig(discount=0.9),
+            losses=LossConfig(discount=0.9, kl_cost=0.007),
             optimiser=OptimiserConfig(),
             replay=ReplayConfig(sequence_length=episode_steps, capacity=40_000, samples_per_insert=16.0),
             learner_steps=18_000,

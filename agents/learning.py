@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from agents import losses
-from agents.config import Config, NetworkSpec
-from agents.networks import MultiTaskNetworks, export_weights, import_weights, weight_name
+from agents.config import Config, NetworkConfig, NetworkSpec
+from agents.networks import Gaussian, MultiTaskNetworks, export_weights, import_weights, weight_name
 from agents.optimiser import VectorAdam
 from environments.arrays import Array
 
 GROUPS = ("critic", "expert", "prior")
 _RHO_QUANTILES = (0.1, 0.5, 0.9)
+_ROWS_AT_ONCE = 4096
 
 
 class Noise(NamedTuple):
     """Standard normal draws of one step, S samples for each of `[B, T]` states, so that a step is a function of its inputs.
 
     Attributes:
-        value: For E_{a'~pi'} Q'(s', a'), `[B, S, T, A]`.
-        policy: For the policy's own loss, `[B, S, T, A]`.
+        value: For E_{a'~pi'} Q'(s', a'), `[S, B, T, A]`.
+        policy: For the policy's own loss, `[S, B, T, A]`.
     """
 
     value: tf.Tensor
@@ -48,14 +49,14 @@ def total_loss(
     task, mask, actions = batch["task"], batch["mask"], batch["actions"]
     states, next_states = batch["observations"][:, :-1], batch["observations"][:, 1:]
 
-    targets, log_rhos = _critic_targets(target, batch, next_states, noise.value, config)
+    target_prior = target.prior(batch["observations"])
+    targets, log_rhos = _critic_targets(target, target_prior.at(slice(1, None)), batch, next_states, noise.value, config)
     q_values = online.values(states, actions, task)
     critic_loss = tf.add_n([losses.critic_loss(q, y, mask) for q, y in zip(tf.unstack(q_values), targets, strict=True)])
 
     expert = online.expert(states, task)
-    samples = expert.with_samples().sample(noise.policy)
-    expected_q = tf.reduce_mean(target.values(_with_samples(states, samples), samples, task)[0], axis=1)
-    kl_to_target_prior = expert.kl_to(target.prior(states))
+    expected_q = _reparameterised_value(target, states, task, expert, noise.policy)
+    kl_to_target_prior = expert.kl_to(target_prior.at(slice(0, -1)))
     entropy = expert.entropy()
     policy_loss = losses.policy_loss(expected_q, kl_to_target_prior, entropy, mask, kl_cost=costs.kl_cost, entropy_cost=costs.entropy_cost)
 
@@ -76,18 +77,22 @@ def total_loss(
 
 
 def _critic_targets(
-    target: MultiTaskNetworks, batch: Mapping[str, tf.Tensor], next_states: tf.Tensor, noise: tf.Tensor, config: Config
+    target: MultiTaskNetworks,
+    prior_at_next: Gaussian,
+    batch: Mapping[str, tf.Tensor],
+    next_states: tf.Tensor,
+    noise: tf.Tensor,
+    config: Config,
 ) -> tuple[list[tf.Tensor], tf.Tensor]:
     """Retrace targets of r + gamma [E_{a'~pi'} Q'(s', a') - lambda KL(pi' || pi_0')(s')] for each kind of head, and log rho."""
     costs = config.losses
     task = batch["task"]
     # All T + 1 states in one pass: the policy at s_t for rho, at s_{t+1} for the expectation.
     expert = target.expert(batch["observations"], task)
-    at_states, at_next = (type(expert)(*(part[:, where] for part in expert)) for where in (slice(0, -1), slice(1, None)))
-    log_rhos = at_states.log_prob(batch["actions"]) - batch["log_probs"]
-    samples = at_next.with_samples().sample(noise)
-    next_values = tf.reduce_mean(target.values(_with_samples(next_states, samples), samples, task), axis=2)
-    kl_charge = costs.kl_cost * at_next.kl_to(target.prior(next_states))
+    at_next = expert.at(slice(1, None))
+    log_rhos = expert.at(slice(0, -1)).log_prob(batch["actions"]) - batch["log_probs"]
+    next_values = _expected_values(target, next_states, task, at_next, noise)
+    kl_charge = costs.kl_cost * at_next.kl_to(prior_at_next)
     q_values = target.values(batch["observations"][:, :-1], batch["actions"], task)
     # Heads of the tasks' own rewards serve adaptation, which charges no KL, so their values carry none.
     kinds = [(batch["rewards"], kl_charge), (batch["task_rewards"], tf.zeros_like(kl_charge))]
@@ -106,9 +111,53 @@ def _critic_targets(
     return targets, tf.where(batch["mask"] > 0, log_rhos, 0.0)
 
 
-def _with_samples(states: tf.Tensor, samples: tf.Tensor) -> tf.Tensor:
-    """Repeats states `[B, T, D]` beside samples `[B, S, T, A]`."""
-    return tf.broadcast_to(states[:, None], (*samples.shape[:-1], states.shape[-1]))
+def _expected_values(critic: MultiTaskNetworks, states: tf.Tensor, task: tf.Tensor, policy: Gaussian, noise: tf.Tensor) -> tf.Tensor:
+    """Returns E_{a~policy} Q(s, a) for states `[B, T, D]`, `[H, B, T]`, from the samples that `noise` `[S, B, T, A]` makes."""
+    blocks = _Blocks(states, task, policy, noise)
+    values = tf.map_fn(lambda draw: critic.values(blocks.states, blocks.policy.sample(draw), blocks.task), blocks.noise)
+    return blocks.mean(values, axis=1)
+
+
+def _reparameterised_value(critic: MultiTaskNetworks, states: tf.Tensor, task: tf.Tensor, policy: Gaussian, noise: tf.Tensor) -> tf.Tensor:
+    """As `_expected_values` of the first head, `[B, T]`, with SVG(0)'s gradient with respect to the policy's parameters.
+
+    A row's value depends on its own mean and standard deviation only, so the gradient of the sum is each row's own. Taking it block by
+    block means that no block's activations have to be kept.
+    """
+    fixed = policy.stop_gradient()
+    blocks = _Blocks(states, task, fixed, noise)
+
+    def value_and_gradient(draw: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(blocks.policy)
+            value = critic.values(blocks.states, blocks.policy.sample(draw), blocks.task)[0]
+        return (value, *tape.gradient(value, blocks.policy))
+
+    each = tf.map_fn(value_and_gradient, blocks.noise, fn_output_signature=(tf.float32,) * 3)
+    value, by_mean, by_std = (blocks.mean(part, axis=0) for part in each)
+    # The differences are zero: they carry the gradient alone.
+    slope = by_mean * (policy.mean - fixed.mean) + by_std * (policy.std - fixed.std)
+    return value + tf.reduce_sum(slope, axis=-1)
+
+
+class _Blocks:
+    """The S action samples of `[B, T]` states in blocks of c, whose rows `[c * B, T]` go through the critic together.
+
+    Products of few rows are slow, and the activations of many rows overflow the processor's caches.
+    """
+
+    def __init__(self, states: tf.Tensor, task: tf.Tensor, policy: Gaussian, noise: tf.Tensor):
+        samples, rows, length, actions = noise.shape
+        fitting = [c for c in range(1, samples + 1) if samples % c == 0 and c * rows * length <= _ROWS_AT_ONCE]
+        self._together = max(fitting, default=1)
+        self.states = tf.tile(states, (self._together, 1, 1))
+        self.task = tf.tile(task, (self._together,))
+        self.policy = Gaussian(*(tf.tile(part, (self._together, 1, 1)) for part in policy))
+        self.noise = tf.reshape(noise, (-1, self._together * rows, length, actions))
+
+    def mean(self, values: tf.Tensor, axis: int) -> tf.Tensor:
+        """Returns the mean over all samples of `[S / c, ..., c * B, ...]`, where `axis` holds c * B once the blocks are averaged."""
+        return tf.reduce_mean(tf.stack(tf.split(tf.reduce_mean(values, axis=0), self._together, axis=axis)), axis=0)
 
 
 def _quantiles(name: str, values: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -125,19 +174,26 @@ class Learner:
         target: Their Polyak averages.
     """
 
-    def __init__(self, spec: NetworkSpec, config: Config, seed: int):
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        config: Config,
+        seed: int,
+        make_networks: Callable[[NetworkSpec, NetworkConfig], MultiTaskNetworks] = MultiTaskNetworks,
+    ):
         """Makes the networks from a seed.
 
         Args:
             spec: What the networks connect to.
             config: Hyper-parameters.
             seed: Decides the initial weights and every later draw.
+            make_networks: Other networks of the same interface, to be trained by the same step.
         """
         tf.random.set_seed(seed)
         self._config = config
         self._seed = seed
-        self.online = MultiTaskNetworks(spec, config.networks)
-        self.target = MultiTaskNetworks(spec, config.networks)
+        self.online = make_networks(spec, config.networks)
+        self.target = make_networks(spec, config.networks)
         for source, copy in zip(self.online.variables, self.target.variables, strict=True):
             copy.assign(source)
         self._groups = {name: self.online.group(name) for name in GROUPS}
@@ -166,7 +222,7 @@ class Learner:
     def draw_noise(self, batch: Mapping[str, tf.Tensor]) -> Noise:
         """Returns the draws of the present step: a function of the seed and the step alone."""
         rows, length, actions = batch["actions"].shape
-        shape = (2, rows, self._config.losses.action_samples, length, actions)
+        shape = (2, self._config.losses.action_samples, rows, length, actions)
         seed = tf.stack([tf.constant(self._seed, tf.int64), self._step])
         return Noise(*tf.unstack(tf.random.stateless_normal(shape, seed)))
 

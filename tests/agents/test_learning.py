@@ -16,7 +16,7 @@ from replay.writer import SequenceWriter
 
 def _noise(seed=5):
     """Draws for 32 sequences of 3 transitions, 2 samples, 2 axes."""
-    return Noise(*np.random.default_rng(seed).normal(size=(2, 32, 2, 3, 2)).astype(np.float32))
+    return Noise(*np.random.default_rng(seed).normal(size=(2, 2, 32, 3, 2)).astype(np.float32))
 
 
 def _kl(left, right):
@@ -57,7 +57,7 @@ def _by_hand(online, target, batch, noise, config):
             trace = 0.0
             for t in reversed(range(length)):
                 after = target.expert(states[t + 1], task)
-                value = np.mean([target.value(states[t + 1], after.mean + after.std * e, task, kind) for e in noise.value[b, :, t]])
+                value = np.mean([target.value(states[t + 1], after.mean + after.std * e, task, kind) for e in noise.value[:, b, t]])
                 if kind == 0:
                     value -= costs.kl_cost * _kl(after, target.prior(states[t + 1]))
                 discount = costs.discount * batch["discounts"][b, t]
@@ -72,7 +72,7 @@ def _by_hand(online, target, batch, noise, config):
                 gradients[kind, task] += error * online.psi(states[t], actions[t]) / count
         for t in range(length):
             now = online.expert(states[t], task)
-            value = np.mean([target.value(states[t], now.mean + now.std * e, task, 0) for e in noise.policy[b, :, t]])
+            value = np.mean([target.value(states[t], now.mean + now.std * e, task, 0) for e in noise.policy[:, b, t]])
             entropy = np.log(now.std * np.sqrt(2 * np.pi * np.e)).sum()
             policy += (costs.kl_cost * _kl(now, target.prior(states[t])) - value - costs.entropy_cost * entropy) / count
             prior += _kl(now, online.prior(states[t])) / count
@@ -172,7 +172,7 @@ def test_noise_is_a_function_of_seed_and_step(learner, make_batch, constant):
     batch = constant(make_batch())
     first = learner.draw_noise(batch)
     np.testing.assert_array_equal(first.value, learner.draw_noise(batch).value)
-    assert first.value.shape == first.policy.shape == (32, 2, 3, 2)
+    assert first.value.shape == first.policy.shape == (2, 32, 3, 2)
     assert not np.array_equal(first.value, first.policy)
     learner.step(batch)
     assert not np.array_equal(first.value, learner.draw_noise(batch).value)

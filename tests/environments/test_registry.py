@@ -22,7 +22,9 @@ def test_an_unknown_name_names_the_choices():
 
 def test_a_distribution_of_the_users_own_loads_by_module_and_factory(tmp_path, monkeypatch):
     (tmp_path / "my_tasks_of_navigation.py").write_text(
-        "from environments.sparse_navigation import SparseNavigation\nclass Mine(SparseNavigation):\n    name = 'mine'\ndef not_one():\n    return {}\n"
+        "from environments.sparse_navigation import SparseNavigation\n"
+        "class Mine(SparseNavigation):\n    name = 'mine'\n"
+        "def not_one():\n    return {}\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     try:

@@ -1,0 +1,144 @@
+"""The actor's whole loop against Acme's on sparse navigation, and against the bare environment.
+
+Each loop acts, steps, and writes sequences of 20 transitions to a Reverb server in the same process, whose CPU time is counted on both
+sides: ours steps 16 environments with the default experts, Acme's SVG(0) actor steps one whose task never changes. The bare loop steps one
+environment with random actions drawn before, episode after episode, and does nothing with what comes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import dm_env
+import numpy as np
+import reverb
+from absl import flags
+
+import environments
+from agents.acting import Actor
+from agents.config import Config, NetworkSpec, default_config
+from agents.inference import NumpyExpert
+from agents.networks import MultiTaskNetworks, export_weights
+from benchmarks import measure
+from environments import EnvironmentBatch, TaskDistribution
+from environments.arrays import Array
+from replay.table import make_tables
+from replay.writer import SequenceWriter
+
+flags.DEFINE_integer("repetitions", 9, "Timed runs of our loop and of the bare environment.", lower_bound=1)
+
+_OUR_STEPS, _BARE_STEPS, _ACME_STEPS = 32_000, 32_000, 400
+_ACME_RUNS = 3
+
+_DESCRIPTIONS = {
+    "speedup_vs_acme": "our steps per CPU second over Acme's",
+    "fraction_of_bare": "our steps per CPU second over the bare environment's",
+    "ours_steps_per_cpu_s": "our actor: policy, 16 environments, writer, replay server",
+    "bare_steps_per_cpu_s": "the environment alone",
+    "acme_steps_per_cpu_s": "Acme's SVG(0) actor loop: policy, environment, adder, replay server",
+}
+
+
+def main() -> measure.Figures:
+    """Measures everything; see `_DESCRIPTIONS`."""
+    distribution = environments.load("sparse_navigation")
+    config = default_config(distribution.name, distribution.episode_steps)
+    run_ours, close = _make_actor_loop(distribution, config)
+    loops = {"ours": run_ours, "bare": _make_bare_loop(distribution)}
+    seconds = measure.interleaved_medians(loops, flags.FLAGS.repetitions)
+    close()
+    ours, bare = _OUR_STEPS / seconds["ours"], _BARE_STEPS / seconds["bare"]
+    acme = _acme_steps_per_second(distribution, config)
+    return {
+        "speedup_vs_acme": ours / acme,
+        "fraction_of_bare": ours / bare,
+        "ours_steps_per_cpu_s": ours,
+        "bare_steps_per_cpu_s": bare,
+        "acme_steps_per_cpu_s": acme,
+    }
+
+
+def _make_actor_loop(distribution: TaskDistribution, config: Config) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Returns a function that makes `_OUR_STEPS` steps, and one that stops the replay server."""
+    batch = EnvironmentBatch(distribution, config.environments_per_actor)
+    layout, action_size, tasks = batch.layout, batch.action_size, distribution.tasks("train")
+    spec = NetworkSpec(layout.size, layout.prior_columns, action_size, len(tasks), task_reward_heads=True)
+    expert = NumpyExpert(export_weights(MultiTaskNetworks(spec, config.networks)), config.networks)
+    server = reverb.Server(_unlimited_tables(config, layout.size, action_size))
+    client = reverb.Client(f"localhost:{server.port}")
+    writer = SequenceWriter(client, len(batch), config.replay.sequence_length, layout.size, action_size, lambda: False)
+    actor = Actor(batch, tasks, writer, seed=0)
+
+    def run() -> None:
+        for _ in range(_OUR_STEPS // len(batch)):
+            actor.step(expert, learner_step=0)
+
+    def close() -> None:
+        writer.close()
+        server.stop()
+
+    run()
+    return run, close
+
+
+def _unlimited_tables(config: Config, observation_size: int, action_size: int) -> list[reverb.Table]:
+    """Our table without its rate limiter: nobody samples here."""
+    (table,) = make_tables(config.replay, observation_size, action_size, batch_size=config.optimiser.batch_size)
+    return [table.replace(rate_limiter=reverb.rate_limiters.MinSize(1))]
+
+
+def _make_bare_loop(distribution: TaskDistribution) -> Callable[[], None]:
+    environment = distribution.make_environment(seed=0)
+    actions = list(np.random.default_rng(0).uniform(-1.0, 1.0, (_BARE_STEPS, *environment.action_spec().shape)).astype(np.float32))
+
+    def run() -> None:
+        timestep = environment.reset()
+        for action in actions:
+            timestep = environment.reset() if timestep.last() else environment.step(action)
+
+    return run
+
+
+def _acme_steps_per_second(distribution: TaskDistribution, config: Config) -> float:
+    # Imported here because this loads jax and gym, which our side is measured without.
+    from benchmarks import acme_svg0
+
+    rates = []
+    for _ in range(_ACME_RUNS):
+        steps, seconds = acme_svg0.run_acme_actor_loop(
+            lambda: _OneTask(distribution),
+            _ACME_STEPS,
+            policy_layers=config.networks.policy_layers,
+            critic_layers=config.networks.feature_layers,
+            sequence_length=config.replay.sequence_length,
+        )
+        rates.append(steps / seconds)
+    return float(np.median(rates))
+
+
+class _OneTask(dm_env.Environment):  # type: ignore[misc]
+    """An environment with the task it was made with and with one array as its observation, as Acme's agent needs it."""
+
+    def __init__(self, distribution: TaskDistribution):
+        self._environment = distribution.make_environment(seed=0)
+        (self._key,) = distribution.observation_groups.expert
+
+    def reset(self) -> dm_env.TimeStep:
+        return self._with_array(self._environment.reset())
+
+    def step(self, action: Array) -> dm_env.TimeStep:
+        return self._with_array(self._environment.step(action))
+
+    def observation_spec(self) -> Any:
+        return self._environment.observation_spec()[self._key]
+
+    def action_spec(self) -> Any:
+        return self._environment.action_spec()
+
+    def _with_array(self, timestep: dm_env.TimeStep) -> dm_env.TimeStep:
+        return timestep._replace(observation=timestep.observation[self._key])
+
+
+if __name__ == "__main__":
+    measure.run(main, _DESCRIPTIONS, "Actor on sparse_navigation, CPU time of one process, its replay server included")
