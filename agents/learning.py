@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+import acme.core
 import tensorflow as tf
 
 from agents import losses
@@ -166,7 +167,7 @@ def _quantiles(name: str, values: tf.Tensor) -> dict[str, tf.Tensor]:
     return {f"{name}_q{round(100 * share)}": ordered[round(share * last)] for share in _RHO_QUANTILES}
 
 
-class Learner:
+class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[misc]
     """Owns the networks, their targets and the optimiser, and updates them from batches.
 
     Attributes:
@@ -259,31 +260,32 @@ class Learner:
             clipped.extend(part)
         return clipped, norms
 
-    def online_weights(self) -> dict[str, Array]:
-        """Returns all online weights by name, as a snapshot holds them."""
-        return export_weights(self.online)
+    def get_variables(self, names: Sequence[str]) -> list[dict[str, Array]]:
+        """Returns online weights by name: for `all` what a snapshot holds, for `expert`, `prior` or `critic` that group."""
+        return [
+            export_weights(self.online) if name == "all" else {weight_name(variable): variable.numpy() for variable in self._groups[name]}
+            for name in names
+        ]
 
-    def expert_weights(self) -> dict[str, Array]:
-        """Returns what an actor needs: the online experts' weights by name."""
-        return {weight_name(variable): variable.numpy() for variable in self._groups["expert"]}
-
-    def state(self) -> dict[str, Array]:
+    def save(self) -> dict[str, Array]:
         """Returns everything that a restore needs, as arrays by name."""
         arrays = {f"online/{name}": value for name, value in export_weights(self.online).items()}
         arrays.update({f"target/{name}": value for name, value in export_weights(self.target).items()})
         return {**arrays, **{name: variable.numpy() for name, variable in self._counts_and_moments().items()}}
 
-    def restore(self, arrays: Mapping[str, Array]) -> None:
-        """Sets everything that `state` returned.
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Sets everything that `save` returned.
 
         Raises:
             ValueError: If a weight is missing or of another shape.
         """
         for prefix, networks in (("online/", self.online), ("target/", self.target)):
-            own = {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
+            own = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
             import_weights(networks, own)
         for name, variable in self._counts_and_moments().items():
-            variable.assign(arrays[name])
+            if name not in state:
+                raise ValueError(f"The learner's state lacks {name}.")
+            variable.assign(state[name])
 
     def _counts_and_moments(self) -> dict[str, tf.Variable]:
         m, v = self._optimiser.moments

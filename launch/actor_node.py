@@ -7,6 +7,7 @@ import threading
 import time
 from typing import Any
 
+import acme.core
 import launchpad as lp
 import reverb
 
@@ -21,7 +22,7 @@ from replay.writer import SequenceWriter
 _EXCHANGE_SECONDS = 1.0
 
 
-class ActorNode:
+class ActorNode(acme.core.Worker):  # type: ignore[misc]
     """Steps E environments until the program stops."""
 
     def __init__(self, run: RunDirectory, settings: RunSettings, index: int, replay: reverb.Client, learner: Any):

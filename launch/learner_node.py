@@ -9,6 +9,7 @@ import threading
 import time
 from typing import Any
 
+import acme.core
 import launchpad as lp
 import reverb
 
@@ -47,7 +48,7 @@ class Counters:
     seconds: float = 0.0
 
 
-class LearnerNode:
+class LearnerNode(acme.core.Worker):  # type: ignore[misc]
     """Trains from replay; serves the experts' weights to the actors by Courier."""
 
     def __init__(self, run: RunDirectory, settings: RunSettings, replay: reverb.Client):
@@ -71,7 +72,7 @@ class LearnerNode:
         self._events = RecordWriter(run.path, "events", "learner")
         self._heartbeat = Heartbeat(run, "learner")
         self._restore()
-        self._published = (self._learner.steps, self._learner.expert_weights())
+        self._published = (self._learner.steps, self._learner.get_variables(["expert"])[0])
 
     def exchange(self, report: dict[str, Any] | None) -> tuple[int, dict[str, Any]]:
         """Takes an actor's report (the fields of `ActorReport`) and returns the newest step and experts' weights."""
@@ -133,7 +134,7 @@ class LearnerNode:
             self._counters.seconds += now - clock
             clock = now
             if now >= next_publication:
-                self._published = (self._learner.steps, self._learner.expert_weights())
+                self._published = (self._learner.steps, self._learner.get_variables(["expert"])[0])
                 next_publication = now + _PUBLISH_SECONDS
             if now >= next_metrics and metrics is not None:
                 self._record({name: float(value) for name, value in metrics.items()})
@@ -173,7 +174,7 @@ class LearnerNode:
         """Publishes the networks, unless this step's are there already."""
         step = self._learner.steps
         if step and not (self._run.snapshots / str(step)).exists():
-            weights = self._learner.online_weights()
+            weights = self._learner.get_variables(["all"])[0]
             snapshots.write_snapshot(self._run.snapshots, step, self._spec, self._settings.config, weights)
 
     def _checkpoint(self) -> None:
@@ -184,7 +185,7 @@ class LearnerNode:
         inserts = replay_inserts(replay_path)
         manifest = {"learner_steps": self._learner.steps, "counters": counters, "replay_inserts": inserts}
         with durable.publish(self._run.checkpoints / str(self._learner.steps)) as directory:
-            durable.write_arrays(directory, _ARRAYS, self._learner.state(), manifest)
+            durable.write_arrays(directory, _ARRAYS, self._learner.save(), manifest)
             shutil.move(replay_path, directory / CHECKPOINT_PART / replay_path.name)
         for old in durable.numbered(self._run.checkpoints)[:-_CHECKPOINTS_KEPT]:
             shutil.rmtree(old, ignore_errors=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import acme.core
 import launchpad as lp
 
 from agents import durable, snapshots
@@ -18,7 +19,7 @@ _CPU_SHARE = 0.4
 _POLL_SECONDS = 1.0
 
 
-class ValidationNode:
+class ValidationNode(acme.core.Worker):  # type: ignore[misc]
     """Validates snapshots, the newest first, at a bounded share of the CPU. What it leaves, stage 2 finishes."""
 
     def __init__(self, run: RunDirectory, settings: RunSettings, index: int):

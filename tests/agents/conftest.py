@@ -146,7 +146,7 @@ def pair():
 @pytest.fixture(scope="session")
 def _compiled():
     learner = Learner(_SPEC, _CONFIG, seed=3)
-    return learner, {name: value.copy() for name, value in learner.state().items()}
+    return learner, {name: value.copy() for name, value in learner.save().items()}
 
 
 @pytest.fixture

@@ -115,12 +115,12 @@ def test_targets_are_constants_to_critic_and_prior(pair, tiny, make_batch, const
 
 
 def test_a_step_moves_every_online_variable_and_its_target_by_the_polyak_share(learner, make_batch):
-    initial = {name: value.copy() for name, value in learner.state().items()}
+    initial = {name: value.copy() for name, value in learner.save().items()}
     batch = make_batch(2)
     learner.step(batch)  # heads of 0 give the features no gradient in the first step
-    before = {name: value.copy() for name, value in learner.state().items()}
+    before = {name: value.copy() for name, value in learner.save().items()}
     metrics = learner.step(batch)
-    after = learner.state()
+    after = learner.save()
     for name in (name.removeprefix("online/") for name in after if name.startswith("online/")):
         assert not np.array_equal(initial[f"online/{name}"], after[f"online/{name}"]), name
         expected = 0.95 * before[f"target/{name}"] + 0.05 * after[f"online/{name}"]
@@ -133,11 +133,11 @@ def test_a_step_moves_every_online_variable_and_its_target_by_the_polyak_share(l
 @pytest.mark.parametrize("key", ["rewards", "task_rewards", "observations", "actions", "log_probs", "discounts"])
 def test_a_step_from_a_non_finite_batch_is_skipped_and_counted(learner, make_batch, key):
     learner.step(make_batch(3))
-    before = {name: value.copy() for name, value in learner.state().items()}
+    before = {name: value.copy() for name, value in learner.save().items()}
     broken = make_batch(4)
     broken[key][1, 1] = np.nan  # of two transitions
     assert learner.step(broken)["skipped_steps"] == 1
-    after = learner.state()
+    after = learner.save()
     for name, value in before.items():
         if name not in ("learner_step", "skipped_steps"):
             np.testing.assert_array_equal(after[name], value, err_msg=name)
@@ -145,17 +145,17 @@ def test_a_step_from_a_non_finite_batch_is_skipped_and_counted(learner, make_bat
     metrics = learner.step(make_batch(5))
     assert metrics["skipped_steps"] == 1
     assert all(np.isfinite(value) for value in metrics.values())
-    assert not np.array_equal(learner.state()["online/heads"], before["online/heads"])
+    assert not np.array_equal(learner.save()["online/heads"], before["online/heads"])
 
 
 def test_a_restored_learner_continues_bit_for_bit(learner, make_batch):
     learner.step(make_batch(6))
-    state = learner.state()
+    state = learner.save()
     kept = {name: value.copy() for name, value in state.items()}
 
     def run():
         metrics = [learner.step(make_batch(seed)) for seed in (7, 8, 9)]
-        return [{name: value.numpy() for name, value in part.items()} for part in metrics], learner.state()
+        return [{name: value.numpy() for name, value in part.items()} for part in metrics], learner.save()
 
     first, first_state = run()
     for name, value in kept.items():
@@ -184,7 +184,7 @@ def _act(tiny, learner, steps):
     environments = EnvironmentBatch(distribution, 8)
     writer = SequenceWriter(recorder, 8, 3, 3, 2, lambda: False)
     actor = Actor(environments, distribution.tasks("train"), writer, seed=0)
-    expert = NumpyExpert(learner.expert_weights(), tiny.config.networks)
+    expert = NumpyExpert(learner.get_variables(["expert"])[0], tiny.config.networks)
     for _ in range(steps):
         actor.step(expert, learner.steps)
     return recorder

@@ -95,7 +95,7 @@ def test_a_snapshot_of_another_environment_is_refused_naming_the_field(tmp_path:
     spec = other.network_spec(other.distribution())
     config = default_config("line", 5)
     directory = prepare(str(tmp_path), default_settings("sparse_navigation"))
-    write_snapshot(directory.snapshots, 7, spec, config, Learner(spec, config, 0).online_weights())
+    write_snapshot(directory.snapshots, 7, spec, config, Learner(spec, config, 0).get_variables(["all"])[0])
     code, message = run("launch.evaluate", f"--run_dir={tmp_path}", "--snapshot=7")
     assert code == 2
     assert_one_line_with(message, ["step 7", "action_size 1", "2"])
