@@ -16,7 +16,6 @@ from environments.arrays import Array
 
 GROUPS = ("critic", "expert", "prior")
 _RHO_QUANTILES = (0.1, 0.5, 0.9)
-_ROWS_AT_ONCE = 4096
 
 
 class Noise(NamedTuple):
@@ -113,52 +112,33 @@ def _critic_targets(
 
 
 def _expected_values(critic: MultiTaskNetworks, states: tf.Tensor, task: tf.Tensor, policy: Gaussian, noise: tf.Tensor) -> tf.Tensor:
-    """Returns E_{a~policy} Q(s, a) for states `[B, T, D]`, `[H, B, T]`, from the samples that `noise` `[S, B, T, A]` makes."""
-    blocks = _Blocks(states, task, policy, noise)
-    values = tf.map_fn(lambda draw: critic.values(blocks.states, blocks.policy.sample(draw), blocks.task), blocks.noise)
-    return blocks.mean(values, axis=1)
+    """Returns E_{a~policy} Q(s, a) for states `[B, T, D]`, `[H, B, T]`, from the samples that `noise` `[S, B, T, A]` makes.
+
+    One sample at a time: the rows of all samples at once overflow the processor's caches, and this way XLA compiles the critic once.
+    """
+    values = tf.map_fn(lambda draw: critic.values(states, policy.sample(draw), task), noise)
+    return tf.reduce_mean(values, axis=0)
 
 
 def _reparameterised_value(critic: MultiTaskNetworks, states: tf.Tensor, task: tf.Tensor, policy: Gaussian, noise: tf.Tensor) -> tf.Tensor:
     """As `_expected_values` of the first head, `[B, T]`, with SVG(0)'s gradient with respect to the policy's parameters.
 
-    A row's value depends on its own mean and standard deviation only, so the gradient of the sum is each row's own. Taking it block by
-    block means that no block's activations have to be kept.
+    A row's value depends on its own mean and standard deviation only, so the gradient of the sum is each row's own. Taking it sample by
+    sample means that no sample's activations have to be kept.
     """
     fixed = policy.stop_gradient()
-    blocks = _Blocks(states, task, fixed, noise)
 
     def value_and_gradient(draw: tf.Tensor) -> tuple[tf.Tensor, ...]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(blocks.policy)
-            value = critic.values(blocks.states, blocks.policy.sample(draw), blocks.task)[0]
-        return (value, *tape.gradient(value, blocks.policy))
+            tape.watch(fixed)
+            value = critic.values(states, fixed.sample(draw), task)[0]
+        return (value, *tape.gradient(value, fixed))
 
-    each = tf.map_fn(value_and_gradient, blocks.noise, fn_output_signature=(tf.float32,) * 3)
-    value, by_mean, by_std = (blocks.mean(part, axis=0) for part in each)
+    each = tf.map_fn(value_and_gradient, noise, fn_output_signature=(tf.float32,) * 3)
+    value, by_mean, by_std = (tf.reduce_mean(part, axis=0) for part in each)
     # The differences are zero: they carry the gradient alone.
     slope = by_mean * (policy.mean - fixed.mean) + by_std * (policy.std - fixed.std)
     return value + tf.reduce_sum(slope, axis=-1)
-
-
-class _Blocks:
-    """The S action samples of `[B, T]` states in blocks of c, whose rows `[c * B, T]` go through the critic together.
-
-    Products of few rows are slow, and the activations of many rows overflow the processor's caches.
-    """
-
-    def __init__(self, states: tf.Tensor, task: tf.Tensor, policy: Gaussian, noise: tf.Tensor):
-        samples, rows, length, actions = noise.shape
-        fitting = [c for c in range(1, samples + 1) if samples % c == 0 and c * rows * length <= _ROWS_AT_ONCE]
-        self._together = max(fitting, default=1)
-        self.states = tf.tile(states, (self._together, 1, 1))
-        self.task = tf.tile(task, (self._together,))
-        self.policy = Gaussian(*(tf.tile(part, (self._together, 1, 1)) for part in policy))
-        self.noise = tf.reshape(noise, (-1, self._together * rows, length, actions))
-
-    def mean(self, values: tf.Tensor, axis: int) -> tf.Tensor:
-        """Returns the mean over all samples of `[S / c, ..., c * B, ...]`, where `axis` holds c * B once the blocks are averaged."""
-        return tf.reduce_mean(tf.stack(tf.split(tf.reduce_mean(values, axis=0), self._together, axis=axis)), axis=0)
 
 
 def _quantiles(name: str, values: tf.Tensor) -> dict[str, tf.Tensor]:
