@@ -72,7 +72,6 @@ class Experience:
         learning: Array,
         *,
         count: int,
-        room: int,
         size: int,
         samples: int,
     ) -> Minibatches:
@@ -81,19 +80,18 @@ class Experience:
         Args:
             streams: R of them.
             learning: Which replicas draw, `[R]`; the others' minibatches mean nothing.
-            count: How many minibatches to draw.
-            room: U, for how many there is room; those beyond `count` mean nothing.
+            count: U, how many minibatches to draw.
             size: M.
             samples: S.
 
         Returns:
             The minibatches.
         """
-        rows = np.zeros((len(streams), room, size), int)
-        noise = np.zeros((len(streams), room, 2, samples * size, self.actions.shape[2]), np.float32)
+        rows = np.zeros((len(streams), count, size), int)
+        noise = np.zeros((len(streams), count, 2, samples * size, self.actions.shape[2]), np.float32)
         for place in np.flatnonzero(learning):
-            rows[place, :count] = streams[place].integers(self.counts[place], size=(count, size))
-            noise[place, :count] = streams[place].standard_normal((count, *noise.shape[2:]), np.float32)
+            rows[place] = streams[place].integers(self.counts[place], size=(count, size))
+            noise[place] = streams[place].standard_normal((count, *noise.shape[2:]), np.float32)
         where = (np.arange(len(streams))[:, None, None], rows)
         return Minibatches(
             observations=self.observations[where],

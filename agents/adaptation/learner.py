@@ -1,4 +1,4 @@
-"""Learns a policy by SVG(0) (Heess et al. 2015) and a critic by TD(0), for R replicas in one compiled function.
+"""Learns a policy by SVG(0) (Heess et al. 2015) and a critic by TD(0), for R replicas at once.
 
 All arrays have the replicas in front. Losses are means over a replica's minibatch and sums over replicas, and gradients are clipped and
 followed replica by replica, so that none feels another.
@@ -61,22 +61,17 @@ class ActorCriticLearner:
         self._groups = (critic.trainable_variables, policy.trainable_variables)
         self._optimiser = VectorAdam(sum(self._groups, ()), config.learning_rate, stack=critic.heads.shape[:1])
 
-    @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
-    def update(self, minibatches: Minibatches, count: tf.Tensor, learning: tf.Tensor) -> None:
-        """Makes updates from the first `count` of U minibatches. One compilation takes seconds, and each U needs its own.
+    def update(self, minibatches: Minibatches, learning: Array) -> None:
+        """Makes one update from each of U minibatches.
 
         Args:
             minibatches: What from.
-            count: How many, a scalar.
             learning: Which replicas take part, `[R]`; the others keep all they have, whatever their minibatches hold.
         """
+        for index in range(minibatches.rewards.shape[1]):
+            self._update(Minibatches(*(tf.convert_to_tensor(part[:, index]) for part in minibatches)), tf.convert_to_tensor(learning))
 
-        def body(index: tf.Tensor) -> tuple[tf.Tensor]:
-            self._update(Minibatches(*(tf.gather(part, index, axis=1) for part in minibatches)), learning)
-            return (index + 1,)
-
-        tf.while_loop(lambda index: index < count, body, (tf.constant(0),))
-
+    @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
     def _update(self, minibatch: Minibatches, learning: tf.Tensor) -> None:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._groups)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 
 from agents import inference
 from agents.adaptation.config import AdaptationConfig
@@ -16,7 +15,7 @@ from agents.adaptation.stacked import StackedCritic, draw_initial_weights, stack
 from agents.snapshots import Snapshot
 from environments.arrays import Array
 
-# Minibatches are handed to the learner in blocks: small ones bound the memory, large ones are called less often.
+# Minibatches are drawn in blocks: small ones bound the memory, large ones are drawn faster.
 _BLOCK = 10
 
 
@@ -81,7 +80,7 @@ class FromScratch(Method):
         for start in range(0, updates, _BLOCK):
             count = min(_BLOCK, updates - start)
             minibatches = self._experience.draw(
-                streams, learning, count=count, room=_BLOCK, size=self._config.minibatch, samples=self._config.value_samples
+                streams, learning, count=count, size=self._config.minibatch, samples=self._config.value_samples
             )
-            self._learner.update(minibatches, tf.constant(count), learning)
+            self._learner.update(minibatches, learning)
         self._weights = stacked_weights(self._policy)

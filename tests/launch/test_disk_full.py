@@ -11,7 +11,7 @@ from program import Program, leftover_processes
 
 from agents import durable
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from program import ENVIRONMENT, ROOT, Program, leftover_processes
 
 from results.store import read_records
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 
 class Terminal:

@@ -15,7 +15,7 @@ from program import ROOT, Program, leftover_processes
 
 from results.store import read_records
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(300)
 
 
 def test_a_run_trains_validates_selects_adapts_and_reports_and_is_then_finished(program: Program) -> None:

@@ -41,7 +41,7 @@ class Program:
             self.command(*flags), cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
 
-    def finish(self, timeout: float = 100.0) -> tuple[int, str]:
+    def finish(self, timeout: float = 180.0) -> tuple[int, str]:
         """Waits for the end; returns the exit code and what was printed."""
         assert self.process is not None
         output, _ = self.process.communicate(timeout=timeout)

@@ -55,7 +55,7 @@ def test_updates_are_those_of_separate_networks_with_separate_gradients(tools, e
         for variable, source in zip(own.variables, stacked.variables, strict=True):
             variable.assign(tf.reshape(source[1], variable.shape))
     minibatches = minibatches_of(2, 3)
-    learner.update(minibatches, tf.constant(3), tf.constant([True, True]))
+    learner.update(minibatches, np.array([True, True]))
 
     def target_values(states, noise):
         distribution = slow_policy(states)
@@ -91,7 +91,7 @@ def test_replicas_that_do_not_learn_or_whose_gradient_is_not_finite_keep_everyth
     before = [[variable.numpy() for variable in network.variables] for network in networks]
     minibatches = minibatches_of(3, 2)
     minibatches.rewards[0] = np.nan
-    learner.update(minibatches, tf.constant(1), tf.constant([True, False, True]))
+    learner.update(minibatches, np.array([True, False, True]))
     for network, old in zip(networks, before, strict=True):
         for variable, value in zip(network.variables, old, strict=True):
             np.testing.assert_array_equal(variable[:2], value[:2])
