@@ -22,7 +22,7 @@ from launch.run_directory import RunDirectory, owned, training_finished
 from launch.settings import RunSettings, default_settings
 from launch.status import StatusLine
 
-# Without LLVM's expensive passes the learner's step compiles four times faster and runs a tenth slower.
+# Without LLVM's expensive passes the learner's step compiles four times faster and runs a little slower.
 _QUICK_COMPILE = {"XLA_FLAGS": os.environ.get("XLA_FLAGS", "--xla_llvm_disable_expensive_passes=true")}
 _ENVIRONMENT = {"learner": _QUICK_COMPILE}
 
