@@ -186,7 +186,7 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         manifest = {"learner_steps": self._learner.steps, "counters": counters, "replay_inserts": inserts}
         with durable.publish(self._run.checkpoints / str(self._learner.steps)) as directory:
             durable.write_arrays(directory, _ARRAYS, self._learner.save(), manifest)
-            shutil.move(replay_path, directory / CHECKPOINT_PART / replay_path.name)
+            shutil.move(replay_path, directory / CHECKPOINT_PART)
         for old in durable.numbered(self._run.checkpoints)[:-_CHECKPOINTS_KEPT]:
             shutil.rmtree(old, ignore_errors=True)
 

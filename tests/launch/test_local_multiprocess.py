@@ -50,12 +50,17 @@ def test_a_run_trains_validates_selects_adapts_and_reports_and_is_then_finished(
 def test_a_killed_node_is_named_and_the_same_command_resumes_from_the_newest_checkpoint(program: Program) -> None:
     flags = ("--learner_steps=1000000", "--methods=prior")
     for node in ("actor-0", "replay-0", "validation-0", "learner-0"):
-        before = len(checkpoints(program.run_dir))
+        before = read_manifest(program.run_dir) if checkpoints(program.run_dir) else None
         resumes = len(program.events("resumed"))
         program.start(*flags)
-        program.wait_until(lambda: newest_step(program.run_dir) > before_step(program))
+        reached = before["learner_steps"] if before else 0
+        program.wait_until(lambda at_least=reached: newest_step(program.run_dir) > at_least)
         if before:
+            resumed = program.events("resumed")[-1]
             assert len(program.events("resumed")) == resumes + 1
+            assert resumed["learner_steps"] == before["learner_steps"]
+            assert resumed["environment_steps"] == before["counters"]["environment_steps"]
+            assert resumed["replay_inserts"] == before["replay_inserts"] > 0
         manifest = read_manifest(program.run_dir)
         os.kill(program.node_pids()[node], signal.SIGKILL)
         killed = time.monotonic()
@@ -65,12 +70,7 @@ def test_a_killed_node_is_named_and_the_same_command_resumes_from_the_newest_che
         assert "--learner_steps=1000000" in output
         assert time.monotonic() - killed < 15
         assert leftover_processes(program.run_dir) == []
-        program.last_manifest = read_manifest(program.run_dir)
-        assert program.last_manifest["learner_steps"] >= manifest["learner_steps"]
-
-
-def before_step(program: Program) -> int:
-    return getattr(program, "last_manifest", {}).get("learner_steps", 0)
+        assert read_manifest(program.run_dir)["learner_steps"] >= manifest["learner_steps"]
 
 
 def checkpoints(run_dir: pathlib.Path) -> list[pathlib.Path]:
