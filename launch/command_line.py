@@ -31,7 +31,7 @@ def required(name: str) -> str:
 
 
 def methods(names: Sequence[str]) -> tuple[str, ...]:
-    """Returns the methods that a flag names.
+    """Returns the methods that a flag names, each once.
 
     Raises:
         UsageError: If one is unknown.
@@ -39,7 +39,7 @@ def methods(names: Sequence[str]) -> tuple[str, ...]:
     for name in names:
         if name not in NAMES:
             raise UsageError(f"Unknown method {name!r} in --methods: choose from {', '.join(NAMES)}.")
-    return tuple(names)
+    return tuple(dict.fromkeys(names))
 
 
 def run(main: Callable[[], int], description: str | None) -> None:

@@ -24,7 +24,7 @@ from agents.snapshots import Snapshot
 from launch import command_line, evaluation
 from launch.run_directory import RunDirectory, RunDirectoryError, open_run, training_finished
 from launch.settings import RunSettings
-from results.records import adaptation_runs, levels
+from results.records import levels
 from results.selection import Selection, SelectionError, select_snapshot, selected_snapshot
 from results.store import RecordWriter, read_records
 
@@ -63,8 +63,9 @@ class Evaluator:
     def validate(self) -> None:
         """Completes the validation of every snapshot, newest first."""
         assignment = evaluation.validation_assignment(self._settings)
+        recorded = evaluation.recorded_runs(self._run)
         for step in reversed(snapshots.snapshot_steps(self._run.snapshots)):
-            if not self._stop.is_set() and not evaluation.is_complete(self._run, self._distribution, assignment, step):
+            if not self._stop.is_set() and not evaluation.is_complete(recorded, self._distribution, assignment, step):
                 try:
                     self._evaluate(assignment, self.read(step), f"validation of snapshot {step}")
                 except DamagedError as error:
@@ -79,7 +80,7 @@ class Evaluator:
         chosen = selected_snapshot(read_records(self._run.path, "events"))
         if chosen is None:
             try:
-                chosen = select_snapshot(adaptation_runs(read_records(self._run.path, "adaptation")))
+                chosen = select_snapshot(evaluation.recorded_runs(self._run))
             except SelectionError as error:
                 raise RunDirectoryError(str(error)) from error
             if training_finished(self._run, self._settings):
@@ -104,8 +105,9 @@ class Evaluator:
 
     def test(self, snapshot: Snapshot, assignments: Sequence[evaluation.Assignment]) -> None:
         """Adapts with each method that is not complete."""
+        recorded = evaluation.recorded_runs(self._run)
         for assignment in assignments:
-            if self._stop.is_set() or evaluation.is_complete(self._run, self._distribution, assignment, snapshot.step):
+            if self._stop.is_set() or evaluation.is_complete(recorded, self._distribution, assignment, snapshot.step):
                 continue
             self._evaluate(assignment, snapshot, f"{assignment.method} on {assignment.split} tasks")
 

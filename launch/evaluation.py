@@ -18,7 +18,7 @@ from agents.snapshots import Snapshot
 from environments import EnvironmentBatch, TaskDistribution
 from launch.run_directory import RunDirectory
 from launch.settings import RunSettings
-from results.records import RunKey, adaptation_runs, missing_keys
+from results.records import AdaptationRun, RunKey, adaptation_runs, missing_keys
 from results.store import RecordWriter, read_records
 
 VALIDATION_METHOD = "shared_q_iw"
@@ -72,9 +72,13 @@ def validation_assignment(settings: RunSettings) -> Assignment:
     return Assignment(VALIDATION_METHOD, "validation", config)
 
 
-def is_complete(run: RunDirectory, distribution: TaskDistribution, assignment: Assignment, snapshot_step: int) -> bool:
-    """Returns whether every run of an assignment from a snapshot is in the store."""
-    recorded = adaptation_runs(read_records(run.path, "adaptation"))
+def recorded_runs(run: RunDirectory) -> list[AdaptationRun]:
+    """Returns all adaptation runs in the store; reading it costs time, so ask once for many assignments."""
+    return adaptation_runs(read_records(run.path, "adaptation"))
+
+
+def is_complete(recorded: Sequence[AdaptationRun], distribution: TaskDistribution, assignment: Assignment, snapshot_step: int) -> bool:
+    """Returns whether every run of an assignment from a snapshot is among the recorded ones."""
     return not missing_keys(recorded, assignment.keys(distribution, snapshot_step))
 
 

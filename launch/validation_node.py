@@ -51,7 +51,7 @@ class ValidationNode(acme.core.Worker):  # type: ignore[misc]
 
     def _validate(self, step: int, should_stop: Callable[[], bool]) -> bool:
         assignment = evaluation.validation_assignment(self._settings)
-        if evaluation.is_complete(self._run, self._settings.distribution(), assignment, step):
+        if evaluation.is_complete(evaluation.recorded_runs(self._run), self._settings.distribution(), assignment, step):
             return True
         try:
             snapshot = snapshots.read_snapshot(self._run.snapshots / str(step))
