@@ -29,6 +29,8 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         if not 0 < self.min_std < self.max_std:
             raise ValueError(f"Standard deviations need 0 < min_std < max_std, not {self.min_std} and {self.max_std}.")
+        if len(self.feature_layers) < 2 or not self.policy_layers:
+            raise ValueError(f"feature_layers needs two sizes or more and policy_layers one: {self.feature_layers}, {self.policy_layers}.")
 
 
 @dataclasses.dataclass(frozen=True)

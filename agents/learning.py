@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import acme.core
+import numpy as np
 import tensorflow as tf
 
 from agents import losses
@@ -16,6 +17,26 @@ from environments.arrays import Array
 
 GROUPS = ("critic", "expert", "prior")
 _RHO_QUANTILES = (0.1, 0.5, 0.9)
+
+
+class Networks(Protocol):
+    """What the step trains: experts, prior and critic, as `MultiTaskNetworks` describes them."""
+
+    @property
+    def variables(self) -> Sequence[tf.Variable]:
+        """All weights."""
+
+    def expert(self, observation: tf.Tensor, task: tf.Tensor) -> Gaussian:
+        """Maps observations `[B, ..., D]` and tasks `[B]` to the experts' distributions."""
+
+    def prior(self, observation: tf.Tensor) -> Gaussian:
+        """Maps observations `[..., D]` to the prior's distributions."""
+
+    def values(self, observation: tf.Tensor, action: tf.Tensor, task: tf.Tensor) -> tf.Tensor:
+        """Returns Q_i(s, a), `[H, B, ...]`."""
+
+    def group(self, name: str) -> tuple[tf.Variable, ...]:
+        """Returns the variables that one loss trains, a name of `GROUPS`."""
 
 
 class Noise(NamedTuple):
@@ -31,7 +52,7 @@ class Noise(NamedTuple):
 
 
 def total_loss(
-    online: MultiTaskNetworks, target: MultiTaskNetworks, batch: Mapping[str, tf.Tensor], noise: Noise, config: Config
+    online: Networks, target: Networks, batch: Mapping[str, tf.Tensor], noise: Noise, config: Config
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """The sum of the three losses. Each depends on one group of online variables only, so that one gradient serves all.
 
@@ -71,13 +92,13 @@ def total_loss(
         "expert_entropy": losses.masked_mean(entropy, mask),
         "prior_std": losses.masked_mean(tf.reduce_mean(prior.std, axis=-1), mask),
         "q_value": losses.masked_mean(q_values[0], mask),
-        **_quantiles("rho", tf.exp(log_rhos)),
+        **_quantiles("rho", tf.exp(log_rhos), mask),
     }
     return critic_loss + policy_loss + prior_loss, metrics
 
 
 def _critic_targets(
-    target: MultiTaskNetworks,
+    target: Networks,
     prior_at_next: Gaussian,
     batch: Mapping[str, tf.Tensor],
     next_states: tf.Tensor,
@@ -111,7 +132,7 @@ def _critic_targets(
     return targets, tf.where(batch["mask"] > 0, log_rhos, 0.0)
 
 
-def _expected_values(critic: MultiTaskNetworks, states: tf.Tensor, task: tf.Tensor, policy: Gaussian, noise: tf.Tensor) -> tf.Tensor:
+def _expected_values(critic: Networks, states: tf.Tensor, task: tf.Tensor, policy: Gaussian, noise: tf.Tensor) -> tf.Tensor:
     """Returns E_{a~policy} Q(s, a) for states `[B, T, D]`, `[H, B, T]`, from the samples that `noise` `[S, B, T, A]` makes.
 
     One sample at a time: the rows of all samples at once overflow the processor's caches, and this way XLA compiles the critic once.
@@ -120,7 +141,7 @@ def _expected_values(critic: MultiTaskNetworks, states: tf.Tensor, task: tf.Tens
     return tf.reduce_mean(values, axis=0)
 
 
-def _reparameterised_value(critic: MultiTaskNetworks, states: tf.Tensor, task: tf.Tensor, policy: Gaussian, noise: tf.Tensor) -> tf.Tensor:
+def _reparameterised_value(critic: Networks, states: tf.Tensor, task: tf.Tensor, policy: Gaussian, noise: tf.Tensor) -> tf.Tensor:
     """As `_expected_values` of the first head, `[B, T]`, with SVG(0)'s gradient with respect to the policy's parameters.
 
     A row's value depends on its own mean and standard deviation only, so the gradient of the sum is each row's own. Taking it sample by
@@ -141,10 +162,11 @@ def _reparameterised_value(critic: MultiTaskNetworks, states: tf.Tensor, task: t
     return value + tf.reduce_sum(slope, axis=-1)
 
 
-def _quantiles(name: str, values: tf.Tensor) -> dict[str, tf.Tensor]:
-    ordered = tf.sort(tf.reshape(values, [-1]))
-    last = ordered.shape[0] - 1
-    return {f"{name}_q{round(100 * share)}": ordered[round(share * last)] for share in _RHO_QUANTILES}
+def _quantiles(name: str, values: tf.Tensor, mask: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Quantiles of the values where `mask` is 1, of which there is at least one."""
+    ordered = tf.sort(tf.reshape(tf.where(mask > 0, values, np.inf), [-1]))
+    last = tf.reduce_sum(mask) - 1.0
+    return {f"{name}_q{round(100 * share)}": tf.gather(ordered, tf.cast(tf.round(share * last), tf.int32)) for share in _RHO_QUANTILES}
 
 
 class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[misc]
@@ -160,7 +182,7 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
         spec: NetworkSpec,
         config: Config,
         seed: int,
-        make_networks: Callable[[NetworkSpec, NetworkConfig], MultiTaskNetworks] = MultiTaskNetworks,
+        make_networks: Callable[[NetworkSpec, NetworkConfig], Networks] = MultiTaskNetworks,
     ):
         """Makes the networks from a seed.
 

@@ -207,12 +207,12 @@ class MultiTaskNetworks(snt.Module):  # type: ignore[misc]
         return (self.heads, *extra, *self.features.trainable_variables)
 
 
-def export_weights(networks: MultiTaskNetworks) -> dict[str, Array]:
+def export_weights(networks: tf.Module) -> dict[str, Array]:
     """Returns the weights by name, such as `prior/torso/linear_0/w`."""
     return {weight_name(variable): variable.numpy() for variable in networks.variables}
 
 
-def import_weights(networks: MultiTaskNetworks, weights: Mapping[str, Array]) -> None:
+def import_weights(networks: tf.Module, weights: Mapping[str, Array]) -> None:
     """Sets the weights.
 
     Raises:

@@ -71,7 +71,8 @@ class EnvironmentBatch:
         self.observations = np.zeros((size, self.layout.size), np.float32)
         self._watchdog = process_watchdog()
         self._environments = [
-            GuardedEnvironment(functools.partial(distribution.make_environment, seed + place), self.layout) for place in range(size)
+            GuardedEnvironment(functools.partial(distribution.make_environment, seed + place), self.layout, distribution.episode_steps)
+            for place in range(size)
         ]
 
     def __len__(self) -> int:

@@ -88,9 +88,18 @@ class GuardedEnvironment:
         fault: Why the episode was cut short, or None.
     """
 
-    def __init__(self, factory: Callable[[], TaskEnvironment], layout: ObservationLayout):
+    def __init__(self, factory: Callable[[], TaskEnvironment], layout: ObservationLayout, episode_steps: int):
+        """Describes the environment; it is made at the first reset.
+
+        Args:
+            factory: Makes it, again after every fault.
+            layout: How observations are laid out.
+            episode_steps: The time limit, which it has to keep by itself.
+        """
         self._factory = factory
         self._layout = layout
+        self._episode_steps = episode_steps
+        self._steps = 0
         self._environment: TaskEnvironment | None = None
         self._faults_in_a_row = 0
         self.reward = 0.0
@@ -120,11 +129,13 @@ class GuardedEnvironment:
                     self._environment = self._factory()
                 self._environment.set_task(task)
                 self._environment.set_seed(seed)
-                self._read(self._environment.reset(), out)
+                timestep = self._environment.reset()
+                self._layout.check(timestep.observation)
+                self._read(timestep, out)
             except Exception as error:
                 faults.append(self._record(error))
             else:
-                self.last, self.fault = False, None
+                self.last, self.fault, self._steps = False, None, 0
                 return tuple(faults)
 
     def step(self, action: Array, out: Array) -> None:
@@ -141,8 +152,11 @@ class GuardedEnvironment:
         before = out.copy()
         try:
             self._read(self._environment.step(action), out)
+            self._steps += 1
             if self.last:
                 self._faults_in_a_row = 0
+            elif self._steps == self._episode_steps:
+                raise RuntimeError(f"the episode is not over after {self._steps} steps, the distribution's episode_steps")
         except Exception as error:
             out[:] = before
             self._record(error)

@@ -36,6 +36,7 @@ class ObservationLayout:
         beyond = sorted(set(groups.prior) - set(groups.expert))
         if beyond:
             raise ValueError(f"The prior sees {beyond}, which the expert does not: the prior must see a part of it.")
+        self._shapes = {key: tuple(observation_spec[key].shape) for key in groups.expert}
         self._slices: dict[str, slice] = {}
         start = 0
         for key in sorted(groups.expert):
@@ -46,6 +47,18 @@ class ObservationLayout:
         self.prior_columns = tuple(
             column for key in sorted(groups.prior) for column in range(self._slices[key].start, self._slices[key].stop)
         )
+
+    def check(self, observation: Mapping[str, Array]) -> None:
+        """Checks what `write` takes for granted.
+
+        Raises:
+            ValueError: If a key is missing or of another shape than its spec, which assigning to a row might not notice.
+        """
+        for key, shape in self._shapes.items():
+            if key not in observation:
+                raise ValueError(f"the observation lacks {key!r}, which the spec has")
+            if np.shape(observation[key]) != shape:
+                raise ValueError(f"the observation {key!r} has shape {np.shape(observation[key])}, but its spec {shape}")
 
     def write(self, observation: Mapping[str, Array], out: Array) -> None:
         """Writes an observation into a row.

@@ -201,4 +201,5 @@ def _fields(record: EpisodeRecord) -> dict[str, Any]:
         "temperature": record.temperature,
         "kl": record.kl,
         "fault": record.fault,
+        "failed_starts": record.failed_starts,
     }

@@ -85,6 +85,8 @@ class StatusLine:
             f"training return {_number(self._return)}",
             f"validation return {_number(self._score)}",
         ]
+        if self._last["faults"]:
+            parts.append(f"faults {self._last['faults']}")
         return "  ".join(parts)
 
 

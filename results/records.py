@@ -45,7 +45,8 @@ class AdaptationRun:
     found: BoolArray  # [E], whether this run had seen two different rewards by the end of the episode
     temperatures: FloatArray  # [E]
     kls: FloatArray  # [E], nats
-    faults: tuple[str | None, ...]  # E of them
+    faults: tuple[str | None, ...]  # E of them: why the episode was cut short
+    failed_starts: int  # over all episodes
 
     @property
     def episodes(self) -> int:
@@ -89,6 +90,7 @@ def _run(key: RunKey, attempt: str, by_episode: Mapping[int, Mapping[str, Any]])
         temperatures=_numbers(episodes, "temperature"),
         kls=_numbers(episodes, "kl"),
         faults=tuple(record["fault"] for record in episodes),
+        failed_starts=sum(record["failed_starts"] for record in episodes),
     )
 
 

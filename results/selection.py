@@ -1,5 +1,9 @@
 """The selection of the snapshot that all methods are tested with, by `shared_q_iw` on the validation tasks.
 
+A score is a mean over ten tasks and varies with luck from snapshot to snapshot, mostly in how early reward was found. Of the snapshots that
+it does not tell from the best one, the latest is taken (the one-standard-error rule of Breiman et al. 1984): training goes on to improve
+the experts and the prior where the validation tasks do not look.
+
 The choice is made once and kept as an event, so that no later validation changes what the test results are about.
 """
 
@@ -15,6 +19,8 @@ from results import records
 
 SELECTION_METHOD = "shared_q_iw"
 _EVENT = "snapshot_selected"
+
+_Pair = tuple[int, int]  # (task, seed)
 
 
 class SelectionError(ValueError):
@@ -40,6 +46,29 @@ def score_snapshots(runs: Iterable[records.AdaptationRun]) -> dict[int, float]:
     newest configuration. Complete means that every (task, seed) which was tried on any snapshot has a complete run.
     Should the number of episodes have changed on the way, the episodes that all runs have are compared.
     """
+    return {snapshot: float(np.mean(list(returns.values()))) for snapshot, returns in _validated(runs).items()}
+
+
+def select_snapshot(runs: Iterable[records.AdaptationRun]) -> Selection:
+    """Returns the latest snapshot whose score is within one standard error of the highest.
+
+    The standard error is that of the paired difference, clustered by task.
+
+    Raises:
+      SelectionError: no snapshot has been validated completely.
+    """
+    runs = list(runs)
+    validated = _validated(runs)
+    scores = {snapshot: score for snapshot, score in score_snapshots(runs).items() if np.isfinite(score)}
+    if not scores:
+        raise SelectionError("no snapshot has a complete validation yet: repeat the command that started the run, it finishes them")
+    best = validated[max(scores, key=lambda step: (scores[step], step))]
+    chosen = max(snapshot for snapshot in scores if _as_good(validated[snapshot], best))
+    return Selection(chosen, scores[chosen])
+
+
+def _validated(runs: Iterable[records.AdaptationRun]) -> dict[int, dict[_Pair, float]]:
+    """Returns the mean return of each (task, seed) for every snapshot whose validation is complete, by ascending learner step."""
     candidates = [run for run in runs if (run.key.split, run.key.method) == ("validation", SELECTION_METHOD)]
     if not candidates:
         return {}
@@ -52,20 +81,19 @@ def score_snapshots(runs: Iterable[records.AdaptationRun]) -> dict[int, float]:
             complete.setdefault(run.key.snapshot, []).append(run)
     complete = {snapshot: of_snapshot for snapshot, of_snapshot in complete.items() if len(of_snapshot) == len(pairs)}
     episodes = min((run.episodes for of_snapshot in complete.values() for run in of_snapshot), default=0)
-    return {snapshot: float(np.mean([run.returns[:episodes] for run in of_snapshot])) for snapshot, of_snapshot in sorted(complete.items())}
+    return {
+        snapshot: {(run.key.task, run.key.seed): float(np.mean(run.returns[:episodes])) for run in of_snapshot}
+        for snapshot, of_snapshot in sorted(complete.items())
+    }
 
 
-def select_snapshot(runs: Iterable[records.AdaptationRun]) -> Selection:
-    """Returns the snapshot with the highest score, of equal ones the latest.
-
-    Raises:
-      SelectionError: no snapshot has been validated completely.
-    """
-    scores = {snapshot: score for snapshot, score in score_snapshots(runs).items() if np.isfinite(score)}
-    if not scores:
-        raise SelectionError("no snapshot has a complete validation yet: repeat the command that started the run, it finishes them")
-    snapshot = max(scores, key=lambda step: (scores[step], step))
-    return Selection(snapshot, scores[snapshot])
+def _as_good(returns: Mapping[_Pair, float], best: Mapping[_Pair, float]) -> bool:
+    losses: dict[int, list[float]] = {}
+    for (task, seed), value in best.items():
+        losses.setdefault(task, []).append(value - returns[task, seed])
+    by_task = [np.mean(of_task) for of_task in losses.values()]
+    standard_error = np.std(by_task, ddof=1) / np.sqrt(len(by_task)) if len(by_task) > 1 else 0.0
+    return bool(np.mean(by_task) <= standard_error)
 
 
 def selected_snapshot(events: Sequence[Mapping[str, Any]]) -> Selection | None:

@@ -119,7 +119,7 @@ def summarise(run_dir: str | os.PathLike[str]) -> Summary:
         prior_return=levels["prior"],
         methods=tuple(_summarise_method(method, of_method, levels) for method, of_method in by_method.items()),
         claims=tuple(_claims(by_method)),
-        notes=tuple(notes),
+        notes=(*notes, *_fault_notes(by_method)),
         adaptation_figure=figures.adaptation_figure(by_method, levels["experts"], levels["prior"]),
         training_figure=figures.training_figure(selection.score_snapshots(runs), selected.snapshot, training),
     )
@@ -156,6 +156,19 @@ def _tested(runs: Sequence[records.AdaptationRun], snapshot: int) -> tuple[dict[
         if len(complete) < len(pairs):
             notes.append(f"{method} is incomplete: {len(complete)} of {len(pairs)} runs have all their episodes.")
     return by_method, notes
+
+
+def _fault_notes(by_method: Mapping[str, Sequence[records.AdaptationRun]]) -> list[str]:
+    notes = []
+    for method, runs in by_method.items():
+        reasons = [fault for run in runs for fault in run.faults if fault is not None]
+        failed_starts = sum(run.failed_starts for run in runs)
+        if reasons:
+            episodes = sum(run.episodes for run in runs)
+            notes.append(f"{method}: faults cut short {len(reasons)} of {episodes} episodes, the first by {reasons[0]}")
+        if failed_starts:
+            notes.append(f"{method}: the environment failed to start an episode {failed_starts} times before it did.")
+    return notes
 
 
 def _training(training: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]) -> Training:

@@ -30,6 +30,7 @@ class EpisodeRecord:
         temperature: tau that acted at the end of the episode; None where it is infinite or has no meaning.
         kl: Mean realised KL from the prior over the episode's states, in nats; None where it has no meaning.
         fault: Why the episode was cut short, or None.
+        failed_starts: How often the environment failed to start the episode before it did.
     """
 
     replica: Replica
@@ -40,6 +41,7 @@ class EpisodeRecord:
     temperature: float | None
     kl: float | None
     fault: str | None
+    failed_starts: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,8 +144,9 @@ def adapt(
     """
     seen = RewardRange(len(replicas))
     for episode in range(1, episodes + 1):
-        for place, replica in enumerate(replicas):
-            environments.reset(place, replica.task, replica.reset_seed(run_seed, episode))
+        failed_starts = [
+            len(environments.reset(place, replica.task, replica.reset_seed(run_seed, episode))) for place, replica in enumerate(replicas)
+        ]
         method.begin_episode(environments.observations, _streams(replicas, run_seed, episode, Purpose.ACTIONS))
         active = np.ones(len(replicas), bool)
         returns, lengths = np.zeros(len(replicas)), np.zeros(len(replicas), int)
@@ -161,7 +164,7 @@ def adapt(
         method.end_episode(_streams(replicas, run_seed, episode, Purpose.UPDATES))
         faults = [environments.fault(place) for place in range(len(replicas))]
         returns += np.where([fault is not None for fault in faults], (episode_steps - lengths) * worst_reward, 0.0)
-        yield _records(method, replicas, episode, returns, lengths, seen.width > 0, faults)
+        yield _records(method, replicas, episode, returns, lengths, seen.width > 0, faults, failed_starts)
 
 
 def _streams(replicas: Sequence[Replica], run_seed: int, episode: int, purpose: Purpose) -> list[np.random.Generator]:
@@ -176,6 +179,7 @@ def _records(
     lengths: Array,
     found: Array,
     faults: Sequence[str | None],
+    failed_starts: Sequence[int],
 ) -> list[EpisodeRecord]:
     temperatures = np.broadcast_to(method.temperatures(), len(replicas))
     kls = np.broadcast_to(method.realised_kl(), len(replicas))
@@ -189,6 +193,7 @@ def _records(
             temperature=_finite_or_none(temperatures[place]),
             kl=_finite_or_none(kls[place]),
             fault=faults[place],
+            failed_starts=failed_starts[place],
         )
         for place, replica in enumerate(replicas)
     ]

@@ -13,6 +13,12 @@ def test_standard_deviations_need_a_floor_below_their_ceiling(bounds):
         NetworkConfig(min_std=bounds[0], max_std=bounds[1])
 
 
+@pytest.mark.parametrize("sizes", [{"feature_layers": (64,)}, {"policy_layers": ()}])
+def test_networks_without_a_hidden_layer_are_refused(sizes):
+    with pytest.raises(ValueError, match="feature_layers needs two sizes or more"):
+        NetworkConfig(**sizes)
+
+
 @pytest.mark.parametrize("wrong", [{"discount": 1.0}, {"discount": -0.1}, {"action_samples": 0}])
 def test_an_objective_of_no_use_is_refused_with_its_value(wrong):
     (value,) = wrong.values()

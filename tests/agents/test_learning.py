@@ -114,6 +114,17 @@ def test_targets_are_constants_to_critic_and_prior(pair, tiny, make_batch, const
         assert tape.gradient(metrics[loss], list(target.variables)) == [None] * len(target.variables)
 
 
+def test_quantiles_of_the_ratio_are_over_real_transitions_alone(pair, tiny, make_batch, constant):
+    batch = make_batch(1)
+    real = batch["mask"] > 0
+    assert not real.all()
+    _, metrics = total_loss(*pair, constant(batch), _noise(), tiny.config)
+    policy = pair[1].expert(batch["observations"][:, :-1], tf.constant(batch["task"]))
+    ratios = np.sort(np.exp(policy.log_prob(batch["actions"]).numpy() - batch["log_probs"])[real])
+    for percent in (10, 50, 90):
+        assert metrics[f"rho_q{percent}"].numpy() == pytest.approx(ratios[round(percent / 100 * (len(ratios) - 1))], rel=1e-4)
+
+
 def test_a_step_moves_every_online_variable_and_its_target_by_the_polyak_share(learner, make_batch):
     initial = {name: value.copy() for name, value in learner.save().items()}
     batch = make_batch(2)

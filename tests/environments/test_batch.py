@@ -33,15 +33,15 @@ class _Scripted(TaskEnvironment):
         return self._training
 
     def reset(self):
-        self._distribution.on_reset()
+        observation = self._distribution.on_reset()
         self._steps = 0
-        return dm_env.restart({"o": np.zeros(2)})
+        return dm_env.restart(observation or {"o": np.zeros(2)})
 
     def step(self, action):
         self._distribution.actions.append(np.array(action))
         self._steps += 1
         observation, reward, self._training = self._distribution.play(self._steps)
-        kind = dm_env.termination if self._steps == 3 else dm_env.transition
+        kind = dm_env.termination if self._steps == self._distribution.length else dm_env.transition
         return kind(reward, {"o": np.array(observation)})
 
     def observation_spec(self):
@@ -58,8 +58,9 @@ class _Distribution(TaskDistribution):
     worst_reward = -1.0
     task_set = TaskSet("default", {"train": (_TASK,)})
 
-    def __init__(self, play=lambda step: ((step, -step), 0.5, None), action_spec=None, on_reset=lambda: None):
+    def __init__(self, play=lambda step: ((step, -step), 0.5, None), action_spec=None, on_reset=lambda: None, length=3):
         self.play = play
+        self.length = length
         self.on_reset = on_reset
         self.action_spec = action_spec or specs.BoundedArray((2,), np.float32, -1, 1)
         self.actions = []
@@ -165,6 +166,25 @@ def test_an_environment_that_cannot_start_is_made_anew_and_says_why():
     assert batch.reset(0, _TASK, 0) == ("ValueError: no room", "ValueError: no light")
     assert distribution.made == 1 + 3
     assert not batch.step(np.zeros((1, 2), np.float32)).last.any()
+
+
+@pytest.mark.parametrize(
+    ("observation", "reason"),
+    [({"o": np.zeros(1)}, "the observation 'o' has shape (1,), but its spec (2,)"), ({"p": np.zeros(2)}, "the observation lacks 'o'")],
+)
+def test_an_observation_that_does_not_fit_its_spec_is_a_fault_of_the_reset(observation, reason):
+    observations = iter([observation])
+    batch, _ = _batch(on_reset=lambda: next(observations, None))
+    (fault,) = batch.reset(0, _TASK, 0)
+    assert reason in fault
+
+
+def test_an_episode_beyond_the_time_limit_is_a_fault():
+    batch, _ = _batch(length=4)
+    batch.reset(0, _TASK, 0)
+    assert not any(batch.step(np.zeros((1, 2), np.float32)).last.any() for _ in range(2))
+    assert batch.step(np.zeros((1, 2), np.float32)).faulted.all()
+    assert "not over after 3 steps" in batch.fault(0)
 
 
 def test_twenty_faults_in_a_row_are_a_failure_with_the_reason():

@@ -47,20 +47,12 @@ def test_a_run_trains_validates_selects_adapts_and_reports_and_is_then_finished(
     assert_no_record_is_there_twice(program.run_dir)
 
 
+ENDLESS = ("--learner_steps=1000000", "--methods=prior")
+
+
 def test_a_killed_node_is_named_and_the_same_command_resumes_from_the_newest_checkpoint(program: Program) -> None:
-    flags = ("--learner_steps=1000000", "--methods=prior")
     for node in ("actor-0", "replay-0", "validation-0", "learner-0"):
-        before = read_manifest(program.run_dir) if checkpoints(program.run_dir) else None
-        resumes = len(program.events("resumed"))
-        program.start(*flags)
-        reached = before["learner_steps"] if before else 0
-        program.wait_until(lambda at_least=reached: newest_step(program.run_dir) > at_least)
-        if before:
-            resumed = program.events("resumed")[-1]
-            assert len(program.events("resumed")) == resumes + 1
-            assert resumed["learner_steps"] == before["learner_steps"]
-            assert resumed["environment_steps"] == before["counters"]["environment_steps"]
-            assert resumed["replay_inserts"] == before["replay_inserts"] > 0
+        train_past_the_newest_checkpoint(program)
         manifest = read_manifest(program.run_dir)
         os.kill(program.node_pids()[node], signal.SIGKILL)
         killed = time.monotonic()
@@ -71,6 +63,34 @@ def test_a_killed_node_is_named_and_the_same_command_resumes_from_the_newest_che
         assert time.monotonic() - killed < 15
         assert leftover_processes(program.run_dir) == []
         assert read_manifest(program.run_dir)["learner_steps"] >= manifest["learner_steps"]
+
+
+def test_a_killed_launcher_takes_its_nodes_along_and_the_same_command_resumes(program: Program) -> None:
+    train_past_the_newest_checkpoint(program)
+    assert program.process is not None
+    program.process.kill()
+    program.process.wait()
+    deadline = time.monotonic() + 15
+    while leftover_processes(program.run_dir):
+        assert time.monotonic() < deadline, leftover_processes(program.run_dir)
+        time.sleep(0.1)
+    train_past_the_newest_checkpoint(program)
+    assert len(program.events("resumed")) == 1
+
+
+def train_past_the_newest_checkpoint(program: Program) -> None:
+    """Starts training, checks that it goes on exactly where the newest checkpoint was, and waits for the next one."""
+    before = read_manifest(program.run_dir) if checkpoints(program.run_dir) else None
+    resumes = len(program.events("resumed"))
+    program.start(*ENDLESS)
+    reached = before["learner_steps"] if before else 0
+    program.wait_until(lambda: newest_step(program.run_dir) > reached)
+    if before:
+        resumed = program.events("resumed")[-1]
+        assert len(program.events("resumed")) == resumes + 1
+        assert resumed["learner_steps"] == before["learner_steps"]
+        assert resumed["environment_steps"] == before["counters"]["environment_steps"]
+        assert resumed["replay_inserts"] == before["replay_inserts"] > 0
 
 
 def checkpoints(run_dir: pathlib.Path) -> list[pathlib.Path]:

@@ -35,6 +35,7 @@ def _adaptation_records(returns: Sequence[float], **changes: Any) -> list[Record
             "temperature": None,
             "kl": 1.5,
             "fault": None,
+            "failed_starts": 0,
             **changes,
         }
         for index in range(len(returns))

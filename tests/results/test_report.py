@@ -94,6 +94,17 @@ def test_incomplete_runs_and_older_configurations_are_left_out_and_named(run_dir
     assert result.notes[1] in table.format_table(result)
 
 
+def test_faults_of_the_shown_runs_are_counted_and_named(run_dir, adaptation_records):
+    with store.RecordWriter(run_dir, "adaptation", "evaluator/0") as writer:
+        episodes = adaptation_records([9, 9, 9, 9], task=1, seed=1, attempt="2", failed_starts=1)
+        writer.extend({**record, "fault": "RuntimeError: it broke"} if record["episode"] > 2 else record for record in episodes)
+    notes = summary.summarise(run_dir).notes
+    assert notes == (
+        "shared_q_iw: faults cut short 2 of 16 episodes, the first by RuntimeError: it broke",
+        "shared_q_iw: the environment failed to start an episode 4 times before it did.",
+    )
+
+
 def test_training_that_went_on_after_its_end_has_not_finished(run_dir):
     assert summary.summarise(run_dir).training == summary.Training(300, 3.5, "learner_steps")
     with store.RecordWriter(run_dir, "training", "learner") as writer:

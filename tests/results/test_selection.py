@@ -29,6 +29,17 @@ def test_of_equal_scores_the_later_snapshot_wins(validated):
     assert selection.select_snapshot(runs).snapshot == 300
 
 
+def test_the_latest_snapshot_within_one_standard_error_of_the_best_wins(validated):
+    best = [validated(200, [returns], task=task, seed=seed) for task, seed, returns in [(0, 0, 3.0), (0, 1, 5.0), (1, 0, 6.0)]]
+    # By task it is 0.4 behind and 0.2 ahead: 0.1 +- 0.3. A difference between seeds of one task is no more evidence.
+    later = [validated(300, [returns], task=task, seed=seed) for task, seed, returns in [(0, 0, 0.6), (0, 1, 6.6), (1, 0, 6.2)]]
+    # Behind by the same in both tasks, however little.
+    last = [validated(400, [returns], task=task, seed=seed) for task, seed, returns in [(0, 0, 2.9), (0, 1, 4.9), (1, 0, 5.9)]]
+    assert selection.select_snapshot([*best, *later]).snapshot == 300
+    assert selection.select_snapshot([*best, *last]).snapshot == 200
+    assert selection.select_snapshot([*best, *later, *last]).snapshot == 300
+
+
 def test_a_snapshot_that_lacks_a_task_or_an_episode_takes_no_part(validated):
     runs = [
         validated(100, [1.0, 1.0], task=0),

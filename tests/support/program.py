@@ -23,6 +23,7 @@ class Program:
     """A run of `launch.local_multiprocess` in one run directory, started as often as a test wants."""
 
     run_dir: pathlib.Path
+    environment: str = "tiny_distribution:Line"
     process: subprocess.Popen[str] | None = None
 
     def command(self, *flags: str) -> list[str]:
@@ -30,7 +31,7 @@ class Program:
             sys.executable,
             "-m",
             "launch.local_multiprocess",
-            "--environment=tiny_distribution:Line",
+            f"--environment={self.environment}",
             f"--run_dir={self.run_dir}",
             "--checkpoint_seconds=2",
             *flags,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import dm_env
 import numpy as np
 from dm_env import specs
@@ -12,8 +14,9 @@ _STEPS = 5
 
 
 class _Line(TaskEnvironment):
-    def __init__(self, task: Task):
+    def __init__(self, task: Task, seconds: float):
         self._task = task
+        self._seconds = seconds
         self._position = 0.0
         self._steps = 0
 
@@ -28,6 +31,7 @@ class _Line(TaskEnvironment):
         return dm_env.restart(self._observation())
 
     def step(self, action: np.ndarray) -> dm_env.TimeStep:
+        time.sleep(self._seconds)
         self._position += 0.2 * float(action[0])
         self._steps += 1
         reward = -abs(self._position - self._task.parameters[0])
@@ -52,6 +56,7 @@ class Line(TaskDistribution):
     observation_groups = ObservationGroups(expert=("position",), prior=("position",))
     episode_steps = _STEPS
     worst_reward = -2.0
+    step_seconds = 0.0
 
     def __init__(self) -> None:
         goals = {"train": (-0.8, -0.3, 0.3, 0.8), "validation": (-0.5, 0.5), "test": (-0.6, 0.6)}
@@ -60,4 +65,11 @@ class Line(TaskDistribution):
 
     def make_environment(self, seed: int) -> TaskEnvironment:
         del seed
-        return _Line(self.tasks("train")[0])
+        return _Line(self.tasks("train")[0], self.step_seconds)
+
+
+class SlowLine(Line):
+    """The same, slow enough for replay to take a minute to fill."""
+
+    name = "slow_line"
+    step_seconds = 0.06

@@ -108,6 +108,16 @@ def test_a_faulted_episode_counts_the_worst_reward_for_its_missing_steps_and_is_
     np.testing.assert_array_equal(spy.method._memory.counts, [5, 20])
 
 
+def test_starts_that_failed_are_counted(tools, monkeypatch):
+    distribution = tools.Corridor([(0.5, tools.NEVER, tools.NEVER)])
+    environment = type(distribution.make_environment(0))
+    reset, failures = environment.reset, iter([True, True, False, False])
+    monkeypatch.setattr(environment, "reset", lambda self: 1 / 0 if next(failures) else reset(self))
+    first, second = tools.run("prior", distribution, tools.replicas_of(distribution), episodes=2)
+    assert (first[0].failed_starts, second[0].failed_starts) == (2, 0)
+    assert first[0].length == 20
+
+
 def test_found_means_that_two_rewards_differed(tools):
     distribution = tools.Corridor([(0.5, 1, tools.NEVER), (0.5, 2, tools.NEVER)])
     records = tools.run("prior", distribution, tools.replicas_of(distribution), episodes=2)
