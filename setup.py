@@ -15,6 +15,10 @@ RUNTIME = [
     "trfl==1.2.0",  # Retrace
     "tensorflow-probability==0.16.0",  # imported by trfl and acme, which do not declare it
     "dm-env==1.6",  # the interface of an environment
+    "dm-control==1.0.50",  # bodies, arm, arenas and props, and the language that their models are composed in
+    "mujoco",  # the physics, stepped directly
+    "imageio>=2.30",  # videos
+    "imageio-ffmpeg>=0.4",  # their encoder, without a system package
     "numpy==1.26.4",  # the actors' policies and the adaptation engine
     "absl-py>=1.0",  # flags, the habit of Launchpad's users
     "psutil>=5.9",  # whole process trees end with their node
@@ -33,6 +37,7 @@ DEVELOPMENT = [
     "mypy",  # types
     "import-linter",  # the direction of imports
     "rliable",  # the oracle of our statistics
+    "gymnasium",  # the oracle of half-cheetah's dynamics, and what the adapter for a user's Gymnasium family is tested with
 ]
 
 setuptools.setup(
@@ -42,6 +47,7 @@ setuptools.setup(
     license="Apache-2.0",
     python_requires="==3.10.*",
     packages=["environments", "replay", "agents", "agents.adaptation", "launch", "results"],
+    package_data={"environments": ["assets/*.xml"]},
     install_requires=RUNTIME,
     extras_require={"development": DEVELOPMENT},
 )

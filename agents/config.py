@@ -143,6 +143,15 @@ def default_config(environment: str, episode_steps: int) -> Config:
             replay=ReplayConfig(sequence_length=episode_steps, capacity=40_000, samples_per_insert=16.0),
             learner_steps=18_000,
         )
+    if environment == "half_cheetah_velocity":
+        return Config(
+            networks=NetworkConfig(feature_layers=(192, 192, 64), policy_layers=(192, 192)),
+            losses=LossConfig(discount=0.98, reward_scale=0.1, kl_cost=0.002, entropy_cost=0.0002, action_samples=1),
+            optimiser=OptimiserConfig(learning_rate=5e-4),
+            replay=ReplayConfig(sequence_length=10, capacity=50_000, samples_per_insert=12.8),
+            learner_steps=100_000,
+            adaptation_episodes=10,
+        )
     return Config(
         networks=NetworkConfig(feature_layers=(192, 192, 64), policy_layers=(192, 192)),
         losses=LossConfig(action_samples=1),

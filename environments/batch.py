@@ -67,7 +67,7 @@ class EnvironmentBatch:
         self._scale, self._offset = ((high - low) / 2).ravel(), ((high + low) / 2).ravel()
         self._action_shape = action_spec.shape
         self.action_size = int(np.prod(action_spec.shape, dtype=int))
-        self.layout = ObservationLayout(probe.observation_spec(), distribution.observation_groups)
+        self.layout = ObservationLayout(probe.observation_spec(), distribution.observation_groups, distribution.observation_scales)
         self.observations = np.zeros((size, self.layout.size), np.float32)
         self._watchdog = process_watchdog()
         self._environments = [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import types
+from collections.abc import Mapping
 
 import dm_env
 
@@ -54,6 +56,7 @@ class TaskDistribution(abc.ABC):
         task_set: The tasks of every split.
         observation_groups: Who sees what.
         episode_steps: The time limit, in control steps.
+        observation_scales: What the values of a key are multiplied by before any network sees them, where that is not 1.
         worst_reward: The lowest reward a step can give; an episode cut short by a fault counts it for its missing steps.
         dense_training: Whether `training_reward` differs from the task's own reward.
     """
@@ -62,6 +65,7 @@ class TaskDistribution(abc.ABC):
     task_set: TaskSet
     observation_groups: ObservationGroups
     episode_steps: int
+    observation_scales: Mapping[str, float] = types.MappingProxyType({})
     worst_reward: float
     dense_training: bool = False
 

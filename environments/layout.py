@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import types
 from collections.abc import Mapping
 
 import numpy as np
@@ -20,30 +21,39 @@ class ObservationLayout:
         prior_columns: Which of its columns the prior sees.
     """
 
-    def __init__(self, observation_spec: Mapping[str, specs.Array], groups: ObservationGroups):
+    def __init__(
+        self,
+        observation_spec: Mapping[str, specs.Array],
+        groups: ObservationGroups,
+        scales: Mapping[str, float] = types.MappingProxyType({}),
+    ):
         """Lays out the observed keys in alphabetical order.
 
         Args:
             observation_spec: The environment's `dm_env.specs.Array` of each key.
             groups: Who sees what. Keys that the expert does not see are left out.
+            scales: What a key's values are multiplied by, where that is not 1.
 
         Raises:
-            ValueError: If a group names a key that is not observed, or the prior sees what the expert does not.
+            ValueError: If a group or scale names a key that is not observed, or the prior sees what the expert does not.
         """
-        unknown = sorted((set(groups.expert) | set(groups.prior)) - set(observation_spec))
+        unknown = sorted((set(groups.expert) | set(groups.prior) | set(scales)) - set(observation_spec))
         if unknown:
-            raise ValueError(f"Observation groups name {unknown}, but the environment gives {sorted(observation_spec)}.")
+            raise ValueError(f"Observation groups or scales name {unknown}, but the environment gives {sorted(observation_spec)}.")
         beyond = sorted(set(groups.prior) - set(groups.expert))
         if beyond:
             raise ValueError(f"The prior sees {beyond}, which the expert does not: the prior must see a part of it.")
         self._shapes = {key: tuple(observation_spec[key].shape) for key in groups.expert}
         self._slices: dict[str, slice] = {}
+        factors: list[float] = []
         start = 0
         for key in sorted(groups.expert):
             length = math.prod(observation_spec[key].shape)
             self._slices[key] = slice(start, start + length)
             start += length
+            factors += [scales.get(key, 1.0)] * length
         self.size = start
+        self._factors = np.array(factors, np.float32) if scales else None
         self.prior_columns = tuple(
             column for key in sorted(groups.prior) for column in range(self._slices[key].start, self._slices[key].stop)
         )
@@ -61,7 +71,7 @@ class ObservationLayout:
                 raise ValueError(f"the observation {key!r} has shape {np.shape(observation[key])}, but its spec {shape}")
 
     def write(self, observation: Mapping[str, Array], out: Array) -> None:
-        """Writes an observation into a row.
+        """Writes a scaled observation into a row.
 
         Args:
             observation: What the environment returned.
@@ -70,3 +80,5 @@ class ObservationLayout:
         for key, where in self._slices.items():
             value = observation[key]
             out[where] = value if value.ndim == 1 else np.ravel(value)
+        if self._factors is not None:
+            out *= self._factors

@@ -9,7 +9,10 @@ from collections.abc import Callable, Mapping
 from environments.distribution import TaskDistribution
 
 _USUAL_OPTIONS = {"task_set": "default", "task_set_seed": 0}
-_BUILT_IN = {"sparse_navigation": "environments.sparse_navigation:SparseNavigation"}
+_BUILT_IN = {
+    "sparse_navigation": "environments.sparse_navigation:SparseNavigation",
+    "half_cheetah_velocity": "environments.half_cheetah_velocity:HalfCheetahVelocity",
+}
 
 
 class UnknownEnvironmentError(ValueError):

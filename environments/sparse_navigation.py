@@ -20,7 +20,7 @@ from dm_env import specs
 
 from environments.arrays import Array
 from environments.distribution import ObservationGroups, TaskDistribution, TaskEnvironment
-from environments.task import DEFAULT_SIZES, Task, TaskSet, draw_task_set
+from environments.task import DEFAULT_SIZES, Task, TaskSet, draw_task_set, numbered
 
 _EPISODE_STEPS = 20
 _STEP_LENGTH = 0.1
@@ -132,12 +132,8 @@ def _pearl_task_set(seed: int) -> TaskSet:
     angles = np.linspace(0.0, math.pi, 100)
     np.random.RandomState(1337).shuffle(angles)
     drawn = draw_task_set(_draw_angle, seed=seed, sizes={"validation": DEFAULT_SIZES["validation"]})
-    splits = {split: _number(part) for split, part in (("train", angles[:80]), ("test", angles[-20:]))}
+    splits = {split: numbered(part) for split, part in (("train", angles[:80]), ("test", angles[-20:]))}
     overlap = {task.parameters for task in drawn.tasks("validation")} & {task.parameters for task in splits["test"]}
     if overlap:
         raise ValueError(f"A validation goal equals a test goal ({overlap}): choose another task set seed than {seed}.")
     return TaskSet("pearl", {**splits, "validation": drawn.tasks("validation")})
-
-
-def _number(angles: Array) -> tuple[Task, ...]:
-    return tuple(Task(index, (float(angle),)) for index, angle in enumerate(angles))

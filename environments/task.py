@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
@@ -70,3 +70,8 @@ def draw_task_set(
         streams = (np.random.default_rng([seed, SPLITS.index(split), index]) for index in range(size))
         splits[split] = tuple(Task(index, tuple(draw(stream))) for index, stream in enumerate(streams))
     return TaskSet(name, splits)
+
+
+def numbered(parameters: Iterable[float]) -> tuple[Task, ...]:
+    """Returns tasks of one parameter each, numbered in the given order."""
+    return tuple(Task(index, (float(value),)) for index, value in enumerate(parameters))

@@ -25,7 +25,9 @@ def test_keys_lie_in_alphabetical_order_and_what_the_expert_does_not_see_is_left
 
 
 def test_groups_must_name_what_is_observed():
-    with pytest.raises(ValueError, match=r"name \['touch'\], but the environment gives \['camera', 'height', 'pose', 'velocity'\]"):
+    with pytest.raises(
+        ValueError, match=r"groups or scales name \['touch'\], but the environment gives \['camera', 'height', 'pose', 'velocity'\]"
+    ):
         ObservationLayout(_SPEC, ObservationGroups(expert=("pose", "touch"), prior=()))
 
 

@@ -1,0 +1,116 @@
+"""Half-cheetah velocity, PEARL's task: run forward at a hidden speed.
+
+Source: Finn et al. 2017 and Rakelly et al. 2019 (PEARL), with PEARL's published environment in every number: the reward is
+-|v - v*| - 0.05 |a|^2 with the action clipped first and v the mean speed of the torso over the control step of 0.05 s; 200 steps, nothing
+ends an episode early; speeds v* are uniform in [0, 3] m/s. Standing still returns about -283 over PEARL's test tasks.
+
+PEARL's policy sees 20 numbers: all positions but the horizontal one, all velocities, and the torso's place, the horizontal one included.
+Gym's own 17 are an option. The prior sees what the experts see: only the reward tells the task. Networks get observations scaled to be of
+the order of 1.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import types
+from typing import Literal
+
+import mujoco
+import numpy as np
+
+from environments.arrays import Array
+from environments.distribution import ObservationGroups, TaskDistribution, TaskEnvironment
+from environments.simulation import Outcome, SimulatedEnvironment
+from environments.task import DEFAULT_SIZES, Task, TaskSet, draw_task_set, numbered
+
+_MODEL = pathlib.Path(__file__).parent / "assets" / "half_cheetah.xml"
+_EPISODE_STEPS = 200
+_SUBSTEPS = 5
+_STEP_SECONDS = 0.05
+_FASTEST = 3.0
+_CONTROL_COST = 0.05
+_TORSO_HEIGHT = 0.7
+
+
+class _HalfCheetah(SimulatedEnvironment):
+    """The runner; its task's parameter is the speed v* in m/s."""
+
+    def __init__(self, model: mujoco.MjModel, task: Task, observe_torso: bool):
+        super().__init__(model, task, substeps=_SUBSTEPS, episode_steps=_EPISODE_STEPS)
+        self._position, self._velocity = self.data.qpos, self.data.qvel
+        self._joints = self._position[1:]
+        self._observe_torso = observe_torso
+        self._x = 0.0
+
+    def start(self, stream: np.random.Generator) -> None:
+        self._position[:] += stream.uniform(-0.1, 0.1, self.model.nq)
+        self._velocity[:] = 0.1 * stream.standard_normal(self.model.nv)
+        self._x = float(self._position[0])
+
+    def advance(self) -> None:
+        # Only positions and velocities are observed, so that the derived quantities may lag behind.
+        mujoco.mj_step(self.model, self.data, self._substeps)
+
+    def evaluate(self, action: Array) -> Outcome:
+        x = float(self._position[0])
+        speed = (x - self._x) / _STEP_SECONDS
+        self._x = x
+        clipped = np.clip(action, -1.0, 1.0)
+        return Outcome(-abs(speed - self.task.parameters[0]) - _CONTROL_COST * float(clipped.dot(clipped)))
+
+    def observe(self) -> dict[str, Array]:
+        observation = {"joints": self._joints, "velocity": self._velocity}
+        if self._observe_torso:
+            observation["torso"] = np.array((self._position[0], 0.0, self._position[1] + _TORSO_HEIGHT))
+        return observation
+
+
+class HalfCheetahVelocity(TaskDistribution):
+    """The distribution of hidden speeds."""
+
+    name = "half_cheetah_velocity"
+    episode_steps = _EPISODE_STEPS
+    # A control step seldom changes the speed by more than the fastest run; with the largest control cost, 0.3.
+    worst_reward = -6.3
+    observation_scales = types.MappingProxyType({"joints": 0.3, "velocity": 0.3, "torso": 0.03})
+
+    def __init__(
+        self,
+        task_set: Literal["default", "pearl"] = "default",
+        task_set_seed: int = 0,
+        observations: Literal[20, 17] = 20,
+    ):
+        """Draws the speeds.
+
+        Args:
+            task_set: `default` (100/10/30 speeds drawn uniformly) or `pearl` (PEARL's own 100 and 30, and 10 validation speeds).
+            task_set_seed: The seed of the draw.
+            observations: PEARL's 20 numbers, or Gym's 17.
+
+        Raises:
+            ValueError: If one of these is unknown.
+        """
+        if task_set not in ("default", "pearl"):
+            raise ValueError(f"Unknown task set {task_set!r} of {self.name}: choose default or pearl.")
+        if observations not in (20, 17):
+            raise ValueError(f"{self.name} has 20 or 17 observations, not {observations}.")
+        drawn = draw_task_set(lambda stream: (float(stream.uniform(0.0, _FASTEST)),), seed=task_set_seed)
+        self.task_set = _pearl_task_set(drawn) if task_set == "pearl" else drawn
+        keys = ("joints", "velocity", "torso") if observations == 20 else ("joints", "velocity")
+        self.observation_groups = ObservationGroups(expert=keys, prior=keys)
+
+    def make_environment(self, seed: int) -> TaskEnvironment:
+        model = mujoco.MjModel.from_xml_path(str(_MODEL))
+        environment = _HalfCheetah(model, self.tasks("train")[0], observe_torso="torso" in self.observation_groups.expert)
+        environment.set_seed(seed)
+        return environment
+
+    def description(self, task: Task) -> Array | None:
+        return np.array(task.parameters, np.float32)
+
+
+def _pearl_task_set(drawn: TaskSet) -> TaskSet:
+    """PEARL's draw: 130 speeds from seed 1337, the first 100 to train and the last 30 to test; its validation tasks are ours."""
+    speeds = np.random.RandomState(1337).uniform(0.0, _FASTEST, size=130).tolist()
+    validation = drawn.tasks("validation")[: DEFAULT_SIZES["validation"]]
+    return TaskSet("pearl", {"train": numbered(speeds[:100]), "validation": validation, "test": numbered(speeds[100:])})
