@@ -40,14 +40,14 @@ _POLICY, _CRITIC = (256, 256, 256), (512, 512, 256)
 _DISCOUNT, _KL_COST, _LEARNING_RATE = 0.99, 0.1, 1e-3
 _COMPARED_STEPS = 3
 _TOLERANCE = 1e-4
-# What the launcher sets for the learner: the step compiles in a fraction of the time.
+# What the launcher sets for the learner in short runs: the step compiles in a fraction of the time.
 _PRODUCTION_XLA_FLAGS = "--xla_llvm_disable_expensive_passes=true"
 
 _DESCRIPTIONS = {
     "speedup_vs_acme": "CPU time of Acme's step over ours",
     "max_abs_difference": f"of losses and weights after {_COMPARED_STEPS} steps on the same noise",
     "acme_ms": "Acme's step",
-    "ours_ms": "our step, XLA flags as the launcher sets them",
+    "ours_ms": "our step, XLA flags as the launcher sets them for short runs",
     "ours_default_xla_ms": "our step, default XLA flags",
     "floor_ms": "the step's matrix products alone",
     "ours_over_floor": "our step over that floor",

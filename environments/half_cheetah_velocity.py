@@ -12,7 +12,6 @@ the order of 1.
 from __future__ import annotations
 
 import pathlib
-import types
 from typing import Literal
 
 import mujoco
@@ -30,6 +29,7 @@ _STEP_SECONDS = 0.05
 _FASTEST = 3.0
 _CONTROL_COST = 0.05
 _TORSO_HEIGHT = 0.7
+_SCALES = {"joints": 0.3, "velocity": 0.3, "torso": 0.03}
 
 
 class _HalfCheetah(SimulatedEnvironment):
@@ -72,7 +72,6 @@ class HalfCheetahVelocity(TaskDistribution):
     episode_steps = _EPISODE_STEPS
     # A control step seldom changes the speed by more than the fastest run; with the largest control cost, 0.3.
     worst_reward = -6.3
-    observation_scales = types.MappingProxyType({"joints": 0.3, "velocity": 0.3, "torso": 0.03})
 
     def __init__(
         self,
@@ -98,6 +97,7 @@ class HalfCheetahVelocity(TaskDistribution):
         self.task_set = _pearl_task_set(drawn) if task_set == "pearl" else drawn
         keys = ("joints", "velocity", "torso") if observations == 20 else ("joints", "velocity")
         self.observation_groups = ObservationGroups(expert=keys, prior=keys)
+        self.observation_scales = {key: _SCALES[key] for key in keys}
 
     def make_environment(self, seed: int) -> TaskEnvironment:
         model = mujoco.MjModel.from_xml_path(str(_MODEL))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import copy
+import logging
 from typing import NamedTuple
 
 import dm_env
@@ -17,6 +18,10 @@ from environments.task import Task
 
 # A simulation that diverges is reset by MuJoCo, which only counts a warning; the contact and memory warnings before these are harmless.
 _DIVERGENCE = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADCTRL) + 1)
+
+
+# MuJoCo's own way to warn is to append to a file in the current directory.
+mujoco.set_mju_user_warning(logging.getLogger("mujoco").info)
 
 
 class Outcome(NamedTuple):

@@ -22,9 +22,9 @@ from launch.run_directory import RunDirectory, owned, training_finished
 from launch.settings import RunSettings, default_settings
 from launch.status import StatusLine
 
-# Without LLVM's expensive passes the learner's step compiles four times faster and runs a little slower.
-_QUICK_COMPILE = {"XLA_FLAGS": os.environ.get("XLA_FLAGS", "--xla_llvm_disable_expensive_passes=true")}
-_ENVIRONMENT = {"learner": _QUICK_COMPILE}
+# Without LLVM's expensive passes the learner's step compiles in 6 s instead of 22 and takes a tenth longer: worth it in short runs.
+_QUICK_COMPILE = "--xla_llvm_disable_expensive_passes=true"
+_SHORT_RUN_STEPS = 20_000
 
 
 def main() -> int:
@@ -66,7 +66,8 @@ def _train(run: RunDirectory, settings: RunSettings) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    nodes = NodeProcesses(make_program(run, settings), run.logs, _ENVIRONMENT)
+    flags_of_xla = os.environ.get("XLA_FLAGS", _QUICK_COMPILE if settings.learner_steps <= _SHORT_RUN_STEPS else "")
+    nodes = NodeProcesses(make_program(run, settings), run.logs, {"learner": {"XLA_FLAGS": flags_of_xla}})
     with StatusLine(run, settings.learner_steps, settings.minutes):
         crash = nodes.watch(stop)
     late = nodes.stop()
