@@ -131,6 +131,10 @@ class EnvironmentBatch:
             self._watchdog.stop()
         return StepBatch(rows[:, 0], rows[:, 1], rows[:, 2], rows[:, 3] > 0, rows[:, 4] > 0)
 
+    def picture(self, place: int, width: int, height: int) -> Array:
+        """Returns a picture of one environment, uint8 `[height, width, 3]`."""
+        return self._environments[place].picture(width, height)
+
     def fault(self, place: int) -> str | None:
         """Returns why the last episode of an environment was cut short, or None."""
         return self._environments[place].fault

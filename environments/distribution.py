@@ -45,6 +45,10 @@ class TaskEnvironment(dm_env.Environment):  # type: ignore[misc]
         """The reward that training uses for the last step where it is not the task's own; never used in adaptation or scores."""
         return None
 
+    def picture(self, width: int, height: int) -> Array:
+        """Returns a picture of the present state, uint8 `[height, width, 3]`; only `environments.render` and videos need it."""
+        raise NotImplementedError(f"{type(self).__name__} has no picture().")
+
 
 class TaskDistribution(abc.ABC):
     """A family of tasks over one body, and the environment that plays them.

@@ -161,6 +161,11 @@ class GuardedEnvironment:
             out[:] = before
             self._record(error)
 
+    def picture(self, width: int, height: int) -> Array:
+        """Returns a picture of the present state, uint8 `[height, width, 3]`."""
+        assert self._environment is not None, "reset() comes first"
+        return self._environment.picture(width, height)
+
     def _read(self, timestep: dm_env.TimeStep, out: Array) -> None:
         self._layout.write(timestep.observation, out)
         self.reward = 0.0 if timestep.reward is None else float(timestep.reward)

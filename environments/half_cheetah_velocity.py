@@ -35,6 +35,8 @@ _SCALES = {"joints": 0.3, "velocity": 0.3, "torso": 0.03}
 class _HalfCheetah(SimulatedEnvironment):
     """The runner; its task's parameter is the speed v* in m/s."""
 
+    camera = "side"
+
     def __init__(self, model: mujoco.MjModel, task: Task, observe_torso: bool):
         super().__init__(model, task, substeps=_SUBSTEPS, episode_steps=_EPISODE_STEPS)
         self._position, self._velocity = self.data.qpos, self.data.qvel

@@ -47,7 +47,10 @@ class SimulatedEnvironment(TaskEnvironment):
         model: This environment's own copy: `set_task` may change it.
         data: The simulation's state.
         task: The task that is played.
+        camera: The camera that pictures are taken with; -1 is a free one that sees the whole model.
     """
+
+    camera: str | int = -1
 
     def __init__(self, model: mujoco.MjModel, task: Task, *, substeps: int, episode_steps: int):
         """Prepares the simulation.
@@ -68,6 +71,7 @@ class SimulatedEnvironment(TaskEnvironment):
         self._divergences = self.data.warning.number[_DIVERGENCE]
         self._stream = np.random.default_rng(0)
         self._training_reward: float | None = None
+        self._renderer: mujoco.Renderer | None = None
         self._steps = 0
         self._over = True
 
@@ -127,6 +131,13 @@ class SimulatedEnvironment(TaskEnvironment):
         mujoco.mj_step2(self.model, self.data)
         mujoco.mj_step(self.model, self.data, self._substeps - 1)
         mujoco.mj_step1(self.model, self.data)
+
+    def picture(self, width: int, height: int) -> Array:
+        if self._renderer is None or (self._renderer.width, self._renderer.height) != (width, height):
+            self._renderer = mujoco.Renderer(self.model, height, width)
+        self._renderer.update_scene(self.data, camera=self.camera)
+        picture: Array = self._renderer.render()
+        return picture
 
     def action_spec(self) -> specs.BoundedArray:
         low, high = self.model.actuator_ctrlrange.T

@@ -12,7 +12,7 @@ uniformly on the arc, and training on the dense reward -distance (`training="den
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import dm_env
 import numpy as np
@@ -71,6 +71,24 @@ class _Navigation(TaskEnvironment):
         if self._steps == _EPISODE_STEPS:
             return dm_env.truncation(reward, self._observation())
         return dm_env.transition(reward, self._observation())
+
+    def picture(self, width: int, height: int) -> Array:
+        # Imported here: nothing but pictures needs it.
+        from matplotlib import patches
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(width / 100, height / 100), dpi=100)
+        canvas: Any = FigureCanvasAgg(figure)
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.add_patch(patches.Arc((0, 0), 2, 2, theta2=180, color="#8C8C8C", linestyle="--"))
+        axes.add_patch(patches.Circle(self._goal, _GOAL_RADIUS, color="#009E73", alpha=0.4))
+        axes.add_patch(patches.Circle(self._position, 0.03, color="#D55E00"))
+        axes.set(xlim=(-1.4, 1.4), aspect="equal", xticks=[], yticks=[], frame_on=False)
+        axes.set_ylim(-0.5, 1.4)
+        canvas.draw()
+        picture: Array = np.asarray(canvas.buffer_rgba())[..., :3].copy()
+        return picture
 
     def _observation(self) -> dict[str, Array]:
         return {"position": np.array(self._position, dtype=np.float32)}

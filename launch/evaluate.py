@@ -18,10 +18,11 @@ from absl import flags
 
 from agents import snapshots
 from agents.adaptation.engine import EpisodeRecord
-from agents.adaptation.methods import NAMES, default_adaptation
+from agents.adaptation.methods import NAMES, default_adaptation, known
 from agents.durable import DamagedError
 from agents.snapshots import Snapshot
-from launch import command_line, evaluation
+from environments import command_line
+from launch import evaluation
 from launch.run_directory import RunDirectory, RunDirectoryError, open_run, training_finished
 from launch.settings import RunSettings
 from results.records import levels
@@ -157,7 +158,7 @@ def main() -> int:
 
 def _assignments(settings: RunSettings) -> list[evaluation.Assignment]:
     values = flags.FLAGS
-    methods = command_line.methods(values.methods) or settings.methods
+    methods = known(values.methods) or settings.methods
     episodes = values.episodes or settings.config.adaptation_episodes
     try:
         tasks = tuple(int(index) for index in values.tasks) or None

@@ -16,8 +16,8 @@ import threading
 
 from absl import flags
 
-from environments import names
-from launch import command_line
+from agents.adaptation import methods
+from environments import command_line, names
 from launch.run_directory import RunDirectory, owned, training_finished
 from launch.settings import RunSettings, default_settings
 from launch.status import StatusLine
@@ -53,7 +53,7 @@ def _settings() -> RunSettings:
         learner_steps=values.learner_steps,
         minutes=values.minutes,
         actors=values.actors,
-        methods=command_line.methods(values.methods) or None,
+        methods=methods.known(values.methods) or None,
         checkpoint_seconds=values.checkpoint_seconds,
     )
 

@@ -52,6 +52,18 @@ def make_method(
     raise ValueError(f"Unknown method {name!r}: choose from {', '.join(NAMES)}.")
 
 
+def known(names: Sequence[str]) -> tuple[str, ...]:
+    """Returns the named methods, each once.
+
+    Raises:
+        ValueError: If one is unknown.
+    """
+    for name in names:
+        if name not in NAMES:
+            raise ValueError(f"Unknown method {name!r}: choose from {', '.join(NAMES)}.")
+    return tuple(dict.fromkeys(names))
+
+
 def default_adaptation(name: str, episodes: int) -> AdaptationConfig:
     """Returns the hyper-parameters of a method, as chosen on validation tasks."""
     if name == "from_scratch":

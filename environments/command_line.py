@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 
 from absl import app, flags
 
-from agents.adaptation.methods import NAMES
-
 USAGE_ERROR = 2
 INTERRUPTED = 130
 
@@ -26,20 +24,8 @@ def required(name: str) -> str:
     """
     value: str | None = flags.FLAGS[name].value
     if not value:
-        raise UsageError(f"--{name} is missing: say --{name}=runs/NAME.")
+        raise UsageError(f"--{name} is missing; --help explains it.")
     return value
-
-
-def methods(names: Sequence[str]) -> tuple[str, ...]:
-    """Returns the methods that a flag names, each once.
-
-    Raises:
-        UsageError: If one is unknown.
-    """
-    for name in names:
-        if name not in NAMES:
-            raise UsageError(f"Unknown method {name!r} in --methods: choose from {', '.join(NAMES)}.")
-    return tuple(dict.fromkeys(names))
 
 
 def run(main: Callable[[], int], description: str | None) -> None:

@@ -1,0 +1,53 @@
+"""The policies of a snapshot one observation at a time, for pictures and videos (`environments/render.py` names them)."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+
+import numpy as np
+
+from agents.inference import NumpyGaussian
+from agents.snapshots import Snapshot, read_snapshot
+from environments import Task, TaskDistribution
+from environments.arrays import Array
+
+
+def expert(distribution: TaskDistribution, task: Task, seed: int, snapshot: str | None) -> Callable[[Array], Array]:
+    """Returns the expert of a training task, from an observation `[D]` to a sampled action `[A]`.
+
+    Raises:
+        ValueError: If there is no snapshot, or the task is no training task.
+    """
+    if task not in distribution.tasks("train"):
+        raise ValueError("Experts know training tasks alone: say --split=train.")
+    policy = _read(snapshot).expert()
+    index = np.array([task.index])
+    return _sampled(lambda observations: policy(observations, index), seed)
+
+
+def prior(distribution: TaskDistribution, task: Task, seed: int, snapshot: str | None) -> Callable[[Array], Array]:
+    """Returns the behaviour prior, from an observation `[D]` to a sampled action `[A]`.
+
+    Raises:
+        ValueError: If there is no snapshot.
+    """
+    del distribution, task
+    return _sampled(_read(snapshot).prior(), seed)
+
+
+def _read(snapshot: str | None) -> Snapshot:
+    if not snapshot:
+        raise ValueError("--snapshot is missing: say --snapshot=runs/NAME/snapshots/STEP.")
+    return read_snapshot(pathlib.Path(snapshot))
+
+
+def _sampled(policy: Callable[[Array], NumpyGaussian], seed: int) -> Callable[[Array], Array]:
+    stream = np.random.default_rng(seed)
+
+    def act(observation: Array) -> Array:
+        distribution = policy(observation[None])
+        action: Array = distribution.sample(stream.standard_normal(distribution.mean.shape, np.float32))[0]
+        return action
+
+    return act

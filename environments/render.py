@@ -1,0 +1,132 @@
+"""A picture and a video of one episode, without a display or a GPU.
+
+    python -m environments.render --environment=half_cheetah_velocity --out=cheetah
+    python -m environments.render --environment=sparse_navigation --policy=expert --split=train --snapshot=runs/X/snapshots/9 --out=expert
+
+writes OUT.png (the episode's middle) and OUT.mp4. `--policy` is random, expert or prior, or a factory of your own as module:factory.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import importlib
+import logging
+import os
+import pathlib
+from collections.abc import Callable
+
+import numpy as np
+from absl import flags
+
+from environments import SPLITS, EnvironmentBatch, Task, TaskDistribution, command_line, load
+from environments.arrays import Array
+
+# From a flat observation `[D]` to an action `[A]` in [-1, 1].
+Policy = Callable[[Array], Array]
+# Given the distribution, the task, a seed and the value of --snapshot.
+PolicyFactory = Callable[[TaskDistribution, Task, int, str | None], Policy]
+
+# Resolved by name like an environment: this folder imports nothing of those that depend on it.
+_POLICIES = {"random": "environments.render:random_policy", "expert": "agents.playback:expert", "prior": "agents.playback:prior"}
+
+
+def random_policy(distribution: TaskDistribution, task: Task, seed: int, snapshot: str | None) -> Policy:
+    """Returns a policy that draws every action uniformly from its bounds."""
+    del task, snapshot
+    size = EnvironmentBatch(distribution, 1).action_size
+    stream = np.random.default_rng(seed)
+    return lambda observation: stream.uniform(-1.0, 1.0, size).astype(np.float32)
+
+
+def play(distribution: TaskDistribution, task: Task, policy: Policy, seed: int, size: tuple[int, int]) -> list[Array]:
+    """Plays an episode.
+
+    Args:
+        distribution: Of the task.
+        task: What to play.
+        policy: How.
+        seed: Of the episode's start.
+        size: Width and height of a picture.
+
+    Returns:
+        A picture of every state, uint8 `[height, width, 3]`.
+
+    Raises:
+        RuntimeError: If the environment cannot be drawn, or the episode was cut short by a fault.
+    """
+    batch = EnvironmentBatch(distribution, 1, seed=seed)
+    batch.reset(0, task, seed)
+    pictures = [batch.picture(0, *size)]
+    last = False
+    while not last:
+        last = bool(batch.step(policy(batch.observations[0])[None]).last[0])
+        if batch.fault(0) is not None:
+            raise RuntimeError(f"The episode was cut short in step {len(pictures)}: {batch.fault(0)}")
+        pictures.append(batch.picture(0, *size))
+    return pictures
+
+
+def choose_renderer() -> None:
+    """Makes MuJoCo draw in software, unless `MUJOCO_GL` says how to draw; has to come before MuJoCo is imported.
+
+    Raises:
+        RuntimeError: If the machine has no library for it.
+    """
+    logging.getLogger("OpenGL").setLevel(logging.WARNING)
+    if os.environ.get("MUJOCO_GL"):
+        return
+    for backend, library in (("osmesa", "OSMesa"), ("egl", "EGL")):
+        if ctypes.util.find_library(library):
+            os.environ["MUJOCO_GL"] = backend
+            return
+    raise RuntimeError("Pictures need a GL library: apt-get install libosmesa6, or libegl1 and libgl1-mesa-dri.")
+
+
+def main() -> int:
+    """Plays and draws the episode that the flags ask for; returns the exit code."""
+    values = flags.FLAGS
+    choose_renderer()
+    # Imported late: it takes a second, and wrong flags should not wait for it.
+    import imageio.v3
+
+    distribution = load(command_line.required("environment"), task_set=values.task_set, task_set_seed=values.task_set_seed)
+    tasks = distribution.tasks(values.split)
+    if not 0 <= values.task < len(tasks):
+        raise command_line.UsageError(f"Task {values.task} is out of range: the {values.split} split has tasks 0 to {len(tasks) - 1}.")
+    policy = _policy_factory(values.policy)(distribution, tasks[values.task], values.seed, values.snapshot)
+    out = pathlib.Path(command_line.required("out"))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    pictures = play(distribution, tasks[values.task], policy, values.seed, (values.width, values.height))
+    imageio.v3.imwrite(out.with_suffix(".png"), pictures[len(pictures) // 2])
+    imageio.v3.imwrite(out.with_suffix(".mp4"), pictures, fps=20, macro_block_size=1)
+    print(f"{out.with_suffix('.png')} and {out.with_suffix('.mp4')}: {len(pictures) - 1} steps of {distribution.name}, {values.policy}")
+    return 0
+
+
+def _policy_factory(name: str) -> PolicyFactory:
+    module, _, factory = _POLICIES.get(name, name).partition(":")
+    try:
+        made: PolicyFactory = getattr(importlib.import_module(module), factory)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise command_line.UsageError(f"Unknown policy {name!r} ({error}): choose {', '.join(_POLICIES)} or module:factory.") from error
+    return made
+
+
+def define_flags() -> None:
+    """Defines the command's flags."""
+    flags.DEFINE_string("environment", None, "What to draw: a built-in name, or your own as module:factory.")
+    flags.DEFINE_string("out", None, "Where to write, without an ending.")
+    flags.DEFINE_string("policy", "random", f"Who acts: {', '.join(_POLICIES)}, or module:factory.")
+    flags.DEFINE_string("snapshot", None, "For expert and prior: the folder of a snapshot, runs/NAME/snapshots/STEP.")
+    flags.DEFINE_string("task_set", "default", "Which of the environment's named task sets.")
+    flags.DEFINE_integer("task_set_seed", 0, "Seed of the tasks' draw.")
+    flags.DEFINE_enum("split", "test", list(SPLITS), "From which split the task is.")
+    flags.DEFINE_integer("task", 0, "Number of the task.")
+    flags.DEFINE_integer("seed", 0, "Seed of the episode.")
+    flags.DEFINE_integer("width", 640, "Of the pictures, in pixels.", lower_bound=16, upper_bound=1280)
+    flags.DEFINE_integer("height", 480, "Of the pictures, in pixels.", lower_bound=16, upper_bound=960)
+
+
+if __name__ == "__main__":
+    define_flags()
+    command_line.run(main, __doc__)
