@@ -59,7 +59,7 @@ def total_loss(
     Args:
         online: The networks that learn.
         target: Their slow copies, constants here.
-        batch: As `replay.signature`, with a leading B.
+        batch: As `replay.sequence.signature`, with a leading B.
         noise: The step's random draws.
         config: Hyper-parameters.
 
@@ -214,7 +214,7 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
         """Makes one update; one with a non-finite batch or gradient changes nothing but the count of skipped steps.
 
         Args:
-            batch: As `replay.signature`, with a leading B.
+            batch: As `replay.sequence.signature`, with a leading B.
 
         Returns:
             Metrics, scalars by name.

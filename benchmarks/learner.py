@@ -26,7 +26,7 @@ from agents.networks import Gaussian, Linear, Torso
 from benchmarks import measure
 from environments.arrays import Array
 from replay.config import ReplayConfig
-from replay.dataset import example_batch
+from replay.sequence import example_batch
 
 if TYPE_CHECKING:
     from benchmarks.acme_svg0 import AcmeLearner

@@ -113,22 +113,19 @@ class EnvironmentBatch:
         """
         own_actions = (np.clip(actions, -1.0, 1.0) * self._scale + self._offset).reshape(len(self), *self._action_shape)
         places = range(len(self)) if active is None else np.flatnonzero(active).tolist()
-        rows = np.zeros((len(self), 5), np.float32)
-        rows[:, 3] = 1.0
+        start, environments, observations = self._watchdog.start, self._environments, self.observations
         try:
             for place in places:
-                environment = self._environments[place]
-                self._watchdog.start()
-                environment.step(own_actions[place], self.observations[place])
-                rows[place] = (
-                    environment.reward,
-                    environment.training_reward,
-                    environment.discount,
-                    environment.last,
-                    environment.fault is not None,
-                )
+                start()
+                environments[place].step(own_actions[place], observations[place])
         finally:
             self._watchdog.stop()
+        rows = np.zeros((len(self), 5), np.float32)
+        rows[:, 3] = 1.0
+        rows[places] = [
+            (environment.reward, environment.training_reward, environment.discount, environment.last, environment.fault is not None)
+            for environment in (environments[place] for place in places)
+        ]
         return StepBatch(rows[:, 0], rows[:, 1], rows[:, 2], rows[:, 3] > 0, rows[:, 4] > 0)
 
     def picture(self, place: int, width: int, height: int) -> Array:

@@ -57,8 +57,8 @@ class _HalfCheetah(SimulatedEnvironment):
         x = float(self._position[0])
         speed = (x - self._x) / _STEP_SECONDS
         self._x = x
-        clipped = np.clip(action, -1.0, 1.0)
-        return Outcome(-abs(speed - self.task.parameters[0]) - _CONTROL_COST * float(clipped.dot(clipped)))
+        effort = sum(min(control * control, 1.0) for control in action.tolist())
+        return Outcome(-abs(speed - self.task.parameters[0]) - _CONTROL_COST * effort)
 
     def observe(self) -> dict[str, Array]:
         observation = {"joints": self._joints, "velocity": self._velocity}

@@ -7,13 +7,12 @@ import threading
 import time
 from collections.abc import Callable
 
-import numpy as np
 import reverb
 import tensorflow as tf
 
-from environments.arrays import Array
 from replay.config import ReplayConfig
-from replay.table import TABLE, signature
+from replay.sequence import packed_signature, unpack
+from replay.table import TABLE
 
 Batch = dict[str, tf.Tensor]
 _TIMEOUT_MS = 1000
@@ -39,7 +38,8 @@ class SequenceDataset:
             batch_size: B.
         """
         self._address = address
-        self._signature = signature(config, observation_size, action_size)
+        self._signature = packed_signature(config, observation_size, action_size)
+        self._sizes = observation_size, action_size
         self._batch_size = batch_size
         self._ready: queue.Queue[Batch] = queue.Queue(maxsize=1)
         self._closed = threading.Event()
@@ -91,23 +91,8 @@ class SequenceDataset:
             rate_limiter_timeout_ms=_TIMEOUT_MS,
         )
         data = dataset.map(lambda sample: sample.data).batch(self._batch_size, drop_remainder=True)
+        data = data.map(lambda packed: unpack(packed, *self._sizes))
         options = tf.data.Options()
         options.deterministic = False
         options.threading.private_threadpool_size = 1
         return data.with_options(options)
-
-
-def example_batch(
-    config: ReplayConfig, observation_size: int, action_size: int, *, batch_size: int, seed: int, tasks: int = 1
-) -> dict[str, Array]:
-    """Returns a random batch of the shape that replay gives, to compile, to test and to measure with."""
-    stream = np.random.default_rng(seed)
-    batch: dict[str, Array] = {}
-    for key, spec in signature(config, observation_size, action_size).items():
-        shape = (batch_size, *spec.shape)
-        batch[key] = stream.normal(size=shape).astype(np.float32)
-    batch["mask"] = np.ones_like(batch["mask"])
-    batch["discounts"] = np.ones_like(batch["discounts"])
-    batch["task"] = stream.integers(tasks, size=batch_size).astype(np.int32)
-    batch["learner_step"] = np.zeros(batch_size, np.int32)
-    return batch

@@ -1,37 +1,13 @@
-"""The Reverb table of sequences: what an item holds, and when it may be written and sampled."""
+"""The Reverb table of sequences: how many it keeps, and when they may be written and sampled."""
 
 from __future__ import annotations
 
 import reverb
-import tensorflow as tf
 
 from replay.config import ReplayConfig
+from replay.sequence import packed_signature
 
 TABLE = "sequences"
-
-
-def signature(config: ReplayConfig, observation_size: int, action_size: int) -> dict[str, tf.TensorSpec]:
-    """Returns the shape of one item.
-
-    `observations` has one row more than the others: the state after the last transition. `actions` are the unclipped Gaussian samples and
-    `log_probs` their log-probabilities under the policy that drew them (Retrace's mu). `mask` is 1 for real transitions, 0 for padding.
-    """
-    length = config.sequence_length
-
-    def per_step(*shape: int) -> tf.TensorSpec:
-        return tf.TensorSpec((length, *shape), tf.float32)
-
-    return {
-        "observations": tf.TensorSpec((length + 1, observation_size), tf.float32),
-        "actions": per_step(action_size),
-        "log_probs": per_step(),
-        "rewards": per_step(),
-        "task_rewards": per_step(),
-        "discounts": per_step(),
-        "mask": per_step(),
-        "task": tf.TensorSpec((), tf.int32),
-        "learner_step": tf.TensorSpec((), tf.int32),
-    }
 
 
 def make_tables(config: ReplayConfig, observation_size: int, action_size: int, *, batch_size: int) -> list[reverb.Table]:
@@ -59,6 +35,6 @@ def make_tables(config: ReplayConfig, observation_size: int, action_size: int, *
             remover=reverb.selectors.Fifo(),
             max_size=config.capacity,
             rate_limiter=limiter,
-            signature=signature(config, observation_size, action_size),
+            signature=packed_signature(config, observation_size, action_size),
         )
     ]

@@ -9,6 +9,7 @@ import numpy as np
 import reverb
 
 from environments.arrays import Array
+from replay.sequence import SCALARS
 from replay.table import TABLE
 
 # Items that may be on their way unconfirmed: enough to hide the round trip, few enough to lose little.
@@ -20,8 +21,8 @@ _STARVED_SECONDS = 60.0
 class SequenceWriter:
     """Buffers N environments' transitions and inserts a sequence when it is full or its episode ends.
 
-    A sequence is written as a single step that holds whole arrays: Reverb's cost is per step and item, not per byte, so this
-    costs a sequence what Acme's adder costs a transition. Sequences never cross the end of an episode.
+    A sequence is written as a single step that holds two arrays (`replay/sequence.py`): Reverb's cost is per step and array, not per byte.
+    Sequences never cross the end of an episode.
     """
 
     def __init__(
@@ -46,13 +47,12 @@ class SequenceWriter:
         self._client = client
         self._length = length
         self._should_stop = should_stop
-        self._observations = np.zeros((environments, length + 1, observation_size), np.float32)
-        self._actions = np.zeros((environments, length, action_size), np.float32)
-        # log-probability, training reward, task reward, discount
-        self._scalars = np.zeros((environments, length, 4), np.float32)
+        self._observed = observation_size
+        self._floats = np.zeros((environments, length + 1, observation_size + action_size + len(SCALARS)), np.float32)
         self._tasks = np.zeros(environments, np.int32)
         self._cursors = np.zeros(environments, np.int64)
         self._rows = np.arange(environments)
+        self._ones = np.ones(environments, np.float32)
         self._writer: reverb.TrajectoryWriter | None = None
 
     def start_episode(self, place: int, task: int, observation: Array) -> None:
@@ -65,7 +65,7 @@ class SequenceWriter:
         """
         self._tasks[place] = task
         self._cursors[place] = 0
-        self._observations[place, 0] = observation
+        self._floats[place, 0, : self._observed] = observation
 
     def append(
         self,
@@ -92,36 +92,22 @@ class SequenceWriter:
             faulted: Whether it ended by a fault: its unfinished sequence is dropped, `[N]`.
             learner_step: Age of the policy that acted.
         """
-        rows, cursors = self._rows, self._cursors
-        self._actions[rows, cursors] = actions
-        self._scalars[rows, cursors] = np.stack([log_probs, rewards, task_rewards, discounts], axis=1)
-        self._observations[rows, cursors + 1] = observations
+        transitions = np.column_stack([actions, log_probs, rewards, task_rewards, discounts, self._ones])
+        self._floats[self._rows, self._cursors, self._observed :] = transitions
         self._cursors += 1
+        self._floats[self._rows, self._cursors, : self._observed] = observations
         self._cursors[faulted] = 0
         for place in np.flatnonzero((self._cursors == self._length) | (last & ~faulted)).tolist():
             self._insert(place, learner_step)
             self._cursors[place] = 0
-            self._observations[place, 0] = observations[place]
+            self._floats[place, 0, : self._observed] = observations[place]
 
     def _insert(self, place: int, learner_step: int) -> None:
         length = int(self._cursors[place])
-        mask = np.zeros(self._length, np.float32)
-        mask[:length] = 1.0
-        observations, actions, scalars = (buffer[place].copy() for buffer in (self._observations, self._actions, self._scalars))
-        observations[length + 1 :] = 0.0
-        actions[length:] = 0.0
-        scalars[length:] = 0.0
-        item = {
-            "observations": observations,
-            "actions": actions,
-            "log_probs": scalars[:, 0],
-            "rewards": scalars[:, 1],
-            "task_rewards": scalars[:, 2],
-            "discounts": scalars[:, 3],
-            "mask": mask,
-            "task": self._tasks[place],
-            "learner_step": np.int32(learner_step),
-        }
+        floats = self._floats[place].copy()
+        floats[length, self._observed :] = 0.0
+        floats[length + 1 :] = 0.0
+        item = {"floats": floats, "integers": np.array([self._tasks[place], learner_step], np.int32)}
         if self._writer is None:
             self._writer = self._client.trajectory_writer(num_keep_alive_refs=1)
         self._writer.append(item)

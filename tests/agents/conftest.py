@@ -15,8 +15,7 @@ from agents.learning import Learner
 from agents.networks import MultiTaskNetworks
 from environments import ObservationGroups, Task, TaskDistribution, TaskEnvironment, TaskSet
 from replay.config import ReplayConfig
-from replay.dataset import example_batch
-from replay.table import signature
+from replay.sequence import example_batch, unpack
 
 _SPEC = NetworkSpec(observation_size=3, prior_columns=(0, 2), action_size=2, tasks=2, task_reward_heads=True)
 _CONFIG = Config(
@@ -101,8 +100,8 @@ class _Recorder:
 
     def batch(self, places):
         """Returns the items at `places` as replay would give them."""
-        dtypes = {key: spec.dtype.as_numpy_dtype for key, spec in signature(_CONFIG.replay, 3, 2).items()}
-        return {key: np.stack([self.items[place][key] for place in places]).astype(dtypes[key]) for key in dtypes}
+        packed = {key: np.stack([self.items[place][key] for place in places]) for key in self.items[0]}
+        return unpack(packed, 3, 2)
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,9 @@ import reverb
 import tensorflow as tf
 
 from replay.config import ReplayConfig
-from replay.dataset import SequenceDataset, example_batch
-from replay.table import TABLE, signature
+from replay.dataset import SequenceDataset
+from replay.sequence import example_batch, packed_signature, signature, unpack
+from replay.table import TABLE
 from replay.writer import SequenceWriter
 
 _CONFIG = ReplayConfig(sequence_length=1, capacity=50, samples_per_insert=2.0, min_size=5)
@@ -39,6 +40,21 @@ def test_an_item_holds_one_row_of_observations_more_than_transitions():
         "task": ((), tf.int32),
         "learner_step": ((), tf.int32),
     }
+
+
+def test_a_packed_sequence_holds_what_its_parts_hold():
+    config = ReplayConfig(sequence_length=7)
+    packed = {name: np.zeros((5, *spec.shape), spec.dtype.as_numpy_dtype) for name, spec in packed_signature(config, 3, 2).items()}
+    parts, wanted = unpack(packed, 3, 2), signature(config, 3, 2)
+    assert {name: (part.shape[1:], part.dtype) for name, part in parts.items()} == {
+        name: (tuple(spec.shape), spec.dtype.as_numpy_dtype) for name, spec in wanted.items()
+    }
+    # Every number has a part of its own, but for the transition that would start in the last state.
+    for part in parts.values():
+        part += 1
+    assert packed["floats"][:, :-1].min() == packed["floats"].max() == 1.0
+    assert packed["floats"][:, -1, 3:].max() == 0.0
+    np.testing.assert_array_equal(packed["integers"], 1)
 
 
 def test_the_example_batch_is_of_that_shape():

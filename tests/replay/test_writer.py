@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from replay.config import ReplayConfig
-from replay.table import TABLE, signature
+from replay.sequence import packed_signature, unpack
+from replay.table import TABLE
 from replay.writer import SequenceWriter
 
 _LENGTH = 3
@@ -46,8 +47,8 @@ class _Writing:
         while len(seen) < size:
             for sample in self._client.sample(TABLE, emit_timesteps=False):
                 # The structure is flattened in alphabetical order.
-                names = sorted(signature(_CONFIG, 2, 1))
-                seen[sample.info.key] = dict(zip(names, sample.data, strict=True))
+                names = sorted(packed_signature(_CONFIG, 2, 1))
+                seen[sample.info.key] = unpack(dict(zip(names, sample.data, strict=True)), 2, 1)
         return sorted(seen.values(), key=lambda item: (item["learner_step"], item["actions"][0, 0]))
 
 
