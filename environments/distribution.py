@@ -88,3 +88,18 @@ class TaskDistribution(abc.ABC):
     def tasks(self, split: str) -> tuple[Task, ...]:
         """Returns the tasks of a split."""
         return self.task_set.tasks(split)
+
+
+def trains_densely(training: str, name: str) -> bool:
+    """Returns whether the option `training` of a distribution asks for its dense reward.
+
+    Args:
+        training: `dense` or `sparse`.
+        name: The distribution's, for the message.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    if training not in ("dense", "sparse"):
+        raise ValueError(f"Unknown training reward {training!r} of {name}: choose dense or sparse.")
+    return training == "dense"

@@ -27,10 +27,12 @@ def compiled_model(name: str, build: Callable[[], mujoco.MjModel], *sources: str
         The model, not shared with anyone.
     """
     path = cache_directory() / f"{name}-{_digest(sources)}.mjb"
-    try:
-        return mujoco.MjModel.from_binary_path(str(path))
-    except ValueError:  # Missing, truncated or of another version.
-        model = build()
+    if path.is_file():  # MuJoCo would log a missing one into the working directory.
+        try:
+            return mujoco.MjModel.from_binary_path(str(path))
+        except ValueError as error:  # Truncated or of another version.
+            logging.warning("The compiled model %s cannot be read (%s): it is built again.", path, error)
+    model = build()
     try:
         _write(model, path)
     except OSError as error:

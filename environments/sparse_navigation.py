@@ -19,7 +19,7 @@ import numpy as np
 from dm_env import specs
 
 from environments.arrays import Array
-from environments.distribution import ObservationGroups, TaskDistribution, TaskEnvironment
+from environments.distribution import ObservationGroups, TaskDistribution, TaskEnvironment, trains_densely
 from environments.task import DEFAULT_SIZES, Task, TaskSet, draw_task_set, numbered
 
 _EPISODE_STEPS = 20
@@ -127,9 +127,7 @@ class SparseNavigation(TaskDistribution):
             self.task_set = draw_task_set(_draw_angle, seed=task_set_seed)
         else:
             raise ValueError(f"Unknown task set {task_set!r} of {self.name}: choose default or pearl.")
-        if training not in ("dense", "sparse"):
-            raise ValueError(f"Unknown training reward {training!r} of {self.name}: choose dense or sparse.")
-        self.dense_training = training == "dense"
+        self.dense_training = trains_densely(training, self.name)
 
     def make_environment(self, seed: int) -> TaskEnvironment:
         environment = _Navigation(self.tasks("train")[0], self.dense_training)

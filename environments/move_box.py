@@ -1,0 +1,259 @@
+"""Move box: a jumping ball pushes a box onto a hidden target in a walled room.
+
+Source: the paper's task of this name, section D: box and target are drawn uniformly in a room of 8 x 8 m at most 2 m apart and stay fixed
+in a task; the box on its target is worth 10 and ends the episode, nothing else is worth anything; at most 400 steps of 0.05 s. The body is
+dm_control's jumping ball with head. Everyone observes the ball's own sensors, its place and heading, and the box; the task alone tells
+the target, whose place is also the critic's description of it in training.
+
+Ours: the box's size, mass and friction; how near to the target counts; the smallest distance between box and target; how far both stay
+from the walls, where the ball could not get behind the box. The ball starts anywhere in the room with a uniform yaw, farther from the
+box and walls than it reaches; the box starts aligned with the walls.
+
+Ours too is training on a dense reward (`training="dense"`), since random exploration never succeeds: the task's own, plus 5 for every
+metre that the box came closer to the target in the step, plus 1 for every metre that the ball came closer to the box.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+from typing import Any, Literal
+
+import mujoco
+import numpy as np
+
+from environments import composition
+from environments.arrays import Array
+from environments.distribution import ObservationGroups, TaskDistribution, TaskEnvironment, trains_densely
+from environments.models import compiled_model
+from environments.simulation import Outcome, SimulatedEnvironment
+from environments.task import Task, TaskSet, draw_task_set
+
+_EPISODE_STEPS = 400
+_SUBSTEPS = 10
+_SUCCESS_REWARD = 10.0
+_ROOM = 4.0  # Half its width.
+_WALL_HEIGHT = 3.0
+_WALL_THICKNESS = 0.1
+_FARTHEST = 2.0
+_BALL_REACH = 0.3  # Of the shell and the head around the ball's axis, rounded up.
+_BOX_WORTH, _BALL_WORTH = 5.0, 1.0
+_OBSERVED = ("joints_pos", "joints_vel", "sensors_velocimeter", "sensors_gyro", "sensors_accelerometer", "position", "heading", "box")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Choices:
+    """What the paper leaves open; `MoveBox` explains it."""
+
+    success_radius: float
+    minimal_distance: float
+    wall_distance: float
+    box_half_size: float
+    box_mass: float
+    box_friction: float
+
+    def draw_box(self, stream: np.random.Generator, target: tuple[float, float]) -> tuple[float, float]:
+        """Returns where the box starts: uniform among the allowed places around the target."""
+        while True:
+            x, y = self.draw_place(stream)
+            if self.minimal_distance <= math.hypot(x - target[0], y - target[1]) <= _FARTHEST:
+                return x, y
+
+    def draw_place(self, stream: np.random.Generator) -> tuple[float, float]:
+        """Returns a place for a box or target: uniform in the room without its margin."""
+        return _draw_inside(stream, self.wall_distance)
+
+    def draw_ball(self, stream: np.random.Generator, box: tuple[float, float]) -> tuple[float, float]:
+        """Returns where the ball starts: uniform in the room, where it can touch neither a wall nor the box."""
+        while True:
+            x, y = _draw_inside(stream, _BALL_REACH)
+            if math.hypot(x - box[0], y - box[1]) > _BALL_REACH + math.sqrt(2) * self.box_half_size:
+                return x, y
+
+
+class _MoveBox(SimulatedEnvironment):
+    """The room; its task's parameters are x and y of the box and of the target in metres, and whether the box is redrawn (1 or 0)."""
+
+    def __init__(self, model: mujoco.MjModel, task: Task, choices: _Choices, dense: bool):
+        super().__init__(model, task, substeps=_SUBSTEPS, episode_steps=_EPISODE_STEPS)
+        self._choices = choices
+        self._dense = dense
+        self._target = (0.0, 0.0)
+        self._to_target = self._to_box = 0.0
+        data, head, kick = self.data, self.data.body("walker/head_body"), self.data.joint("walker/kick")
+        self._ball, self._box = head.xpos, data.body("box/").xpos
+        self._ball_start = [data.joint(name).qpos for name in ("walker/root_x/", "walker/root_y/", "walker/steer")]
+        self._box_start = data.joint("box/").qpos[:2]
+        box = self.model.sensor("box/position").adr[0]
+        self._observation = {
+            "joints_pos": kick.qpos,
+            "joints_vel": kick.qvel,
+            "sensors_velocimeter": data.sensor("walker/sensor_torso_vel").data,
+            "sensors_gyro": data.sensor("walker/sensor_torso_gyro").data,
+            "sensors_accelerometer": data.sensor("walker/sensor_torso_accel").data,
+            "position": self._ball,
+            "heading": head.xmat[1:5:3],
+            "box": data.sensordata[box : box + 13],
+        }
+
+    def start(self, stream: np.random.Generator) -> None:
+        *place, x, y, redrawn = self.task.parameters
+        self._target = (x, y)
+        box = self._choices.draw_box(stream, self._target) if redrawn else (place[0], place[1])
+        ball = self._choices.draw_ball(stream, box)
+        self._box_start[:] = box
+        for joint, value in zip(self._ball_start, (*ball, stream.uniform(-math.pi, math.pi)), strict=True):
+            joint[:] = value
+        self._to_target = math.hypot(box[0] - x, box[1] - y)
+        self._to_box = math.hypot(ball[0] - box[0], ball[1] - box[1])
+        composition.move_target_mark(self.model, x, y, self._choices.success_radius)
+
+    def evaluate(self, action: Array) -> Outcome:
+        x, y, _ = self._box.tolist()
+        to_target = math.hypot(x - self._target[0], y - self._target[1])
+        reached = to_target < self._choices.success_radius
+        reward = _SUCCESS_REWARD if reached else 0.0
+        if not self._dense:
+            return Outcome(reward, reached)
+        ball_x, ball_y, _ = self._ball.tolist()
+        to_box = math.hypot(ball_x - x, ball_y - y)
+        approach = _BOX_WORTH * (self._to_target - to_target) + _BALL_WORTH * (self._to_box - to_box)
+        self._to_target, self._to_box = to_target, to_box
+        return Outcome(reward, reached, reward + approach)
+
+    def observe(self) -> dict[str, Array]:
+        return self._observation
+
+
+class MoveBox(TaskDistribution):
+    """The distribution of boxes and targets.
+
+    A task's parameters are x and y of the box, x and y of the target, in metres, and 1 where the box is redrawn in each episode, else 0.
+
+    Observed are dm_control's observables of the ball under their own names (its only free joint is the kick), `position` (of the head, in
+    metres), `heading` (where the face looks: cosine and sine) and `box`: its position, orientation as a quaternion, and linear and angular
+    velocity, all in the room's frame.
+    """
+
+    name = "move_box"
+    observation_groups = ObservationGroups(expert=_OBSERVED, prior=_OBSERVED)
+    observation_scales = types.MappingProxyType({"joints_vel": 0.3, "sensors_gyro": 0.3, "sensors_accelerometer": 0.03, "position": 0.3})
+    episode_steps = _EPISODE_STEPS
+    worst_reward = 0.0
+
+    def __init__(
+        self,
+        task_set_seed: int = 0,
+        training: Literal["dense", "sparse"] = "dense",
+        redraw_box: bool = False,
+        success_radius: float = 0.4,
+        minimal_distance: float = 0.8,
+        wall_distance: float = 1.0,
+        box_half_size: float = 0.3,
+        box_mass: float = 3.0,
+        box_friction: float = 0.4,
+    ):
+        """Draws the boxes and targets.
+
+        Args:
+            task_set_seed: The seed of the draw of 100/10/30 tasks, by default 0.
+            training: The reward that trains: `dense` (default) also pays for approaching, `sparse` is the task's own.
+            redraw_box: Whether the box of a training task starts somewhere else around the target in each episode, by default not. The
+                visible box otherwise tells the training task. Validation and test tasks always keep theirs.
+            success_radius: How near the box's centre must be to the target in the plane, by default 0.4 m.
+            minimal_distance: Between the box's start and the target, by default 0.8 m.
+            wall_distance: Of the box's start and the target from the walls, by default 1 m.
+            box_half_size: By default 0.3 m.
+            box_mass: By default 3 kg.
+            box_friction: The sliding friction coefficient of the box with whatever it touches, by default 0.4.
+
+        Raises:
+            ValueError: If the training reward is unknown or the distances leave no room.
+        """
+        if not 0.0 < success_radius <= minimal_distance < _FARTHEST:
+            raise ValueError(
+                f"{self.name} needs 0 < success_radius <= minimal_distance < {_FARTHEST}, not {success_radius} and {minimal_distance}."
+            )
+        if not math.sqrt(2) * box_half_size <= wall_distance <= _ROOM - _FARTHEST:
+            raise ValueError(
+                f"wall_distance of {self.name} must be between half the box's diagonal and {_ROOM - _FARTHEST}, not {wall_distance}."
+            )
+        self.dense_training = trains_densely(training, self.name)
+        self._choices = _Choices(success_radius, minimal_distance, wall_distance, box_half_size, box_mass, box_friction)
+        self.task_set = self._draw_tasks(task_set_seed, redraw_box)
+        self._arguments = (task_set_seed, training, redraw_box, *dataclasses.astuple(self._choices))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The tasks are drawn again rather than sent.
+        return type(self), self._arguments
+
+    def make_environment(self, seed: int) -> TaskEnvironment:
+        box = (self._choices.box_half_size, self._choices.box_mass, self._choices.box_friction)
+        model = compiled_model(self.name, lambda: composition.compiled(compose(*box)[0]), __file__, composition.__file__, repr(box))
+        environment = _MoveBox(model, self.tasks("train")[0], self._choices, self.dense_training)
+        environment.set_seed(seed)
+        return environment
+
+    def description(self, task: Task) -> Array:
+        return np.array(task.parameters[2:4], np.float32)
+
+    def _draw_tasks(self, seed: int, redraw_box: bool) -> TaskSet:
+        def draw(stream: np.random.Generator) -> tuple[float, ...]:
+            target = self._choices.draw_place(stream)
+            return (*self._choices.draw_box(stream, target), *target, 0.0)
+
+        drawn = draw_task_set(draw, seed=seed)
+        if not redraw_box:
+            return drawn
+        training = tuple(Task(task.index, (*task.parameters[:4], 1.0)) for task in drawn.tasks("train"))
+        return TaskSet(drawn.name, {**drawn.splits, "train": training})
+
+
+def compose(box_half_size: float, box_mass: float, box_friction: float) -> tuple[Any, Any, Any]:
+    """Puts the ball and the box into the room.
+
+    Args:
+        box_half_size: In metres.
+        box_mass: In kilograms.
+        box_friction: The coefficient of sliding friction.
+
+    Returns:
+        dm_control's arena, its walker with the observed sensors only, and its prop.
+    """
+    from dm_control.entities.props import primitive
+    from dm_control.locomotion.walkers import jumping_ball
+
+    arena = composition.floor_arena(half_width=_ROOM)
+    arena.mjcf_model.worldbody.add("camera", name="overview", pos=(0, -7, 9), xyaxes=(1, 0, 0, 0, 0.8, 0.6), fovy=50)
+    composition.add_target_mark(arena)
+    _add_walls(arena)
+    walker = jumping_ball.JumpingBallWithHead()
+    sensors = walker.mjcf_model.sensor
+    composition.keep_sensors(walker, (*sensors.velocimeter, *sensors.gyro, *sensors.accelerometer))
+    # The shell's picture would make the model 17 MB large.
+    walker.mjcf_model.find("texture", "body").remove()
+    walker.mjcf_model.asset.add(
+        "texture", name="stripes", type="cube", builtin="checker", rgb1=(0.9, 0.6, 0.2), rgb2=(0.8, 0.4, 0.1), width=64
+    )
+    walker.mjcf_model.find("material", "body").texture = "stripes"
+    walker.create_root_joints(arena.attach(walker))
+    # Of two geoms that touch, the one of higher priority decides on friction; without it the floor's 1 would win over less.
+    box = primitive.Primitive(
+        "box", [box_half_size] * 3, name="box", mass=box_mass, friction=(box_friction, 0.005, 0.0001), priority=1, rgba=(0.5, 0.35, 0.2, 1)
+    )
+    arena.add_free_entity(box).pos = (0, 0, box_half_size)
+    return arena, walker, box
+
+
+def _add_walls(arena: Any) -> None:
+    for side in (-1, 1):
+        for axis in (0, 1):
+            place, size = [0.0, 0.0, _WALL_HEIGHT / 2], [_ROOM, _ROOM, _WALL_HEIGHT / 2]
+            place[axis], size[axis] = side * (_ROOM + _WALL_THICKNESS), _WALL_THICKNESS
+            arena.mjcf_model.worldbody.add("geom", type="box", pos=place, size=size, rgba=(0.6, 0.6, 0.65, 0.15))
+
+
+def _draw_inside(stream: np.random.Generator, margin: float) -> tuple[float, float]:
+    x, y = stream.uniform(margin - _ROOM, _ROOM - margin, 2).tolist()
+    return x, y

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from composer_reference import Comparison, ReferenceTask
+from dm_control import mjcf
+from dm_control.composer.observation import observable
+from dm_control.locomotion.walkers import jumping_ball
+from pusher import push
+
+from environments import Task, move_box
+from environments.move_box import MoveBox
+
+_TASK = Task(0, (0.5, -1.0, 2.0, -1.0, 0.0))
+
+
+class _Reference(ReferenceTask):
+    """Move box in composer's terms."""
+
+    def __init__(self):
+        arena, self._walker, self._box = move_box.compose(0.3, 3.0, 0.4)
+        names = ("joints_pos", "joints_vel", "sensors_velocimeter", "sensors_gyro", "sensors_accelerometer", "position")
+        observables = {name: getattr(self._walker.observables, name) for name in names}
+        observables["heading"] = observable.Generic(lambda physics: physics.bind(self._walker.root_body).xmat.reshape(3, 3)[:2, 1])
+        box = self._box.observables
+        parts = (box.position, box.orientation, box.linear_velocity, box.angular_velocity)
+        observables["box"] = observable.Generic(lambda physics: np.concatenate([part.observation_callable(physics)() for part in parts]))
+        super().__init__(arena, observables, steps=400)
+
+    def succeeded(self, physics):
+        return np.linalg.norm(physics.bind(self._box.geom).xpos[:2] - self.goal) < 0.4
+
+    def get_reward(self, physics):
+        return 10.0 * self.succeeded(physics)
+
+
+def _environment(task=_TASK, **options):
+    environment = MoveBox(**options).make_environment(0)
+    environment.set_task(task)
+    return environment
+
+
+def test_every_step_equals_composers_to_the_last_bit():
+    comparison = Comparison(_environment(), _Reference())
+    actions = np.random.default_rng(0).uniform(-1, 1, (200, 3))
+    for task in MoveBox().tasks("test")[:2]:
+        assert comparison.play(task, task.parameters[2:4], actions).discount == 1.0
+
+
+def test_a_successful_push_equals_composers_to_the_last_bit():
+    task, environment, actions = MoveBox().tasks("test")[0], _environment(), []
+    step = environment.step
+    environment.step = lambda action: actions.append(action) or step(action)
+    assert push(environment, task, seed=0)
+    environment = _environment()
+    environment.set_seed(0)
+    last = Comparison(environment, _Reference()).play(task, task.parameters[2:4], np.array(actions))
+    assert (last.reward, last.discount) == (10.0, 0.0)
+
+
+def test_a_scripted_pusher_that_knows_the_target_succeeds():
+    environment = _environment()
+    assert sum(push(environment, task, seed=task.index) for task in MoveBox().tasks("test")[:20]) >= 13
+
+
+def test_the_ball_and_the_physics_are_dm_controls():
+    model = _environment().model
+    stock = mjcf.Physics.from_mjcf_model(jumping_ball.JumpingBallWithHead().mjcf_model).model
+    ball = slice(2, -1)  # Without the world, the frame that carries the root joints, and the box.
+    np.testing.assert_array_equal(model.body_mass[ball], stock.body_mass[1:])
+    np.testing.assert_array_equal(model.actuator_gear, stock.actuator_gear)
+    np.testing.assert_array_equal(model.geom_friction[-5:-1], stock.geom_friction)
+    assert (model.opt.timestep, model.opt.noslip_iterations, model.opt.cone) == (0.005, 5, 1)
+    assert model.nbuffer < 1e6
+
+
+def test_the_box_has_its_mass_and_slides_as_its_friction_says():
+    environment = _environment()
+    assert environment.model.body("box/").mass == 3.0
+    environment.reset()
+    environment.data.joint("box/").qvel[0] = 1.5
+    for _ in range(20):
+        x, y, _ = environment.step(np.zeros(3)).observation["box"][:3]
+    assert x - 0.5 == pytest.approx(1.5**2 / (2 * 0.4 * 9.81), rel=0.05)
+    assert y == pytest.approx(-1.0, abs=0.01)
+
+
+@pytest.mark.parametrize(("distance", "reached"), [(0.39, True), (0.41, False)])
+def test_the_box_on_its_target_ends_the_episode_with_ten(distance, reached):
+    environment = _environment()
+    environment.reset()
+    assert environment.step(np.zeros(3)).reward == 0.0
+    environment.data.joint("box/").qpos[:2] = 2.0, -1.0 + distance
+    timestep = environment.step(np.zeros(3))
+    assert timestep.last() == reached
+    assert (timestep.reward, timestep.discount) == ((10.0, 0.0) if reached else (0.0, 1.0))
+
+
+def test_dense_training_pays_for_approaching_the_box_and_for_its_way():
+    environment, target = _environment(), np.array([2.0, -1.0])
+
+    def distances(observation):
+        ball, box = observation["position"][:2], observation["box"][:2]
+        return np.linalg.norm(ball - box), np.linalg.norm(box - target)
+
+    to_box, to_target = distances(environment.reset().observation)
+    environment.data.joint("box/").qvel[0] = 1.0
+    for action in np.random.default_rng(1).uniform(-1, 1, (30, 3)):
+        timestep = environment.step(action)
+        near, far = distances(timestep.observation)
+        assert environment.training_reward == pytest.approx(timestep.reward + to_box - near + 5 * (to_target - far), abs=1e-12)
+        to_box, to_target = near, far
+    assert to_target < 1.4
+
+
+def test_boxes_and_targets_keep_their_distances():
+    tasks = [task.parameters for seed in range(3) for split in ("train", "validation", "test") for task in MoveBox(seed).tasks(split)]
+    boxes, targets, flags = np.split(np.array(tasks), (2, 4), axis=1)
+    distances = np.linalg.norm(boxes - targets, axis=1)
+    assert distances.min() >= 0.8
+    assert distances.max() <= 2
+    assert np.abs(np.concatenate([boxes, targets])).max() <= 3
+    assert not flags.any()
+    assert np.histogram(targets[:, 0], bins=3, range=(-3, 3))[0] == pytest.approx(140, abs=40)
+
+
+def test_the_ball_starts_anywhere_but_touches_neither_box_nor_wall():
+    environment, starts = _environment(), []
+    floor = environment.model.geom("groundplane").id
+    for seed in range(300):
+        environment.set_seed(seed)
+        starts.append(environment.reset().observation["position"].copy())
+        assert all(floor in pair for pair in environment.data.contact.geom.tolist())
+    counts, *_ = np.histogram2d(*np.array(starts)[:, :2].T, bins=4, range=[(-4, 4)] * 2)
+    assert counts.min() >= 3
+    assert np.abs(np.array(starts)[:, :2]).max() > 3.6
+
+
+def test_only_training_tasks_have_their_box_redrawn_and_only_on_demand():
+    def boxes(distribution, split):
+        environment, task = distribution.make_environment(0), distribution.tasks(split)[3]
+        environment.set_task(task)
+        return task.parameters, np.array([environment.reset().observation["box"][:2].copy() for _ in range(50)])
+
+    for distribution, split in [(MoveBox(), "train"), (MoveBox(redraw_box=True), "validation"), (MoveBox(redraw_box=True), "test")]:
+        parameters, places = boxes(distribution, split)
+        assert np.unique(places, axis=0) == pytest.approx(np.array([parameters[:2]]))
+    parameters, places = boxes(MoveBox(redraw_box=True), "train")
+    distances = np.linalg.norm(places - parameters[2:4], axis=1)
+    assert len(np.unique(places, axis=0)) == 50
+    assert distances.min() >= 0.8
+    assert distances.max() <= 2
+    assert np.abs(places).max() <= 3
+    redrawn, fixed = (MoveBox(redraw_box=redraw).tasks("train") for redraw in (True, False))
+    assert all(a.parameters[:4] == b.parameters[:4] for a, b in itertools.zip_longest(redrawn, fixed))
+
+
+def test_what_the_paper_leaves_open_are_options():
+    distribution = MoveBox(success_radius=0.5, minimal_distance=1.5, wall_distance=1.2, box_half_size=0.2, box_mass=2.0)
+    environment = distribution.make_environment(0)
+    assert environment.reset().observation["box"][2] == 0.2
+    assert environment.model.body("box/").mass == 2.0
+    assert environment.model.site("target").size[0] == 0.5
+    places = np.array([task.parameters[:4] for task in distribution.tasks("train")])
+    assert np.abs(places).max() <= 2.8
+    assert np.linalg.norm(places[:, :2] - places[:, 2:], axis=1).min() >= 1.5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"training": "shaped"}, "Unknown training reward 'shaped' of move_box: choose dense or sparse"),
+        ({"minimal_distance": 2.0}, "needs 0 < success_radius <= minimal_distance < 2.0, not 0.4 and 2.0"),
+        ({"success_radius": 0.9}, "needs 0 < success_radius <= minimal_distance < 2.0, not 0.9 and 0.8"),
+        ({"wall_distance": 0.3}, "wall_distance of move_box must be between half the box's diagonal and 2.0, not 0.3"),
+    ],
+)
+def test_options_that_leave_no_room_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        MoveBox(**options)
