@@ -1,6 +1,6 @@
-"""The actor's whole loop against Acme's on sparse navigation, and against the bare environment.
+"""The actor's whole loop against Acme's on the same environment, and against the bare environment.
 
-Each loop acts, steps, and writes sequences of 20 transitions to a Reverb server in the same process, whose CPU time is counted on both
+Each loop acts, steps, and writes sequences to a Reverb server in the same process, whose CPU time is counted on both
 sides: ours steps 16 environments with the default experts, Acme's SVG(0) actor steps one whose task never changes. The bare loop steps one
 environment with random actions drawn before, episode after episode, and does nothing with what comes back.
 """
@@ -8,12 +8,12 @@ environment with random actions drawn before, episode after episode, and does no
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import dm_env
 import numpy as np
 import reverb
 from absl import flags
+from dm_env import specs
 
 import environments
 from agents.acting import Actor
@@ -21,14 +21,15 @@ from agents.config import Config, NetworkSpec, default_config
 from agents.inference import NumpyExpert
 from agents.networks import MultiTaskNetworks, export_weights
 from benchmarks import measure
-from environments import EnvironmentBatch, TaskDistribution
+from environments import EnvironmentBatch, ObservationLayout, TaskDistribution
 from environments.arrays import Array
 from replay.table import make_tables
 from replay.writer import SequenceWriter
 
+flags.DEFINE_string("environment", "sparse_navigation", "The task distribution to act in.")
 flags.DEFINE_integer("repetitions", 9, "Timed runs of our loop and of the bare environment.", lower_bound=1)
 
-_OUR_STEPS, _BARE_STEPS, _ACME_STEPS = 32_000, 32_000, 400
+_OUR_STEPS, _BARE_STEPS, _ACME_STEPS = 16_000, 16_000, 400
 _ACME_RUNS = 3
 
 _DESCRIPTIONS = {
@@ -42,7 +43,7 @@ _DESCRIPTIONS = {
 
 def main() -> measure.Figures:
     """Measures everything; see `_DESCRIPTIONS`."""
-    distribution = environments.load("sparse_navigation")
+    distribution = environments.load(flags.FLAGS.environment)
     config = default_config(distribution.name, distribution.episode_steps)
     run_ours, close = _make_actor_loop(distribution, config)
     loops = {"ours": run_ours, "bare": _make_bare_loop(distribution)}
@@ -90,7 +91,8 @@ def _unlimited_tables(config: Config, observation_size: int, action_size: int) -
 
 def _make_bare_loop(distribution: TaskDistribution) -> Callable[[], None]:
     environment = distribution.make_environment(seed=0)
-    actions = list(np.random.default_rng(0).uniform(-1.0, 1.0, (_BARE_STEPS, *environment.action_spec().shape)).astype(np.float32))
+    spec = environment.action_spec()
+    actions = list(np.random.default_rng(0).uniform(spec.minimum, spec.maximum, (_BARE_STEPS, *spec.shape)).astype(np.float32))
 
     def run() -> None:
         timestep = environment.reset()
@@ -122,7 +124,9 @@ class _OneTask(dm_env.Environment):  # type: ignore[misc]
 
     def __init__(self, distribution: TaskDistribution):
         self._environment = distribution.make_environment(seed=0)
-        (self._key,) = distribution.observation_groups.expert
+        self._layout = ObservationLayout(
+            self._environment.observation_spec(), distribution.observation_groups, distribution.observation_scales
+        )
 
     def reset(self) -> dm_env.TimeStep:
         return self._with_array(self._environment.reset())
@@ -130,14 +134,16 @@ class _OneTask(dm_env.Environment):  # type: ignore[misc]
     def step(self, action: Array) -> dm_env.TimeStep:
         return self._with_array(self._environment.step(action))
 
-    def observation_spec(self) -> Any:
-        return self._environment.observation_spec()[self._key]
+    def observation_spec(self) -> specs.Array:
+        return specs.Array((self._layout.size,), np.float32)
 
-    def action_spec(self) -> Any:
+    def action_spec(self) -> specs.BoundedArray:
         return self._environment.action_spec()
 
     def _with_array(self, timestep: dm_env.TimeStep) -> dm_env.TimeStep:
-        return timestep._replace(observation=timestep.observation[self._key])
+        observation = np.zeros(self._layout.size, np.float32)
+        self._layout.write(timestep.observation, observation)
+        return timestep._replace(observation=observation)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ class _HalfCheetah(SimulatedEnvironment):
 
     def advance(self) -> None:
         # Only positions and velocities are observed, so that the derived quantities may lag behind.
-        mujoco.mj_step(self.model, self.data, self._substeps)
+        mujoco.mj_step(self.model, self.data, self.substeps)
 
     def evaluate(self, action: Array) -> Outcome:
         x = float(self._position[0])

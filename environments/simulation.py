@@ -47,6 +47,7 @@ class SimulatedEnvironment(TaskEnvironment):
         model: This environment's own copy: `set_task` may change it.
         data: The simulation's state.
         task: The task that is played.
+        substeps: Physics steps in a control step.
         camera: The camera that pictures are taken with; -1 is a free one that sees the whole model.
     """
 
@@ -64,7 +65,7 @@ class SimulatedEnvironment(TaskEnvironment):
         self.model = copy.copy(model)
         self.data = mujoco.MjData(self.model)
         self.task = task
-        self._substeps = substeps
+        self.substeps = substeps
         self._episode_steps = episode_steps
         # Attributes of MuJoCo's structures make a new array at every access; these views stay valid as long as `data` lives.
         self._ctrl = self.data.ctrl
@@ -129,7 +130,7 @@ class SimulatedEnvironment(TaskEnvironment):
     def advance(self) -> None:
         """Makes the physics steps. Split so that the last half step brings everything derived up to date at no extra cost."""
         mujoco.mj_step2(self.model, self.data)
-        mujoco.mj_step(self.model, self.data, self._substeps - 1)
+        mujoco.mj_step(self.model, self.data, self.substeps - 1)
         mujoco.mj_step1(self.model, self.data)
 
     def picture(self, width: int, height: int) -> Array:

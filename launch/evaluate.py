@@ -21,7 +21,7 @@ from agents.adaptation.engine import EpisodeRecord
 from agents.adaptation.methods import NAMES, default_adaptation, known
 from agents.durable import DamagedError
 from agents.snapshots import Snapshot
-from environments import command_line
+from environments import SPLITS, command_line
 from launch import evaluation
 from launch.run_directory import RunDirectory, RunDirectoryError, open_run, training_finished
 from launch.settings import RunSettings
@@ -42,7 +42,7 @@ class _Progress:
         self._returns.append(float(np.mean([record.episode_return for record in records])))
         found = np.mean([record.found for record in records])
         text = (
-            f"{self._title}: episode {episode}/{self._episodes}, mean return {self._returns[-1]:.2f}, "
+            f"{self._title} ({len(records)} runs): episode {episode}/{self._episodes}, mean return {self._returns[-1]:.2f}, "
             f"found reward {found:.0%}, {time.monotonic() - self._started:.0f} s"
         )
         if sys.stdout.isatty():
@@ -176,7 +176,7 @@ def define_flags() -> None:
     """Defines the command's flags."""
     flags.DEFINE_string("run_dir", None, "The run directory, runs/NAME.")
     flags.DEFINE_list("methods", [], f"Methods to compare, of {', '.join(NAMES)}; by default those of the run.")
-    flags.DEFINE_enum("split", "test", ["validation", "test"], "Which held-out tasks to adapt to.")
+    flags.DEFINE_enum("split", "test", list(SPLITS), "Which tasks to adapt to; from training tasks one sees what the held-out ones lack.")
     flags.DEFINE_list("tasks", [], "Numbers of the split's tasks to adapt to, comma-separated; by default all.")
     flags.DEFINE_integer("seeds", evaluation.SEEDS, "Independent adaptations to each task.", lower_bound=1)
     flags.DEFINE_integer("episodes", None, "Episodes of adaptation; by default the environment's.", lower_bound=1)

@@ -24,6 +24,7 @@ from results.store import RecordWriter, read_records
 VALIDATION_METHOD = "shared_q_iw"
 SEEDS = 3
 _LEVEL_REPEATS = 3
+_MEMORY_BYTES = 2 * 1024**3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Assignment:
 
     Attributes:
         method: Which.
-        split: `validation` or `test`.
+        split: `train`, `validation` or `test`.
         config: Its hyper-parameters.
         seeds: Independent tries of each task.
         tasks: Indices of the split's tasks to adapt to; all where None.
@@ -111,14 +112,6 @@ def evaluate(
     """
     distribution = settings.distribution()
     replicas = assignment.replicas(distribution)
-    method = make_method(
-        assignment.method,
-        snapshot,
-        assignment.config,
-        replicas,
-        episode_steps=distribution.episode_steps,
-        run_seed=settings.seed,
-    )
     attempt = f"{datetime.datetime.now(datetime.timezone.utc):%Y%m%dT%H%M%S.%f}-{node}-{os.getpid()}"
     common = {
         "split": assignment.split,
@@ -128,13 +121,35 @@ def evaluate(
         "attempt": attempt,
         "episodes": assignment.config.episodes,
     }
-    finished = 0
+    episodes = assignment.config.episodes
     with RecordWriter(run.path, "adaptation", node) as writer:
-        episodes = _adapt(method, settings, distribution, replicas, snapshot, assignment.config.episodes, should_stop)
-        for finished, records in enumerate(episodes, start=1):
-            writer.extend({**common, **_fields(record)} for record in records)
-            on_episode(finished, records)
-    return finished == assignment.config.episodes
+        for group in _groups(replicas, _transition_bytes(assignment, snapshot) * episodes * distribution.episode_steps):
+            method = make_method(
+                assignment.method,
+                snapshot,
+                assignment.config,
+                group,
+                episode_steps=distribution.episode_steps,
+                run_seed=settings.seed,
+            )
+            finished = 0
+            for finished, records in enumerate(_adapt(method, settings, distribution, group, snapshot, episodes, should_stop), start=1):
+                writer.extend({**common, **_fields(record)} for record in records)
+                on_episode(finished, records)
+            if finished < episodes:
+                return False
+    return True
+
+
+def _transition_bytes(assignment: Assignment, snapshot: Snapshot) -> int:
+    """Returns what a transition takes in a method's memory: mostly value features, of the action taken and of K' next ones."""
+    return 4 * (1 + assignment.config.next_action_samples) * (snapshot.networks.feature_layers[-1] + 1)
+
+
+def _groups(replicas: Sequence[Replica], bytes_of_each: int) -> list[Sequence[Replica]]:
+    """Cuts the replicas into groups that adapt one after the other, each within the memory's limit; none depends on another."""
+    size = max(1, _MEMORY_BYTES // bytes_of_each)
+    return [replicas[start : start + size] for start in range(0, len(replicas), size)]
 
 
 def measure_levels(run: RunDirectory, settings: RunSettings, snapshot: Snapshot, should_stop: Callable[[], bool]) -> bool:
@@ -200,6 +215,7 @@ def _fields(record: EpisodeRecord) -> dict[str, Any]:
         "found": record.found,
         "temperature": record.temperature,
         "kl": record.kl,
+        "td_error": record.td_error,
         "fault": record.fault,
         "failed_starts": record.failed_starts,
     }

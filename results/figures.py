@@ -173,7 +173,7 @@ def training_figure(scores: Mapping[int, float], selected: int | None, training:
         returns=np.array(returns, dtype=np.float64),
         caption=(
             "Above: how well each snapshot adapts to the validation tasks (mean return of Shared Q + IW over all "
-            "tasks, seeds and episodes); the ringed one was selected and is the one that is tested. Below: the return "
+            "tasks, seeds and episodes); the ringed one, the latest that is not told from the best, is tested. Below: the return "
             "of the episodes that training collects."
         ),
     )

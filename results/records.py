@@ -18,7 +18,7 @@ BoolArray = npt.NDArray[np.bool_]
 class RunKey:
     """What tells one run of adaptation from all others; a second attempt at a run has the same key."""
 
-    split: str  # "validation" or "test"
+    split: str  # "train", "validation" or "test"
     method: str
     configuration: str  # digest of the method's settings
     task: int
@@ -45,6 +45,7 @@ class AdaptationRun:
     found: BoolArray  # [E], whether this run had seen two different rewards by the end of the episode
     temperatures: FloatArray  # [E]
     kls: FloatArray  # [E], nats
+    td_errors: FloatArray  # [E], mean squared
     faults: tuple[str | None, ...]  # E of them: why the episode was cut short
     failed_starts: int  # over all episodes
 
@@ -89,6 +90,7 @@ def _run(key: RunKey, attempt: str, by_episode: Mapping[int, Mapping[str, Any]])
         found=np.array([record["found"] for record in episodes], dtype=np.bool_),
         temperatures=_numbers(episodes, "temperature"),
         kls=_numbers(episodes, "kl"),
+        td_errors=_numbers(episodes, "td_error"),
         faults=tuple(record["fault"] for record in episodes),
         failed_starts=sum(record["failed_starts"] for record in episodes),
     )

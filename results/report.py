@@ -1,4 +1,4 @@
-"""Reports a run: `python -m results.report --run_dir=runs/NAME [--json]`.
+"""Reports a run: `python -m results.report --run_dir=runs/NAME [--split=test] [--json]`.
 
 Without --json it prints the table and writes `report.html` and `figures/` into the run directory; with it, it prints
 one line of JSON and writes nothing. Exit codes: 0 done, 1 the report could not be written, 2 wrong input.
@@ -83,6 +83,7 @@ def _method_as_json(method: summary.MethodSummary) -> dict[str, Any]:
         "auc": method.auc,
         "episodes_to_90_percent": method.episodes_to_90_percent,
         "return_after_found": method.return_after_found,
+        "td_error": method.td_error,
     }
 
 
@@ -91,7 +92,7 @@ def _main(argv: Sequence[str]) -> int:
     if run_dir is None or len(argv) > 1:
         return _fail("say which run to report: python -m results.report --run_dir=runs/NAME [--json]", 2)
     try:
-        result = summary.summarise(run_dir)
+        result = summary.summarise(run_dir, flags.FLAGS.split)
     except (summary.RunDirectoryError, selection.SelectionError) as error:
         return _fail(str(error), 2)
     if flags.FLAGS.json:
@@ -100,6 +101,8 @@ def _main(argv: Sequence[str]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without ± shows ? instead of a traceback
     print(table.format_table(result))
+    if flags.FLAGS.split != "test":
+        return 0
     try:
         print(f"\nFigures and details: {write_report(run_dir)}")
     except OSError as error:
@@ -122,5 +125,6 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
 if __name__ == "__main__":
     # Defined here and not at import, since the programs that import this module have a --run_dir of their own.
     flags.DEFINE_string("run_dir", None, "The run directory, runs/NAME.")
+    flags.DEFINE_enum("split", "test", ["train", "validation", "test"], "Which tasks to report; the page is about the test tasks alone.")
     flags.DEFINE_bool("json", False, "Print one line of JSON instead of the table, and write no files.")
     app.run(_main, flags_parser=_parse_flags)

@@ -57,6 +57,7 @@ class MethodSummary:
     iqm_interval: statistics.Interval  # stratified bootstrap
     auc: float | None  # mean progress over all episodes
     episodes_to_90_percent: int | None
+    td_error: float | None  # mean over all episodes of the squared TD error, None where there is no critic
     return_after_found: float | None  # mean over the 3rd to 5th episode after the first rewarded one
 
 
@@ -92,8 +93,8 @@ class Summary:
     training_figure: figures.TrainingFigure
 
 
-def summarise(run_dir: str | os.PathLike[str]) -> Summary:
-    """Summarises the test of the selected snapshot.
+def summarise(run_dir: str | os.PathLike[str], split: str = "test") -> Summary:
+    """Summarises the test of the selected snapshot, or its adaptation to the tasks of another split.
 
     Raises:
       RunDirectoryError: the folder is no run directory or holds no finished evaluation of the selected snapshot.
@@ -105,11 +106,11 @@ def summarise(run_dir: str | os.PathLike[str]) -> Summary:
     training = store.read_records(run_dir, "training")
     selected = selection.selected_snapshot(events) or selection.select_snapshot(runs)
     levels = records.levels(store.read_records(run_dir, "levels"), selected.snapshot)
-    by_method, notes = _tested(runs, selected.snapshot)
+    by_method, notes = _tested(runs, selected.snapshot, split)
     if not by_method:
         raise RunDirectoryError(
-            f"no evaluation of the selected snapshot {selected.snapshot} has finished in {run_dir}: "
-            f"finish it with `python -m launch.evaluate --run_dir={run_dir}`"
+            f"no evaluation of the selected snapshot {selected.snapshot} on {split} tasks has finished in {run_dir}: "
+            f"finish it with `python -m launch.evaluate --run_dir={run_dir} --split={split}`"
         )
     return Summary(
         environment=environment,
@@ -139,9 +140,9 @@ def _environment(run_dir: pathlib.Path) -> str:
         ) from error
 
 
-def _tested(runs: Sequence[records.AdaptationRun], snapshot: int) -> tuple[dict[str, list[records.AdaptationRun]], list[str]]:
+def _tested(runs: Sequence[records.AdaptationRun], snapshot: int, split: str) -> tuple[dict[str, list[records.AdaptationRun]], list[str]]:
     """Returns the complete test runs of each method in its newest configuration, and notes on what is left out."""
-    tested = [run for run in runs if run.key.split == "test" and run.key.snapshot == snapshot]
+    tested = [run for run in runs if run.key.split == split and run.key.snapshot == snapshot]
     pairs = {(run.key.task, run.key.seed) for run in tested}
     by_method: dict[str, list[records.AdaptationRun]] = {}
     notes = []
@@ -202,8 +203,16 @@ def _summarise_method(method: str, runs: Sequence[records.AdaptationRun], levels
         iqm_interval=statistics.stratified_bootstrap_interval(last3, [run.key.task for run in runs]),
         auc=None if progress is None else statistics.auc(progress),
         episodes_to_90_percent=None if progress is None else statistics.episodes_to_90_percent(progress),
+        td_error=_mean_or_none([run.td_errors for run in runs]),
         return_after_found=statistics.returns_after_found(returns, found),
     )
+
+
+def _mean_or_none(values: Sequence[FloatArray]) -> float | None:
+    """Returns the mean over all numbers that are no NaN."""
+    known = np.concatenate(values)
+    known = known[np.isfinite(known)]
+    return float(known.mean()) if known.size else None
 
 
 def _last3(runs: Sequence[records.AdaptationRun]) -> FloatArray:

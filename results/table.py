@@ -69,7 +69,7 @@ def _table(methods: Sequence[summary.MethodSummary]) -> str:
     columns = episode_columns(max(len(method.by_episode) for method in methods))
     decimals = return_decimals(methods)
     header = ["method", "n", *(column_title(*column) for column in columns)]
-    header += ["last 3 ± 95%", "IQM", "found", "AUC", "to 90%"]
+    header += ["last 3 ± 95%", "IQM", "found", "AUC", "to 90%", "TD error"]
     rows = [header]
     for method in methods:
         to_90 = method.episodes_to_90_percent
@@ -83,6 +83,7 @@ def _table(methods: Sequence[summary.MethodSummary]) -> str:
                 f"{method.found_share_by_episode[-1]:.0%}",
                 number(method.auc),
                 _DASH if to_90 is None else f"ep {to_90}",
+                _DASH if method.td_error is None else f"{method.td_error:.2g}",
             ]
         )
     lines = _aligned(rows)

@@ -29,6 +29,7 @@ class EpisodeRecord:
         found: Whether this replica has seen two different rewards by the end of the episode.
         temperature: tau that acted at the end of the episode; None where it is infinite or has no meaning.
         kl: Mean realised KL from the prior over the episode's states, in nats; None where it has no meaning.
+        td_error: Mean squared TD error over the episode, before the critic learned from its end; None where there is no critic.
         fault: Why the episode was cut short, or None.
         failed_starts: How often the environment failed to start the episode before it did.
     """
@@ -40,6 +41,7 @@ class EpisodeRecord:
     found: bool
     temperature: float | None
     kl: float | None
+    td_error: float | None
     fault: str | None
     failed_starts: int
 
@@ -89,6 +91,10 @@ class Method(abc.ABC):
 
     def realised_kl(self) -> Array:
         """Returns the mean KL from the prior over the episode, `[R]`; NaN where it has no meaning."""
+        return np.array(np.nan)
+
+    def td_errors(self) -> Array:
+        """Returns the mean squared TD error over the episode, `[R]`; NaN where it has no meaning."""
         return np.array(np.nan)
 
 
@@ -183,6 +189,7 @@ def _records(
 ) -> list[EpisodeRecord]:
     temperatures = np.broadcast_to(method.temperatures(), len(replicas))
     kls = np.broadcast_to(method.realised_kl(), len(replicas))
+    td_errors = np.broadcast_to(method.td_errors(), len(replicas))
     return [
         EpisodeRecord(
             replica=replica,
@@ -192,6 +199,7 @@ def _records(
             found=bool(found[place]),
             temperature=_finite_or_none(temperatures[place]),
             kl=_finite_or_none(kls[place]),
+            td_error=_finite_or_none(td_errors[place]),
             fault=faults[place],
             failed_starts=failed_starts[place],
         )

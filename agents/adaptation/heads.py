@@ -40,6 +40,17 @@ class Head(abc.ABC):
         self.weights /= np.float32(np.sqrt(size))
         self.weights[:, -1] = 0.0
 
+    def td_errors(self, memory: FeatureMemory, tau: Array, since: Array) -> Array:
+        """Returns the mean squared TD error of each replica's transitions from number `since` `[R]` on, `[R]`; NaN where there are none."""
+        errors = np.full(len(self.weights), np.nan)
+        for place in np.flatnonzero(memory.counts > since):
+            rows, weights = slice(since[place], memory.counts[place]), self.weights[place]
+            next_q = memory.next_features[place, rows] @ weights
+            values = (softmax(next_q / tau[place]) * next_q).sum(axis=1)
+            targets = memory.rewards[place, rows] + memory.discounts[place, rows] * values
+            errors[place] = np.square(memory.features[place, rows] @ weights - targets).mean()
+        return errors
+
     @abc.abstractmethod
     def learn_within_episode(
         self,

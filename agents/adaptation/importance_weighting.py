@@ -61,6 +61,8 @@ class ImportanceWeighting(Method):
         self._choices = np.zeros(replicas, int)
         self._valid = np.zeros((replicas, episode_steps + 1), bool)
         self._kl_sums = np.zeros(replicas)
+        self._episode_start = np.zeros(replicas, int)
+        self._td_errors = np.full(replicas, np.nan)
         self._streams: Sequence[np.random.Generator] = ()
         self._step = 0
         self._episode = 0
@@ -71,6 +73,7 @@ class ImportanceWeighting(Method):
         self._streams = streams
         self._valid[:] = False
         self._kl_sums[:] = 0.0
+        self._episode_start = self._memory.counts.copy()
         self._proposals.begin_episode(streams)
         self._proposals.propose(observations, 0, np.ones(len(self._rows), bool))
 
@@ -95,6 +98,7 @@ class ImportanceWeighting(Method):
             self._calibrate(active)
 
     def end_episode(self, streams: Sequence[np.random.Generator]) -> None:
+        self._td_errors = self._head.td_errors(self._memory, self._tau, self._episode_start)
         self._head.learn_after_episode(self._memory, self._tau, streams)
         self._calibrate(np.ones(len(self._rows), bool))
 
@@ -109,3 +113,6 @@ class ImportanceWeighting(Method):
     def realised_kl(self) -> Array:
         kl: Array = self._kl_sums / np.maximum(self._valid.sum(axis=1), 1)
         return kl
+
+    def td_errors(self) -> Array:
+        return self._td_errors

@@ -34,6 +34,7 @@ def _adaptation_records(returns: Sequence[float], **changes: Any) -> list[Record
             "found": found[index],
             "temperature": None,
             "kl": 1.5,
+            "td_error": 0.25,
             "fault": None,
             "failed_starts": 0,
             **changes,

@@ -61,6 +61,7 @@ def test_the_json_line_has_the_numbers_worked_out_by_hand(run_dir):
         "found_share_by_episode": [0.5, 1.0, 1.0, 1.0],
         "episodes_to_90_percent": None,
         "return_after_found": None,
+        "td_error": 0.25,
     }
 
 
@@ -103,6 +104,17 @@ def test_faults_of_the_shown_runs_are_counted_and_named(run_dir, adaptation_reco
         "shared_q_iw: faults cut short 2 of 16 episodes, the first by RuntimeError: it broke",
         "shared_q_iw: the environment failed to start an episode 4 times before it did.",
     )
+
+
+def test_another_split_is_reported_without_touching_the_page(run_dir, adaptation_records):
+    assert "launch.evaluate --run_dir=" in command(f"--run_dir={run_dir}", "--split=train").stderr
+    with store.RecordWriter(run_dir, "adaptation", "evaluator/0") as writer:
+        writer.extend(adaptation_records([2, 4, 6], split="train", td_error=0.5))
+    shown = command(f"--run_dir={run_dir}", "--split=train", "--json")
+    method = json.loads(shown.stdout)["methods"]["shared_q_iw"]
+    assert (method["n"], method["last3_mean"], method["td_error"]) == (1, 4.0, 0.5)
+    assert "shared_q_iw" in command(f"--run_dir={run_dir}", "--split=train").stdout
+    assert not (run_dir / "report.html").exists()
 
 
 def test_training_that_went_on_after_its_end_has_not_finished(run_dir):

@@ -135,3 +135,17 @@ def test_the_closed_form_is_solved_every_twentieth_step():
     np.testing.assert_array_equal(head.weights, before)
     head.learn_within_episode(memory, TAU, np.array([True]), 20, [])
     np.testing.assert_allclose(head.weights[0], [2 / 2.3, 2.0], atol=1e-4)
+
+
+def test_td_errors_are_those_of_the_transitions_asked_for():
+    memory = memory_of([[1, 1], [2, 1], [0, 1]], [[[1, 1], [3, 1]]] * 3, [1.0, 2.0, 3.0], [0.5, 0.5, 0.0])
+    head = ridge_head(memory)
+    head.weights = np.array([[2.0, 1.0]], np.float32)
+    # V(s') weighs 3 and 7 by softmax over tau = 4: 3 p + 7 (1 - p) with p = 1 / (1 + e).
+    p = 1 / (1 + np.e)
+    value = 3 * p + 7 * (1 - p)
+    errors = np.array([3 - (1 + 0.5 * value), 5 - (2 + 0.5 * value), 1 - 3.0])
+    tau = np.array([4.0], np.float32)
+    assert head.td_errors(memory, tau, np.array([0])) == pytest.approx(np.mean(errors**2), rel=1e-5)
+    assert head.td_errors(memory, tau, np.array([1])) == pytest.approx(np.mean(errors[1:] ** 2), rel=1e-5)
+    assert np.isnan(head.td_errors(memory, tau, np.array([3])))
