@@ -143,18 +143,21 @@ def default_config(environment: str, episode_steps: int) -> Config:
             replay=ReplayConfig(sequence_length=episode_steps, capacity=40_000, samples_per_insert=16.0),
             learner_steps=18_000,
         )
+    networks = NetworkConfig(feature_layers=(192, 192, 64), policy_layers=(192, 192))
     if environment == "half_cheetah_velocity":
         return Config(
-            networks=NetworkConfig(feature_layers=(192, 192, 64), policy_layers=(192, 192)),
+            networks=networks,
             losses=LossConfig(discount=0.98, reward_scale=0.1, kl_cost=0.002, entropy_cost=0.0002, action_samples=1),
             optimiser=OptimiserConfig(learning_rate=5e-4),
             replay=ReplayConfig(sequence_length=10, capacity=50_000, samples_per_insert=12.8),
             learner_steps=100_000,
             adaptation_episodes=10,
         )
+    # Dense training rewards and 1 for every step at the target add up to tens: scaled, values are of the order of 1.
+    reward_scale = {"go_to_ring": 0.1, "move_box": 0.1, "reach": 0.1, "go_to_target": 0.1}.get(environment, 1.0)
     return Config(
-        networks=NetworkConfig(feature_layers=(192, 192, 64), policy_layers=(192, 192)),
-        losses=LossConfig(action_samples=1),
+        networks=networks,
+        losses=LossConfig(reward_scale=reward_scale, action_samples=1),
         optimiser=OptimiserConfig(learning_rate=5e-4),
-        replay=ReplayConfig(sequence_length=min(10, episode_steps)),
+        replay=ReplayConfig(sequence_length=min(10, episode_steps), capacity=50_000, samples_per_insert=12.8),
     )
