@@ -12,6 +12,8 @@ _USUAL_OPTIONS = {"task_set": "default", "task_set_seed": 0}
 _BUILT_IN = {
     "sparse_navigation": "environments.sparse_navigation:SparseNavigation",
     "half_cheetah_velocity": "environments.half_cheetah_velocity:HalfCheetahVelocity",
+    "reach": "environments.reach:Reach",
+    "go_to_target": "environments.go_to_target:GoToTarget",
 }
 
 
