@@ -14,6 +14,8 @@ _BUILT_IN = {
     "half_cheetah_velocity": "environments.half_cheetah_velocity:HalfCheetahVelocity",
     "go_to_ring": "environments.go_to_ring:GoToRing",
     "move_box": "environments.move_box:MoveBox",
+    "reach": "environments.reach:Reach",
+    "go_to_target": "environments.go_to_target:GoToTarget",
 }
 
 

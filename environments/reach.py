@@ -1,0 +1,161 @@
+"""Reach: the hand of a Jaco arm finds a hidden point in its workspace.
+
+The reward is 1 for each control step of 0.04 s that ends with the pinch site, the point between the fingers, within 0.05 m of the
+target; 250 steps, nothing ends an episode early. Arm, hand, arena, physics and workspace are those of dm_control's own task
+`manipulation.reach`, and so is the start: the hand points down somewhere in the workspace, its fingers closed by a random part. Actions
+are the reference velocities of nine joints.
+
+Everyone sees dm_control's own observables: the arm's joint angles as sine and cosine, the fingers' angles, all velocities, and the
+pinch site's position and rotation matrix in the world. Its joint torques are left out: their sensors cost a tenth of the simulation.
+
+Source: paper appendix D, which asks for a cube of size 0.4; dm_control's workspace is 0.4 x 0.4 x 0.38 m, just above the table. Ours: the
+start poses come from a pool that dm_control's inverse kinematics fills once; and training on the dense reward (`training="dense"`), the
+task's own minus the distance in metres, since random exploration finds the target in 7 of 200 episodes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import mujoco
+import numpy as np
+
+from environments.arrays import Array
+from environments.distribution import ObservationGroups, TaskDistribution, TaskEnvironment
+from environments.models import compiled_model
+from environments.simulation import Outcome, SimulatedEnvironment
+from environments.task import Task, draw_task_set
+
+_EPISODE_STEPS = 250
+_SUBSTEPS = 20
+_RADIUS = 0.05
+_LOWEST, _HIGHEST = (-0.2, -0.2, 0.02), (0.2, 0.2, 0.4)
+_START_POSES = 128
+_ARM_JOINTS = 6
+_KEYS = ("arm_joints_pos", "arm_joints_vel", "hand_joints_pos", "hand_joints_vel", "pinch_site_pos", "pinch_site_rmat")
+_TOOL = "jaco_arm/jaco_hand/pinchsite"
+
+
+class _Reach(SimulatedEnvironment):
+    """The arm and its hidden target; a task's parameters are the target's coordinates in metres."""
+
+    def __init__(self, model: mujoco.MjModel, task: Task, dense: bool):
+        super().__init__(model, task, substeps=_SUBSTEPS, episode_steps=_EPISODE_STEPS)
+        self._dense = dense
+        self._target = task.parameters
+        self._position, self._start_poses = self.data.qpos, self.model.key_qpos
+        self._marker = self.model.site("target").pos
+        self._arm = self._position[:_ARM_JOINTS]
+        self._angles = np.empty((_ARM_JOINTS, 2))
+        tool = self.model.site(_TOOL).id
+        self._tool = self.data.site_xpos[tool]
+        self._observation = {
+            "arm_joints_pos": self._angles,
+            "arm_joints_vel": self.data.qvel[:_ARM_JOINTS],
+            "hand_joints_pos": self._position[_ARM_JOINTS:],
+            "hand_joints_vel": self.data.qvel[_ARM_JOINTS:],
+            "pinch_site_pos": self._tool,
+            "pinch_site_rmat": self.data.site_xmat[tool],
+        }
+
+    def start(self, stream: np.random.Generator) -> None:
+        self._target = self.task.parameters
+        self._marker[:] = self._target
+        self._position[:] = self._start_poses[stream.integers(_START_POSES)]
+
+    def evaluate(self, action: Array) -> Outcome:
+        del action
+        distance = math.dist(self._tool.tolist(), self._target)
+        reward = 1.0 if distance <= _RADIUS else 0.0
+        return Outcome(reward, training_reward=reward - distance if self._dense else None)
+
+    def observe(self) -> dict[str, Array]:
+        self._angles[:, 0] = np.sin(self._arm)
+        self._angles[:, 1] = np.cos(self._arm)
+        return self._observation
+
+
+class Reach(TaskDistribution):
+    """The distribution of hidden targets, uniform in the workspace."""
+
+    name = "reach"
+    observation_groups = ObservationGroups(expert=_KEYS, prior=_KEYS)
+    episode_steps = _EPISODE_STEPS
+    worst_reward = 0.0
+
+    def __init__(self, task_set_seed: int = 0, training: Literal["dense", "sparse"] = "dense"):
+        """Draws the targets.
+
+        Args:
+            task_set_seed: The seed of the draw.
+            training: The reward that trains: `dense` is the task's own minus the distance in metres, `sparse` the task's own.
+
+        Raises:
+            ValueError: If the training reward is unknown.
+        """
+        if training not in ("dense", "sparse"):
+            raise ValueError(f"Unknown training reward {training!r} of {self.name}: choose dense or sparse.")
+        self.dense_training = training == "dense"
+        self._arguments = (task_set_seed, training)
+        self.task_set = draw_task_set(_draw_target, seed=task_set_seed)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The tasks are drawn again rather than sent.
+        return type(self), self._arguments
+
+    def make_environment(self, seed: int) -> TaskEnvironment:
+        environment = _Reach(compiled_model(self.name, _build, __file__), self.tasks("train")[0], self.dense_training)
+        environment.set_seed(seed)
+        return environment
+
+    def description(self, task: Task) -> Array:
+        """Returns the target's coordinates in metres, float32 `[3]`."""
+        return np.array(task.parameters, np.float32)
+
+
+def _draw_target(stream: np.random.Generator) -> tuple[float, ...]:
+    return tuple(stream.uniform(_LOWEST, _HIGHEST).tolist())
+
+
+def _build() -> mujoco.MjModel:
+    """Puts the arm into dm_control's arena. The model's keyframes are the start poses."""
+    from dm_control.entities.manipulators import kinova
+    from dm_control.manipulation.shared import arenas, robots
+
+    arena, arm, hand = arenas.Standard(), kinova.JacoArm(), kinova.JacoHand(use_pinch_site_as_tcp=True)
+    arm.attach(hand)
+    arena.attach_offset(arm, robots.ARM_OFFSET)
+    for sensor in arm.joint_torque_sensors:
+        sensor.remove()
+    root = arena.mjcf_model
+    # MuJoCo would fix a site that is compiled at its body's origin to it.
+    root.worldbody.add("site", name="target", size=(_RADIUS,), pos=_HIGHEST, rgba=(1.0, 0.2, 0.2, 0.6))
+    root.worldbody.add("camera", name="overview", pos=(0.9, -1.1, 0.8), xyaxes=(0.8, 0.6, 0.0, -0.25, 0.33, 0.9))
+    getattr(root.visual, "global").set_attributes(offwidth=1280, offheight=960)
+    for pose in _solve_start_poses(root, arm, hand):
+        root.keyframe.add("key", qpos=pose)
+    return mujoco.MjModel.from_xml_string(root.to_xml_string(), root.get_assets())
+
+
+def _solve_start_poses(root: Any, arm: Any, hand: Any) -> Iterator[Array]:
+    """Yields joint angles `[9]` that place the hand as dm_control's task does: downwards, free of contacts, by inverse kinematics."""
+    from dm_control import composer, mjcf
+    from dm_control.composer.initializers import ToolCenterPointInitializer
+    from dm_control.composer.variation.distributions import Uniform
+    from dm_control.manipulation.shared import workspaces
+
+    physics = mjcf.Physics.from_mjcf_model(root)
+    place_tool = ToolCenterPointInitializer(hand, arm, Uniform(_LOWEST, _HIGHEST), workspaces.DOWN_QUATERNION)
+    stream = np.random.RandomState(0)
+    solved = 0
+    while solved < _START_POSES:
+        with physics.reset_context():
+            hand.set_grasp(physics, close_factors=stream.uniform())
+            try:
+                place_tool(physics, stream)
+            except composer.EpisodeInitializationError:  # No pose for ten places in a row.
+                continue
+        solved += 1
+        yield physics.data.qpos.copy()
