@@ -20,6 +20,7 @@ RUNTIME = [
     "imageio>=2.30",  # videos
     "imageio-ffmpeg>=0.4",  # their encoder, without a system package
     "numpy==1.26.4",  # the actors' policies and the adaptation engine
+    "cloudpickle",  # how Launchpad sends objects to nodes; the conformance check tries it on a user's distribution
     "absl-py>=1.0",  # flags, the habit of Launchpad's users
     "psutil>=5.9",  # whole process trees end with their node
     "safetensors>=0.4",  # weights on disk that cannot execute anything

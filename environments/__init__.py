@@ -6,7 +6,7 @@ from environments.distribution import ObservationGroups, TaskDistribution, TaskE
 from environments.guards import EnvironmentFailure
 from environments.layout import ObservationLayout
 from environments.registry import UnknownEnvironmentError, load, names
-from environments.task import SPLITS, Task, TaskSet
+from environments.task import SPLITS, Task, TaskSet, draw_task_set
 
 __all__ = [
     "SPLITS",
@@ -21,6 +21,7 @@ __all__ = [
     "TaskEnvironment",
     "TaskSet",
     "UnknownEnvironmentError",
+    "draw_task_set",
     "load",
     "names",
 ]

@@ -63,6 +63,8 @@ class TaskDistribution(abc.ABC):
         observation_scales: What the values of a key are multiplied by before any network sees them, where that is not 1.
         worst_reward: The lowest reward a step can give; an episode cut short by a fault counts it for its missing steps.
         dense_training: Whether `training_reward` differs from the task's own reward.
+        task_dependent: Keys whose values differ between tasks on purpose, such as a box that every task puts elsewhere. All others must not
+            give the task away: with the same seed they are the same for every task, as long as nothing that differs acts on them.
     """
 
     name: str
@@ -72,6 +74,7 @@ class TaskDistribution(abc.ABC):
     observation_scales: Mapping[str, float] = types.MappingProxyType({})
     worst_reward: float
     dense_training: bool = False
+    task_dependent: tuple[str, ...] = ()
 
     @abc.abstractmethod
     def make_environment(self, seed: int) -> TaskEnvironment:

@@ -40,7 +40,7 @@ def load(name: str, **options: object) -> TaskDistribution:
         The distribution.
 
     Raises:
-        UnknownEnvironmentError: If there is no such distribution, or it is not one.
+        UnknownEnvironmentError: If there is no such distribution, its code fails, or it is not one.
         ValueError: If the distribution refuses an option.
     """
     target = _BUILT_IN.get(name, name)
@@ -49,9 +49,15 @@ def load(name: str, **options: object) -> TaskDistribution:
         raise UnknownEnvironmentError(f"Unknown environment {name!r}: choose {', '.join(_BUILT_IN)}, or name your own as module:factory.")
     try:
         factory = getattr(importlib.import_module(module_name), factory_name)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise UnknownEnvironmentError(f"Cannot load the environment {name!r}: {error}.") from error
-    distribution = factory(**_accepted(factory, options, name))
+    except Exception as error:
+        raise UnknownEnvironmentError(f"Cannot load the environment {name!r}: {type(error).__name__}: {error}.") from error
+    accepted = _accepted(factory, options, name)
+    try:
+        distribution = factory(**accepted)
+    except ValueError:  # It refuses an option.
+        raise
+    except Exception as error:
+        raise UnknownEnvironmentError(f"The environment {name!r} cannot be made: {type(error).__name__}: {error}.") from error
     if not isinstance(distribution, TaskDistribution):
         raise UnknownEnvironmentError(f"The environment {name!r} made a {type(distribution).__name__}, not a TaskDistribution.")
     return distribution

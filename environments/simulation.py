@@ -44,7 +44,7 @@ class SimulatedEnvironment(TaskEnvironment):
     A control step advances the physics by `substeps` such that all positions, velocities and sensors belong to the new state.
 
     Attributes:
-        model: This environment's own copy: `set_task` may change it.
+        model: This environment's own copy: `start` may change it.
         data: The simulation's state.
         task: The task that is played.
         substeps: Physics steps in a control step.
@@ -64,7 +64,7 @@ class SimulatedEnvironment(TaskEnvironment):
         """
         self.model = copy.copy(model)
         self.data = mujoco.MjData(self.model)
-        self.task = task
+        self.task = self._next_task = task
         self.substeps = substeps
         self._episode_steps = episode_steps
         # Attributes of MuJoCo's structures make a new array at every access; these views stay valid as long as `data` lives.
@@ -89,7 +89,7 @@ class SimulatedEnvironment(TaskEnvironment):
         """Returns what the step by `action` that led to the present state is worth."""
 
     def set_task(self, task: Task) -> None:
-        self.task = task
+        self._next_task = task
 
     def set_seed(self, seed: int) -> None:
         self._stream = np.random.default_rng(seed)
@@ -99,6 +99,7 @@ class SimulatedEnvironment(TaskEnvironment):
         return self._training_reward
 
     def reset(self) -> dm_env.TimeStep:
+        self.task = self._next_task
         mujoco.mj_resetData(self.model, self.data)
         self.start(self._stream)
         mujoco.mj_forward(self.model, self.data)

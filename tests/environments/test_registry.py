@@ -43,6 +43,19 @@ def test_a_module_that_cannot_be_imported_is_named(name):
         load(name)
 
 
+def test_code_that_fails_is_named_by_its_error(tmp_path, monkeypatch):
+    (tmp_path / "module_that_does_not_parse.py").write_text("def Tasks(:\n")
+    (tmp_path / "factory_that_fails.py").write_text("def tasks():\n    return {}['goals']\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    try:
+        with pytest.raises(UnknownEnvironmentError, match="Cannot load the environment 'module_that_does_not_parse:Tasks': SyntaxError"):
+            load("module_that_does_not_parse:Tasks")
+        with pytest.raises(UnknownEnvironmentError, match="The environment 'factory_that_fails:tasks' cannot be made: KeyError: 'goals'"):
+            load("factory_that_fails:tasks")
+    finally:
+        sys.modules.pop("factory_that_fails", None)
+
+
 def test_an_option_that_the_distribution_refuses_names_the_choices():
     with pytest.raises(ValueError, match="Unknown task set 'garage' of sparse_navigation: choose default or pearl"):
         load("sparse_navigation", task_set="garage")

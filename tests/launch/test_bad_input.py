@@ -28,6 +28,10 @@ def run(module: str, *flags: str) -> tuple[int, str]:
         (["--environment=nowhere:Nothing"], ["'nowhere:Nothing'", "nowhere"]),
         (["--environment=sparse_navigation", "--task_set=mine"], ["'mine'", "pearl"]),
         (["--environment=tiny_distribution:Line", "--task_set=mine"], ["task_set", "'mine'"]),
+        (
+            ["--environment=tiny_distribution:LeakyLine"],
+            ["breaks a rule", "'position' differs between two tasks", "python -m environments.conformance tiny_distribution:LeakyLine"],
+        ),
         (["--environment=sparse_navigation", "--methods=prior,magic"], ["'magic'", "shared_q_iw"]),
         (["--environment=sparse_navigation", "--learner_steps=0"], ["learner_steps", "0"]),
         (["--environment=sparse_navigation", "--actors=many"], ["actors", "many"]),

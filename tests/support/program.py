@@ -15,15 +15,16 @@ import psutil
 from results.store import read_records
 
 ROOT = pathlib.Path(__file__).parents[2]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "tests" / "support"), "TF_CPP_MIN_LOG_LEVEL": "2"}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'support'}", "TF_CPP_MIN_LOG_LEVEL": "2"}
 
 
 @dataclasses.dataclass
 class Program:
-    """A run of `launch.local_multiprocess` in one run directory, started as often as a test wants."""
+    """A run of `launch.local_multiprocess` in one run directory, started as often as a test wants, from a folder."""
 
     run_dir: pathlib.Path
     environment: str = "tiny_distribution:Line"
+    folder: pathlib.Path = ROOT
     process: subprocess.Popen[str] | None = None
 
     def command(self, *flags: str) -> list[str]:
@@ -39,7 +40,7 @@ class Program:
 
     def start(self, *flags: str) -> None:
         self.process = subprocess.Popen(
-            self.command(*flags), cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            self.command(*flags), cwd=self.folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
 
     def finish(self, timeout: float = 180.0) -> tuple[int, str]:

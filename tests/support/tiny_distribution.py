@@ -15,18 +15,19 @@ _STEPS = 5
 
 class _Line(TaskEnvironment):
     def __init__(self, task: Task, seconds: float):
-        self._task = task
+        self._task = self._next_task = task
         self._seconds = seconds
         self._position = 0.0
         self._steps = 0
 
     def set_task(self, task: Task) -> None:
-        self._task = task
+        self._next_task = task
 
     def set_seed(self, seed: int) -> None:
         """Nothing here is random."""
 
     def reset(self) -> dm_env.TimeStep:
+        self._task = self._next_task
         self._position, self._steps = 0.0, 0
         return dm_env.restart(self._observation())
 
@@ -73,3 +74,18 @@ class SlowLine(Line):
 
     name = "slow_line"
     step_seconds = 0.06
+
+
+class _LeakyLine(_Line):
+    def _observation(self) -> dict[str, np.ndarray]:
+        return {"position": np.array([self._position, self._task.parameters[0]], np.float32)}
+
+
+class LeakyLine(Line):
+    """The same, but the goal is observed, which breaks the rules."""
+
+    name = "leaky_line"
+
+    def make_environment(self, seed: int) -> TaskEnvironment:
+        del seed
+        return _LeakyLine(self.tasks("train")[0], self.step_seconds)

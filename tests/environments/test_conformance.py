@@ -1,0 +1,208 @@
+"""The examination as a whole and its command: what episodes of two tasks may and may not have in common."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+import sys
+import threading
+import time
+
+import dm_env
+import numpy as np
+import pytest
+from walks import STEPS, Walk, Walks, assert_found, assert_one_match, changed, walk
+
+from environments import ObservationGroups, conformance, load, names
+from environments.conformance import check, examine
+from environments.guards import Watchdog
+
+
+def test_a_good_distribution_has_no_findings_and_no_warnings():
+    report = examine(Walks())
+    assert (report.findings, report.warnings) == ([], [])
+    for words in ("3 train, 1 validation, 2 test", "D = 3, A = 2", "episodes of 6 steps", "steps per second"):
+        assert words in report.summary
+    assert check(Walks(), quick=True) == []
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_built_in_distributions_conform(name):
+    report = examine(load(name), rounds=2)
+    assert (report.findings, report.warnings) == ([], [])
+
+
+def test_what_is_no_task_distribution_is_named():
+    assert check({}) == ["This is a dict: derive it from environments.TaskDistribution."]
+
+
+def test_a_task_that_is_exchanged_in_the_middle_of_an_episode_is_found():
+    def set_task(self, task):
+        self.task = self.next_task = task
+
+    # The task is set after the first step, so that the second is the first that may show it.
+    assert_found(changed(walk(set_task=set_task)), r"set_task\(\) during an episode changes that episode \(the reward at step 2\)")
+
+
+def test_a_task_that_is_only_taken_between_episodes_is_found():
+    def set_task(self, task):
+        if getattr(self, "steps", 0) in (0, STEPS):
+            self.next_task = task
+
+    assert_found(changed(walk(set_task=set_task)), r"set_task\(\) during an episode has no effect on the next reset\(\)")
+
+
+def test_a_task_that_is_ignored_is_found_where_rewards_are_dense():
+    words = "Nothing differed between tasks in 4 pairs of episodes, although rewards change from step to step"
+    assert_found(changed(walk(set_task=lambda self, task: None)), words)
+
+
+def test_tasks_that_look_alike_to_random_actions_are_a_warning_where_rewards_are_sparse():
+    report = examine(changed(walk(reward=lambda self: 0.0)))
+    assert report.findings == []
+    assert_one_match(report.warnings, "Nothing differed between tasks .* right if random actions seldom find the reward")
+
+
+def test_what_an_episode_leaves_behind_is_found():
+    def reset(self):
+        timestep = Walk.reset(self)
+        self.episodes = getattr(self, "episodes", 0) + 1
+        self.place += 0.1 * (self.episodes > 2)
+        return timestep._replace(observation=self.observe())
+
+    assert_found(changed(walk(reset=reset)), r"give another episode after others were played \(the observation 'place' at step 0\)")
+
+
+class Lossy(Walks):
+    kind = walk(reward=lambda self: -abs(self.place[0]) * self.factor - abs(self.task.parameters[0]))
+
+    def __init__(self, factor=1.0):
+        super().__init__()
+        self.kind.factor = self.factor = factor
+
+    def make_environment(self, seed):
+        environment = super().make_environment(seed)
+        environment.factor = self.factor
+        return environment
+
+    def __getstate__(self):
+        return {**self.__dict__, "factor": 3.0}
+
+
+def test_a_distribution_that_pickling_changes_is_found():
+    assert_found(Lossy(), r"The distribution gives another episode after pickling \(the reward at step 1\)")
+
+
+def test_a_distribution_that_cannot_be_pickled_is_found():
+    assert_found(changed(lock=threading.Lock()), "Pickling the distribution with cloudpickle raises TypeError")
+
+
+def test_a_large_distribution_is_a_warning():
+    report = examine(changed(ballast=np.zeros(200_000)))
+    assert report.findings == []
+    assert_one_match(report.warnings, "The pickled distribution has 1.6 MB: load large things in make_environment")
+
+
+def _leak(step):
+    """An environment whose clock is fast by the task's parameter from a step on."""
+
+    def observe(self):
+        return {**Walk.observe(self), "clock": np.array([self.steps + (self.steps >= step) * self.task.parameters[0]])}
+
+    return walk(observe=observe)
+
+
+@pytest.mark.parametrize("step", [0, 3])
+def test_an_observation_that_gives_the_task_away_is_named_with_its_step(step):
+    assert_found(changed(_leak(step)), f"With the same seed and actions the observation 'clock' differs between two tasks at step {step}:")
+
+
+def test_keys_that_are_declared_task_dependent_or_not_seen_may_differ():
+    assert check(changed(_leak(0), task_dependent=("clock",))) == []
+    assert check(changed(_leak(0), observation_groups=ObservationGroups(("place",), ("place",)))) == []
+
+
+def test_what_a_declared_key_may_act_on_is_a_warning_after_the_reset_only():
+    report = examine(changed(_leak(3), task_dependent=("place",)))
+    assert report.findings == []
+    assert_one_match(report.warnings, "'clock' differs between two tasks at step 3: right if place acts on it")
+    assert_found(changed(_leak(0), task_dependent=("place",)), "'clock' differs between two tasks at step 0")
+
+
+def test_observations_are_not_compared_once_one_task_has_ended():
+    def outcome(self):
+        ends = self.steps == (2 if self.task.parameters[0] > 0 else 4)
+        if ends:
+            self.place = np.full(2, self.task.parameters[0])
+        return (dm_env.termination if ends else dm_env.transition)(0.1 * self.steps, self.observe())
+
+    assert check(changed(walk(outcome=outcome))) == []
+
+
+def test_a_call_that_hangs_is_a_finding(monkeypatch):
+    watchdog = Watchdog(0.2)
+    monkeypatch.setattr("environments.recording.process_watchdog", lambda: watchdog)
+
+    def reset(self):
+        for _ in range(1000):
+            time.sleep(0.01)
+
+    assert_found(changed(walk(reset=reset)), r"reset\(\) raises StepTimeoutError")
+
+
+def test_several_broken_rules_are_all_reported_each_in_one_line():
+    findings = check(changed(walk(reward=lambda self: np.nan, training_reward=1.0, set_seed=lambda self, seed: None)))
+    for words in ("the reward is nan", "training_reward is 1, but", "in a second environment"):
+        assert sum(words in finding for finding in findings) == 1
+    assert not any("\n" in finding for finding in findings)
+
+
+def run(name, capsys, *options):
+    """Returns exit code, output and errors of the command."""
+    try:
+        code = conformance.main([name, *options] if name else [])
+    except SystemExit as end:
+        code = end.code
+    return code, *capsys.readouterr()
+
+
+def test_the_command_says_what_it_checked(capsys):
+    code, output, errors = run("sparse_navigation", capsys)
+    assert (code, errors) == (0, "")
+    assert output.startswith("sparse_navigation conforms. Checked: ")
+    assert "100 train, 10 validation, 30 test; D = 2, A = 2; episodes of 20 steps" in output
+
+
+def test_the_command_lists_broken_rules(capsys):
+    code, output, errors = run("tiny_distribution:LeakyLine", capsys)
+    assert (code, errors) == (1, "")
+    assert output.splitlines()[0] == "tiny_distribution:LeakyLine breaks 1 of the rules:"
+    assert "gives the task away" in output.splitlines()[1]
+
+
+@pytest.mark.parametrize("name", [None, "nowhere", "nowhere:Tasks", "broken_module:Tasks", "failing_module:Tasks"])
+def test_what_cannot_be_loaded_is_one_line_and_exit_code_2(name, capsys, tmp_path, monkeypatch):
+    (tmp_path / "broken_module.py").write_text("def Tasks(:")
+    (tmp_path / "failing_module.py").write_text("def Tasks():\n    return {}['goals']\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    code, output, errors = run(name, capsys)
+    sys.modules.pop("failing_module", None)
+    assert (code, output) == (2, "")
+    assert errors.startswith("error: ")
+    assert errors.count("\n") == 1
+
+
+def test_debug_shows_the_traceback_of_what_cannot_be_loaded(capsys):
+    code, _, errors = run("nowhere:Tasks", capsys, "--debug")
+    assert code == 2
+    assert "Traceback" in errors
+
+
+def test_the_command_runs_from_any_folder(tmp_path):
+    (tmp_path / "my_walks.py").write_text("from environments.sparse_navigation import SparseNavigation as Mine\n")
+    root = pathlib.Path(__file__).parents[2]
+    shown = subprocess.run(
+        [sys.executable, "-m", "environments.conformance", "my_walks:Mine"],
+        cwd=tmp_path, env={"PYTHONPATH": str(root)}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (shown.returncode, shown.stderr) == (0, "")

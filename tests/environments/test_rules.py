@@ -1,0 +1,112 @@
+"""What a distribution declares and what an episode gives: each rule is broken by a small change of a good distribution."""
+
+from __future__ import annotations
+
+import dm_env
+import numpy as np
+import pytest
+from dm_env import specs
+from walks import STEPS, Walk, assert_found, changed, splits, walk
+
+from environments import ObservationGroups, Task, TaskDistribution, TaskSet
+from environments.conformance import check, examine
+
+
+@pytest.mark.parametrize(
+    ("declarations", "words"),
+    [
+        ({"make_environment": lambda seed: {}}, r"make_environment\(0\) returns a dict: derive it from environments.TaskEnvironment"),
+        ({"make_environment": lambda: None}, r"make_environment\(0\) raises TypeError: .* 1 was given\.$"),
+        ({"name": ""}, "name is '': it has to be"),
+        ({"task_set": {"train": ()}}, "task_set is .*: it has to be a TaskSet"),
+        ({"task_set": TaskSet("default", dict.fromkeys(("train", "validation"), (Task(0, ()),)))}, r"The split 'test' of task_set is \(\)"),
+        ({"task_set": splits(test=())}, r"The split 'test' of task_set is \(\): it has to be a tuple of at least one Task"),
+        ({"task_set": splits(test=[Task(0, (1.0,))])}, "The split 'test' .* has to be a tuple"),
+        ({"task_set": splits(train=(Task(1, (1.0,)), Task(0, (2.0,))))}, r"split 'train' have the indices \[1, 0\]: count 0, 1"),
+        ({"task_set": splits(train=(Task(0, (np.nan,)),))}, "'train' has the task .*nan.*: its parameters have to be a tuple of finite"),
+        ({"task_set": splits(train=(Task(0, [1.0]),))}, "its parameters have to be a tuple of finite numbers"),
+        ({"observation_groups": ("place",)}, r"observation_groups is \('place',\): it has to be ObservationGroups"),
+        ({"observation_groups": ObservationGroups("place", ("place",))}, r"a single key is written \('position',\)"),
+        ({"observation_groups": ObservationGroups((), ())}, "observation_groups is .*: it has to be"),
+        ({"observation_groups": ObservationGroups(("height",), ())}, r"name \['height'\], but the environment gives \['clock', 'place'\]"),
+        ({"observation_groups": ObservationGroups(("place",), ("clock",))}, r"The prior sees \['clock'\], which the expert does not"),
+        ({"observation_scales": {"place": 0.0}}, "observation_scales is .*: it has to be a mapping"),
+        ({"observation_scales": {"height": 2.0}}, r"name \['height'\], but the environment gives"),
+        ({"episode_steps": 0}, "episode_steps is 0: it has to be a whole number of at least 1"),
+        ({"episode_steps": 20.0}, "episode_steps is 20.0"),
+        ({"worst_reward": -np.inf}, "worst_reward is -inf: it has to be a finite number"),
+        ({"dense_training": None}, "dense_training is None: it has to be True or False"),
+        ({"task_dependent": "place"}, "task_dependent is 'place': it has to be a tuple"),
+        ({"task_dependent": ("height",)}, r"task_dependent names \['height'\], but the environment gives"),
+        ({"episode_steps": 5}, "The episode is not over after 5 steps, its episode_steps: end it with dm_env.truncation"),
+        ({"episode_steps": 7}, "The episode ends with discount 1 at step 6 of episode_steps = 7: make that the time limit, or"),
+        ({"worst_reward": -0.5}, r"At step \d the reward is -.*, below worst_reward = -0.5: lower"),
+        ({"dense_training": True}, "At step 1 training_reward is None, but dense_training is True"),
+    ],
+)
+def test_a_wrong_declaration_is_named_with_the_mend(declarations, words):
+    assert_found(changed(**declarations), words)
+
+
+def test_a_missing_declaration_is_named():
+    class Bare(TaskDistribution):
+        def make_environment(self, seed): ...
+
+    findings = check(Bare())
+    assert [finding.split(" is missing")[0] for finding in findings] == [
+        "name", "task_set", "observation_groups", "episode_steps", "worst_reward",
+    ]  # fmt: skip
+
+
+def _observing(**values):
+    return walk(observe=lambda self: {**Walk.observe(self), **values})
+
+
+def _giving(make):
+    return walk(outcome=lambda self: make(self) if self.steps == 3 else Walk.outcome(self))
+
+
+def _acting(spec):
+    return walk(action_spec=lambda self: spec)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (_acting(specs.Array((2,), np.float32)), "The actions of walks need finite bounds and a float type"),
+        (_acting(specs.BoundedArray((2,), np.float32, -1, np.inf)), "The actions of walks need finite bounds"),
+        (_acting(specs.DiscreteArray(4)), "The actions of walks need finite bounds and a float type"),
+        (_acting(2), r"action_spec\(\) returns a int: return a dm_env.specs.BoundedArray"),
+        (walk(observation_spec=lambda self: specs.Array((2,), float)), r"observation_spec\(\) returns a Array: return a dictionary"),
+        (_observing(place=np.zeros((1, 2))), r"At step 0 the observation 'place' has the shape \(1, 2\), but its spec \(2,\)"),
+        (_observing(height=np.zeros(1)), r"At step 0 the observation has the keys \['clock', 'height', 'place'\], but obs"),
+        (walk(observe=lambda self: {"place": self.place}), r"the keys \['place'\], but observation_spec\(\) has \['clock', 'place'\]"),
+        (walk(observe=lambda self: self.place), r"reset\(\) observes a ndarray: make it a dictionary"),
+        (_observing(clock=np.array(["noon"])), r"reset\(\) observes 'clock' with elements of type <U4: make them numbers"),
+        (_observing(clock=np.array([np.nan])), "At step 0 the observation 'clock' is not finite"),
+        (_giving(lambda self: dm_env.transition(np.nan, self.observe())), "At step 3 the reward is nan: make it a finite number"),
+        (_giving(lambda self: dm_env.transition(None, self.observe())), "At step 3 the reward is None: make it a finite number"),
+        (_giving(lambda self: dm_env.transition("much", self.observe())), "the reward of .* at step 3 raises ValueError"),
+        (_giving(lambda self: dm_env.transition(0.0, self.observe(), 0.9)), "At step 3 the discount is 0.9"),
+        (_giving(lambda self: dm_env.termination(0.0, self.observe())._replace(discount=0.5)), "At step 3 the discount is 0.5"),
+        (_giving(lambda self: dm_env.truncation(0.0, self.observe())), "ends with discount 1 at step 3 of episode_steps = 6"),
+        (_giving(lambda self: dm_env.restart(self.observe())), r"At step 3 step\(\) starts a new episode"),
+        (_giving(lambda self: (0.0, self.observe())), r"step\(\) at step 3 returns a tuple: return a dm_env.TimeStep"),
+        (_giving(lambda self: 1 / 0), r"step\(\) at step 3 raises ZeroDivisionError: .*\(test_rules.py, line \d+\)"),
+        (walk(reset=lambda self: Walk.reset(self) and Walk.step(self, 0)), r"reset\(\) does not return the start of an episode"),
+        (walk(training_reward=0.5), "training_reward is 0.5, but dense_training is False: declare True, or return None"),
+        (walk(set_seed=lambda self, seed: None), r"give another episode in a second environment \(the observation 'place' at step 0\)"),
+    ],
+)  # fmt: skip
+def test_a_wrong_environment_is_named_with_the_mend(kind, words):
+    assert_found(changed(kind), words)
+
+
+def test_a_training_reward_that_is_not_finite_is_found():
+    assert_found(changed(walk(training_reward=np.inf), dense_training=True), "training_reward is inf: make it a finite number")
+
+
+def test_termination_may_come_before_the_time_limit_and_with_it():
+    for end in (2, STEPS):
+        make = lambda self, end=end: (dm_env.termination if self.steps == end else dm_env.transition)(0.1 * self.steps, self.observe())  # noqa: E731
+        assert examine(changed(walk(outcome=make)), rounds=1).findings == []
