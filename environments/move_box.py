@@ -100,10 +100,12 @@ class _MoveBox(SimulatedEnvironment):
     def start(self, stream: np.random.Generator) -> None:
         *place, x, y, redrawn = self.task.parameters
         self._target = (x, y)
+        # First, so that it does not depend on how often the places are drawn.
+        yaw = stream.uniform(-math.pi, math.pi)
         box = self._choices.draw_box(stream, self._target) if redrawn else (place[0], place[1])
         ball = self._choices.draw_ball(stream, box)
         self._box_start[:] = box
-        for joint, value in zip(self._ball_start, (*ball, stream.uniform(-math.pi, math.pi)), strict=True):
+        for joint, value in zip(self._ball_start, (*ball, yaw), strict=True):
             joint[:] = value
         self._to_target = math.hypot(box[0] - x, box[1] - y)
         self._to_box = math.hypot(ball[0] - box[0], ball[1] - box[1])
@@ -141,6 +143,8 @@ class MoveBox(TaskDistribution):
     observation_scales = types.MappingProxyType({"joints_vel": 0.3, "sensors_gyro": 0.3, "sensors_accelerometer": 0.03, "position": 0.3})
     episode_steps = _EPISODE_STEPS
     worst_reward = 0.0
+    # The ball starts clear of the box, so that its place depends on the task, too; neither says where the target is.
+    task_dependent = ("box", "position")
 
     def __init__(
         self,

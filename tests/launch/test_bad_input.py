@@ -74,7 +74,7 @@ def test_a_directory_below_a_file(tmp_path: pathlib.Path) -> None:
         (["--split=validation", "--tasks=-1"], ["Task -1", "0 to 9"]),
         (["--tasks=first"], ["first"]),
         (["--methods=magic"], ["'magic'"]),
-        (["--split=train"], ["split", "train"]),
+        (["--split=all"], ["split", "all"]),
         ([], ["no snapshot", "repeat the command"]),
     ],
 )
