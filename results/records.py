@@ -92,12 +92,13 @@ def _run(key: RunKey, attempt: str, by_episode: Mapping[int, Mapping[str, Any]])
         kls=_numbers(episodes, "kl"),
         td_errors=_numbers(episodes, "td_error"),
         faults=tuple(record["fault"] for record in episodes),
-        failed_starts=sum(record["failed_starts"] for record in episodes),
+        failed_starts=sum(record.get("failed_starts", 0) for record in episodes),
     )
 
 
 def _numbers(records: Sequence[Mapping[str, Any]], name: str) -> FloatArray:
-    return np.array([record[name] for record in records], dtype=np.float64)  # None becomes NaN
+    # None becomes NaN, and so does what an earlier version did not record yet.
+    return np.array([record.get(name) for record in records], dtype=np.float64)
 
 
 def _rank(run: AdaptationRun) -> tuple[bool, int, str]:

@@ -82,3 +82,13 @@ def test_a_level_is_the_mean_over_tasks_and_repeats_of_the_last_measurement_of_e
         {"snapshot": 300, "level": "prior", "task": 0, "repeat": 0, "return": 1.0},
     ]
     assert records.levels(measured, 200) == {"experts": 10.0, "prior": None}
+
+
+def test_what_an_earlier_version_did_not_record_is_unknown(adaptation_records):
+    old = [
+        {name: value for name, value in record.items() if name not in ("td_error", "failed_starts")}
+        for record in adaptation_records([1, 2])
+    ]
+    (run,) = records.adaptation_runs(old)
+    assert np.isnan(run.td_errors).all()
+    assert run.failed_starts == 0
