@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -26,6 +27,24 @@ def required(name: str) -> str:
     if not value:
         raise UsageError(f"--{name} is missing; --help explains it.")
     return value
+
+
+def options(assignments: Sequence[str]) -> dict[str, object]:
+    """Returns arguments for a task distribution from `NAME=VALUE` pairs; a value is a Python literal, or else a word.
+
+    Raises:
+        UsageError: If one is no such pair.
+    """
+    parsed: dict[str, object] = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not (name.isidentifier() and equals):
+            raise UsageError(f"--options takes NAME=VALUE, not {assignment!r}: docs/environments.md names each environment's options.")
+        try:
+            parsed[name] = ast.literal_eval(value)
+        except (SyntaxError, ValueError):
+            parsed[name] = value
+    return parsed
 
 
 def run(main: Callable[[], int], description: str | None) -> None:

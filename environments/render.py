@@ -89,7 +89,8 @@ def main() -> int:
     # Imported late: it takes a second, and wrong flags should not wait for it.
     import imageio.v3
 
-    distribution = load(command_line.required("environment"), task_set=values.task_set, task_set_seed=values.task_set_seed)
+    options = command_line.options(values.options)
+    distribution = load(command_line.required("environment"), task_set=values.task_set, task_set_seed=values.task_set_seed, **options)
     tasks = distribution.tasks(values.split)
     if not 0 <= values.task < len(tasks):
         raise command_line.UsageError(f"Task {values.task} is out of range: the {values.split} split has tasks 0 to {len(tasks) - 1}.")
@@ -120,6 +121,7 @@ def define_flags() -> None:
     flags.DEFINE_string("snapshot", None, "For expert and prior: the folder of a snapshot, runs/NAME/snapshots/STEP.")
     flags.DEFINE_string("task_set", "default", "Which of the environment's named task sets.")
     flags.DEFINE_integer("task_set_seed", 0, "Seed of the tasks' draw.")
+    flags.DEFINE_list("options", [], "Further arguments of the environment as NAME=VALUE, comma-separated.")
     flags.DEFINE_enum("split", "test", list(SPLITS), "From which split the task is.")
     flags.DEFINE_integer("task", 0, "Number of the task.")
     flags.DEFINE_integer("seed", 0, "Seed of the episode.")

@@ -17,7 +17,7 @@ import threading
 from absl import flags
 
 from agents.adaptation import methods
-from environments import command_line, conformance, load, names
+from environments import command_line, conformance, names
 from launch.run_directory import RunDirectory, owned, training_finished
 from launch.settings import RunSettings, default_settings
 from launch.status import StatusLine
@@ -29,8 +29,8 @@ _SHORT_RUN_STEPS = 20_000
 
 def main() -> int:
     """Runs the three stages that are not complete yet; returns the exit code."""
-    _refuse_broken_rules(command_line.required("environment"))
     settings = _settings()
+    _refuse_broken_rules(settings)
     with owned(command_line.required("run_dir"), settings) as run:
         if not training_finished(run, settings):
             print(f"Stage 1 of 3: training, at most {settings.learner_steps} steps or {settings.minutes:g} minutes.", flush=True)
@@ -44,12 +44,12 @@ def main() -> int:
         return _run_module("results.report", f"--run_dir={run.path}")
 
 
-def _refuse_broken_rules(environment: str) -> None:
+def _refuse_broken_rules(settings: RunSettings) -> None:
     """Plays six episodes of a user's own environment: what training would only show after hours is refused now. Ours are tested."""
+    environment = settings.environment
     if ":" not in environment:
         return
-    values = flags.FLAGS
-    findings = conformance.check(load(environment, task_set=values.task_set, task_set_seed=values.task_set_seed), quick=True)
+    findings = conformance.check(settings.distribution(), quick=True)
     if findings:
         raise command_line.UsageError(
             f"The environment {environment} breaks a rule: {findings[0]} For all of them: python -m environments.conformance {environment}"
@@ -62,6 +62,7 @@ def _settings() -> RunSettings:
         command_line.required("environment"),
         task_set=values.task_set,
         task_set_seed=values.task_set_seed,
+        options=command_line.options(values.options),
         seed=values.seed,
         learner_steps=values.learner_steps,
         minutes=values.minutes,
@@ -114,6 +115,7 @@ def define_flags() -> None:
     flags.DEFINE_string("run_dir", None, "Where everything is kept, runs/NAME.")
     flags.DEFINE_string("task_set", "default", "Which of the environment's named task sets.")
     flags.DEFINE_integer("task_set_seed", 0, "Seed of the tasks' draw.")
+    flags.DEFINE_list("options", [], "Further arguments of the environment as NAME=VALUE, comma-separated, such as training=sparse.")
     flags.DEFINE_integer("seed", 0, "Seed of networks, actors and adaptation.")
     flags.DEFINE_integer("learner_steps", None, "End training after this many updates; by default the environment's.", lower_bound=1)
     flags.DEFINE_float("minutes", 15.0, "End training after this many minutes, over all restarts.", lower_bound=0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from agents.config import Config, NetworkSpec, default_config
@@ -17,6 +18,7 @@ class RunSettings:
         environment: Name of the task distribution.
         task_set: Which of its named task sets.
         task_set_seed: Seed of the tasks' draw.
+        options: Further arguments of the task distribution.
         seed: Seed of networks, actors and adaptation.
         config: Hyper-parameters.
         learner_steps: Training ends at this many updates, over all restarts.
@@ -36,10 +38,11 @@ class RunSettings:
     actors: int
     methods: tuple[str, ...]
     checkpoint_seconds: float = 60.0
+    options: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
     def distribution(self) -> TaskDistribution:
         """Makes the task distribution."""
-        return load(self.environment, task_set=self.task_set, task_set_seed=self.task_set_seed)
+        return load(self.environment, task_set=self.task_set, task_set_seed=self.task_set_seed, **self.options)
 
     def network_spec(self, distribution: TaskDistribution) -> NetworkSpec:
         """Returns what the networks connect to in this distribution."""
@@ -54,7 +57,7 @@ class RunSettings:
 
     def identity(self) -> dict[str, Any]:
         """Returns what a resumed run must repeat, JSON values."""
-        names = ("environment", "task_set", "task_set_seed", "seed")
+        names = ("environment", "task_set", "task_set_seed", "options", "seed")
         return {**{name: getattr(self, name) for name in names}, "config": self.config.as_dict()}
 
     def operation(self) -> dict[str, Any]:
@@ -65,7 +68,7 @@ class RunSettings:
 
 def default_settings(environment: str, **changes: Any) -> RunSettings:
     """Returns the settings for an environment with the given fields changed (those that are None are left as they are)."""
-    distribution = load(environment)
+    distribution = load(environment, **changes.get("options", {}))
     config = changes.pop("config", None) or default_config(environment, distribution.episode_steps)
     settings = RunSettings(
         environment=environment,

@@ -107,3 +107,13 @@ def test_a_lock_has_one_holder(tmp_path):
         assert not second
     with run_directory.exclusive(path) as third:
         assert third
+
+
+def test_options_of_the_environment_belong_to_the_identity(tmp_path):
+    settings = default_settings("sparse_navigation", options={"training": "sparse"})
+    run_directory.prepare(str(tmp_path), settings)
+    _, opened = run_directory.open_run(str(tmp_path))
+    assert opened == settings
+    assert not opened.distribution().dense_training
+    with pytest.raises(run_directory.RunDirectoryError, match=r"options\.training is sparse, not None"):
+        run_directory.prepare(str(tmp_path), _SETTINGS)
