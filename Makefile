@@ -45,7 +45,7 @@ $(BENCHMARKS_SETUP): requirements-benchmarks.lock setup.py tools/uv
 	touch $(BENCHMARKS_SETUP)
 
 benchmarks: $(BENCHMARKS_SETUP)
-	for name in learner actor adaptation; do $(BENCHMARKS_PYTHON) -m benchmarks.$$name; done
+	for name in learner actor adaptation environments; do $(BENCHMARKS_PYTHON) -m benchmarks.$$name; done
 
 # The constraint keeps every pin of requirements.lock: run it after each `make lock`.
 lock-benchmarks:
