@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import types
-from typing import Any, Literal
+from typing import Literal
 
 import mujoco
 import numpy as np
@@ -22,77 +22,23 @@ from environments import composition
 from environments.arrays import Array
 from environments.distribution import ObservationGroups, TaskDistribution, TaskEnvironment, trains_densely
 from environments.models import compiled_model
-from environments.simulation import Outcome, SimulatedEnvironment
+from environments.simulation import Outcome
 from environments.task import Task, draw_task_set
+from environments.walker import EPISODE_STEPS, OBSERVED, WalkerEnvironment
 
-_EPISODE_STEPS = 200
-_SUBSTEPS = 10
 _SUCCESS_REWARD = 10.0
 _STEP_REWARD = -0.005
 _NEAREST, _FARTHEST = 3.0, 7.0
-_TOUCH_THRESHOLD = 1e-3
-_OBSERVED = (
-    "joints_pos",
-    "joints_vel",
-    "end_effectors_pos",
-    "world_zaxis",
-    "sensors_velocimeter",
-    "sensors_gyro",
-    "sensors_accelerometer",
-    "sensors_touch",
-    "position",
-    "heading",
-)
 
 
-class _Ant(SimulatedEnvironment):
-    """The walker; its task's parameters are the target's x and y in metres."""
-
-    def __init__(self, model: mujoco.MjModel, task: Task, success_radius: float, dense: bool):
-        super().__init__(model, task, substeps=_SUBSTEPS, episode_steps=_EPISODE_STEPS)
-        self._success_radius = success_radius
-        self._dense = dense
-        self._target = (0.0, 0.0)
-        self._distance = 0.0
-        data, torso = self.data, self.data.body("walker/torso")
-        self._orientation = data.qpos[3:7]
-        self._position = torso.xpos
-        feet = self.model.sensor("walker/front_left_foot_end_effector").adr[0]
-        touch = self.model.sensor("walker/torso_touch").adr[0]
-        self._forces = data.sensordata[touch : touch + 9]
-        self._touching = np.zeros(9)
-        self._observation = {
-            "joints_pos": data.qpos[7:],
-            "joints_vel": data.qvel[6:],
-            "end_effectors_pos": data.sensordata[feet : feet + 12],
-            "world_zaxis": torso.xmat[6:],
-            "sensors_velocimeter": data.sensor("walker/torso_vel").data,
-            "sensors_gyro": data.sensor("walker/torso_gyro").data,
-            "sensors_accelerometer": data.sensor("walker/torso_accel").data,
-            "sensors_touch": self._touching,
-            "position": self._position,
-            "heading": torso.xmat[0:4:3],
-        }
-
-    def start(self, stream: np.random.Generator) -> None:
-        half_yaw = stream.uniform(-math.pi, math.pi) / 2
-        self._orientation[:] = math.cos(half_yaw), 0.0, 0.0, math.sin(half_yaw)
-        x, y = self.task.parameters
-        self._target = (x, y)
-        self._distance = math.hypot(x, y)
-        composition.move_target_mark(self.model, x, y, self._success_radius)
+class _Ant(WalkerEnvironment):
+    """The ant and its hidden target."""
 
     def evaluate(self, action: Array) -> Outcome:
-        x, y, _ = self._position.tolist()
-        before = self._distance
-        self._distance = math.hypot(x - self._target[0], y - self._target[1])
-        reached = self._distance < self._success_radius
+        before, distance = self.approach()
+        reached = distance < self._success_radius
         reward = _STEP_REWARD + _SUCCESS_REWARD if reached else _STEP_REWARD
-        return Outcome(reward, reached, reward + before - self._distance if self._dense else None)
-
-    def observe(self) -> dict[str, Array]:
-        np.greater(self._forces, _TOUCH_THRESHOLD, out=self._touching)
-        return self._observation
+        return Outcome(reward, reached, reward + before - distance if self._dense else None)
 
 
 class GoToRing(TaskDistribution):
@@ -103,9 +49,9 @@ class GoToRing(TaskDistribution):
     """
 
     name = "go_to_ring"
-    observation_groups = ObservationGroups(expert=_OBSERVED, prior=_OBSERVED)
+    observation_groups = ObservationGroups(expert=OBSERVED, prior=OBSERVED)
     observation_scales = types.MappingProxyType({"joints_vel": 0.2, "sensors_gyro": 0.3, "sensors_accelerometer": 0.03, "position": 0.2})
-    episode_steps = _EPISODE_STEPS
+    episode_steps = EPISODE_STEPS
     worst_reward = _STEP_REWARD
 
     def __init__(self, task_set_seed: int = 0, training: Literal["dense", "sparse"] = "dense", success_radius: float = 1.0):
@@ -124,14 +70,9 @@ class GoToRing(TaskDistribution):
         self.dense_training = trains_densely(training, self.name)
         self.task_set = draw_task_set(_draw_target, seed=task_set_seed)
         self._success_radius = success_radius
-        self._arguments = (task_set_seed, training, success_radius)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # The tasks are drawn again rather than sent.
-        return type(self), self._arguments
 
     def make_environment(self, seed: int) -> TaskEnvironment:
-        model = compiled_model(self.name, lambda: composition.compiled(compose()[0]), __file__, composition.__file__)
+        model = compiled_model(self.name, _build, __file__, composition.__file__)
         environment = _Ant(model, self.tasks("train")[0], self._success_radius, self.dense_training)
         environment.set_seed(seed)
         return environment
@@ -140,23 +81,18 @@ class GoToRing(TaskDistribution):
         return np.array(task.parameters, np.float32)
 
 
-def compose() -> tuple[Any, Any]:
-    """Puts the ant on the floor.
-
-    Returns:
-        dm_control's arena and its walker, with the walker's observed sensors only.
-    """
+def _build() -> mujoco.MjModel:
+    """Puts the ant on the floor."""
     from dm_control.locomotion.walkers import ant
 
     arena = composition.floor_arena(half_width=9.0)
-    arena.mjcf_model.worldbody.add("camera", name="overview", pos=(0, -11, 9), xyaxes=(1, 0, 0, 0, 0.63, 0.77), fovy=50)
     composition.add_target_mark(arena)
     walker = ant.Ant()
     sensors = walker.mjcf_model.sensor
     kept = (*sensors.touch, *sensors.velocimeter, *sensors.gyro, *sensors.accelerometer, *walker.end_effectors_pos_sensors)
-    composition.keep_sensors(walker, kept)
+    composition.keep_sensors(walker.mjcf_model, kept)
     walker.create_root_joints(arena.attach(walker))
-    return arena, walker
+    return composition.compiled(arena)
 
 
 def _draw_target(stream: np.random.Generator) -> tuple[float, ...]:

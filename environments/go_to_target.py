@@ -11,7 +11,7 @@ walkers observe of themselves, and the torso's place and heading in the world.
 
 Source: paper appendix D. Ours: the body, since the paper does not name its humanoid; the success radius; targets at least 1 m away; what
 a fall costs after its first step (`fall_penalty`); and training on a dense reward (`training="dense"`), since random exploration reached
-no target in 100 episodes: the task's own, plus 10 for each metre that the torso came closer to the target in the step, minus the part of
+one target in 100 episodes: the task's own, plus 10 for each metre that the torso came closer to the target in the step, minus the part of
 its standing height that it has lost. Neither term is worth staying away from the target for: one adds up to the distance covered, the
 other is never positive.
 """
@@ -20,87 +20,46 @@ from __future__ import annotations
 
 import math
 import types
-from typing import Any, Literal
+from typing import Literal
 
 import mujoco
 import numpy as np
 
+from environments import composition
 from environments.arrays import Array
-from environments.distribution import ObservationGroups, TaskDistribution, TaskEnvironment
+from environments.distribution import ObservationGroups, TaskDistribution, TaskEnvironment, trains_densely
 from environments.models import compiled_model
-from environments.simulation import Outcome, SimulatedEnvironment
+from environments.simulation import Outcome
 from environments.task import Task, draw_task_set
+from environments.walker import EPISODE_STEPS, OBSERVED, SUBSTEPS, WalkerEnvironment
 
-_EPISODE_STEPS = 200
-_SUBSTEPS = 10
-_PHYSICS_SECONDS = 0.005
 _HALF_WIDTH = 4.0
 _STEP_REWARD = -0.005
 _PROGRESS_REWARD = 10.0
 # The height of the torso with straight legs and the soles on the floor, in metres.
 _STANDING_HEIGHT = 1.2855
-# From this force on dm_control's walkers call a part touched, in newtons.
-_TOUCH_FORCE = 1e-3
 _FALL_PENALTIES = ("per_step", "once", "terminate")
-_TOUCH_SENSORS = 18
 _END_EFFECTORS = ("right_hand", "left_hand", "right_foot", "left_foot")
-_KEYS = (
-    "end_effectors_pos",
-    "heading",
-    "joints_pos",
-    "joints_vel",
-    "position",
-    "sensors_accelerometer",
-    "sensors_gyro",
-    "sensors_touch",
-    "sensors_velocimeter",
-    "world_zaxis",
-)
 
 
-class _GoToTarget(SimulatedEnvironment):
-    """The humanoid and its hidden target; a task's parameters are the target's coordinates on the floor in metres."""
+class _Humanoid(WalkerEnvironment):
+    """The humanoid and its hidden target."""
 
-    def __init__(self, model: mujoco.MjModel, task: Task, *, success_radius: float, fall_penalty: str, dense: bool):
-        super().__init__(model, task, substeps=_SUBSTEPS, episode_steps=_EPISODE_STEPS)
-        self._success_radius, self._fall_penalty, self._dense = success_radius, fall_penalty, dense
-        self._target = task.parameters
-        self._distance = 0.0
+    def __init__(self, model: mujoco.MjModel, task: Task, success_radius: float, dense: bool, fall_penalty: str):
+        super().__init__(model, task, success_radius, dense)
+        self._fall_penalty = fall_penalty
         self._falling = self._fell_before = False
         self._fall_contacts = _fall_contacts(self.model)
-        marker = self.model.site("target")
-        marker.size[0] = success_radius
-        self._marker = marker.pos
-        data, torso = self.data, self.data.body("humanoid/torso")
-        self._root_joint, self._torso = data.qpos[:7], torso.xpos
-        touch, effectors = (self.model.sensor(f"humanoid/{name}").adr[0] for name in ("torso_touch", _END_EFFECTORS[0]))
-        self._forces = data.sensordata[touch : touch + _TOUCH_SENSORS]
-        self._touched = np.empty(_TOUCH_SENSORS)
-        self._observation = {
-            "end_effectors_pos": data.sensordata[effectors : effectors + 3 * len(_END_EFFECTORS)],
-            "heading": torso.xmat[0:4:3],
-            "joints_pos": data.qpos[7:],
-            "joints_vel": data.qvel[6:],
-            "position": self._torso,
-            "sensors_accelerometer": data.sensor("humanoid/torso_accel").data,
-            "sensors_gyro": data.sensor("humanoid/torso_gyro").data,
-            "sensors_touch": self._touched,
-            "sensors_velocimeter": data.sensor("humanoid/torso_vel").data,
-            "world_zaxis": torso.xmat[6:],
-        }
 
     def start(self, stream: np.random.Generator) -> None:
-        self._target = self.task.parameters
-        self._marker[:2] = self._target
-        half_yaw = stream.uniform(-math.pi / 2, math.pi / 2)
-        self._root_joint[:] = 0.0, 0.0, _STANDING_HEIGHT, math.cos(half_yaw), 0.0, 0.0, math.sin(half_yaw)
-        self._distance = math.hypot(*self._target)
+        super().start(stream)
+        self._root[2] = _STANDING_HEIGHT
         self._fell_before = False
 
     def advance(self) -> None:
         """Makes the physics steps one by one, since a fall may touch the floor in any of them."""
         self._falling = False
-        for _ in range(_SUBSTEPS):
+        for _ in range(SUBSTEPS):
             mujoco.mj_step2(self.model, self.data)
             mujoco.mj_step1(self.model, self.data)
             if not self._falling:
@@ -109,10 +68,7 @@ class _GoToTarget(SimulatedEnvironment):
                 self._falling = not self._fall_contacts.isdisjoint(pairs)
 
     def evaluate(self, action: Array) -> Outcome:
-        del action
-        x, y, height = self._torso.tolist()
-        distance = math.hypot(x - self._target[0], y - self._target[1])
-        progress, self._distance = self._distance - distance, distance
+        before, distance = self.approach()
         reached = distance <= self._success_radius
         penalised = self._falling and not (self._fall_penalty == "once" and self._fell_before)
         self._fell_before = self._fell_before or self._falling
@@ -120,19 +76,16 @@ class _GoToTarget(SimulatedEnvironment):
         terminated = reached or (penalised and self._fall_penalty == "terminate")
         if not self._dense:
             return Outcome(reward, terminated)
-        return Outcome(reward, terminated, reward + _PROGRESS_REWARD * progress - max(0.0, 1.0 - height / _STANDING_HEIGHT))
-
-    def observe(self) -> dict[str, Array]:
-        np.greater(self._forces, _TOUCH_FORCE, out=self._touched)
-        return self._observation
+        lost_height = max(0.0, 1.0 - float(self._position[2]) / _STANDING_HEIGHT)
+        return Outcome(reward, terminated, reward + _PROGRESS_REWARD * (before - distance) - lost_height)
 
 
 class GoToTarget(TaskDistribution):
     """The distribution of hidden places on the floor."""
 
     name = "go_to_target"
-    observation_groups = ObservationGroups(expert=_KEYS, prior=_KEYS)
-    episode_steps = _EPISODE_STEPS
+    observation_groups = ObservationGroups(expert=OBSERVED, prior=OBSERVED)
+    episode_steps = EPISODE_STEPS
     worst_reward = _STEP_REWARD - 1.0
     observation_scales = types.MappingProxyType({"joints_vel": 0.1, "sensors_accelerometer": 0.05, "sensors_gyro": 0.3})
 
@@ -157,37 +110,24 @@ class GoToTarget(TaskDistribution):
         Raises:
             ValueError: If one of these is unknown, or the distances are not 0 < success_radius < minimum_distance <= 4.
         """
-        if training not in ("dense", "sparse"):
-            raise ValueError(f"Unknown training reward {training!r} of {self.name}: choose dense or sparse.")
         if fall_penalty not in _FALL_PENALTIES:
             raise ValueError(f"Unknown fall penalty {fall_penalty!r} of {self.name}: choose {', '.join(_FALL_PENALTIES)}.")
         if not 0.0 < success_radius < minimum_distance <= _HALF_WIDTH:
             raise ValueError(
                 f"{self.name} needs 0 < success_radius < minimum_distance <= {_HALF_WIDTH:g}, not {success_radius} and {minimum_distance}."
             )
-        self.dense_training = training == "dense"
+        self.dense_training = trains_densely(training, self.name)
         self._fall_penalty = fall_penalty
         self._success_radius = success_radius
-        self._arguments = (task_set_seed, training, fall_penalty, success_radius, minimum_distance)
         self.task_set = draw_task_set(lambda stream: _draw_target(stream, minimum_distance), seed=task_set_seed)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        # The tasks are drawn again rather than sent.
-        return type(self), self._arguments
-
     def make_environment(self, seed: int) -> TaskEnvironment:
-        environment = _GoToTarget(
-            compiled_model(self.name, _build, __file__),
-            self.tasks("train")[0],
-            success_radius=self._success_radius,
-            fall_penalty=self._fall_penalty,
-            dense=self.dense_training,
-        )
+        model = compiled_model(self.name, _build, __file__, composition.__file__)
+        environment = _Humanoid(model, self.tasks("train")[0], self._success_radius, self.dense_training, self._fall_penalty)
         environment.set_seed(seed)
         return environment
 
     def description(self, task: Task) -> Array:
-        """Returns the target's coordinates on the floor in metres, float32 `[2]`."""
         return np.array(task.parameters, np.float32)
 
 
@@ -202,17 +142,17 @@ def _fall_contacts(model: mujoco.MjModel) -> frozenset[tuple[int, int]]:
     """Returns the pairs of geom ids that may only touch in a fall. In a contact MuJoCo names a plane before any other geom."""
     floor = model.geom("groundplane").id
     names = (model.geom(geom).name for geom in range(model.ngeom))
-    return frozenset((floor, geom) for geom, name in enumerate(names) if name.startswith("humanoid/") and not name.endswith("_foot"))
+    return frozenset((floor, geom) for geom, name in enumerate(names) if name.startswith("walker/") and not name.endswith("_foot"))
 
 
 def _build() -> mujoco.MjModel:
     """Puts the suite's humanoid onto the floor of dm_control's locomotion tasks."""
     from dm_control import mjcf
-    from dm_control.locomotion.arenas import floors
     from dm_control.suite import humanoid
 
     xml, assets = humanoid.get_model_and_assets()
     walker = mjcf.from_xml_string(xml, assets=assets)
+    walker.model = "walker"
     torso = walker.find("body", "torso")
     torso.pos = (0.0, 0.0, 0.0)
     torso.freejoint.remove()
@@ -221,22 +161,16 @@ def _build() -> mujoco.MjModel:
     for joint in walker.find_all("joint"):
         if joint.range is not None:
             joint.range = np.deg2rad(joint.range)
-    for sensor in walker.sensor.all_children():
-        # Each costs time in every physics step, observed or not.
-        if sensor.tag not in ("accelerometer", "velocimeter", "gyro", "touch"):
-            sensor.remove()
+    sensors = walker.sensor
+    composition.keep_sensors(walker, (*sensors.touch, *sensors.velocimeter, *sensors.gyro, *sensors.accelerometer))
     for name in _END_EFFECTORS:
-        walker.sensor.add("framepos", name=name, objtype="xbody", objname=name, reftype="xbody", refname="torso")
+        sensors.add("framepos", name=name, objtype="xbody", objname=name, reftype="xbody", refname="torso")
     for asset in walker.asset.all_children():
         if asset.name != "self":
             asset.remove()
 
-    root = floors.Floor(size=(2 * _HALF_WIDTH, 2 * _HALF_WIDTH)).mjcf_model
+    arena = composition.floor_arena(half_width=2 * _HALF_WIDTH)
+    root = arena.mjcf_model
     root.attach(walker).add("freejoint")
-    root.option.timestep = _PHYSICS_SECONDS
-    root.asset.add("texture", type="skybox", builtin="gradient", rgb1=(0.4, 0.6, 0.8), rgb2=(0.05, 0.1, 0.2), width=64, height=64)
-    # MuJoCo would fix a site that is compiled at its body's origin to it.
-    root.worldbody.add("site", name="target", type="cylinder", size=(0.5, 0.01), pos=(0.0, 0.0, 0.01), rgba=(1.0, 0.2, 0.2, 0.6))
-    root.worldbody.add("camera", name="overview", pos=(-5.0, -5.0, 3.5), xyaxes=(0.707, -0.707, 0.0, 0.3, 0.3, 0.9))
-    getattr(root.visual, "global").set_attributes(offwidth=1280, offheight=960)
-    return mujoco.MjModel.from_xml_string(root.to_xml_string(), root.get_assets())
+    composition.add_target_mark(arena)
+    return composition.compiled(arena)

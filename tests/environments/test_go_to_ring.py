@@ -4,45 +4,24 @@ import math
 
 import numpy as np
 import pytest
-from composer_reference import Comparison, ReferenceTask
 from dm_control import mjcf
-from dm_control.composer.observation import observable
 from dm_control.locomotion.walkers import ant
+from parity import assert_same_episode, make_reference
+from random_episodes import start
 
-from environments import Task, go_to_ring
+from environments import Task
 from environments.go_to_ring import GoToRing
 
 _AHEAD = Task(0, (5.0, 0.0))
 
 
-class _Reference(ReferenceTask):
-    """Go to ring in composer's terms."""
-
-    def __init__(self):
-        arena, self._walker = go_to_ring.compose()
-        names = ("joints_pos", "joints_vel", "end_effectors_pos", "world_zaxis", "position")
-        sensors = ("velocimeter", "gyro", "accelerometer", "touch")
-        observables = {name: getattr(self._walker.observables, name) for name in (*names, *(f"sensors_{kind}" for kind in sensors))}
-        observables["heading"] = observable.Generic(lambda physics: self._torso(physics).xmat.reshape(3, 3)[:2, 0])
-        super().__init__(arena, observables, steps=200)
-
-    def _torso(self, physics):
-        return physics.bind(self._walker.root_body)
-
-    def succeeded(self, physics):
-        return np.linalg.norm(self._torso(physics).xpos[:2] - self.goal) < 1.0
-
-    def get_reward(self, physics):
-        return 10.0 * self.succeeded(physics) - 0.005
-
-
 def test_every_step_equals_composers_to_the_last_bit():
-    comparison = Comparison(GoToRing().make_environment(3), _Reference())
-    actions = np.random.default_rng(0).uniform(-1, 1, (200, 8))
-    for task in GoToRing().tasks("test")[:2]:
-        assert comparison.play(task, task.parameters, actions).discount == 1.0
+    environment, reference = GoToRing().make_environment(0), make_reference("go_to_ring")
+    for seed, task in enumerate(GoToRing().tasks("test")[:2]):
+        rewards, discount = assert_same_episode(environment, reference, task, task.parameters, seed)
+        assert (len(rewards), discount) == (200, 1.0)
     # So near that random steps get there.
-    assert comparison.play(Task(0, (1.02, 0.0)), (1.02, 0.0), actions).discount == 0.0
+    assert assert_same_episode(environment, reference, Task(0, (1.02, 0.0)), (1.02, 0.0), seed=3)[1] == 0.0
 
 
 def test_the_ant_and_the_physics_are_dm_controls():
@@ -57,8 +36,7 @@ def test_the_ant_and_the_physics_are_dm_controls():
 @pytest.mark.parametrize(("distance", "reached"), [(0.9, True), (1.1, False)])
 def test_within_a_metre_of_the_target_the_episode_ends_with_ten(distance, reached):
     environment = GoToRing().make_environment(0)
-    environment.set_task(_AHEAD)
-    environment.reset()
+    start(environment, _AHEAD)
     assert environment.step(np.zeros(8)).reward == -0.005
     environment.data.qpos[:2] = 5.0, distance
     timestep = environment.step(np.zeros(8))
@@ -69,8 +47,7 @@ def test_within_a_metre_of_the_target_the_episode_ends_with_ten(distance, reache
 
 def test_the_success_radius_is_an_option_that_the_mark_shows():
     environment = GoToRing(success_radius=2.0).make_environment(0)
-    environment.set_task(_AHEAD)
-    environment.reset()
+    start(environment, _AHEAD)
     assert environment.data.site("target").xpos[:2].tolist() == [5.0, 0.0]
     assert environment.model.site("target").size[0] == 2.0
     environment.data.qpos[:2] = 3.1, 0.0
@@ -79,8 +56,7 @@ def test_the_success_radius_is_an_option_that_the_mark_shows():
 
 def test_dense_training_pays_for_every_metre_closer():
     environment = GoToRing().make_environment(0)
-    environment.set_task(_AHEAD)
-    position = environment.reset().observation["position"].copy()
+    position = start(environment, _AHEAD).observation["position"].copy()
     for action in np.random.default_rng(1).uniform(-1, 1, (30, 8)):
         timestep = environment.step(action)
         after = timestep.observation["position"].copy()
@@ -94,8 +70,7 @@ def test_the_ant_starts_at_the_origin_with_any_yaw():
     environment = GoToRing().make_environment(0)
     yaws = []
     for seed in range(200):
-        environment.set_seed(seed)
-        observation = environment.reset().observation
+        observation = start(environment, _AHEAD, seed).observation
         assert observation["position"] == pytest.approx([0, 0, 0.522])
         cosine, sine = observation["heading"]
         yaws.append(math.atan2(sine, cosine))
@@ -105,8 +80,7 @@ def test_the_ant_starts_at_the_origin_with_any_yaw():
 def test_a_trot_is_fast_enough_for_every_target():
     """Diagonal legs swing together, left and right mirrored, at 1.7 Hz: 7 m less the radius take less than the 10 s of an episode."""
     environment = GoToRing().make_environment(0)
-    environment.set_task(Task(0, (50.0, 0.0)))
-    environment.reset()
+    start(environment, Task(0, (50.0, 0.0)))
     for step in range(100):
         phase = 2 * math.pi * 1.7 * 0.05 * step + np.array([0, math.pi, 0, math.pi])
         hips, ankles = np.array([1, -1, -1, 1]) * np.sin(phase), 0.5 * np.sin(phase + 3.5)
@@ -125,8 +99,6 @@ def test_targets_are_uniform_in_angle_and_in_distance():
     assert np.histogram(angles, bins=4, range=(-np.pi, np.pi))[0] == pytest.approx(350, abs=70)
 
 
-def test_options_that_make_no_sense_are_refused():
-    with pytest.raises(ValueError, match="Unknown training reward 'shaped' of go_to_ring: choose dense or sparse"):
-        GoToRing(training="shaped")
+def test_a_radius_that_makes_no_sense_is_refused():
     with pytest.raises(ValueError, match=r"success radius of go_to_ring must be between 0 and 3\.0, not 3\.5"):
         GoToRing(success_radius=3.5)

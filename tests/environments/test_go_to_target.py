@@ -5,8 +5,9 @@ import math
 import mujoco
 import numpy as np
 import pytest
-from go_to_target_oracle import KEYS, make_reference, suite_model
-from same_episode import assert_same_episode
+from dm_control.suite import humanoid
+from parity import assert_same_episode, make_reference
+from random_episodes import start
 
 from environments import Task
 from environments.go_to_target import GoToTarget
@@ -17,19 +18,17 @@ _FAR = Task(0, (3.0, 0.0))
 
 def _start(fall_penalty="per_step", task=_FAR, seed=0, **options):
     environment = GoToTarget(fall_penalty=fall_penalty, **options).make_environment(0)
-    environment.set_task(task)
-    environment.set_seed(seed)
-    environment.reset()
+    start(environment, task, seed)
     return environment
 
 
 @pytest.mark.parametrize("fall_penalty", ["per_step", "once", "terminate"])
 def test_episodes_are_bit_identical_to_composers(fall_penalty):
-    reference = make_reference(fall_penalty)
+    reference = make_reference("go_to_target", fall_penalty=fall_penalty)
     environment = _start(fall_penalty)
-    # Falling moves the torso by a few centimetres: the second target is reached on the way.
-    far, far_discount = assert_same_episode(environment, reference, KEYS, GoToTarget().tasks("test")[0], seed=0)
-    near, near_discount = assert_same_episode(environment, reference, KEYS, Task(0, (0.45, 0.3)), seed=2)
+    far, far_discount = assert_same_episode(environment, reference, _FAR, _FAR.parameters, seed=0)
+    # Falling moves the torso by a few centimetres: this target is reached on the way.
+    near, near_discount = assert_same_episode(environment, reference, Task(0, (0.45, 0.3)), (0.45, 0.3), seed=2)
     assert near_discount == 0.0
     assert len(near) < 200
     if fall_penalty == "terminate":
@@ -43,7 +42,7 @@ def test_episodes_are_bit_identical_to_composers(fall_penalty):
 
 
 def test_the_body_is_the_suites():
-    model, suite = GoToTarget().make_environment(0).model, suite_model()
+    model, suite = GoToTarget().make_environment(0).model, mujoco.MjModel.from_xml_string(*humanoid.get_model_and_assets())
     assert (model.nu, model.nv, model.opt.timestep) == (suite.nu, suite.nv, suite.opt.timestep) == (21, 27, 0.005)
     assert model.body_mass.sum() == pytest.approx(suite.body_mass.sum())
     # The world, its floor and the free joint come first; the body's frame is the arena's.
@@ -94,7 +93,7 @@ def _pose(environment, turn, angles):
     half_turn = math.radians(degrees) / 2
     data.qpos[3:7] = math.cos(half_turn), *(math.sin(half_turn) * np.array(axis))
     for joint, angle in angles.items():
-        data.joint(f"humanoid/{joint}").qpos = math.radians(angle)
+        data.joint(f"walker/{joint}").qpos = math.radians(angle)
     mujoco.mj_forward(environment.model, data)
     data.qpos[2] -= _lowest(environment) + 1e-3
     mujoco.mj_forward(environment.model, data)
@@ -128,7 +127,7 @@ def test_only_the_feet_may_touch_the_floor(name, fall_penalty):
     environment = _start(fall_penalty)
     _pose(environment, turn, angles)
     contacts = ([environment.model.geom(geom).name for geom in pair] for pair in environment.data.contact.geom)
-    touching = {other.removeprefix("humanoid/") for floor, other in contacts if floor == "groundplane"}
+    touching = {other.removeprefix("walker/") for floor, other in contacts if floor == "groundplane"}
     assert {part for part in touching if not part.endswith("foot")} == expected
     first = environment.step(_REST)
     assert first.reward == pytest.approx(-1.005 if expected else -0.005)
@@ -161,14 +160,6 @@ def test_the_dense_reward_adds_progress_and_lost_height_to_the_tasks_own():
     assert after[2] < 0.9  # By then it has fallen.
 
 
-def test_sparse_training_is_on_the_tasks_own_reward():
-    environment = _start(training="sparse")
-    environment.step(_REST)
-    assert environment.training_reward is None
-    assert not GoToTarget(training="sparse").dense_training
-    assert GoToTarget().dense_training
-
-
 @pytest.mark.parametrize("minimum_distance", [1.0, 3.0])
 def test_targets_fill_the_square_beyond_the_minimum_distance(minimum_distance):
     distribution = GoToTarget(task_set_seed=3, minimum_distance=minimum_distance)
@@ -178,12 +169,6 @@ def test_targets_fill_the_square_beyond_the_minimum_distance(minimum_distance):
     assert 3.8 < np.abs(targets).max() <= 4.0
     quadrants = {tuple(np.sign(target)) for target in targets}
     assert len(quadrants) == 4
-
-
-def test_the_description_is_the_target():
-    distribution = GoToTarget()
-    task = distribution.tasks("test")[5]
-    np.testing.assert_array_equal(distribution.description(task), np.float32(task.parameters))
 
 
 @pytest.mark.parametrize(

@@ -4,60 +4,32 @@ import itertools
 
 import numpy as np
 import pytest
-from composer_reference import Comparison, ReferenceTask
 from dm_control import mjcf
-from dm_control.composer.observation import observable
 from dm_control.locomotion.walkers import jumping_ball
-from pusher import push
+from parity import assert_same_episode, make_reference
+from pusher import act, push
+from random_episodes import start
 
-from environments import Task, move_box
+from environments import Task
 from environments.move_box import MoveBox
 
 _TASK = Task(0, (0.5, -1.0, 2.0, -1.0, 0.0))
 
 
-class _Reference(ReferenceTask):
-    """Move box in composer's terms."""
-
-    def __init__(self):
-        arena, self._walker, self._box = move_box.compose(0.3, 3.0, 0.4)
-        names = ("joints_pos", "joints_vel", "sensors_velocimeter", "sensors_gyro", "sensors_accelerometer", "position")
-        observables = {name: getattr(self._walker.observables, name) for name in names}
-        observables["heading"] = observable.Generic(lambda physics: physics.bind(self._walker.root_body).xmat.reshape(3, 3)[:2, 1])
-        box = self._box.observables
-        parts = (box.position, box.orientation, box.linear_velocity, box.angular_velocity)
-        observables["box"] = observable.Generic(lambda physics: np.concatenate([part.observation_callable(physics)() for part in parts]))
-        super().__init__(arena, observables, steps=400)
-
-    def succeeded(self, physics):
-        return np.linalg.norm(physics.bind(self._box.geom).xpos[:2] - self.goal) < 0.4
-
-    def get_reward(self, physics):
-        return 10.0 * self.succeeded(physics)
-
-
-def _environment(task=_TASK, **options):
-    environment = MoveBox(**options).make_environment(0)
-    environment.set_task(task)
+def _environment():
+    environment = MoveBox().make_environment(0)
+    start(environment, _TASK)
     return environment
 
 
 def test_every_step_equals_composers_to_the_last_bit():
-    comparison = Comparison(_environment(), _Reference())
-    actions = np.random.default_rng(0).uniform(-1, 1, (200, 3))
-    for task in MoveBox().tasks("test")[:2]:
-        assert comparison.play(task, task.parameters[2:4], actions).discount == 1.0
-
-
-def test_a_successful_push_equals_composers_to_the_last_bit():
-    task, environment, actions = MoveBox().tasks("test")[0], _environment(), []
-    step = environment.step
-    environment.step = lambda action: actions.append(action) or step(action)
-    assert push(environment, task, seed=0)
-    environment = _environment()
-    environment.set_seed(0)
-    last = Comparison(environment, _Reference()).play(task, task.parameters[2:4], np.array(actions))
-    assert (last.reward, last.discount) == (10.0, 0.0)
+    environment, reference = _environment(), make_reference("move_box")
+    first, second = MoveBox().tasks("test")[:2]
+    rewards, discount = assert_same_episode(environment, reference, first, first.parameters[2:4], seed=1)
+    assert (len(rewards), discount) == (400, 1.0)
+    target = np.array(second.parameters[2:4])
+    rewards, discount = assert_same_episode(environment, reference, second, target, 0, policy=lambda observation: act(observation, target))
+    assert (rewards[-1], discount) == (10.0, 0.0)
 
 
 def test_a_scripted_pusher_that_knows_the_target_succeeds():
@@ -79,7 +51,6 @@ def test_the_ball_and_the_physics_are_dm_controls():
 def test_the_box_has_its_mass_and_slides_as_its_friction_says():
     environment = _environment()
     assert environment.model.body("box/").mass == 3.0
-    environment.reset()
     environment.data.joint("box/").qvel[0] = 1.5
     for _ in range(20):
         x, y, _ = environment.step(np.zeros(3)).observation["box"][:3]
@@ -90,7 +61,6 @@ def test_the_box_has_its_mass_and_slides_as_its_friction_says():
 @pytest.mark.parametrize(("distance", "reached"), [(0.39, True), (0.41, False)])
 def test_the_box_on_its_target_ends_the_episode_with_ten(distance, reached):
     environment = _environment()
-    environment.reset()
     assert environment.step(np.zeros(3)).reward == 0.0
     environment.data.joint("box/").qpos[:2] = 2.0, -1.0 + distance
     timestep = environment.step(np.zeros(3))
@@ -171,7 +141,6 @@ def test_what_the_paper_leaves_open_are_options():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"training": "shaped"}, "Unknown training reward 'shaped' of move_box: choose dense or sparse"),
         ({"minimal_distance": 2.0}, "needs 0 < success_radius <= minimal_distance < 2.0, not 0.4 and 2.0"),
         ({"success_radius": 0.9}, "needs 0 < success_radius <= minimal_distance < 2.0, not 0.9 and 0.8"),
         ({"wall_distance": 0.3}, "wall_distance of move_box must be between half the box's diagonal and 2.0, not 0.3"),

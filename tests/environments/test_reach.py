@@ -3,12 +3,15 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 import pytest
-from reach_oracle import KEYS, WORKSPACE, JacobianServo, make_reference
-from same_episode import assert_same_episode
+from dm_control.manipulation import reach
+from parity import assert_same_episode, make_reference
+from random_episodes import start
+from servo import JacobianServo
 
 from environments import Task
 from environments.reach import Reach
 
+_WORKSPACE = reach._SITE_WORKSPACE.target_bbox
 _REST = np.zeros(9, np.float32)
 
 
@@ -18,16 +21,14 @@ def environment():
 
 
 def _start(environment, target, seed=0):
-    environment.set_task(Task(0, tuple(target)))
-    environment.set_seed(seed)
-    return environment.reset()
+    return start(environment, Task(0, tuple(target)), seed)
 
 
 def test_episodes_are_bit_identical_to_composers(environment):
-    reference = make_reference()
-    start = _start(environment, (0.0, 0.0, 0.2), seed=4).observation["pinch_site_pos"]
-    tasks = [*Reach().tasks("test")[:2], Task(0, tuple((start + np.array([0.0, 0.0, 0.04])).tolist()))]
-    played = [assert_same_episode(environment, reference, KEYS, task, seed) for seed, task in enumerate(tasks, start=2)]
+    reference = make_reference("reach")
+    place = _start(environment, (0.0, 0.0, 0.2), seed=4).observation["pinch_site_pos"]
+    tasks = [*Reach().tasks("test")[:2], Task(0, tuple((place + np.array([0.0, 0.0, 0.04])).tolist()))]
+    played = [assert_same_episode(environment, reference, task, task.parameters, seed) for seed, task in enumerate(tasks, start=2)]
     assert [len(rewards) for rewards, _ in played] == [250] * 3
     assert [discount for _, discount in played] == [1.0] * 3
     assert 0 < sum(played[2][0]) < 250  # The last one begins within the radius and leaves it.
@@ -47,31 +48,15 @@ def test_a_step_that_ends_within_five_centimetres_is_rewarded(environment, offse
     assert timestep.discount == 1.0
 
 
-def test_sparse_training_is_on_the_tasks_own_reward():
-    distribution = Reach(training="sparse")
-    environment = distribution.make_environment(0)
-    environment.reset()
-    environment.step(_REST)
-    assert environment.training_reward is None
-    assert not distribution.dense_training
-    assert Reach().dense_training
-
-
 def test_targets_fill_dm_controls_workspace():
     distribution = Reach(task_set_seed=3)
     targets = np.array([task.parameters for split in ("train", "validation", "test") for task in distribution.tasks(split)])
     assert targets.shape == (140, 3)
-    assert (targets >= WORKSPACE.lower).all()
-    assert (targets <= WORKSPACE.upper).all()
-    width = np.subtract(WORKSPACE.upper, WORKSPACE.lower)
-    np.testing.assert_allclose(targets.mean(axis=0), np.add(WORKSPACE.lower, width / 2), atol=0.05)
+    assert (targets >= _WORKSPACE.lower).all()
+    assert (targets <= _WORKSPACE.upper).all()
+    width = np.subtract(_WORKSPACE.upper, _WORKSPACE.lower)
+    np.testing.assert_allclose(targets.mean(axis=0), np.add(_WORKSPACE.lower, width / 2), atol=0.05)
     np.testing.assert_allclose(targets.std(axis=0), width / np.sqrt(12), rtol=0.15)
-
-
-def test_the_description_is_the_target():
-    distribution = Reach()
-    task = distribution.tasks("test")[5]
-    np.testing.assert_array_equal(distribution.description(task), np.float32(task.parameters))
 
 
 def test_every_start_has_the_hand_in_the_workspace_pointing_down_and_touches_nothing(environment):
@@ -86,8 +71,8 @@ def test_every_start_has_the_hand_in_the_workspace_pointing_down_and_touches_not
         np.testing.assert_allclose(hand.xmat[8], -1.0, atol=1e-6)
         starts.append(hand.xpos.copy())
     assert len(np.unique(np.round(starts, 6), axis=0)) == 128
-    assert (np.array(starts) >= np.array(WORKSPACE.lower) - 1e-6).all()
-    assert (np.array(starts) <= np.array(WORKSPACE.upper) + 1e-6).all()
+    assert (np.array(starts) >= np.array(_WORKSPACE.lower) - 1e-6).all()
+    assert (np.array(starts) <= np.array(_WORKSPACE.upper) + 1e-6).all()
 
 
 def test_starts_are_drawn_from_the_pool_by_the_seed(environment):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from random_episodes import start
 
 from environments import Task, TaskEnvironment
 
@@ -15,16 +16,14 @@ _INSIDE = 3.7  # what the ball can reach of the room
 
 def push(environment: TaskEnvironment, task: Task, seed: int) -> bool:
     """Plays one episode; returns whether the box reached the target."""
-    environment.set_task(task)
-    environment.set_seed(seed)
-    timestep = environment.reset()
+    timestep = start(environment, task, seed)
     target = np.array(task.parameters[2:4])
     while not timestep.last():
-        timestep = environment.step(_action(timestep.observation, target))
+        timestep = environment.step(act(timestep.observation, target))
     return timestep.discount == 0.0
 
 
-def _action(observation: dict[str, np.ndarray], target: np.ndarray) -> np.ndarray:
+def act(observation: dict[str, np.ndarray], target: np.ndarray) -> np.ndarray:
     """Returns (roll, steer, kick), which drives to the next waypoint."""
     ball, box = observation["position"][:2], observation["box"][:2]
     goal, speed = _waypoint(ball, box, target)
