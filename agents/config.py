@@ -138,10 +138,10 @@ def default_config(environment: str, episode_steps: int) -> Config:
     if environment == "sparse_navigation":
         return Config(
             networks=NetworkConfig(),
-            losses=LossConfig(discount=0.9, kl_cost=0.007),
+            losses=LossConfig(discount=0.9),
             optimiser=OptimiserConfig(),
-            replay=ReplayConfig(sequence_length=episode_steps, capacity=40_000, samples_per_insert=16.0),
-            learner_steps=18_000,
+            replay=ReplayConfig(sequence_length=episode_steps),
+            learner_steps=20_000,
         )
     networks = NetworkConfig(feature_layers=(192, 192, 64), policy_layers=(192, 192))
     if environment == "half_cheetah_velocity":
