@@ -51,7 +51,7 @@ class SimulatedEnvironment(TaskEnvironment):
         camera: The camera that pictures are taken with; -1 is a free one that sees the whole model.
     """
 
-    camera: str | int = -1
+    camera: str | int | mujoco.MjvCamera = -1
 
     def __init__(self, model: mujoco.MjModel, task: Task, *, substeps: int, episode_steps: int):
         """Prepares the simulation.
