@@ -150,6 +150,7 @@ def default_config(environment: str, episode_steps: int) -> Config:
             losses=LossConfig(discount=0.98, reward_scale=0.1, kl_cost=0.002, entropy_cost=0.0002, action_samples=1),
             optimiser=OptimiserConfig(learning_rate=5e-4),
             replay=ReplayConfig(sequence_length=10, capacity=50_000, samples_per_insert=12.8),
+            environments_per_actor=32,
             learner_steps=100_000,
             adaptation_episodes=10,
         )
@@ -160,4 +161,5 @@ def default_config(environment: str, episode_steps: int) -> Config:
         losses=LossConfig(reward_scale=reward_scale, action_samples=1),
         optimiser=OptimiserConfig(learning_rate=5e-4),
         replay=ReplayConfig(sequence_length=min(10, episode_steps), capacity=50_000, samples_per_insert=12.8),
+        environments_per_actor=32,
     )
