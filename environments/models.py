@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import logging
 import os
 import pathlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+import absl.logging
 import mujoco
 
 
@@ -32,12 +34,29 @@ def compiled_model(name: str, build: Callable[[], mujoco.MjModel], *sources: str
             return mujoco.MjModel.from_binary_path(str(path))
         except ValueError as error:  # Truncated or of another version.
             logging.warning("The compiled model %s cannot be read (%s): it is built again.", path, error)
-    model = build()
+    with _quietly():
+        model = build()
     try:
         _write(model, path)
     except OSError as error:
         logging.warning("The compiled model cannot be kept in %s (%s): it will be built again.", path, error)
     return model
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Keeps dm_control from warning that there is no display, which composing does not need, and of poses that it tries and drops."""
+    drawing, verbosity = os.environ.get("MUJOCO_GL"), absl.logging.get_verbosity()
+    os.environ["MUJOCO_GL"] = drawing or "disable"
+    absl.logging.set_verbosity(absl.logging.ERROR)
+    try:
+        yield
+    finally:
+        absl.logging.set_verbosity(verbosity)
+        if drawing is None:
+            del os.environ["MUJOCO_GL"]
+        else:
+            os.environ["MUJOCO_GL"] = drawing
 
 
 def cache_directory() -> pathlib.Path:
