@@ -154,12 +154,13 @@ def default_config(environment: str, episode_steps: int) -> Config:
             learner_steps=100_000,
             adaptation_episodes=10,
         )
-    # Dense training rewards and 1 for every step at the target add up to tens: scaled, values are of the order of 1.
-    reward_scale = {"go_to_ring": 0.1, "move_box": 0.1, "reach": 0.1, "go_to_target": 0.1}.get(environment, 1.0)
+    composed = environment in ("go_to_ring", "move_box", "reach", "go_to_target")
     return Config(
         networks=networks,
-        losses=LossConfig(reward_scale=reward_scale, action_samples=1),
+        # Dense training rewards and 1 for every step at the target add up to tens: scaled, values are of the order of 1.
+        losses=LossConfig(reward_scale=0.1 if composed else 1.0, action_samples=1),
         optimiser=OptimiserConfig(learning_rate=5e-4),
         replay=ReplayConfig(sequence_length=min(10, episode_steps), capacity=50_000, samples_per_insert=12.8),
         environments_per_actor=32,
+        adaptation_episodes=100 if composed else 40,
     )

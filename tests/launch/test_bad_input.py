@@ -12,6 +12,7 @@ from program import ENVIRONMENT, ROOT
 from agents.config import default_config
 from launch.run_directory import prepare
 from launch.settings import default_settings
+from results.store import RecordWriter, read_records
 
 
 def run(module: str, *flags: str) -> tuple[int, str]:
@@ -107,6 +108,27 @@ def test_a_snapshot_of_another_environment_is_refused_naming_the_field(tmp_path:
     code, message = run("launch.evaluate", f"--run_dir={tmp_path}", "--snapshot=7")
     assert code == 2
     assert_one_line_with(message, ["step 7", "action_size 1", "2"])
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-50], lambda data: data[:-50] + bytes(50)])
+def test_a_damaged_snapshot_is_skipped_for_the_one_before_it_with_a_warning(tmp_path: pathlib.Path, damage) -> None:
+    from agents.learning import Learner
+    from agents.snapshots import write_snapshot
+
+    settings = default_settings("tiny_distribution:Line")
+    spec = settings.network_spec(settings.distribution())
+    directory = prepare(str(tmp_path), settings)
+    for step in (5, 9):
+        write_snapshot(directory.snapshots, step, spec, settings.config, Learner(spec, settings.config, step).get_variables(["all"])[0])
+    weights = directory.snapshots / "9" / "weights.safetensors"
+    weights.write_bytes(damage(weights.read_bytes()))
+    with RecordWriter(tmp_path, "events", "evaluate") as events:
+        events.append({"event": "snapshot_selected", "snapshot": 9, "score": 1.0})
+    code, message = run("launch.evaluate", f"--run_dir={tmp_path}", "--methods=prior", "--episodes=2", "--seeds=1")
+    assert code == 0
+    assert "snapshot 9 is damaged: using that of step 5" in message
+    tested = {record["snapshot"] for record in read_records(tmp_path, "adaptation") if record["split"] == "test"}
+    assert tested == {5}
 
 
 def test_debug_shows_the_traceback(tmp_path: pathlib.Path) -> None:
