@@ -144,6 +144,11 @@ class RidgeHead(Head):
         super().__init__(streams, size, config)
         self._seen = seen
         self._horizon = 1.0 / (1.0 - discount)
+        penalty = np.full(size, config.ridge)
+        penalty[-1] = 1e-6  # The constant feature is free; this only keeps the system regular.
+        # The penalty and the sum of psi psi^T over the transitions so far, `[R, d, d]`, and how many those are.
+        self._grams = np.repeat(np.diag(penalty)[None], len(self.weights), axis=0)
+        self._summed = np.zeros(len(self.weights), int)
         self.failed_solves = 0
 
     def learn_within_episode(
@@ -175,11 +180,11 @@ class RidgeHead(Head):
         rewards, discounts = memory.rewards[place, :count], memory.discounts[place, :count]
         low = min(float(self._seen.low[place]), 0.0) * self._horizon
         high = max(float(self._seen.high[place]), 0.0) * self._horizon
-        penalty = np.full(features.shape[1], self._config.ridge)
-        penalty[-1] = 1e-6  # the constant feature is free; this only keeps the system regular
+        new = features[self._summed[place] :].astype(np.float64)
+        self._grams[place] += new.T @ new
+        self._summed[place] = count
         try:
-            gram = features.T.astype(np.float64) @ features + np.diag(penalty)
-            projection = np.linalg.solve(gram, features.T.astype(np.float64)).astype(np.float32)
+            inverse = np.linalg.inv(self._grams[place])
         except np.linalg.LinAlgError:
             return None
         weights = self.weights[place]
@@ -187,7 +192,7 @@ class RidgeHead(Head):
             next_q = next_features @ weights
             values = (softmax(next_q / tau) * next_q).sum(axis=1)
             targets = np.clip(rewards + discounts * values, low, high)
-            solution = projection @ targets
+            solution = (inverse @ (targets @ features)).astype(np.float32)
             moved = np.abs(solution - weights).max()
             weights = solution
             if not moved > _TOLERANCE:
