@@ -1,8 +1,8 @@
 """The selection of the snapshot that all methods are tested with, by `shared_q_iw` on the validation tasks.
 
 A score is a mean over ten tasks and varies with luck from snapshot to snapshot, mostly in how early reward was found. Of the snapshots that
-it does not tell from the best one, the latest is taken (the one-standard-error rule of Breiman et al. 1984): training goes on to improve
-the experts and the prior where the validation tasks do not look.
+it does not tell from the best one (two standard errors of the paired difference), the latest is taken: training goes on to improve the
+experts and the prior where the validation tasks do not look.
 
 The choice is made once and kept as an event, so that no later validation changes what the test results are about.
 """
@@ -19,6 +19,8 @@ from results import records
 
 SELECTION_METHOD = "shared_q_iw"
 _EVENT = "snapshot_selected"
+# How many standard errors a difference of scores has to have to count as one.
+_TELLING_ERRORS = 2.0
 
 _Pair = tuple[int, int]  # (task, seed)
 
@@ -50,7 +52,7 @@ def score_snapshots(runs: Iterable[records.AdaptationRun]) -> dict[int, float]:
 
 
 def select_snapshot(runs: Iterable[records.AdaptationRun]) -> Selection:
-    """Returns the latest snapshot whose score is within one standard error of the highest.
+    """Returns the latest snapshot whose score is within two standard errors of the highest.
 
     The standard error is that of the paired difference, clustered by task.
 
@@ -93,7 +95,7 @@ def _as_good(returns: Mapping[_Pair, float], best: Mapping[_Pair, float]) -> boo
         losses.setdefault(task, []).append(value - returns[task, seed])
     by_task = [np.mean(of_task) for of_task in losses.values()]
     standard_error = np.std(by_task, ddof=1) / np.sqrt(len(by_task)) if len(by_task) > 1 else 0.0
-    return bool(np.mean(by_task) <= standard_error)
+    return bool(np.mean(by_task) <= _TELLING_ERRORS * standard_error)
 
 
 def selected_snapshot(events: Sequence[Mapping[str, Any]]) -> Selection | None:

@@ -29,15 +29,21 @@ def test_of_equal_scores_the_later_snapshot_wins(validated):
     assert selection.select_snapshot(runs).snapshot == 300
 
 
-def test_the_latest_snapshot_within_one_standard_error_of_the_best_wins(validated):
-    best = [validated(200, [returns], task=task, seed=seed) for task, seed, returns in [(0, 0, 3.0), (0, 1, 5.0), (1, 0, 6.0)]]
-    # By task it is 0.4 behind and 0.2 ahead: 0.1 +- 0.3. A difference between seeds of one task is no more evidence.
-    later = [validated(300, [returns], task=task, seed=seed) for task, seed, returns in [(0, 0, 0.6), (0, 1, 6.6), (1, 0, 6.2)]]
-    # Behind by the same in both tasks, however little.
-    last = [validated(400, [returns], task=task, seed=seed) for task, seed, returns in [(0, 0, 2.9), (0, 1, 4.9), (1, 0, 5.9)]]
+def test_the_latest_snapshot_within_two_standard_errors_of_the_best_wins(validated):
+    def snapshot(step, *returns):  # of task 0 twice, of task 1
+        return [
+            validated(step, [value], task=task, seed=seed) for (task, seed), value in zip([(0, 0), (0, 1), (1, 0)], returns, strict=True)
+        ]
+
+    best = snapshot(200, 3.0, 5.0, 6.0)
+    # By task it is 0.4 and 0.1 behind: 0.25 +- 0.15. A difference between seeds of one task is no more evidence.
+    later = snapshot(300, 0.6, 6.6, 5.9)
+    # 0.4 and 0.2 behind: 0.3 +- 0.1. Behind by the same in both tasks, however little.
+    told_apart, always_behind = snapshot(400, 0.6, 6.6, 5.8), snapshot(500, 2.9, 4.9, 5.9)
     assert selection.select_snapshot([*best, *later]).snapshot == 300
-    assert selection.select_snapshot([*best, *last]).snapshot == 200
-    assert selection.select_snapshot([*best, *later, *last]).snapshot == 300
+    assert selection.select_snapshot([*best, *told_apart]).snapshot == 200
+    assert selection.select_snapshot([*best, *always_behind]).snapshot == 200
+    assert selection.select_snapshot([*best, *later, *told_apart, *always_behind]).snapshot == 300
 
 
 def test_a_snapshot_that_lacks_a_task_or_an_episode_takes_no_part(validated):
