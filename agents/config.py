@@ -141,7 +141,7 @@ def default_config(environment: str, episode_steps: int) -> Config:
             losses=LossConfig(discount=0.9),
             optimiser=OptimiserConfig(),
             replay=ReplayConfig(sequence_length=episode_steps),
-            learner_steps=20_000,
+            learner_steps=16_000,
         )
     networks = NetworkConfig(feature_layers=(192, 192, 64), policy_layers=(192, 192))
     if environment == "half_cheetah_velocity":
