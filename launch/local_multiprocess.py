@@ -101,12 +101,19 @@ def _this_command() -> str:
 
 
 def _run_module(module: str, *arguments: str) -> int:
-    """Runs a program of ours in a fresh process; an interrupt reaches it by the terminal or is passed on."""
-    process = subprocess.Popen([sys.executable, "-m", module, *arguments])
+    """Runs a program of ours in a fresh process and passes interrupts on to it.
+
+    It starts with Ctrl-C ignored, which would otherwise break off Python's own start with a traceback; SIGTERM ends it at any moment.
+    """
+    process = subprocess.Popen([sys.executable, "-m", module, *arguments], preexec_fn=_ignore_control_c)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda received, _: process.send_signal(received))
+        signal.signal(number, lambda *_: process.terminate())
     code = process.wait()
     return command_line.INTERRUPTED if code < 0 else code
+
+
+def _ignore_control_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def define_flags() -> None:

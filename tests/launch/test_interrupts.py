@@ -6,9 +6,12 @@ import contextlib
 import os
 import pty
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
+import psutil
 import pytest
 from program import ENVIRONMENT, ROOT, Program, leftover_processes
 
@@ -106,6 +109,30 @@ def test_while_evaluating(program: Program) -> None:
     code, output = program.finish()
     assert code == 0, output
     assert "Stage 1" not in output
+
+
+def test_while_the_program_of_a_stage_starts() -> None:
+    starts_a_stage = (
+        "import signal, sys; from launch.local_multiprocess import _run_module; signal.signal(signal.SIGINT, signal.SIG_IGN);"
+        "print('started', flush=True); sys.exit(_run_module('waiting'))"
+    )
+    launcher = subprocess.Popen(
+        [sys.executable, "-c", starts_a_stage], cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    assert launcher.stdout is not None
+    launcher.stdout.readline()
+    children = psutil.Process(launcher.pid).children
+    while not children():
+        time.sleep(0.001)
+    # Python itself is starting there. Once more, should the launcher not have been listening yet.
+    for _ in range(3):
+        os.killpg(launcher.pid, signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            launcher.wait(timeout=10)
+            break
+    _, errors = launcher.communicate(timeout=30)
+    assert (launcher.returncode, errors) == (130, "")
 
 
 def learner_log(program: Program) -> bytes:

@@ -1,0 +1,5 @@
+"""A program that waits to be ended."""
+
+import time
+
+time.sleep(60)
