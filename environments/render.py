@@ -91,13 +91,11 @@ def main() -> int:
 
     options = command_line.options(values.options)
     distribution = load(command_line.required("environment"), task_set=values.task_set, task_set_seed=values.task_set_seed, **options)
-    tasks = distribution.tasks(values.split)
-    if not 0 <= values.task < len(tasks):
-        raise command_line.UsageError(f"Task {values.task} is out of range: the {values.split} split has tasks 0 to {len(tasks) - 1}.")
-    policy = _policy_factory(values.policy)(distribution, tasks[values.task], values.seed, values.snapshot)
+    task = distribution.task_set.task(values.split, values.task)
+    policy = _policy_factory(values.policy)(distribution, task, values.seed, values.snapshot)
     out = pathlib.Path(command_line.required("out"))
     out.parent.mkdir(parents=True, exist_ok=True)
-    pictures = play(distribution, tasks[values.task], policy, values.seed, (values.width, values.height))
+    pictures = play(distribution, task, policy, values.seed, (values.width, values.height))
     imageio.v3.imwrite(out.with_suffix(".png"), pictures[len(pictures) // 2])
     imageio.v3.imwrite(out.with_suffix(".mp4"), pictures, fps=20, macro_block_size=1)
     print(f"{out.with_suffix('.png')} and {out.with_suffix('.mp4')}: {len(pictures) - 1} steps of {distribution.name}, {values.policy}")

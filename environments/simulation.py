@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import copy
 import logging
 from typing import NamedTuple
 
@@ -18,7 +17,6 @@ from environments.task import Task
 
 # A simulation that diverges is reset by MuJoCo, which only counts a warning; the contact and memory warnings before these are harmless.
 _DIVERGENCE = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADCTRL) + 1)
-
 
 # MuJoCo's own way to warn is to append to a file in the current directory.
 mujoco.set_mju_user_warning(logging.getLogger("mujoco").info)
@@ -44,7 +42,7 @@ class SimulatedEnvironment(TaskEnvironment):
     A control step advances the physics by `substeps` such that all positions, velocities and sensors belong to the new state.
 
     Attributes:
-        model: This environment's own copy: `start` may change it.
+        model: This environment's own: `start` may change it.
         data: The simulation's state.
         task: The task that is played.
         substeps: Physics steps in a control step.
@@ -57,12 +55,12 @@ class SimulatedEnvironment(TaskEnvironment):
         """Prepares the simulation.
 
         Args:
-            model: The compiled model.
+            model: The compiled model, not shared with anyone.
             task: The first task.
             substeps: Physics steps in a control step.
             episode_steps: The time limit, in control steps.
         """
-        self.model = copy.copy(model)
+        self.model = model
         self.data = mujoco.MjData(self.model)
         self.task = self._next_task = task
         self.substeps = substeps

@@ -46,6 +46,17 @@ class TaskSet:
             raise ValueError(f"Unknown split {split!r}: choose one of {', '.join(self.splits)}.")
         return self.splits[split]
 
+    def task(self, split: str, index: int) -> Task:
+        """Returns one task.
+
+        Raises:
+            ValueError: If the split does not exist or has no such task.
+        """
+        tasks = self.tasks(split)
+        if not 0 <= index < len(tasks):
+            raise ValueError(f"Task {index} is out of range: the {split} split has tasks 0 to {len(tasks) - 1}.")
+        return tasks[index]
+
 
 def draw_task_set(
     draw: Callable[[np.random.Generator], tuple[float, ...]],

@@ -52,11 +52,8 @@ class Assignment:
         Raises:
             ValueError: If a task's index is out of range.
         """
-        tasks = distribution.tasks(self.split)
-        for index in self.tasks or ():
-            if not 0 <= index < len(tasks):
-                raise ValueError(f"Task {index} is out of range: the {self.split} split has tasks 0 to {len(tasks) - 1}.")
-        chosen = tasks if self.tasks is None else [tasks[index] for index in self.tasks]
+        task_set = distribution.task_set
+        chosen = task_set.tasks(self.split) if self.tasks is None else [task_set.task(self.split, index) for index in self.tasks]
         pairs = itertools.product(chosen, range(self.seeds))
         return [Replica(self.split, task, seed) for task, seed in pairs]
 

@@ -48,7 +48,7 @@ def score_snapshots(runs: Iterable[records.AdaptationRun]) -> dict[int, float]:
     newest configuration. Complete means that every (task, seed) which was tried on any snapshot has a complete run.
     Should the number of episodes have changed on the way, the episodes that all runs have are compared.
     """
-    return {snapshot: float(np.mean(list(returns.values()))) for snapshot, returns in _validated(runs).items()}
+    return _scores(_validated(runs))
 
 
 def select_snapshot(runs: Iterable[records.AdaptationRun]) -> Selection:
@@ -59,9 +59,8 @@ def select_snapshot(runs: Iterable[records.AdaptationRun]) -> Selection:
     Raises:
       SelectionError: no snapshot has been validated completely.
     """
-    runs = list(runs)
     validated = _validated(runs)
-    scores = {snapshot: score for snapshot, score in score_snapshots(runs).items() if np.isfinite(score)}
+    scores = {snapshot: score for snapshot, score in _scores(validated).items() if np.isfinite(score)}
     if not scores:
         raise SelectionError("no snapshot has a complete validation yet: repeat the command that started the run, it finishes them")
     best = validated[max(scores, key=lambda step: (scores[step], step))]
@@ -87,6 +86,10 @@ def _validated(runs: Iterable[records.AdaptationRun]) -> dict[int, dict[_Pair, f
         snapshot: {(run.key.task, run.key.seed): float(np.mean(run.returns[:episodes])) for run in of_snapshot}
         for snapshot, of_snapshot in sorted(complete.items())
     }
+
+
+def _scores(validated: Mapping[int, Mapping[_Pair, float]]) -> dict[int, float]:
+    return {snapshot: float(np.mean(list(returns.values()))) for snapshot, returns in validated.items()}
 
 
 def _as_good(returns: Mapping[_Pair, float], best: Mapping[_Pair, float]) -> bool:

@@ -45,8 +45,7 @@ class Head(abc.ABC):
         errors = np.full(len(self.weights), np.nan)
         for place in np.flatnonzero(memory.counts > since):
             rows, weights = slice(since[place], memory.counts[place]), self.weights[place]
-            next_q = memory.next_features[place, rows] @ weights
-            values = (softmax(next_q / tau[place]) * next_q).sum(axis=1)
+            values = _next_values(memory.next_features[place, rows], weights, tau[place])
             targets = memory.rewards[place, rows] + memory.discounts[place, rows] * values
             errors[place] = np.square(memory.features[place, rows] @ weights - targets).mean()
         return errors
@@ -100,8 +99,7 @@ class TemporalDifferenceHead(Head):
         rewards, discounts = memory.rewards[place], memory.discounts[place]
         weights, target = self.weights[place], self._targets[place]
         for rows in minibatches:
-            next_q = next_features.take(rows, axis=0) @ target
-            values = (softmax(next_q / tau) * next_q).sum(axis=1)
+            values = _next_values(next_features.take(rows, axis=0), target, tau)
             psi = features.take(rows, axis=0)
             errors = psi @ weights - (rewards[rows] + discounts[rows] * values)
             self._adam(place, errors @ psi / np.float32(config.minibatch))
@@ -189,8 +187,7 @@ class RidgeHead(Head):
             return None
         weights = self.weights[place]
         for _ in range(_MAX_ROUNDS):
-            next_q = next_features @ weights
-            values = (softmax(next_q / tau) * next_q).sum(axis=1)
+            values = _next_values(next_features, weights, tau)
             targets = np.clip(rewards + discounts * values, low, high)
             solution = (inverse @ (targets @ features)).astype(np.float32)
             moved = np.abs(solution - weights).max()
@@ -198,3 +195,10 @@ class RidgeHead(Head):
             if not moved > _TOLERANCE:
                 break
         return weights if np.isfinite(weights).all() else None
+
+
+def _next_values(features: Array, weights: Array, tau: float) -> Array:
+    """Returns V(s') = sum_k q_k Q(s', a'_k) from features `[N, K', d]`, `[N]`."""
+    q_values = features @ weights
+    values: Array = (softmax(q_values / tau) * q_values).sum(axis=1)
+    return values
