@@ -39,7 +39,7 @@ def add_target_mark(arena: Any, shape: Literal["cylinder", "sphere"] = "cylinder
 
 
 def move_target_mark(model: mujoco.MjModel, place: Sequence[float], radius: float) -> None:
-    """Moves the mark in an environment's own copy of the model.
+    """Moves the mark in an environment's own model.
 
     Args:
         model: A model with the mark.
