@@ -17,7 +17,7 @@ def expert(distribution: TaskDistribution, task: Task, seed: int, snapshot: str 
     """Returns the expert of a training task, from an observation `[D]` to a sampled action `[A]`.
 
     Raises:
-        ValueError: If there is no snapshot, or the task is no training task.
+        ValueError: If there is no snapshot, its agent has no experts, or the task is no training task.
     """
     if task not in distribution.tasks("train"):
         raise ValueError("Experts know training tasks alone: say --split=train.")
@@ -30,7 +30,7 @@ def prior(distribution: TaskDistribution, task: Task, seed: int, snapshot: str |
     """Returns the behaviour prior, from an observation `[D]` to a sampled action `[A]`.
 
     Raises:
-        ValueError: If there is no snapshot.
+        ValueError: If there is no snapshot, or its agent has no prior.
     """
     del distribution, task
     return _sampled(_read(snapshot).prior(), seed)
@@ -39,7 +39,10 @@ def prior(distribution: TaskDistribution, task: Task, seed: int, snapshot: str |
 def _read(snapshot: str | None) -> Snapshot:
     if not snapshot:
         raise ValueError("--snapshot is missing: say --snapshot=runs/NAME/snapshots/STEP.")
-    return read_snapshot(pathlib.Path(snapshot))
+    read = read_snapshot(pathlib.Path(snapshot))
+    if read.agent != "multitask":
+        raise ValueError(f"{snapshot} is of --agent={read.agent}, which has neither experts nor a prior.")
+    return read
 
 
 def _sampled(policy: Callable[[Array], NumpyGaussian], seed: int) -> Callable[[Array], Array]:

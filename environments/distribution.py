@@ -63,6 +63,8 @@ class TaskDistribution(abc.ABC):
         observation_scales: What the values of a key are multiplied by before any network sees them, where that is not 1.
         worst_reward: The lowest reward a step can give; an episode cut short by a fault counts it for its missing steps.
         dense_training: Whether `training_reward` differs from the task's own reward.
+        place_names: Names, with units, of the one or two numbers of `place`; none where figures have no place for a task.
+        traced: Key of the observation whose first numbers say where the body is among these places, or None.
         task_dependent: Keys whose values differ between tasks on purpose, such as a box that every task puts elsewhere. All others must not
             give the task away: with the same seed they are the same for every task, as long as nothing that differs acts on them.
     """
@@ -75,6 +77,8 @@ class TaskDistribution(abc.ABC):
     worst_reward: float
     dense_training: bool = False
     task_dependent: tuple[str, ...] = ()
+    place_names: tuple[str, ...] = ()
+    traced: str | None = None
 
     @abc.abstractmethod
     def make_environment(self, seed: int) -> TaskEnvironment:
@@ -87,6 +91,10 @@ class TaskDistribution(abc.ABC):
         """
         del task
         return None
+
+    def place(self, task: Task) -> tuple[float, ...]:
+        """Returns where figures show a task, such as its goal in the plane; by default the first of its parameters."""
+        return task.parameters[: len(self.place_names)]
 
     def tasks(self, split: str) -> tuple[Task, ...]:
         """Returns the tasks of a split."""

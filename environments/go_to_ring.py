@@ -53,6 +53,8 @@ class GoToRing(TaskDistribution):
     observation_scales = types.MappingProxyType({"joints_vel": 0.2, "sensors_gyro": 0.3, "sensors_accelerometer": 0.03, "position": 0.2})
     episode_steps = EPISODE_STEPS
     worst_reward = _STEP_REWARD
+    place_names = ("x, m", "y, m")
+    traced = "position"
 
     def __init__(self, task_set_seed: int = 0, training: Literal["dense", "sparse"] = "dense", success_radius: float = 1.0):
         """Draws the targets.

@@ -74,6 +74,8 @@ class HalfCheetahVelocity(TaskDistribution):
     episode_steps = _EPISODE_STEPS
     # A control step seldom changes the speed by more than the fastest run; with the largest control cost, 0.3.
     worst_reward = -6.3
+    place_names = ("speed, m/s",)
+    traced = "velocity"
 
     def __init__(
         self,

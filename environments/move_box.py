@@ -143,6 +143,8 @@ class MoveBox(TaskDistribution):
     worst_reward = 0.0
     # The ball starts clear of the box, so that its place depends on the task, too; neither says where the target is.
     task_dependent = ("box", "position")
+    place_names = ("x, m", "y, m")
+    traced = "box"
 
     def __init__(
         self,
@@ -192,8 +194,11 @@ class MoveBox(TaskDistribution):
         environment.set_seed(seed)
         return environment
 
+    def place(self, task: Task) -> tuple[float, ...]:
+        return task.parameters[2:4]
+
     def description(self, task: Task) -> Array:
-        return np.array(task.parameters[2:4], np.float32)
+        return np.array(self.place(task), np.float32)
 
     def _draw_tasks(self, seed: int, redraw_box: bool) -> TaskSet:
         def draw(stream: np.random.Generator) -> tuple[float, ...]:

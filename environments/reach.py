@@ -82,6 +82,9 @@ class Reach(TaskDistribution):
     observation_groups = ObservationGroups(expert=_KEYS, prior=_KEYS)
     episode_steps = _EPISODE_STEPS
     worst_reward = 0.0
+    # Seen from above.
+    place_names = ("x, m", "y, m")
+    traced = "pinch_site_pos"
 
     def __init__(self, task_set_seed: int = 0, training: Literal["dense", "sparse"] = "dense"):
         """Draws the targets.

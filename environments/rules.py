@@ -28,7 +28,7 @@ def declaration_findings(distribution: TaskDistribution) -> list[str]:
             findings.append(f"{name} is {reprlib.repr(getattr(distribution, name))}: it has to be {wanted}.")
     if not findings:
         findings = [finding for split in SPLITS for finding in _split_findings(distribution.task_set, split)]
-    return findings
+    return findings or _place_findings(distribution)
 
 
 def episode_findings(distribution: TaskDistribution, spec: Mapping[str, specs.Array], moments: Sequence[Moment]) -> list[str]:
@@ -88,6 +88,8 @@ _DECLARATIONS: Mapping[str, tuple[Callable[[Any], object], str]] = {
     "worst_reward": (_is_finite, "a finite number"),
     "dense_training": (lambda value: isinstance(value, bool), "True or False"),
     "task_dependent": (_is_keys, "a tuple of observed keys"),
+    "place_names": (lambda value: _is_keys(value) and len(value) <= 2, "a tuple of at most two names"),
+    "traced": (lambda value: value is None or isinstance(value, str), "an observed key, or None"),
 }
 
 
@@ -103,6 +105,22 @@ def _split_findings(task_set: TaskSet, split: str) -> list[str]:
     if odd:
         findings.append(f"The split {split!r} has the task {reprlib.repr(odd[0])}: its parameters have to be a tuple of finite numbers.")
     return findings
+
+
+def _place_findings(distribution: TaskDistribution) -> list[str]:
+    names, traced = distribution.place_names, distribution.traced
+    if traced is not None and traced not in distribution.observation_groups.expert:
+        return [
+            f"traced is {traced!r}: it has to be one of the keys that the experts see, {sorted(distribution.observation_groups.expert)}."
+        ]
+    for split in SPLITS:
+        for task in distribution.tasks(split):
+            place = distribution.place(task)
+            if not (len(place) == len(names) and all(_is_finite(coordinate) for coordinate in place)):
+                return [
+                    f"place() of a {split} task is {reprlib.repr(place)}: it has to be a finite number for each of place_names, {names}."
+                ]
+    return []
 
 
 def _observation_problems(spec: Mapping[str, specs.Array], moment: Moment) -> Iterator[tuple[str, str]]:

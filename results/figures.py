@@ -1,4 +1,4 @@
-"""The data of the figures: what is drawn, in which colour and with which caption, but not how.
+"""The data of the figures: what is drawn, in which colour and with which caption, but not how. As a program it draws the paper's.
 
 `plotly_figures` and `matplotlib_figures` draw the same data, for a page and for a file.
 """
@@ -23,6 +23,7 @@ _COLOURS = {
     "prior": "#8C8C8C",
     "shared_q_iw": "#0072B2",
     "shared_q_iw_ls": "#D55E00",
+    "shared_q_iw_posterior": "#7E57C2",
     "from_scratch": "#CC79A7",
     "shared_q": "#56B4E9",
     "iw": "#009E73",
@@ -36,6 +37,7 @@ _LABELS = {
     "prior": "Prior",
     "shared_q_iw": "Shared Q + IW",
     "shared_q_iw_ls": "Shared Q + IW, closed form",
+    "shared_q_iw_posterior": "Shared Q + IW, posterior",
     "from_scratch": "From scratch",
     "shared_q": "Shared Q",
     "iw": "IW",
@@ -61,40 +63,90 @@ def ordered(methods: Iterable[str]) -> list[str]:
     return sorted(methods, key=lambda method: (known.index(method) if method in known else len(known), method))
 
 
+# What a figure of adaptation shows against episodes, with the title of its axis.
+QUANTITIES = {
+    "last3": "return, mean of the last 3 episodes",
+    "return": "return",
+    "found": "runs that found reward",
+    "progress": "progress from the prior to the experts",
+}
+STATISTICS = ("mean", "iqm")
+_BAND_REPETITIONS = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class AdaptationView:
+    """What a figure of adaptation shows and how it averages; by default what the paper shows."""
+
+    quantity: str = "last3"  # of QUANTITIES
+    statistic: str = "mean"  # of STATISTICS, over runs; shares are always means
+    smoothing: int | None = None  # episodes of the rolling window, None for the paper's
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class MethodCurve:
-    """One method's curves over E episodes."""
+    """One method's curve over E episodes."""
 
     method: str
     episodes: npt.NDArray[np.int64]  # [E], from 1
-    mean: FloatArray  # [E], return
+    values: FloatArray  # [E], mean or IQM over runs
     low: FloatArray  # [E], of the 95% interval
     high: FloatArray  # [E]
     runs: int
-    found_share: FloatArray  # [E], between 0 and 1
+    run_dir: str = ""  # name of the run directory, where a figure compares several
+
+    @property
+    def label(self) -> str:
+        """How a legend names the curve."""
+        return f"{label(self.method)} · {self.run_dir}" if self.run_dir else label(self.method)
+
+
+@dataclasses.dataclass(frozen=True)
+class Level:
+    """A return for comparison."""
+
+    name: str  # "experts" or "prior"
+    value: float
+    run_dir: str = ""
+
+    @property
+    def label(self) -> str:
+        """How a figure names the level."""
+        return f"{self.name} · {self.run_dir}" if self.run_dir else self.name
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class AdaptationFigure:
-    """Return, and share of runs that found reward, against the number of episodes on a new task."""
+    """A quantity against the number of episodes on a new task."""
 
+    quantity: str  # of QUANTITIES
     curves: tuple[MethodCurve, ...]
-    experts: float | None  # level of return, None if not measured
-    prior: float | None
+    levels: tuple[Level, ...]
     caption: str
-    found_caption: str
+
+    @property
+    def is_share(self) -> bool:
+        """Whether the quantity is between 0 and 1 and shown in per cent."""
+        return self.quantity == "found"
+
+    @property
+    def title(self) -> str:
+        """Of the axis of values."""
+        return QUANTITIES[self.quantity]
+
+    def columns(self) -> dict[str, list[Any]]:
+        """Returns the figure as a table, one row for each curve and episode."""
+        rows = [
+            (curve.run_dir, curve.method, *point, curve.runs)
+            for curve in self.curves
+            for point in zip(*(part.tolist() for part in (curve.episodes, curve.values, curve.low, curve.high)), strict=True)
+        ]
+        return as_columns(("run", "method", "episode", self.quantity, "ci95_low", "ci95_high", "n"), rows)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class TrainingFigure:
-    """Validation score of S snapshots, and return in training at P points, against learner steps."""
-
-    snapshots: npt.NDArray[np.int64]  # [S], learner steps
-    scores: FloatArray  # [S]
-    selected: int | None  # the learner step of the selected snapshot
-    learner_steps: npt.NDArray[np.int64]  # [P]
-    returns: FloatArray  # [P]
-    caption: str
+def as_columns(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
+    """Returns the rows of a table, all as long as `names`, by column."""
+    return {name: [row[place] for row in rows] for place, name in enumerate(names)}
 
 
 def smoothing_window(episodes: int) -> int:
@@ -105,75 +157,140 @@ def smoothing_window(episodes: int) -> int:
     return 1 if episodes < 20 else 5 if episodes < 60 else 30
 
 
-def adaptation_figure(runs: Mapping[str, Sequence[records.AdaptationRun]], experts: float | None, prior: float | None) -> AdaptationFigure:
+def adaptation_figure(
+    runs: Mapping[str, Sequence[records.AdaptationRun]],
+    experts: float | None,
+    prior: float | None,
+    view: AdaptationView = AdaptationView(),
+) -> AdaptationFigure:
     """Builds the figure from each method's runs; while none of a method is complete, from the episodes they share.
 
-    A point at episode n is the mean of episodes n − 2 … n of each run, averaged over runs, then smoothed.
+    A run's point at episode n is the mean of its episodes n − 2 … n where the view says so; points are averaged over runs, then smoothed.
+    There is no progress, and no curve of it, where a level is unknown or the experts are no better than the prior.
     """
-    curves = tuple(_curve(method, records.comparable_runs(runs[method])) for method in ordered(runs) if runs[method])
-    window = smoothing_window(max((len(curve.episodes) for curve in curves), default=0))
-    curves = tuple(_smoothed(curve, window) for curve in curves)
-    smoothed = f", then smoothed over {window} episodes" if window > 1 else ""
-    counts = sorted({curve.runs for curve in curves})
-    number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}" if counts else "0"
+    if view.quantity == "progress" and (experts is None or prior is None or experts <= prior):
+        return AdaptationFigure(view.quantity, (), (), "")
+    if view.quantity == "found":
+        view = AdaptationView("found", "mean", smoothing=1)
+    curves = []
+    for method in ordered(runs):
+        shown = records.comparable_runs(runs[method])
+        if shown:
+            curves.append(_curve(method, shown, _points(shown, view.quantity, experts, prior), view.statistic))
+    levels = _levels(view.quantity, experts, prior)
+    window = view.smoothing or smoothing_window(max((len(curve.episodes) for curve in curves), default=0))
     return AdaptationFigure(
-        curves=curves,
-        experts=experts,
-        prior=prior,
-        caption=(
-            "Return while a held-out task is being learnt, from the first episode on it. Each line is the mean over "
-            f"{number} runs (tasks × seeds) of the last 3 episodes{smoothed}; its band is the 95% confidence "
-            "interval. The dashed levels are those of the experts on the training tasks and of the prior."
-        ),
-        found_caption=(
-            "Share of the runs that have met a reward by the end of each episode. Where reward is sparse, a run cannot "
-            "learn before it has found some: this figure shows exploration, the one above what is made of it."
+        quantity=view.quantity,
+        curves=tuple(_smoothed(curve, window) for curve in curves),
+        levels=levels,
+        caption=_caption(
+            view,
+            {curve.method: number_of_runs(records.comparable_runs(runs[curve.method])) for curve in curves},
+            window,
+            with_levels=bool(levels),
         ),
     )
 
 
-def _curve(method: str, runs: Sequence[records.AdaptationRun]) -> MethodCurve:
-    points = statistics.trailing_mean(records.returns_by_episode(runs))
-    low, high = statistics.confidence_interval_95(points)
-    return MethodCurve(
-        method=method,
-        episodes=np.arange(1, points.shape[1] + 1),
-        mean=np.asarray(points.mean(axis=0), dtype=np.float64),
-        low=low,
-        high=high,
-        runs=len(runs),
-        found_share=statistics.found_share(records.found_by_episode(runs)),
+def overlaid(by_run_dir: Mapping[str, AdaptationFigure]) -> AdaptationFigure:
+    """Returns the figures of several run directories, at least one, as one whose curves and levels carry the directories' names."""
+    first = next(iter(by_run_dir.values()))
+    curves = [dataclasses.replace(curve, run_dir=name) for name, figure in by_run_dir.items() for curve in figure.curves]
+    place = {method: rank for rank, method in enumerate(ordered({curve.method for curve in curves}))}
+    return AdaptationFigure(
+        quantity=first.quantity,
+        curves=tuple(sorted(curves, key=lambda curve: place[curve.method])),
+        levels=tuple(dataclasses.replace(level, run_dir=name) for name, figure in by_run_dir.items() for level in figure.levels),
+        caption=_common_text({name: figure.caption for name, figure in by_run_dir.items()}),
     )
+
+
+def _common_text(texts: Mapping[str, str]) -> str:
+    """Returns the text that all run directories have in common, or else each one's after its name."""
+    first, *others = dict.fromkeys(texts.values())
+    return " ".join(f"{name}: {text}" for name, text in texts.items()) if others else first
+
+
+def _points(
+    runs: Sequence[records.AdaptationRun], quantity: str, experts: float | None, prior: float | None
+) -> FloatArray | records.BoolArray:
+    """Returns each run's points, shape [R, E]."""
+    if quantity == "found":
+        return records.found_by_episode(runs)
+    returns = records.returns_by_episode(runs)
+    if quantity == "return":
+        return returns
+    trailing = statistics.trailing_mean(returns)
+    if quantity == "progress":
+        assert experts is not None
+        assert prior is not None
+        return statistics.progress(trailing, prior=prior, experts=experts)
+    return trailing
+
+
+def _curve(method: str, runs: Sequence[records.AdaptationRun], points: FloatArray | records.BoolArray, statistic: str) -> MethodCurve:
+    if statistic == "iqm":
+        values = statistics.interquartile_means(points)
+        low, high = statistics.stratified_bootstrap_intervals(points, [run.key.task for run in runs], _BAND_REPETITIONS)
+    else:
+        values = np.asarray(points.mean(axis=0), dtype=np.float64)
+        low, high = statistics.confidence_interval_95(points)
+    if points.dtype == np.bool_:  # The interval of a share ends where shares do.
+        low, high = np.clip([low, high], 0.0, 1.0)
+    return MethodCurve(method, np.arange(1, points.shape[1] + 1), values, low, high, len(runs))
 
 
 def _smoothed(curve: MethodCurve, window: int) -> MethodCurve:
-    mean, low, high = statistics.smooth(np.stack([curve.mean, curve.low, curve.high]), window)
-    return dataclasses.replace(curve, mean=mean, low=low, high=high)
+    values, low, high = statistics.smooth(np.stack([curve.values, curve.low, curve.high]), window)
+    return dataclasses.replace(curve, values=values, low=low, high=high)
 
 
-def training_figure(scores: Mapping[int, float], selected: int | None, training: Sequence[Mapping[str, Any]]) -> TrainingFigure:
-    """Builds the figure.
+def _levels(quantity: str, experts: float | None, prior: float | None) -> tuple[Level, ...]:
+    if quantity == "found":
+        return ()
+    known = {"experts": experts, "prior": prior}
+    if quantity == "progress":
+        known = {"experts": 1.0, "prior": 0.0}
+    return tuple(Level(name, value) for name, value in known.items() if value is not None)
 
-    Args:
-      scores: the validation score of each snapshot, by learner step.
-      selected: the learner step of the selected snapshot, None if none is.
-      training: records of kind `training` in the order written.
-    """
-    points: list[tuple[int, float]] = []
-    for record in reversed(training):
-        # A restart goes back to its checkpoint: what the lost interval had recorded is superseded.
-        if record["training_return"] is not None and (not points or record["learner_steps"] < points[-1][0]):
-            points.append((record["learner_steps"], record["training_return"]))
-    steps, returns = zip(*reversed(points), strict=True) if points else ((), ())
-    return TrainingFigure(
-        snapshots=np.array(sorted(scores), dtype=np.int64),
-        scores=np.array([scores[step] for step in sorted(scores)], dtype=np.float64),
-        selected=selected,
-        learner_steps=np.array(steps, dtype=np.int64),
-        returns=np.array(returns, dtype=np.float64),
-        caption=(
-            "Above: how well each snapshot adapts to the validation tasks (mean return of Shared Q + IW over all "
-            "tasks, seeds and episodes); the ringed one, the latest that is not told from the best, is tested. Below: the return "
-            "of the episodes that training collects."
-        ),
+
+def _caption(view: AdaptationView, counts: Mapping[str, str], window: int, *, with_levels: bool) -> str:
+    """Returns what the figure shows, over how many runs of each method."""
+    different = sorted(set(counts.values()))
+    number = different[0] if len(different) == 1 else ", ".join(f"{count} of {label(method)}" for method, count in counts.items())
+    if view.quantity == "found":
+        return (
+            f"Share of {number} that have met a reward by the end of each episode. Where reward is sparse, a run cannot "
+            "learn before it has found some: this shows exploration, the return what is made of it."
+        )
+    averaged = (
+        "interquartile mean, with its stratified bootstrap interval at 95%,"
+        if view.statistic == "iqm"
+        else "mean, with its 95% confidence interval,"
     )
+    what = {
+        "last3": "Return while a held-out task is being learnt, from the first episode on it: each run's last 3 episodes",
+        "return": "Return while a held-out task is being learnt, from the first episode on it: each run's own episodes",
+        "progress": "Return of the last 3 episodes on a scale from the prior's level (0) to the experts' (1)",
+    }[view.quantity]
+    smoothed = f" Smoothed over {window} episodes." if window > 1 else ""
+    dashed = " Dashed: the experts' level on the training tasks, and the prior's." if with_levels else ""
+    return f"{what}, {averaged} over n = {number}.{smoothed}{dashed}"
+
+
+def number_of_runs(runs: Sequence[records.AdaptationRun]) -> str:
+    """Returns the number of runs in words, as tasks × seeds where each task has all seeds."""
+    tasks, seeds = len({run.key.task for run in runs}), len({run.key.seed for run in runs})
+    if len(runs) == tasks * seeds and len(runs) > 1:
+        return f"{len(runs)} runs ({_counted(tasks, 'task')} × {_counted(seeds, 'seed')})"
+    return _counted(len(runs), "run")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+if __name__ == "__main__":
+    from results import paper_figures
+
+    paper_figures.run()

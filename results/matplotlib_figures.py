@@ -11,7 +11,7 @@ import matplotlib.axes
 import matplotlib.figure
 import matplotlib.ticker
 
-from results import figures
+from results import figures, training_figures
 
 _INK = "#3D444D"
 _FAINT = "#8C959F"
@@ -35,50 +35,42 @@ _STYLE = {
 
 
 def save_adaptation(figure: figures.AdaptationFigure, path: pathlib.Path) -> None:
-    """Draws return against episodes, a line with its band for each method and the two levels."""
+    """Draws a quantity against episodes, a line with its band for each method and the levels; shares without bands."""
     with matplotlib.rc_context(_STYLE):
-        canvas, axes = _canvas(4.4)
+        canvas, axes = _canvas(3.4 if figure.is_share else 4.4)
         for curve in figure.curves:
             colour = figures.colour(curve.method)
-            axes.fill_between(curve.episodes, curve.low, curve.high, color=colour, alpha=0.16, linewidth=0)
-            axes.plot(curve.episodes, curve.mean, color=colour, linewidth=2)
+            if not figure.is_share:
+                axes.fill_between(curve.episodes, curve.low, curve.high, color=colour, alpha=0.16, linewidth=0)
+            axes.plot(curve.episodes, curve.values, color=colour, linewidth=2)
         axes.margins(y=0.09)
-        _mark_levels(axes, figure)
-        _label_ends(axes, figure.curves, [float(curve.mean[-1]) for curve in figure.curves])
-        axes.set_ylabel("return")
+        if figure.is_share:
+            axes.set_ylim(0, 1.03)
+            axes.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0))
+        _mark_levels(axes, figure.levels)
+        _label_ends(axes, figure.curves)
+        axes.set_ylabel(figure.title.partition(",")[0])
         _episode_axis(axes)
         _save(canvas, path)
 
 
-def save_found(figure: figures.AdaptationFigure, path: pathlib.Path) -> None:
-    """Draws the share of runs that have found reward against episodes."""
-    with matplotlib.rc_context(_STYLE):
-        canvas, axes = _canvas(3.4)
-        for curve in figure.curves:
-            axes.plot(curve.episodes, curve.found_share, color=figures.colour(curve.method), linewidth=2)
-        axes.set_ylim(0, 1.03)
-        axes.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0))
-        _label_ends(axes, figure.curves, [float(curve.found_share[-1]) for curve in figure.curves])
-        axes.set_ylabel("runs that found reward")
-        _episode_axis(axes)
-        _save(canvas, path)
-
-
-def save_training(figure: figures.TrainingFigure, path: pathlib.Path) -> None:
+def save_training(validation: training_figures.ValidationFigure, training: training_figures.TrainingFigure, path: pathlib.Path) -> None:
     """Draws the validation score of the snapshots above the return in training, against learner steps."""
     with matplotlib.rc_context(_STYLE):
         canvas = matplotlib.figure.Figure(figsize=(8, 5))
         canvas.set_layout_engine("constrained", hspace=0.08)
         above, below = canvas.subplots(2, 1, sharex=True)
         score = figures.colour("shared_q_iw")
-        above.plot(figure.snapshots, figure.scores, color=score, linewidth=2, marker="o", markersize=4)
-        selected = figure.snapshots == figure.selected
-        above.plot(figure.snapshots[selected], figure.scores[selected], "o", color=score, markersize=12, fillstyle="none")
-        for step, value in zip(figure.snapshots[selected], figure.scores[selected], strict=True):
+        above.plot(validation.learner_steps, validation.scores, color=score, linewidth=2, marker="o", markersize=4)
+        selected = validation.learner_steps == validation.selected
+        above.plot(validation.learner_steps[selected], validation.scores[selected], "o", color=score, markersize=12, fillstyle="none")
+        for step, value in zip(validation.learner_steps[selected], validation.scores[selected], strict=True):
             above.annotate("selected", (step, value), (0, 11), "data", "offset points", color=_INK, ha="center")
         above.margins(y=0.2)
         above.set_ylabel("validation score")
-        below.plot(figure.learner_steps, figure.returns, color=figures.colour("iw"), linewidth=1.5)
+        for panel in training.panels:
+            for series in panel.series.values():
+                below.plot(series.learner_steps, series.values, color=figures.colour("iw"), linewidth=1.5)
         below.set_ylabel("return in training")
         below.set_xlabel("learner steps")
         below.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.0f}"))
@@ -96,32 +88,31 @@ def _episode_axis(axes: matplotlib.axes.Axes) -> None:
     axes.margins(x=0.01)
 
 
-def _mark_levels(axes: matplotlib.axes.Axes, figure: figures.AdaptationFigure) -> None:
-    """Draws the two levels; the prior's name stands at the right, since all lines begin at its level."""
-    levels = ((figure.experts, "experts", 0, 4, "left"), (figure.prior, "prior", 1, -13, "right"))
-    for level, text, x, y, alignment in levels:
-        if level is not None:
-            axes.axhline(level, color=_FAINT, linewidth=1, linestyle=(0, (5, 4)), zorder=1)
-            row = axes.get_yaxis_transform()
-            axes.annotate(text, (x, level), (0, y), row, "offset points", color=_FAINT, ha=alignment)
+def _mark_levels(axes: matplotlib.axes.Axes, levels: Sequence[figures.Level]) -> None:
+    """Draws the levels; the prior's name stands at the right, since all lines begin at its level."""
+    places = {"experts": (0, 4, "left"), "prior": (1, -13, "right")}
+    for level in levels:
+        x, y, alignment = places[level.name]
+        axes.axhline(level.value, color=_FAINT, linewidth=1, linestyle=(0, (5, 4)), zorder=1)
+        row = axes.get_yaxis_transform()
+        axes.annotate(level.label, (x, level.value), (0, y), row, "offset points", color=_FAINT, ha=alignment)
 
 
-def _label_ends(axes: matplotlib.axes.Axes, curves: Sequence[figures.MethodCurve], ends: Sequence[float]) -> None:
+def _label_ends(axes: matplotlib.axes.Axes, curves: Sequence[figures.MethodCurve]) -> None:
     """Writes each method's name at the right end of its line, names that would touch moved apart."""
     low, high = axes.get_ylim()
     axes.set_ylim(low, high)
     spacing = _LABEL_SPACING / axes.get_window_extent().height * (high - low)
-    order = sorted(range(len(ends)), key=lambda index: -ends[index])
-    heights = spread([ends[index] for index in order], spacing, low, high)
-    for index, height in zip(order, heights, strict=True):
-        method = curves[index].method
+    order = sorted(curves, key=lambda curve: -float(curve.values[-1]))
+    heights = spread([float(curve.values[-1]) for curve in order], spacing, low, high)
+    for curve, height in zip(order, heights, strict=True):
         axes.annotate(
-            figures.label(method),
+            curve.label,
             (1, height),
             (6, 0),
             axes.get_yaxis_transform(),
             "offset points",
-            color=figures.colour(method),
+            color=figures.colour(curve.method),
             va="center",
             annotation_clip=False,
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
-import plotly.graph_objects as go
 import plotly.io
 import plotly.offline
 
@@ -67,10 +66,12 @@ def format_page(result: summary.Summary) -> str:
         _claims_table(result.claims),
         _figure("Return while adapting", plotly_figures.adaptation(result.adaptation_figure), "adaptation"),
         f'<p class="caption">{html.escape(result.adaptation_figure.caption)}</p>',
-        _figure("Finding reward", plotly_figures.found(result.adaptation_figure), "found"),
-        f'<p class="caption">{html.escape(result.adaptation_figure.found_caption)}</p>',
-        _figure("Training and selection", plotly_figures.training(result.training_figure), "training"),
-        f'<p class="caption">{html.escape(result.training_figure.caption)}</p>',
+        _figure("Finding reward", plotly_figures.adaptation(result.found_figure), "found"),
+        f'<p class="caption">{html.escape(result.found_figure.caption)}</p>',
+        _figure("Selection of the snapshot", plotly_figures.validation({"": result.validation_figure}), "validation"),
+        f'<p class="caption">{html.escape(result.validation_figure.caption)}</p>',
+        _figure("Training", plotly_figures.training({"": result.return_figure}), "training"),
+        '<p class="caption">Mean return of the episodes that training collects.</p>',
     ]
     return "\n".join(
         [
@@ -163,10 +164,11 @@ def _html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _figure(title: str, chart: go.Figure, name: str) -> str:
+def _figure(title: str, chart: plotly_figures.Chart, name: str) -> str:
     drawn = plotly.io.to_html(
         chart,
         full_html=False,
+        validate=False,
         include_plotlyjs=False,  # it stands in the page's head, once
         div_id=name,
         config={"displayModeBar": False, "responsive": True},  # drag to zoom, double-click to go back

@@ -1,142 +1,332 @@
-"""The figures as plotly draws them: for the report's page and for the dashboard, on light or dark ground alike."""
+"""The figures as plotly draws them: for the report's page and for the dashboard, on light or dark ground alike.
+
+A chart is plotly's own JSON, a dictionary of `data` and `layout`: its Python classes check every value, which takes a hundred times longer.
+Where lines belong to methods, the colour is the method's and the dashes tell run directories apart. Elsewhere the colour tells
+run directories apart or, of a single one, quantities.
+"""
 
 from __future__ import annotations
 
 import html
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
-import plotly.graph_objects as go
-import plotly.subplots
+from results import figures, training_figures
 
-from results import figures
+Chart = dict[str, Any]
 
-_INK = "#7D8590"  # reads on white and on black
+INK = "#7D8590"  # reads on white and on black
 _GRID = "rgba(125, 133, 144, 0.22)"
 _TRANSPARENT = "rgba(0, 0, 0, 0)"
-_SCORE_COLOUR = figures.colour("shared_q_iw")  # it is this method's score
-_RETURN_COLOUR = figures.colour("iw")
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+_DASH_MARKS = {"solid": "───", "dash": "╌╌╌", "dot": "····"}
+# IBM's colours that colour-blind readers can tell apart, the yellow darkened to show on white.
+HUES = ("#648FFF", "#DC267F", "#E09B00", "#785EF0", "#FE6100")
+_TEXT_SIZE = 13
+_PANEL_HEIGHT, _PANEL_GAP = 150, 64  # pixels
+_EPISODES_TICKED = 12
+_LEVEL_NAME_WIDTH = 0.12  # of the diagram's
+_COLUMN_GAP = 0.07  # of the width
+_ALONE = ("",)  # the run directories of a figure that knows only one
 
 
-def adaptation(figure: figures.AdaptationFigure) -> go.Figure:
-    """Draws return against episodes, a line with its band for each method and the two levels."""
-    chart = go.Figure(layout=_layout("adaptation", "episode", "return", height=460))
+def adaptation(figure: figures.AdaptationFigure, run_dirs: Sequence[str] = _ALONE) -> Chart:
+    """Draws a quantity against episodes, a line with its band for each method, and the levels.
+
+    Args:
+      figure: what is drawn.
+      run_dirs: names of all run directories that may appear, which fixes their dashes.
+    """
+    number = ".0%" if figure.is_share else ".2f"
+    data: list[dict[str, Any]] = []
     for curve in figure.curves:
-        chart.add_traces(_band(curve))
-        chart.add_trace(_line(curve, curve.mean.tolist(), "%{y:.2f}"))
-    # The prior's name stands at the right, since all lines begin at its level.
-    for level, text, place in ((figure.experts, "experts", "top left"), (figure.prior, "prior", "bottom right")):
-        if level is not None:
-            line = {"color": _INK, "width": 1.2, "dash": "dash"}
-            chart.add_hline(level, line=line, annotation_text=text, annotation_position=place)
-    return chart
+        data += _band(curve)
+        data.append(
+            {
+                "type": "scatter",
+                "x": curve.episodes.tolist(),
+                "y": curve.values.tolist(),
+                "customdata": list(zip(curve.low.tolist(), curve.high.tolist(), strict=True)),
+                "mode": "lines" if len(curve.episodes) > 1 else "markers",
+                "name": html.escape(curve.label),  # plotly reads tags in a name
+                "legendgroup": curve.label,
+                "line": {"color": figures.colour(curve.method), "width": 2.5, "dash": dash(curve.run_dir, run_dirs)},
+                "hovertemplate": f"%{{y:{number}}}  [%{{customdata[0]:{number}}}, %{{customdata[1]:{number}}}]",
+            }
+        )
+    described = layout(figure.quantity, "episode", figure.title, height=360 if figure.is_share else 460)
+    for level in figure.levels:
+        place = run_dirs.index(level.run_dir) if level.run_dir in run_dirs else 0
+        mark_level(described, level.value, html.escape(level.label), right=level.name == "prior", place=place)
+    if figure.is_share:
+        described["yaxis"] |= {"range": [0, 1.04], "tickformat": ".0%"}
+    if all(len(curve.episodes) <= _EPISODES_TICKED for curve in figure.curves):
+        described["xaxis"] |= {"dtick": 1}  # there is no half an episode
+    return {"data": data, "layout": described}
 
 
-def found(figure: figures.AdaptationFigure) -> go.Figure:
-    """Draws the share of runs that have found reward against episodes."""
-    chart = go.Figure(layout=_layout("found", "episode", "runs that found reward", height=360))
-    for curve in figure.curves:
-        chart.add_trace(_line(curve, curve.found_share.tolist(), "%{y:.0%}"))
-    chart.update_yaxes(range=[0, 1.04], tickformat=".0%")
-    return chart
+def validation(
+    by_run_dir: Mapping[str, training_figures.ValidationFigure], axis_name: str = "steps", run_dirs: Sequence[str] = _ALONE
+) -> Chart:
+    """Draws the score of the snapshots, those selected ringed.
+
+    Args:
+      by_run_dir: what is drawn, by run directory's name.
+      axis_name: against what, of `training_figures.AXES`.
+      run_dirs: names of all run directories that may appear.
+    """
+    data: list[dict[str, Any]] = []
+    for name, figure in by_run_dir.items():
+        colour = figures.colour(figure.method)
+        x, y, steps = figure.against(axis_name).tolist(), figure.scores.tolist(), figure.learner_steps.tolist()
+        data.append(
+            {
+                "type": "scatter",
+                "x": x,
+                "y": y,
+                "customdata": steps,
+                "mode": "lines+markers",
+                "name": html.escape(name) or "score",
+                "line": {"color": colour, "width": 2, "dash": dash(name, run_dirs)},
+                "marker": {"size": 7},
+                "error_y": error_bars(figure.scores.tolist(), figure.low.tolist(), figure.high.tolist(), colour),
+                "hovertemplate": "%{y:.2f} at step %{customdata:,}",
+                "showlegend": len(by_run_dir) > 1,
+            }
+        )
+        ringed = [place for place, step in enumerate(steps) if step == figure.selected]
+        data.append(
+            {
+                "type": "scatter",
+                "x": [x[place] for place in ringed],
+                "y": [y[place] for place in ringed],
+                "mode": "markers+text",
+                "marker": {"symbol": "circle-open", "size": 17, "line": {"width": 2.5}, "color": colour},
+                "text": ["selected"] * len(ringed),
+                "textposition": "top center",
+                "textfont": {"color": INK},
+                "cliponaxis": False,
+                "hoverinfo": "skip",
+                "showlegend": False,
+            }
+        )
+    return {"data": data, "layout": layout(f"validation {axis_name}", training_figures.AXES[axis_name], "validation score", height=380)}
 
 
-def training(figure: figures.TrainingFigure) -> go.Figure:
-    """Draws the validation score of the snapshots above the return in training, against learner steps."""
-    chart = plotly.subplots.make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08)
-    chart.update_layout(_layout("training", "", "", height=520), showlegend=False)
-    score = {"color": _SCORE_COLOUR}
-    chart.add_trace(
-        go.Scatter(
-            x=figure.snapshots.tolist(),
-            y=figure.scores.tolist(),
-            mode="lines+markers",
-            name="validation score",
-            line={**score, "width": 2},
-            marker={"size": 6},
-        ),
-        row=1,
-        col=1,
-    )
-    for step, value in zip(figure.snapshots.tolist(), figure.scores.tolist(), strict=True):
-        if step == figure.selected:
-            ring = {"symbol": "circle-open", "size": 16, "line": {"width": 2.5}, **score}
-            chart.add_trace(
-                go.Scatter(
-                    x=[step],
-                    y=[value],
-                    mode="markers+text",
-                    marker=ring,
-                    text=["selected"],
-                    textposition="top center",
-                    textfont={"color": _INK},
-                    cliponaxis=False,
-                    hoverinfo="skip",
-                ),
-                row=1,
-                col=1,
-            )
-    chart.add_trace(
-        go.Scatter(
-            x=figure.learner_steps.tolist(),
-            y=figure.returns.tolist(),
-            mode="lines",
-            name="return in training",
-            line={"color": _RETURN_COLOUR, "width": 1.5},
-        ),
-        row=2,
-        col=1,
-    )
-    chart.update_xaxes(_axis())
-    chart.update_xaxes(title={"text": "learner steps", "standoff": 8}, row=2)
-    chart.update_yaxes({**_axis(), "title": "validation score"}, row=1)
-    chart.update_yaxes({**_axis(), "title": "return in training"}, row=2)
-    return chart
+class Line(NamedTuple):
+    """A line of a small diagram."""
+
+    name: str
+    x: Sequence[Any]
+    y: Sequence[float | None]
+    hue: str
+    dash: str = "solid"
+    legend: str | None = None  # the line's entry in the legend, shared by lines of the same entry
 
 
-def _line(curve: figures.MethodCurve, values: list[float], hover: str) -> go.Scatter:
-    return go.Scatter(
-        x=curve.episodes.tolist(),
-        y=values,
-        mode="lines",
-        name=html.escape(figures.label(curve.method)),  # plotly reads tags in a name
-        legendgroup=curve.method,
-        line={"color": figures.colour(curve.method), "width": 2.5},
-        hovertemplate=hover,
-    )
+def training(
+    by_run_dir: Mapping[str, training_figures.TrainingFigure],
+    axis_name: str = "steps",
+    run_dirs: Sequence[str] = _ALONE,
+    columns: int = 1,
+) -> Chart:
+    """Draws small diagrams, one for each panel, in a grid.
+
+    Args:
+      by_run_dir: what is drawn, by run directory's name.
+      axis_name: against what, of `training_figures.AXES`.
+      run_dirs: names of all run directories that may appear, which fixes their colours.
+      columns: of the grid.
+    """
+    alone = len(run_dirs) == 1
+    panels: dict[str, list[Line]] = {}
+    for name, figure in by_run_dir.items():
+        for panel in figure.panels:
+            words = _distinct_parts(list(panel.series))
+            for rank, (word, series) in enumerate(zip(words, panel.series.values(), strict=True)):
+                hue = HUES[(rank if alone else run_dirs.index(name)) % len(HUES)]
+                line_dash = "solid" if alone else _DASHES[rank % len(_DASHES)]
+                line = Line(word, series.against(axis_name).tolist(), series.values.tolist(), hue, line_dash, None if alone else name)
+                panels.setdefault(panel.title, []).append(line)
+    logarithmic = {panel.title for figure in by_run_dir.values() for panel in figure.panels if panel.logarithmic}
+    return grid(f"training {axis_name}", panels, training_figures.AXES[axis_name], columns, logarithmic)
 
 
-def _band(curve: figures.MethodCurve) -> list[go.Scatter]:
+def grid(name: str, panels: Mapping[str, Sequence[Line]], x_title: str, columns: int, logarithmic: Collection[str] = frozenset()) -> Chart:
+    """Draws small diagrams that share their horizontal axis; a title names its lines in their colours.
+
+    Args:
+      name: see `layout`.
+      panels: lines by title.
+      x_title: of the axis that they share.
+      columns: of the grid.
+      logarithmic: titles of those whose vertical axis is.
+    """
+    columns = max(1, min(columns, len(panels)))
+    rows = max(1, -(-len(panels) // columns))
+    inside = rows * _PANEL_HEIGHT + (rows - 1) * _PANEL_GAP
+    width, height = (1 - (columns - 1) * _COLUMN_GAP) / columns, _PANEL_HEIGHT / inside
+    described = layout(name, "", "", height=inside + 100)
+    above = 76 if any(line.legend for lines in panels.values() for line in lines) else 44
+    described |= {"margin": {"l": 56, "r": 16, "t": above, "b": 56}, "annotations": [], "xaxis": axis(), "yaxis": axis()}
+    described["legend"] |= {"y": 1 + 34 / inside}
+    data: list[dict[str, Any]] = []
+    in_legend: set[str | None] = {None}
+    for place, (title, lines) in enumerate(panels.items()):
+        number = str(place + 1) if place else ""
+        left, top = (place % columns) * (width + _COLUMN_GAP), 1 - (place // columns) * (height + _PANEL_GAP / inside)
+        described[f"xaxis{number}"] = {
+            **axis(),
+            "domain": [left, left + width],
+            "anchor": f"y{number}",
+            **({"matches": "x"} if place else {}),
+            # The lowest diagram of a column names the axis.
+            "title": _axis_title(x_title if place + columns >= len(panels) else "", 8),
+        }
+        scale = {"type": "log", "tickformat": "~g"} if title in logarithmic else {}
+        described[f"yaxis{number}"] = {**axis(), "domain": [max(0.0, top - height), top], "anchor": f"x{number}", "nticks": 5, **scale}
+        described["annotations"].append(
+            {
+                "text": _title(title, lines),
+                "showarrow": False,
+                "xref": f"x{number} domain",
+                "yref": f"y{number} domain",
+                "x": 0,
+                "y": 1,
+                "yshift": 4,
+                "xanchor": "left",
+                "yanchor": "bottom",
+            }
+        )
+        for line in lines:
+            data.append({**_trace(line), "xaxis": f"x{number}", "yaxis": f"y{number}", "showlegend": line.legend not in in_legend})
+            in_legend.add(line.legend)
+    return {"data": data, "layout": described}
+
+
+def _trace(line: Line) -> dict[str, Any]:
+    name, legend = html.escape(line.name), html.escape(line.legend or "")
+    return {
+        "type": "scatter",
+        "x": line.x,
+        "y": line.y,
+        "mode": "lines" if len(line.x) > 1 else "markers",
+        "name": legend or name,
+        "legendgroup": line.legend or "",
+        "line": {"color": line.hue, "width": 1.6, "dash": line.dash},
+        "hovertemplate": f"%{{y:.4g}}<extra>{f'{legend} {name}'.strip()}</extra>",
+    }
+
+
+def _title(title: str, lines: Sequence[Line]) -> str:
+    """Returns the title with the names of the lines, where there are several, in their colours or beside their dashes."""
+    names = {line.name: line for line in lines}
+    parts = [
+        f"{html.escape(name)} {_DASH_MARKS.get(line.dash, '')}"
+        if line.legend
+        else f"<span style='color:{line.hue}'>{html.escape(name)}</span>"
+        for name, line in names.items()
+    ]
+    return f"<b>{html.escape(title)}</b>" + (f"   {'  '.join(parts)}" if 1 < len(parts) <= len(HUES) else "")
+
+
+def _distinct_parts(names: Sequence[str]) -> list[str]:
+    """Returns the names without the words that all of them begin or end with."""
+    parts = [name.split("_") for name in names]
+    for place, rest in ((-1, slice(None, -1)), (0, slice(1, None))):
+        while len(parts) > 1 == len({part[place] for part in parts}) and min(map(len, parts)) > 1:
+            parts = [part[rest] for part in parts]
+    return [" ".join(part) for part in parts]
+
+
+def _band(curve: figures.MethodCurve) -> list[dict[str, Any]]:
     """Returns the interval as an invisible lower line and a fill from the upper one down to it."""
-    red, green, blue = (int(figures.colour(curve.method)[start : start + 2], 16) for start in (1, 3, 5))
     shared = {
+        "type": "scatter",
         "x": curve.episodes.tolist(),
         "mode": "lines",
         "line": {"width": 0},
-        "legendgroup": curve.method,
+        "legendgroup": curve.label,
         "showlegend": False,
         "hoverinfo": "skip",
     }
-    return [
-        go.Scatter(y=curve.low.tolist(), **shared),
-        go.Scatter(y=curve.high.tolist(), fill="tonexty", fillcolor=f"rgba({red}, {green}, {blue}, 0.16)", **shared),
-    ]
+    fill = {"fill": "tonexty", "fillcolor": faint(figures.colour(curve.method), 0.16)}
+    return [{**shared, "y": curve.low.tolist()}, {**shared, **fill, "y": curve.high.tolist()}]
 
 
-def _layout(name: str, x_title: str, y_title: str, height: int) -> go.Layout:
-    return go.Layout(
-        template="none",
-        height=height,
-        margin={"l": 64, "r": 16, "t": 24, "b": 56},
-        paper_bgcolor=_TRANSPARENT,
-        plot_bgcolor=_TRANSPARENT,
-        font={"family": "system-ui, sans-serif", "size": 13, "color": _INK},
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        hovermode="x unified",
-        hoverlabel={"bgcolor": "#24292F", "font": {"color": "#F6F8FA"}},
-        xaxis={**_axis(), "title": {"text": x_title, "standoff": 8}, "spikethickness": 1, "spikecolor": _INK},
-        yaxis={**_axis(), "title": {"text": y_title, "standoff": 12}},
-        uirevision=name,  # an update of the page keeps the reader's zoom and choice of lines
-    )
+def error_bars(values: Sequence[float], low: Sequence[float], high: Sequence[float], colour: str) -> dict[str, Any]:
+    """Returns plotly's description of the bars from `low` to `high` through `values`."""
+    return {
+        "type": "data",
+        "array": [end - value for value, end in zip(values, high, strict=True)],
+        "arrayminus": [value - end for value, end in zip(values, low, strict=True)],
+        "symmetric": False,
+        "color": faint(colour, 0.4),
+        "thickness": 1.5,
+        "width": 0,
+    }
 
 
-def _axis() -> dict[str, object]:
-    return {"gridcolor": _GRID, "zeroline": False, "linecolor": _GRID, "ticks": "", "automargin": True}
+def mark_level(described: dict[str, Any], value: float, text: str, *, right: bool, colour: str = INK, place: int = 0) -> None:
+    """Adds a dashed horizontal line with its name, which is HTML, above its left end or below its right one.
+
+    The prior's name stands at the right, since all lines begin at its level. Names of several run directories stand at places 0, 1, …
+    """
+    line = {"color": colour, "width": 1.2, "dash": "dash"}
+    described["shapes"].append({"type": "line", "xref": "x domain", "x0": 0, "x1": 1, "y0": value, "y1": value, "line": line})
+    inwards = place * _LEVEL_NAME_WIDTH
+    side = {"x": 1 - inwards, "xanchor": "right", "yanchor": "top"} if right else {"x": inwards, "xanchor": "left", "yanchor": "bottom"}
+    described["annotations"].append({"text": text, "showarrow": False, "xref": "x domain", "y": value, "font": {"color": colour}, **side})
+
+
+def faint(colour: str, opacity: float) -> str:
+    """Returns a colour, #RRGGBB, as a transparent one."""
+    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, {opacity:.2f})"
+
+
+def dash(run_dir: str, run_dirs: Sequence[str]) -> str:
+    """Returns the dashes of a run directory's lines."""
+    return _DASHES[run_dirs.index(run_dir) % len(_DASHES)] if run_dir in run_dirs else _DASHES[0]
+
+
+def layout(name: str, x_title: str, y_title: str, height: int) -> dict[str, Any]:
+    """Returns what all charts look like.
+
+    Args:
+      name: of what is shown; the reader's zoom is kept as long as it stays the same.
+      x_title: of the axis.
+      y_title: of the axis.
+      height: in pixels.
+    """
+    return {
+        "height": height,
+        "margin": {"l": 64, "r": 16, "t": 24, "b": 56},
+        "paper_bgcolor": _TRANSPARENT,
+        "plot_bgcolor": _TRANSPARENT,
+        "font": {"family": "system-ui, sans-serif", "size": _TEXT_SIZE, "color": INK},
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "uirevision": "legend"},
+        "hovermode": "x unified",
+        "hoverlabel": {"bgcolor": "#24292F", "bordercolor": "#24292F", "font": {"color": "#F6F8FA"}},
+        "xaxis": {**axis(), "title": _axis_title(x_title, 8), "spikethickness": 1, "spikecolor": INK},
+        "yaxis": {**axis(), "title": _axis_title(y_title, 12)},
+        "shapes": [],
+        "annotations": [],
+        "uirevision": name,
+    }
+
+
+def resized(described: Mapping[str, Any], text_size: int) -> dict[str, Any]:
+    """Returns a chart's layout with text of another size, in pixels; without it, plotly makes titles of axes larger than all else."""
+    font = {"size": text_size}
+    axes = {name: {**part, "title": {**part["title"], "font": font}} for name, part in described.items() if name[1:5] == "axis"}
+    return {**described, **axes, "font": {**described["font"], **font}}
+
+
+def _axis_title(text: str, standoff: int) -> dict[str, Any]:
+    return {"text": html.escape(text), "standoff": standoff, "font": {"size": _TEXT_SIZE}}
+
+
+def axis() -> dict[str, Any]:
+    """Returns what all axes look like."""
+    return {"title": {"text": ""}, "gridcolor": _GRID, "zeroline": False, "linecolor": _GRID, "ticks": "", "automargin": True}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import operator
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -60,45 +60,105 @@ class AdaptationRun:
         return self.episodes >= self.planned_episodes
 
 
-def adaptation_runs(records: Iterable[Mapping[str, Any]]) -> list[AdaptationRun]:
-    """Gathers records of kind `adaptation` into runs, one for each key, sorted by key.
+class AdaptationLog:
+    """Gathers records of kind `adaptation` into runs, one for each key, while more are being written: only what is new costs time.
 
     The episodes of a run come from one attempt only: the newest complete one, else the longest, of equally long ones
     the newest.
+
+    Attributes:
+      malformed: the number of records so far that lack a field or have one of another type; they are skipped.
     """
-    attempts: dict[tuple[Any, ...], dict[str, dict[int, Mapping[str, Any]]]] = {}
-    for record in records:
-        attempts.setdefault(_key_values(record), {}).setdefault(record["attempt"], {})[record["episode"]] = record
-    runs = []
-    for values, by_attempt in attempts.items():
-        key = RunKey(*values)
-        runs.append(max((_run(key, *attempt) for attempt in by_attempt.items()), key=_rank))
-    return sorted((run for run in runs if run.episodes), key=lambda run: run.key)
+
+    def __init__(self) -> None:
+        self.malformed = 0
+        self._attempts: dict[tuple[Any, ...], dict[str, dict[int, _Episode]]] = {}
+        self._runs: dict[tuple[Any, ...], AdaptationRun] = {}
+        self._changed: set[tuple[Any, ...]] = set()
+        self._sorted: list[AdaptationRun] = []
+
+    def extend(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Takes records in any order."""
+        for record in records:
+            try:
+                key, episode = _key_values(record), _episode(record)
+                if key not in self._attempts:
+                    if tuple(map(type, key)) != _KEY_TYPES:
+                        raise TypeError(f"not a key: {key}")
+                    self._attempts[key] = {}
+                self._attempts[key].setdefault(record["attempt"], {})[record["episode"]] = episode
+            except (KeyError, TypeError, ValueError):
+                self.malformed += 1
+            else:
+                self._changed.add(key)
+
+    def runs(self) -> list[AdaptationRun]:
+        """Returns all runs that have an episode, sorted by key."""
+        for values in self._changed:
+            key = RunKey(*values)
+            run = max((_run(key, *attempt) for attempt in self._attempts[values].items()), key=_rank)
+            if run.episodes:
+                self._runs[values] = run
+        if self._changed:
+            self._changed.clear()
+            self._sorted = [self._runs[values] for values in sorted(self._runs)]
+        return self._sorted
 
 
-def _run(key: RunKey, attempt: str, by_episode: Mapping[int, Mapping[str, Any]]) -> AdaptationRun:
-    episodes: list[Mapping[str, Any]] = []
-    while len(episodes) + 1 in by_episode:  # A lost line must not shift the episodes after it: the run ends there.
-        episodes.append(by_episode[len(episodes) + 1])
-    return AdaptationRun(
-        key=key,
-        attempt=attempt,
-        time=max(float(record["time"]) for record in by_episode.values()),
-        planned_episodes=max(int(record["episodes"]) for record in by_episode.values()),
-        returns=_numbers(episodes, "return"),
-        lengths=_numbers(episodes, "length"),
-        found=np.array([record["found"] for record in episodes], dtype=np.bool_),
-        temperatures=_numbers(episodes, "temperature"),
-        kls=_numbers(episodes, "kl"),
-        td_errors=_numbers(episodes, "td_error"),
-        faults=tuple(record["fault"] for record in episodes),
-        failed_starts=sum(record.get("failed_starts", 0) for record in episodes),
+class _Episode(NamedTuple):
+    """What counts of one record, a tenth of it in memory."""
+
+    time: float
+    planned: int
+    fault: str | None
+    failed_starts: int
+    found: bool
+    numbers: tuple[float | None, ...]  # of _NUMBERS
+
+
+_KEY_TYPES = (str, str, str, int, int, int)
+_NUMBERS = ("return", "length", "temperature", "kl", "td_error")
+_NUMBER_TYPES = {float, int, type(None)}
+
+
+def _episode(record: Mapping[str, Any]) -> _Episode:
+    get = record.get
+    numbers = (record["return"], record["length"], get("temperature"), get("kl"), get("td_error"))  # the last not in early versions
+    if not _NUMBER_TYPES.issuperset(map(type, numbers)):
+        raise TypeError(f"not numbers: {numbers}")
+    return _Episode(
+        float(record["time"]), int(record["episodes"]), record["fault"], int(get("failed_starts", 0)), bool(record["found"]), numbers
     )
 
 
-def _numbers(records: Sequence[Mapping[str, Any]], name: str) -> FloatArray:
-    # None becomes NaN, and so does what an earlier version did not record yet.
-    return np.array([record.get(name) for record in records], dtype=np.float64)
+def adaptation_runs(records: Iterable[Mapping[str, Any]]) -> list[AdaptationRun]:
+    """Gathers records of kind `adaptation` into runs; see `AdaptationLog`."""
+    log = AdaptationLog()
+    log.extend(records)
+    return list(log.runs())
+
+
+def _run(key: RunKey, attempt: str, by_episode: Mapping[int, _Episode]) -> AdaptationRun:
+    episodes: list[_Episode] = []
+    while len(episodes) + 1 in by_episode:  # A lost line must not shift the episodes after it: the run ends there.
+        episodes.append(by_episode[len(episodes) + 1])
+    # None becomes NaN.
+    numbers = np.array([episode.numbers for episode in episodes], dtype=np.float64).reshape(len(episodes), len(_NUMBERS)).T
+    returns, lengths, temperatures, kls, td_errors = numbers
+    return AdaptationRun(
+        key=key,
+        attempt=attempt,
+        time=max(episode.time for episode in by_episode.values()),
+        planned_episodes=max(episode.planned for episode in by_episode.values()),
+        returns=returns,
+        lengths=lengths,
+        found=np.array([episode.found for episode in episodes], dtype=np.bool_),
+        temperatures=temperatures,
+        kls=kls,
+        td_errors=td_errors,
+        faults=tuple(episode.fault for episode in episodes),
+        failed_starts=sum(episode.failed_starts for episode in episodes),
+    )
 
 
 def _rank(run: AdaptationRun) -> tuple[bool, int, str]:
@@ -109,6 +169,14 @@ def missing_keys(runs: Iterable[AdaptationRun], wanted: Iterable[RunKey]) -> lis
     """Returns those keys of `wanted`, in its order, that have no complete run: what an evaluator has yet to do."""
     complete = {run.key for run in runs if run.complete}
     return [key for key in wanted if key not in complete]
+
+
+def of_newest_configuration(runs: Sequence[AdaptationRun]) -> list[AdaptationRun]:
+    """Returns those of one method's runs that have its newest settings."""
+    if not runs:
+        return []
+    configuration = newest_configuration(runs)
+    return [run for run in runs if run.key.configuration == configuration]
 
 
 def newest_configuration(runs: Sequence[AdaptationRun]) -> str:
@@ -134,15 +202,27 @@ def found_by_episode(runs: Sequence[AdaptationRun]) -> BoolArray:
 
 
 def levels(records: Iterable[Mapping[str, Any]], snapshot: int) -> dict[str, float | None]:
-    """Returns the mean return of "experts" and "prior" at one snapshot, None where it was not measured.
+    """Returns the mean return of "experts" and "prior" at one snapshot, None where it was not measured; see `level_returns`."""
+    by_task = level_returns(records, snapshot)
+    returns = {level: [value for values in tasks.values() for value in values] for level, tasks in by_task.items()}
+    return {level: float(np.mean(values)) if values else None for level, values in returns.items()}
+
+
+def level_returns(records: Iterable[Mapping[str, Any]], snapshot: int) -> dict[str, dict[int, list[float]]]:
+    """Returns the returns of "experts" and "prior" on each training task at one snapshot; where a record has null, NaN.
 
     Args:
       records: records of kind `levels` in the order written. A restart may measure the same (task, repeat) again: then
         the last one counts.
       snapshot: the learner step of the snapshot.
     """
-    returns: dict[str, dict[tuple[int, int], float | None]] = {"experts": {}, "prior": {}}
+    returns: dict[str, dict[tuple[int, int], float]] = {"experts": {}, "prior": {}}
     for record in records:
         if record["snapshot"] == snapshot:
-            returns[record["level"]][record["task"], record["repeat"]] = record["return"]
-    return {level: float(np.array(list(values.values()), dtype=np.float64).mean()) if values else None for level, values in returns.items()}
+            value = record["return"]
+            returns[record["level"]][record["task"], record["repeat"]] = np.nan if value is None else value
+    by_task: dict[str, dict[int, list[float]]] = {"experts": {}, "prior": {}}
+    for level, values in returns.items():
+        for (task, _), value in values.items():
+            by_task[level].setdefault(task, []).append(value)
+    return by_task

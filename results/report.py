@@ -17,6 +17,9 @@ from typing import Any
 from absl import app, flags
 
 from results import selection, store, summary, table
+from results.command_line import FAILED, USAGE_ERROR, fail, flag_parser
+
+_PROGRAM = "results.report"
 
 
 def write_report(run_dir: str | os.PathLike[str]) -> pathlib.Path:
@@ -40,8 +43,8 @@ def write_report(run_dir: str | os.PathLike[str]) -> pathlib.Path:
     pictures.mkdir(exist_ok=True)
     matplotlib_figures.save_adaptation(result.adaptation_figure, pictures / "adaptation.png")
     matplotlib_figures.save_adaptation(result.adaptation_figure, pictures / "adaptation.svg")
-    matplotlib_figures.save_found(result.adaptation_figure, pictures / "found.png")
-    matplotlib_figures.save_training(result.training_figure, pictures / "training.png")
+    matplotlib_figures.save_adaptation(result.found_figure, pictures / "found.png")
+    matplotlib_figures.save_training(result.validation_figure, result.return_figure, pictures / "training.png")
     path = folder / "report.html"
     temporary = folder / f".report.html.{os.getpid()}"
     temporary.write_text(page.format_page(result), encoding="utf-8")
@@ -90,11 +93,11 @@ def _method_as_json(method: summary.MethodSummary) -> dict[str, Any]:
 def _main(argv: Sequence[str]) -> int:
     run_dir = flags.FLAGS.run_dir
     if run_dir is None or len(argv) > 1:
-        return _fail("say which run to report: python -m results.report --run_dir=runs/NAME [--json]", 2)
+        return fail(_PROGRAM, "say which run to report: python -m results.report --run_dir=runs/NAME [--json]", USAGE_ERROR)
     try:
         result = summary.summarise(run_dir, flags.FLAGS.split)
     except (summary.RunDirectoryError, selection.SelectionError) as error:
-        return _fail(str(error), 2)
+        return fail(_PROGRAM, str(error), USAGE_ERROR)
     if flags.FLAGS.json:
         print(as_json(result))
         return 0
@@ -106,20 +109,8 @@ def _main(argv: Sequence[str]) -> int:
     try:
         print(f"\nFigures and details: {write_report(run_dir)}")
     except OSError as error:
-        return _fail(f"the page could not be written: {error}", 1)
+        return fail(_PROGRAM, f"the page could not be written: {error}", FAILED)
     return 0
-
-
-def _fail(message: str, code: int) -> int:
-    print(f"results.report: {message}", file=sys.stderr)
-    return code
-
-
-def _parse_flags(argv: Sequence[str]) -> list[str]:
-    try:
-        return flags.FLAGS(argv)
-    except flags.Error as error:
-        sys.exit(_fail(str(error), 2))
 
 
 if __name__ == "__main__":
@@ -127,4 +118,4 @@ if __name__ == "__main__":
     flags.DEFINE_string("run_dir", None, "The run directory, runs/NAME.")
     flags.DEFINE_enum("split", "test", ["train", "validation", "test"], "Which tasks to report; the page is about the test tasks alone.")
     flags.DEFINE_bool("json", False, "Print one line of JSON instead of the table, and write no files.")
-    app.run(_main, flags_parser=_parse_flags)
+    app.run(_main, flags_parser=flag_parser(_PROGRAM))

@@ -1,4 +1,5 @@
-"""The selection of the snapshot that all methods are tested with, by `shared_q_iw` on the validation tasks.
+"""The selection of the snapshot that all methods are tested with, by `shared_q_iw` (of recurrent agents: by their own method) on
+the validation tasks.
 
 A score is a mean over ten tasks and varies with luck from snapshot to snapshot, mostly in how early reward was found. Of the snapshots that
 it does not tell from the best one (two standard errors of the paired difference), the latest is taken: training goes on to improve the
@@ -17,12 +18,13 @@ import numpy as np
 
 from results import records
 
-SELECTION_METHOD = "shared_q_iw"
+# A run is validated by one of them, depending on its agent.
+SELECTION_METHODS = ("shared_q_iw", "rl2", "pearl")
 _EVENT = "snapshot_selected"
 # How many standard errors a difference of scores has to have to count as one.
 _TELLING_ERRORS = 2.0
 
-_Pair = tuple[int, int]  # (task, seed)
+Pair = tuple[int, int]  # (task, seed)
 
 
 class SelectionError(ValueError):
@@ -41,14 +43,20 @@ class Selection:
         return {"event": _EVENT, "snapshot": self.snapshot, "score": self.score}
 
 
+def selecting_method(runs: Iterable[records.AdaptationRun]) -> str:
+    """Returns which method's validations select the snapshot: that of which there are any."""
+    recorded = {run.key.method for run in runs if run.key.split == "validation"}
+    return next((method for method in SELECTION_METHODS if method in recorded), SELECTION_METHODS[0])
+
+
 def score_snapshots(runs: Iterable[records.AdaptationRun]) -> dict[int, float]:
     """Returns the score of every snapshot whose validation is complete, by ascending learner step.
 
-    The score is the mean return over all tasks, seeds and episodes of `shared_q_iw` on the validation split in its
+    The score is the mean return over all tasks, seeds and episodes of the run's selecting method on the validation split in its
     newest configuration. Complete means that every (task, seed) which was tried on any snapshot has a complete run.
     Should the number of episodes have changed on the way, the episodes that all runs have are compared.
     """
-    return _scores(_validated(runs))
+    return _scores(validated_returns(runs))
 
 
 def select_snapshot(runs: Iterable[records.AdaptationRun]) -> Selection:
@@ -59,7 +67,7 @@ def select_snapshot(runs: Iterable[records.AdaptationRun]) -> Selection:
     Raises:
       SelectionError: no snapshot has been validated completely.
     """
-    validated = _validated(runs)
+    validated = validated_returns(runs)
     scores = {snapshot: score for snapshot, score in _scores(validated).items() if np.isfinite(score)}
     if not scores:
         raise SelectionError("no snapshot has a complete validation yet: repeat the command that started the run, it finishes them")
@@ -68,9 +76,11 @@ def select_snapshot(runs: Iterable[records.AdaptationRun]) -> Selection:
     return Selection(chosen, scores[chosen])
 
 
-def _validated(runs: Iterable[records.AdaptationRun]) -> dict[int, dict[_Pair, float]]:
+def validated_returns(runs: Iterable[records.AdaptationRun]) -> dict[int, dict[Pair, float]]:
     """Returns the mean return of each (task, seed) for every snapshot whose validation is complete, by ascending learner step."""
-    candidates = [run for run in runs if (run.key.split, run.key.method) == ("validation", SELECTION_METHOD)]
+    runs = list(runs)
+    method = selecting_method(runs)
+    candidates = [run for run in runs if (run.key.split, run.key.method) == ("validation", method)]
     if not candidates:
         return {}
     configuration = records.newest_configuration(candidates)
@@ -88,11 +98,11 @@ def _validated(runs: Iterable[records.AdaptationRun]) -> dict[int, dict[_Pair, f
     }
 
 
-def _scores(validated: Mapping[int, Mapping[_Pair, float]]) -> dict[int, float]:
+def _scores(validated: Mapping[int, Mapping[Pair, float]]) -> dict[int, float]:
     return {snapshot: float(np.mean(list(returns.values()))) for snapshot, returns in validated.items()}
 
 
-def _as_good(returns: Mapping[_Pair, float], best: Mapping[_Pair, float]) -> bool:
+def _as_good(returns: Mapping[Pair, float], best: Mapping[Pair, float]) -> bool:
     losses: dict[int, list[float]] = {}
     for (task, seed), value in best.items():
         losses.setdefault(task, []).append(value - returns[task, seed])
@@ -102,12 +112,13 @@ def _as_good(returns: Mapping[_Pair, float], best: Mapping[_Pair, float]) -> boo
 
 
 def selected_snapshot(events: Sequence[Mapping[str, Any]]) -> Selection | None:
-    """Returns the choice that was kept among `events`, None if none was.
+    """Returns the choice that was kept among `events`, None if none was since training ended.
 
-    Whoever selects asks this first. A second choice exists only where training was continued on purpose; then the later
-    one holds.
+    Whoever selects asks this first. Training that was continued on purpose asks for a second choice when it has ended.
     """
     for event in reversed(events):
         if event["event"] == _EVENT:
             return Selection(int(event["snapshot"]), float(event["score"]))
+        if event["event"] == "training_finished":
+            return None
     return None

@@ -82,6 +82,11 @@ def interquartile_mean(values: npt.ArrayLike) -> float:
     return float(_trimmed_mean(np.ravel(np.asarray(values, dtype=np.float64))))
 
 
+def interquartile_means(values: npt.ArrayLike) -> FloatArray:
+    """Returns the interquartile mean over runs of each episode, shape [E], from shape [R, E]."""
+    return _trimmed_mean(np.asarray(values, dtype=np.float64).T)
+
+
 def stratified_bootstrap_interval(values: npt.ArrayLike, tasks: npt.ArrayLike, seed: int = 0) -> Interval:
     """Returns the percentile interval of the interquartile mean; each task's runs are redrawn among themselves.
 
@@ -90,15 +95,32 @@ def stratified_bootstrap_interval(values: npt.ArrayLike, tasks: npt.ArrayLike, s
       tasks: the task of each run, shape [R].
       seed: of the draws.
     """
+    low, high = stratified_bootstrap_intervals(np.asarray(values)[:, None], tasks, BOOTSTRAP_REPETITIONS, seed)
+    return Interval(float(low[0]), float(high[0]))
+
+
+def stratified_bootstrap_intervals(values: npt.ArrayLike, tasks: npt.ArrayLike, repetitions: int, seed: int = 0) -> FloatArray:
+    """Returns the same interval for each episode; runs are redrawn whole, the same for all episodes.
+
+    Args:
+      values: shape [R, E].
+      tasks: the task of each run, shape [R].
+      repetitions: how many draws.
+      seed: of the draws.
+
+    Returns:
+      The low and the high ends, shape [2, E]; NaN where R < 2.
+    """
     array, strata = np.asarray(values, dtype=np.float64), np.asarray(tasks)
     if len(array) < 2:
-        return Interval(np.nan, np.nan)
+        return np.full((2, array.shape[1]), np.nan)
     generator = np.random.default_rng(seed)
     draws = []
     for task in np.unique(strata):
-        of_task = array[strata == task]
-        draws.append(of_task[generator.integers(len(of_task), size=(BOOTSTRAP_REPETITIONS, len(of_task)))])
-    return _percentile_interval(_trimmed_mean(np.concatenate(draws, axis=1)))
+        of_task = np.flatnonzero(strata == task)
+        draws.append(of_task[generator.integers(len(of_task), size=(repetitions, len(of_task)))])
+    drawn = array.T[:, np.concatenate(draws, axis=1)]  # [E, repetitions, R]
+    return np.asarray(np.percentile(_trimmed_mean(drawn), [2.5, 97.5], axis=1), dtype=np.float64)
 
 
 def paired_task_bootstrap(a: npt.ArrayLike, b: npt.ArrayLike, tasks: npt.ArrayLike, seed: int = 0) -> Difference:

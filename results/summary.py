@@ -12,12 +12,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from results import figures, records, selection, statistics, store
+from results import figures, records, selection, statistics, store, training_figures
 
 FloatArray = npt.NDArray[np.float64]
 
-# The claims of difference, (method, baseline): what the approach gains at all, and what the closed form adds to it.
-COMPARISONS = (("shared_q_iw", "prior"), ("shared_q_iw", "from_scratch"), ("shared_q_iw_ls", "shared_q_iw"))
+# The claims of difference, (method, baseline): what the approach gains at all, and what our additions add to it.
+COMPARISONS = (
+    ("shared_q_iw", "prior"),
+    ("shared_q_iw", "from_scratch"),
+    ("shared_q_iw", "distral"),
+    ("shared_q_iw_ls", "shared_q_iw"),
+    ("shared_q_iw_posterior", "shared_q_iw_ls"),
+)
 
 
 class RunDirectoryError(ValueError):
@@ -90,7 +96,9 @@ class Summary:
     claims: tuple[Claim, ...]
     notes: tuple[str, ...]  # what is missing, one sentence each
     adaptation_figure: figures.AdaptationFigure
-    training_figure: figures.TrainingFigure
+    found_figure: figures.AdaptationFigure
+    validation_figure: training_figures.ValidationFigure
+    return_figure: training_figures.TrainingFigure  # of the return in training alone
 
 
 def summarise(run_dir: str | os.PathLike[str], split: str = "test") -> Summary:
@@ -100,13 +108,14 @@ def summarise(run_dir: str | os.PathLike[str], split: str = "test") -> Summary:
       RunDirectoryError: the folder is no run directory or holds no finished evaluation of the selected snapshot.
       SelectionError: no snapshot was selected, and none could be.
     """
-    environment = _environment(pathlib.Path(run_dir))
+    environment = str(identity(pathlib.Path(run_dir))["environment"])
     runs = records.adaptation_runs(store.read_records(run_dir, "adaptation"))
     events = store.read_records(run_dir, "events")
-    training = store.read_records(run_dir, "training")
+    log = training_figures.TrainingLog()
+    log.extend(store.read_records(run_dir, "training"))
     selected = selection.selected_snapshot(events) or selection.select_snapshot(runs)
     levels = records.levels(store.read_records(run_dir, "levels"), selected.snapshot)
-    by_method, notes = _tested(runs, selected.snapshot, split)
+    by_method, notes = tested(runs, selected.snapshot, split)
     if not by_method:
         raise RunDirectoryError(
             f"no evaluation of the selected snapshot {selected.snapshot} on {split} tasks has finished in {run_dir}: "
@@ -115,32 +124,41 @@ def summarise(run_dir: str | os.PathLike[str], split: str = "test") -> Summary:
     return Summary(
         environment=environment,
         selected=selected,
-        training=_training(training, events),
+        training=training_progress(log, events),
         experts_return=levels["experts"],
         prior_return=levels["prior"],
-        methods=tuple(_summarise_method(method, of_method, levels) for method, of_method in by_method.items()),
+        methods=tuple(summarise_method(method, of_method, levels) for method, of_method in by_method.items()),
         claims=tuple(_claims(by_method)),
         notes=(*notes, *_fault_notes(by_method)),
         adaptation_figure=figures.adaptation_figure(by_method, levels["experts"], levels["prior"]),
-        training_figure=figures.training_figure(selection.score_snapshots(runs), selected.snapshot, training),
+        found_figure=figures.adaptation_figure(by_method, None, None, figures.AdaptationView("found")),
+        validation_figure=training_figures.validation_figure(runs, selected.snapshot, log),
+        return_figure=training_figures.training_figure(log, {"Return in training": (training_figures.RETURN,)}),
     )
 
 
-def _environment(run_dir: pathlib.Path) -> str:
+def identity(run_dir: pathlib.Path) -> Mapping[str, Any]:
+    """Returns what a run is, as its run.json says; it names an environment.
+
+    Raises:
+      RunDirectoryError: the folder is no run directory, or its run.json names no environment.
+    """
     path = run_dir / "run.json"
     if not run_dir.is_dir():
         raise RunDirectoryError(f"there is no folder {run_dir}: pass --run_dir=runs/NAME of a run that was started")
     if not path.is_file():
         raise RunDirectoryError(f"{run_dir} is no run directory, it has no run.json: pass --run_dir=runs/NAME")
     try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["identity"]["environment"])
+        found: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))["identity"]
+        str(found["environment"])
+        return found
     except (ValueError, KeyError, TypeError) as error:
         raise RunDirectoryError(
             f"{path} names no environment under identity.environment: restore the file that the run was started with"
         ) from error
 
 
-def _tested(runs: Sequence[records.AdaptationRun], snapshot: int, split: str) -> tuple[dict[str, list[records.AdaptationRun]], list[str]]:
+def tested(runs: Sequence[records.AdaptationRun], snapshot: int, split: str) -> tuple[dict[str, list[records.AdaptationRun]], list[str]]:
     """Returns the complete test runs of each method in its newest configuration, and notes on what is left out."""
     tested = [run for run in runs if run.key.split == split and run.key.snapshot == snapshot]
     pairs = {(run.key.task, run.key.seed) for run in tested}
@@ -148,10 +166,12 @@ def _tested(runs: Sequence[records.AdaptationRun], snapshot: int, split: str) ->
     notes = []
     for method in figures.ordered({run.key.method for run in tested}):
         of_method = [run for run in tested if run.key.method == method]
-        configuration = records.newest_configuration(of_method)
-        if any(run.key.configuration != configuration for run in of_method):
-            notes.append(f"{method} was tested in several configurations: the newest, {configuration}, is shown.")
-        complete = [run for run in of_method if run.complete and run.key.configuration == configuration]
+        newest = records.of_newest_configuration(of_method)
+        if len(newest) < len(of_method):
+            configuration = newest[0].key.configuration
+            earlier = ", ".join(sorted({run.key.configuration for run in of_method} - {configuration}))
+            notes.append(f"{method} was tested in several configurations: the newest, {configuration}, is shown; others are {earlier}.")
+        complete = [run for run in newest if run.complete]
         if complete:
             by_method[method] = complete
         if len(complete) < len(pairs):
@@ -172,18 +192,19 @@ def _fault_notes(by_method: Mapping[str, Sequence[records.AdaptationRun]]) -> li
     return notes
 
 
-def _training(training: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]) -> Training:
+def training_progress(log: training_figures.TrainingLog, events: Sequence[Mapping[str, Any]]) -> Training:
     """Takes the last training record, or the event that says that training is over if nothing was trained after it."""
-    last = training[-1] if training else {"learner_steps": 0, "minutes": 0.0}
+    learner_steps, minutes = log.reached
     for event in reversed(events):
         if event["event"] == "training_finished":
-            if event["learner_steps"] >= last["learner_steps"]:
+            if event["learner_steps"] >= learner_steps:
                 return Training(int(event["learner_steps"]), float(event["minutes"]), str(event["reason"]))
             break
-    return Training(int(last["learner_steps"]), float(last["minutes"]), None)
+    return Training(learner_steps, minutes, None)
 
 
-def _summarise_method(method: str, runs: Sequence[records.AdaptationRun], levels: Mapping[str, float | None]) -> MethodSummary:
+def summarise_method(method: str, runs: Sequence[records.AdaptationRun], levels: Mapping[str, float | None]) -> MethodSummary:
+    """Summarises one method's complete runs, at least one, given the levels of "experts" and "prior"."""
     returns, found = records.returns_by_episode(runs), records.found_by_episode(runs)
     last3 = _last3(runs)
     experts, prior = levels["experts"], levels["prior"]

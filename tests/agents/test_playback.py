@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from agents import playback
-from agents.config import default_config
+from agents.config import NetworkSpec, default_config
 from agents.learning import Learner
 from agents.snapshots import read_snapshot, write_snapshot
 from environments.sparse_navigation import SparseNavigation
@@ -14,8 +14,6 @@ from environments.sparse_navigation import SparseNavigation
 
 @pytest.fixture(scope="module")
 def snapshot(tmp_path_factory):
-    from agents.config import NetworkSpec
-
     spec = NetworkSpec(2, (0, 1), 2, tasks=100, task_reward_heads=False)
     config = default_config("sparse_navigation", 20)
     config = dataclasses.replace(config, networks=dataclasses.replace(config.networks, min_std=1e-4, max_std=2e-4))
@@ -42,3 +40,13 @@ def test_a_missing_snapshot_or_a_held_out_task_is_named(snapshot):
         playback.prior(distribution, distribution.tasks("test")[0], 0, None)
     with pytest.raises(ValueError, match="--split=train"):
         playback.expert(distribution, distribution.tasks("test")[0], 0, str(snapshot))
+
+
+def test_a_recurrent_agents_snapshot_has_neither_experts_nor_a_prior(tmp_path):
+    spec = NetworkSpec(2, (0, 1), 2, tasks=100, task_reward_heads=False)
+    config = default_config("sparse_navigation", 20, "rl2")
+    write_snapshot(tmp_path, 5, spec, config, {"weight": np.zeros(1, np.float32)})
+    distribution = SparseNavigation()
+    for policy in (playback.expert, playback.prior):
+        with pytest.raises(ValueError, match="is of --agent=rl2, which has neither experts nor a prior"):
+            policy(distribution, distribution.tasks("train")[0], 0, str(tmp_path / "5"))

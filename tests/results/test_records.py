@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from results import records
 
@@ -92,3 +93,40 @@ def test_what_an_earlier_version_did_not_record_is_unknown(adaptation_records):
     (run,) = records.adaptation_runs(old)
     assert np.isnan(run.td_errors).all()
     assert run.failed_starts == 0
+
+
+def test_records_that_come_in_parts_give_the_same_runs_as_all_at_once(adaptation_records):
+    parts = [
+        adaptation_records([1.0, 2.0], task=0)[:1],
+        adaptation_records([5.0, 6.0], task=1),
+        [*adaptation_records([1.0, 2.0], task=0)[1:], *adaptation_records([3.0, 4.0], task=1, attempt="2")],
+    ]
+    log = records.AdaptationLog()
+    for part in parts:
+        log.extend(part)
+        runs = log.runs()
+    whole = records.adaptation_runs(record for part in parts for record in part)
+    assert [(run.key, run.attempt, list(run.returns)) for run in runs] == [(run.key, run.attempt, list(run.returns)) for run in whole]
+    assert [list(run.returns) for run in runs] == [[1.0, 2.0], [3.0, 4.0]]
+
+
+def test_runs_without_new_records_stay_the_same_objects(adaptation_records):
+    log = records.AdaptationLog()
+    log.extend([*adaptation_records([1.0], task=0), *adaptation_records([1.0, 2.0], task=1)[:1]])
+    before = log.runs()
+    log.extend(adaptation_records([1.0, 2.0], task=1)[1:])
+    after = log.runs()
+    assert before[0] is after[0]
+    assert before[1] is not after[1]
+
+
+@pytest.mark.parametrize(
+    "change", [{"task": "0"}, {"task": [0]}, {"return": "1.0"}, {"kl": {}}, {"method": None}, {"episodes": None}, {"found": ...}]
+)
+def test_records_that_lack_a_field_or_have_another_type_are_counted_and_skipped(adaptation_records, change):
+    log = records.AdaptationLog()
+    (record,) = adaptation_records([1.0])
+    broken = {name: value for name, value in {**record, **change}.items() if value is not ...}
+    log.extend([broken, record])
+    assert log.malformed == 1
+    assert [list(run.returns) for run in log.runs()] == [[1.0]]

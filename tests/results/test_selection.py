@@ -24,6 +24,17 @@ def test_the_highest_mean_over_tasks_seeds_and_episodes_wins(validated):
     assert selection.select_snapshot(runs) == selection.Selection(200, 3.5)
 
 
+@pytest.mark.parametrize("method", ["rl2", "pearl"])
+def test_recurrent_agents_are_selected_by_their_own_method(validated, method):
+    runs = [validated(100, [1.0], method=method), validated(200, [4.0], method=method), validated(300, [9.0], method="prior")]
+    assert selection.selecting_method(runs) == method
+    assert selection.select_snapshot(runs) == selection.Selection(200, 4.0)
+
+
+def test_where_nothing_was_validated_the_paper_s_method_selects(adaptation_run):
+    assert selection.selecting_method([adaptation_run([1.0], method="rl2")]) == "shared_q_iw"
+
+
 def test_of_equal_scores_the_later_snapshot_wins(validated):
     runs = [validated(300, [2.0]), validated(100, [2.0]), validated(200, [1.0])]
     assert selection.select_snapshot(runs).snapshot == 300
@@ -79,9 +90,15 @@ def test_without_a_complete_validation_the_error_says_what_to_do(validated):
         selection.select_snapshot([validated(100, [1.0], episodes=2)])
 
 
-def test_a_choice_that_was_kept_is_read_back(tmp_path):
+def test_a_choice_that_was_kept_is_read_back_until_training_that_was_continued_has_ended(tmp_path):
     assert selection.selected_snapshot([]) is None
+    ended = {"event": "training_finished", "reason": "minutes", "learner_steps": 300, "minutes": 2.0}
     with store.RecordWriter(tmp_path, "events", "launcher") as writer:
+        writer.append(ended)
         writer.append(selection.Selection(100, 1.5).event())
-        writer.append({"event": "training_finished", "reason": "minutes", "learner_steps": 300, "minutes": 2.0})
-    assert selection.selected_snapshot(store.read_records(tmp_path, "events")) == selection.Selection(100, 1.5)
+        writer.append({"event": "resumed", "learner_steps": 300})
+        assert selection.selected_snapshot(store.read_records(tmp_path, "events")) == selection.Selection(100, 1.5)
+        writer.append(ended)
+        assert selection.selected_snapshot(store.read_records(tmp_path, "events")) is None
+        writer.append(selection.Selection(400, 2.5).event())
+    assert selection.selected_snapshot(store.read_records(tmp_path, "events")) == selection.Selection(400, 2.5)

@@ -48,6 +48,18 @@ def test_the_stratified_interval_is_that_of_rliable():
     assert unstratified.high - unstratified.low > 1.8 * (interval.high - interval.low)
 
 
+def test_interquartile_means_and_intervals_by_episode_are_those_of_each_episode():
+    values = np.random.default_rng(3).normal(size=(12, 4))
+    tasks = np.repeat(np.arange(4), 3)
+    np.testing.assert_allclose(
+        statistics.interquartile_means(values), [statistics.interquartile_mean(values[:, episode]) for episode in range(4)]
+    )
+    intervals = statistics.stratified_bootstrap_intervals(values, tasks, statistics.BOOTSTRAP_REPETITIONS)
+    expected = [statistics.stratified_bootstrap_interval(values[:, episode], tasks) for episode in range(4)]
+    np.testing.assert_allclose(intervals.T, expected)
+    assert np.isnan(statistics.stratified_bootstrap_intervals(values[:1], tasks[:1], 10)).all()
+
+
 def test_the_paired_bootstrap_draws_whole_tasks():
     # Differences of 2 and 4 in task 0, of 8 and 10 in task 1: two drawn tasks average 3, 6 or 9, with odds 1 : 2 : 1.
     difference = statistics.paired_task_bootstrap([3, 5, 9, 11], [1, 1, 1, 1], [0, 0, 1, 1])

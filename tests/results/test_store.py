@@ -75,7 +75,9 @@ def test_a_torn_last_line_is_left_until_it_is_whole(tmp_path):
     assert reader.corrupt == 0
 
 
-@pytest.mark.parametrize("line", [b"{torn", b"\xff\xfe", b"[1, 2]", b'"text"', b'{"no": "time"}', b"", b"\x00\x00"])
+@pytest.mark.parametrize(
+    "line", [b"{torn", b"\xff\xfe", b"[1, 2]", b'"text"', b'{"no": "time"}', b'{"time": 3},{"time": 4}', b"", b"\x00\x00"]
+)
 def test_a_corrupt_line_is_counted_and_spoils_no_other(tmp_path, line):
     store.RecordWriter(tmp_path, "events", "a").extend([{"number": 1}, {"number": 2}])
     (path,) = files(tmp_path)

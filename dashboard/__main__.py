@@ -1,0 +1,70 @@
+"""Serves the live page of runs: `python -m dashboard --run_dir=runs/NAME [--run_dir=runs/OTHER] [--port=8050]`.
+
+Runs may be finished, under way, or not have begun. Exit codes: 1 failed while serving, 2 wrong input, 130 ended by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import pathlib
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+
+from absl import app, flags
+
+from results.command_line import INTERRUPTED, USAGE_ERROR, fail, flag_parser
+
+_PROGRAM = "dashboard"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def _main(argv: Sequence[str]) -> int:
+    values = flags.FLAGS
+    if not values.run_dir or len(argv) > 1:
+        return fail(_PROGRAM, "say which run to show: python -m dashboard --run_dir=runs/NAME [--run_dir=runs/OTHER]", USAGE_ERROR)
+    paths = [pathlib.Path(path) for path in values.run_dir]
+    for path in paths:
+        if not path.is_dir():
+            return fail(_PROGRAM, f"there is no folder {path}: pass --run_dir=runs/NAME of a run that was started", USAGE_ERROR)
+    try:
+        listener = socket.create_server((values.host, values.port), family=socket.AF_INET6 if ":" in values.host else socket.AF_INET)
+    except OSError as error:
+        reason = str(error.strerror).partition(" (while")[0]
+        return fail(_PROGRAM, f"cannot listen on {values.host} port {values.port} ({reason}): choose another --port", USAGE_ERROR)
+    if values.host not in _LOOPBACK:
+        print(f"Warning: everyone who can reach {values.host} sees these runs; nobody is asked for a password.", file=sys.stderr)
+    with contextlib.suppress(KeyboardInterrupt):
+        _serve(listener, paths, loopback=values.host in _LOOPBACK)
+    return INTERRUPTED
+
+
+def _serve(listener: socket.socket, paths: Sequence[pathlib.Path], *, loopback: bool) -> None:
+    # Imported here: it takes a second, and wrong flags should not wait for it.
+    from werkzeug.serving import make_server
+
+    from dashboard.server import Dashboard, named_runs
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    runs = named_runs(paths)
+    host, port = listener.getsockname()[:2]
+    dashboard = Dashboard(runs, loopback=loopback)
+    server = make_server(host, port, dashboard.flask, threaded=True, fd=listener.fileno())
+    # Read while the browser opens the page.
+    threading.Thread(target=dashboard.poll, daemon=True).start()
+    print(
+        f"Dashboard of {', '.join(run.name for run in runs)}: http://{f'[{host}]' if ':' in host else host}:{port}/ (Ctrl-C ends it)",
+        flush=True,
+    )
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    flags.DEFINE_multi_string("run_dir", [], "A run directory, runs/NAME; repeat it to compare runs.")
+    flags.DEFINE_integer("port", 8050, "Port of the page; 0 for any that is free.", lower_bound=0, upper_bound=65535)
+    flags.DEFINE_string(
+        "host", "127.0.0.1", "Address to listen on. Any other than this machine's own shows the runs to whoever can reach it."
+    )
+    app.run(_main, flags_parser=flag_parser(_PROGRAM))

@@ -1,0 +1,73 @@
+"""The tab of videos: adapted behaviour on held-out tasks, each in its first episode and in its last."""
+
+from __future__ import annotations
+
+import itertools
+import shlex
+import urllib.parse
+from collections.abc import Sequence
+
+from dash import html
+from dash.development.base_component import Component
+
+from dashboard.live_run import LiveRun
+from dashboard.panel import Panel, View, swatch
+from results import figures, recordings
+
+
+def panels(view: View) -> dict[str, Panel]:
+    """Returns the tab's panel."""
+    run = view.run
+    filmed = [recording for recording in run.recordings if recording.films]
+    if not filmed:
+        without = "The environment could not be drawn when they were recorded, only paths were. " if run.recordings else ""
+        return {
+            "videos": Panel(
+                waiting=f"{run.name}: no videos yet. {without}To record each method on three test tasks: "
+                f"python -m launch.evaluate --run_dir={shlex.quote(str(run.path))} --videos=3"
+            )
+        }
+
+    def group(recording: recordings.Recording) -> tuple[str, int, int]:
+        return recording.key.split, recording.key.task, recording.key.snapshot
+
+    groups = []
+    for (split, task, snapshot), of_task in itertools.groupby(sorted(filmed, key=group), key=group):
+        by_method = {recording.key.method: recording for recording in of_task}
+        names, place = (run.places.names, run.places.place(split, task)) if run.places else ((), ())
+        # Their units, after a comma, can be guessed.
+        where = [f"{name.partition(',')[0]} {coordinate:.2f}" for name, coordinate in zip(names, place, strict=False)]
+        title = html.H3([f"{split.capitalize()} task {task}", html.Small(" · ".join([*where, f"snapshot {snapshot:,}"]))])
+        groups += [title, film_group(run, [by_method[method] for method in figures.ordered(by_method)])]
+    return {
+        "videos": Panel(
+            body=html.Div(groups),
+            caption="The first episode on a new task and the last, with the first seed. A click plays all films of a task.",
+        )
+    }
+
+
+def film_group(run: LiveRun, shown: Sequence[recordings.Recording]) -> Component:
+    """Returns the films of recordings of one task, each with its return; a click on one plays all of them."""
+    figures_shown = [
+        html.Figure(
+            [
+                html.Figcaption(swatch(figures.colour(recording.key.method), figures.label(recording.key.method))),
+                html.Div([_film(run, recording, episode) for episode in sorted(recording.films)], className="takes"),
+            ],
+            className="film",
+        )
+        for recording in shown
+    ]
+    return html.Div([html.Button("▶ Play", className="play"), html.Div(figures_shown, className="films")], className="film-group")
+
+
+def _film(run: LiveRun, recording: recordings.Recording, episode: int) -> Component:
+    address = f"/videos/{urllib.parse.quote(run.name)}/{urllib.parse.quote(recording.name)}/{urllib.parse.quote(recording.films[episode])}"
+    achieved = f"{recording.returns[episode - 1]:.2f}" if episode <= len(recording.returns) else "unknown"
+    return html.Div(
+        [
+            html.Video(src=address, loop=True, muted=True, preload="metadata"),
+            html.Div([f"Episode {episode}", html.Small(f"return {achieved}")]),
+        ]
+    )

@@ -1,0 +1,193 @@
+"""The paper's figures in its own form, from the run directories of one or several training seeds.
+
+    python -m results.figures --run_dirs=runs/seed0,runs/seed1 --figure=1
+
+Figure 1 shows adaptation on half-cheetah and sparse navigation, figure 2 on the environments with sparse rewards: mean return of the last 3
+episodes over tasks and seeds, 95% interval, the paper's smoothing. Figure 4 shows training with critics that know tasks by id or by
+description. Each is written as SVG, PNG and HTML, and its numbers as CSV.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from absl import app, flags
+
+from results import figures, records, selection, statistics, store, summary
+from results.command_line import FAILED, USAGE_ERROR, fail, flag_parser
+
+FloatArray = npt.NDArray[np.float64]
+_PROGRAM = "results.figures"
+
+TITLES = {
+    "half_cheetah_velocity": "Half-cheetah velocity",
+    "sparse_navigation": "Sparse 2D navigation",
+    "go_to_ring": "Go To Ring (Ant)",
+    "move_box": "Move Box",
+    "reach": "Reach",
+    "go_to_target": "GTT (Humanoid)",
+}
+_ENVIRONMENTS = {
+    "1": ("half_cheetah_velocity", "sparse_navigation"),
+    "2": ("go_to_ring", "move_box", "reach", "go_to_target"),
+    "4": tuple(TITLES),
+}
+_CRITICS = {"task_id": ("Task id", figures.colour("shared_q")), "task_description": ("Task description", figures.colour("shared_q_iw_ls"))}
+_GRID = 200  # points of a training curve
+_GRID_SMOOTHING = 10  # of these
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Line:
+    """A curve with its 95% interval at P points."""
+
+    name: str  # as in the CSV
+    label: str
+    colour: str  # #RRGGBB
+    x: FloatArray  # [P]
+    mean: FloatArray  # [P]
+    low: FloatArray  # [P], NaN where there is no interval
+    high: FloatArray  # [P]
+    runs: int
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Panel:
+    """One environment's part of a figure."""
+
+    environment: str
+    x_title: str
+    lines: tuple[Line, ...]
+
+    @property
+    def title(self) -> str:
+        """The environment as the paper names it."""
+        return TITLES.get(self.environment, self.environment)
+
+
+def figure_of(environment: str) -> str | None:
+    """Returns which figure shows adaptation in an environment, None if none does."""
+    return next((figure for figure in ("1", "2") if environment in _ENVIRONMENTS[figure]), None)
+
+
+def paper_figure(run_dirs: Sequence[str | os.PathLike[str]], figure: str) -> list[Panel]:
+    """Returns the figure's panels in the paper's order, those of environments without a run left out; runs of one environment are pooled.
+
+    Raises:
+      RunDirectoryError: a folder is no run directory, is of an environment that the figure does not show, or has nothing to show.
+      SelectionError: no snapshot of a run was selected, and none could be.
+    """
+    by_environment: dict[str, list[tuple[pathlib.Path, Mapping[str, Any]]]] = {}
+    for run_dir in map(pathlib.Path, run_dirs):
+        identity = summary.identity(run_dir)
+        environment = str(identity["environment"])
+        if environment not in _ENVIRONMENTS[figure]:
+            raise summary.RunDirectoryError(
+                f"figure {figure} does not show {environment}, of which {run_dir} is a run: it is about {', '.join(_ENVIRONMENTS[figure])}"
+            )
+        by_environment.setdefault(environment, []).append((run_dir, identity))
+    panel = _training_panel if figure == "4" else _adaptation_panel
+    return [panel(environment, by_environment[environment]) for environment in _ENVIRONMENTS[figure] if environment in by_environment]
+
+
+def _adaptation_panel(environment: str, runs: Sequence[tuple[pathlib.Path, Mapping[str, Any]]]) -> Panel:
+    pooled: dict[str, list[records.AdaptationRun]] = {}
+    for run_dir, _ in runs:
+        recorded = records.adaptation_runs(store.read_records(run_dir, "adaptation"))
+        selected = selection.selected_snapshot(store.read_records(run_dir, "events")) or selection.select_snapshot(recorded)
+        tested, _ = summary.tested(recorded, selected.snapshot, "test")
+        for method, of_method in tested.items():
+            pooled.setdefault(method, []).extend(of_method)
+    if not pooled:
+        names = ", ".join(str(run_dir) for run_dir, _ in runs)
+        raise summary.RunDirectoryError(f"no test of {environment} is complete in {names}: finish it with python -m launch.evaluate")
+    lines = []
+    for method in figures.ordered(pooled):
+        points = statistics.trailing_mean(records.returns_by_episode(pooled[method]))
+        low, high = statistics.confidence_interval_95(points)
+        window = figures.smoothing_window(points.shape[1])
+        mean, low, high = (statistics.smooth(part, window) for part in (points.mean(axis=0), low, high))
+        episodes = np.arange(1.0, points.shape[1] + 1)
+        lines.append(Line(method, figures.label(method), figures.colour(method), episodes, mean, low, high, len(points)))
+    return Panel(environment, "episodes", tuple(lines))
+
+
+def _training_panel(environment: str, runs: Sequence[tuple[pathlib.Path, Mapping[str, Any]]]) -> Panel:
+    by_critic: dict[str, list[tuple[FloatArray, FloatArray]]] = {}
+    for run_dir, identity in runs:
+        steps, returns = _training_curve(store.read_records(run_dir, "training"))
+        if len(steps) < 2:
+            raise summary.RunDirectoryError(f"{run_dir} has no curve of training yet: train longer")
+        critic = identity.get("config", {}).get("networks", {}).get("critic", "task_id")
+        by_critic.setdefault(critic, []).append((steps, returns))
+    lines = []
+    for critic, (label, colour) in _CRITICS.items():
+        curves = by_critic.get(critic)
+        if curves:
+            grid = np.linspace(max(steps[0] for steps, _ in curves), min(steps[-1] for steps, _ in curves), _GRID)
+            points = np.stack([statistics.smooth(np.interp(grid, *curve), _GRID_SMOOTHING) for curve in curves])
+            low, high = statistics.confidence_interval_95(points)
+            lines.append(Line(critic, label, colour, grid, np.asarray(points.mean(axis=0), np.float64), low, high, len(curves)))
+    return Panel(environment, "environment steps", tuple(lines))
+
+
+def _training_curve(training: Sequence[Mapping[str, Any]]) -> tuple[FloatArray, FloatArray]:
+    """Returns environment steps and return in training, without what a restart went back behind."""
+    points: list[tuple[float, float]] = []
+    for record in reversed(training):
+        if record["training_return"] is not None and (not points or record["environment_steps"] < points[-1][0]):
+            points.append((record["environment_steps"], record["training_return"]))
+    curve = np.array(points[::-1], dtype=np.float64).reshape(-1, 2)
+    return curve[:, 0], curve[:, 1]
+
+
+def write_figure(panels: Sequence[Panel], stem: pathlib.Path) -> list[pathlib.Path]:
+    """Writes `stem` with .svg, .png, .html and .csv; returns the paths."""
+    from results import panel_drawing  # Drawing takes long to import.
+
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    paths = [stem.with_suffix(suffix) for suffix in (".svg", ".png", ".html", ".csv")]
+    for path in paths[:2]:
+        panel_drawing.save(panels, path)
+    paths[2].write_text(panel_drawing.page(panels), encoding="utf-8")
+    with paths[3].open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["environment", "line", "x", "mean", "ci95_low", "ci95_high", "runs"])
+        for panel in panels:
+            for line in panel.lines:
+                for point in zip(line.x.tolist(), line.mean.tolist(), line.low.tolist(), line.high.tolist(), strict=True):
+                    writer.writerow([panel.environment, line.name, *(f"{value:g}" for value in point), line.runs])
+    return paths
+
+
+def main(argv: Sequence[str]) -> int:
+    """Draws the figure that the flags ask for; returns the exit code."""
+    values = flags.FLAGS
+    if not values.run_dirs or values.figure is None or len(argv) > 1:
+        message = "say which runs and which figure: python -m results.figures --run_dirs=runs/A,runs/B --figure=1|2|4"
+        return fail(_PROGRAM, message, USAGE_ERROR)
+    try:
+        panels = paper_figure(values.run_dirs, values.figure)
+    except (summary.RunDirectoryError, selection.SelectionError) as error:
+        return fail(_PROGRAM, str(error), USAGE_ERROR)
+    try:
+        for path in write_figure(panels, pathlib.Path(values.out) / f"figure_{values.figure}"):
+            print(path)
+    except OSError as error:
+        return fail(_PROGRAM, f"the figure could not be written: {error}", FAILED)
+    return 0
+
+
+def run() -> None:
+    """Parses the flags, draws and ends the process."""
+    flags.DEFINE_list("run_dirs", [], "Run directories; those of one environment are pooled.")
+    flags.DEFINE_enum("figure", None, list(_ENVIRONMENTS), "The paper's figure.")
+    flags.DEFINE_string("out", "figures", "Where the files go.")
+    app.run(main, flags_parser=flag_parser(_PROGRAM))

@@ -1,0 +1,51 @@
+"""Where tasks lie: `RUN/tasks.json` tells figures what distinguishes a task, so that one sees which tasks fail."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+
+_FILE = "tasks.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskPlaces:
+    """The places of all tasks of a run."""
+
+    names: tuple[str, ...]  # of the coordinates, with units: none, one or two
+    places: Mapping[str, Sequence[tuple[float, ...]]]  # by split, in the order of the tasks' numbers
+
+    def place(self, split: str, task: int) -> tuple[float, ...]:
+        """Returns the task's coordinates; empty where it has none or is unknown."""
+        places = self.places.get(split, ())
+        return places[task] if task < len(places) else ()
+
+
+def write_tasks(run_dir: str | os.PathLike[str], tasks: TaskPlaces) -> None:
+    """Writes `tasks.json`, whole or not at all.
+
+    Raises:
+      OSError: it cannot be written.
+    """
+    path = pathlib.Path(run_dir) / _FILE
+    temporary = path.with_name(f".{_FILE}.{os.getpid()}")
+    temporary.write_text(json.dumps({"names": tasks.names, "places": tasks.places}) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def read_tasks(run_dir: str | os.PathLike[str]) -> TaskPlaces | None:
+    """Returns the places, None where there is no `tasks.json` yet or it is not one of ours."""
+    try:
+        content = json.loads((pathlib.Path(run_dir) / _FILE).read_text(encoding="utf-8"))
+        names = tuple(str(name) for name in content["names"])
+        places = {
+            str(split): [tuple(float(number) for number in place) for place in of_split] for split, of_split in content["places"].items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    if len(names) > 2 or any(len(place) != len(names) for of_split in places.values() for place in of_split):
+        return None
+    return TaskPlaces(names, places)

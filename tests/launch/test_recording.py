@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+
+import imageio.v3
+import numpy as np
+import pytest
+from program import ENVIRONMENT, ROOT
+
+from agents.learning import Learner
+from agents.snapshots import read_snapshot, write_snapshot
+from launch import evaluation
+from launch.recording import record, why_not_filmed
+from launch.run_directory import prepare
+from launch.settings import default_settings
+from results.recordings import RecordingReader, read_paths
+from results.records import adaptation_runs
+from results.store import read_records
+from results.tasks import read_tasks
+
+STEP = 7
+
+
+def prepared(path, environment):
+    """Returns a run with one snapshot of random networks, its settings and the snapshot."""
+    settings = default_settings(environment)
+    run = prepare(str(path), settings)
+    spec = settings.network_spec(settings.distribution())
+    write_snapshot(run.snapshots, STEP, spec, settings.config, Learner(spec, settings.config, 0).get_variables(["all"])[0])
+    return run, settings, read_snapshot(run.snapshots / str(STEP))
+
+
+@pytest.fixture(scope="module")
+def navigation(tmp_path_factory):
+    return prepared(tmp_path_factory.mktemp("runs") / "run", "sparse_navigation")
+
+
+def assignment(method="shared_q_iw_ls", episodes=3):
+    return evaluation.Assignment(method, "test", evaluation.default_adaptation(method, episodes), seeds=2, tasks=(4, 7))
+
+
+def test_what_is_recorded_is_the_adaptation_that_was_evaluated(navigation):
+    run, settings, snapshot = navigation
+    wanted = assignment()
+    assert evaluation.evaluate(run, settings, wanted, snapshot, node="evaluate", should_stop=lambda: False)
+    assert record(run, settings, wanted, snapshot, filmed=True, should_stop=lambda: False) == 2
+    evaluated = {adapted.key: adapted.returns for adapted in adaptation_runs(read_records(run.path, "adaptation"))}
+    recordings = RecordingReader(run.path).poll()
+    assert [(recording.key.task, recording.key.seed) for recording in recordings] == [(4, 0), (7, 0)]
+    for recording in recordings:
+        np.testing.assert_allclose(recording.returns, evaluated[recording.key], atol=1e-4)
+        paths = read_paths(run.path, recording)
+        assert len(paths) == 3
+        # The paths alone say what each episode was worth.
+        goal = read_tasks(run.path).place("test", recording.key.task)
+        for path, achieved in zip(paths, recording.returns, strict=True):
+            assert path.shape == (21, 2)
+            assert path[0].tolist() == [0.0, 0.0]
+            distances = [math.dist(place, goal) for place in path[1:].tolist()]
+            assert achieved == pytest.approx(sum(1 - distance for distance in distances if distance <= 0.2), abs=0.01)
+        folder = run.path / "videos" / recording.name
+        assert recording.films == {1: "first.mp4", 3: "last.mp4"}
+        for film in recording.films.values():
+            assert imageio.v3.imread(folder / film).shape == (21, 300, 400, 3)
+            assert imageio.v3.immeta(folder / film)["fps"] == 5  # twenty steps last four seconds
+
+
+def test_what_was_recorded_is_left_and_what_was_stopped_leaves_nothing(navigation):
+    run, settings, snapshot = navigation
+    wanted = assignment("prior")
+    assert record(run, settings, wanted, snapshot, filmed=False, should_stop=lambda: True) == 0
+    assert RecordingReader(run.path).poll() == [found for found in RecordingReader(run.path).poll() if found.key.method != "prior"]
+    assert not list((run.path / "videos").glob(".*"))
+    assert record(run, settings, wanted, snapshot, filmed=False, should_stop=lambda: False) == 2
+    assert record(run, settings, wanted, snapshot, filmed=False, should_stop=lambda: False) == 0
+
+
+def test_an_environment_that_draws_nothing_is_recorded_without_films(tmp_path):
+    run, settings, _ = prepared(tmp_path / "run", "tiny_distribution:Line")
+    assert why_not_filmed(settings) == "NotImplementedError: _Line has no picture()."
+    (run.path / "tasks.json").unlink()  # as in a run of an earlier version
+    done = subprocess.run(
+        [sys.executable, "-m", "launch.evaluate", f"--run_dir={run.path}", "--methods=prior", "--seeds=1", "--episodes=2", "--videos=1"],
+        cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Paths alone are recorded, without videos: NotImplementedError" in done.stderr
+    assert f"Recorded prior on 1 of 1 tasks in {run.path / 'videos'}" in done.stdout
+    (recording,) = RecordingReader(run.path).poll()
+    assert (recording.key.method, recording.key.task, len(recording.returns), recording.films) == ("prior", 0, 2, {})
+    assert read_paths(run.path, recording) == []
+    assert read_tasks(run.path).names == ()
+
+
+def test_a_camera_that_fails_is_named_before_anything_is_evaluated(monkeypatch):
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
+    assert why_not_filmed(default_settings("sparse_navigation")) is None  # drawn without a GL library
+    assert "apt-get install libosmesa6" in why_not_filmed(default_settings("tiny_distribution:Line"))

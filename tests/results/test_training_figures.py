@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from results import training_figures
+
+
+def log_of(*points, **metrics):
+    log = training_figures.TrainingLog()
+    log.extend({"learner_steps": step, "minutes": step / 100, "training_return": value, "metrics": metrics} for step, value in points)
+    return log
+
+
+def test_what_a_restart_lost_is_not_drawn():
+    log = log_of((100, 1.0), (200, 2.0), (300, 9.0), (400, None), (250, 3.0), (350, 4.0))
+    series = log.series(training_figures.RETURN)
+    np.testing.assert_array_equal(series.learner_steps, [100, 200, 250, 350])
+    np.testing.assert_array_equal(series.values, [1.0, 2.0, 3.0, 4.0])
+    np.testing.assert_array_equal(series.against("minutes"), [1.0, 2.0, 2.5, 3.5])
+    assert log.reached == (350, 3.5)
+
+
+def test_a_restart_that_is_read_later_supersedes_all_the_same():
+    log = log_of((100, 1.0), (200, 2.0))
+    log.extend([{"learner_steps": 150, "minutes": 1.5, "training_return": 5.0, "metrics": {}}])
+    np.testing.assert_array_equal(log.series(training_figures.RETURN).values, [1.0, 5.0])
+
+
+def test_records_without_what_is_needed_are_counted_and_skipped():
+    log = log_of((100, 1.0))
+    log.extend([{"learner_steps": 200}, {"learner_steps": "x", "minutes": 1, "training_return": 1, "metrics": {}}])
+    assert (log.malformed, log.reached) == (2, (100, 1.0))
+
+
+def test_a_long_line_is_thinned_by_averaging_neighbours():
+    log = log_of(*((step, float(step)) for step in range(1, 8001)))
+    series = log.series(training_figures.RETURN)
+    assert len(series.values) == 800
+    assert series.values[0] == pytest.approx(5.5)  # of 1 … 10
+    np.testing.assert_allclose(series.values, series.learner_steps)
+
+
+def test_quantities_share_panels_and_unknown_ones_get_their_own():
+    figure = training_figures.training_figure(log_of((100, 1.0), policy_loss=2.0, prior_loss=3.0, encoder_loss=4.0, sample_age=5.0))
+    panels = {panel.title: list(panel.series) for panel in figure.panels}
+    assert panels == {
+        "Return in training": ["training_return"],
+        "Losses of policy and prior": ["policy_loss", "prior_loss"],
+        "Encoder loss": ["encoder_loss"],
+    }
+    assert figure.columns()["quantity"] == ["training_return", "policy_loss", "prior_loss", "encoder_loss"]
+
+
+def test_snapshots_are_placed_at_the_minutes_that_training_had_taken_to_them(adaptation_run):
+    runs = [
+        adaptation_run([snapshot / 100, snapshot / 100 + 2 * seed], split="validation", snapshot=snapshot, seed=seed)
+        for snapshot in (100, 150)
+        for seed in (0, 1)
+    ]
+    figure = training_figures.validation_figure(runs, selected=150, training=log_of((100, 0.0), (200, 0.0)))
+    np.testing.assert_allclose(figure.scores, [1.5, 2.0])
+    np.testing.assert_allclose(figure.minutes, [1.0, 1.5])
+    # Two runs that differ by 1: s = 1/√2, so 1.96/2 on either side.
+    np.testing.assert_allclose(figure.high - figure.scores, [0.98, 0.98])
+    assert figure.columns()["selected"] == [False, True]
+
+
+def test_the_caption_names_the_method_that_selects(adaptation_run):
+    figure = training_figures.validation_figure(
+        [adaptation_run([1.0], split="validation", method="rl2")], None, training_figures.TrainingLog()
+    )
+    assert figure.method == "rl2"
+    assert "mean return of RL² over all episodes" in figure.caption
+
+
+def test_without_a_complete_validation_there_is_nothing_to_draw(adaptation_run):
+    figure = training_figures.validation_figure([adaptation_run([1.0])], None, training_figures.TrainingLog())
+    assert len(figure.scores) == len(figure.low) == 0
