@@ -4,12 +4,16 @@ PYTHON := .venv/bin/python
 SETUP := .venv/.installed
 BENCHMARKS_PYTHON := .venv-benchmarks/bin/python
 BENCHMARKS_SETUP := .venv-benchmarks/.installed
+CLUSTER_PYTHON := .venv-cluster/bin/python
+CLUSTER_SETUP := .venv-cluster/.installed
+GPU_SETUP := .venv/.gpu-installed
 # A ROS user's PYTHONPATH holds another package that is called `launch`.
 unexport PYTHONPATH
 export UV_COMPILE_BYTECODE := 1
 export UV_LINK_MODE := copy
 
-.PHONY: setup demo test lint lock lock-benchmarks benchmarks clean
+.PHONY: setup demo dashboard reproduce test test-cluster-faults lint lock lock-benchmarks lock-cluster lock-gpu \
+	benchmarks cluster-env gpu-learner clean
 
 setup: $(SETUP)
 
@@ -20,7 +24,20 @@ $(SETUP): requirements.lock setup.py tools/uv
 	touch $(SETUP)
 
 demo: $(SETUP)
+	@echo 'To watch it while it trains: make dashboard'
 	$(PYTHON) -m launch.local_multiprocess --environment=sparse_navigation --run_dir=runs/demo
+	@echo 'Live page: $(PYTHON) -m dashboard --run_dir=runs/demo, or make dashboard'
+
+# Of other runs: make dashboard RUNS='runs/a runs/b'
+RUNS ?= runs/demo
+dashboard: $(SETUP)
+	$(PYTHON) -m dashboard $(foreach run,$(RUNS),--run_dir=$(run))
+
+# All methods on an environment from nothing, resumably: make reproduce ENVIRONMENT=half_cheetah_velocity TRAINING_SEEDS=0,1,2
+ENVIRONMENT ?= sparse_navigation
+TRAINING_SEEDS ?= 0
+reproduce: $(SETUP)
+	$(PYTHON) -m launch.reproduce --environment=$(ENVIRONMENT) --training_seeds=$(TRAINING_SEEDS)
 
 lint: $(SETUP)
 	.venv/bin/ruff check .
@@ -28,8 +45,12 @@ lint: $(SETUP)
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-test: $(SETUP) lint
-	$(PYTHON) -m pytest
+test: $(SETUP) $(CLUSTER_SETUP) lint
+	$(PYTHON) -m pytest -m "not cluster_faults"
+
+# Simulated hosts need root and a minute each. Where a busy machine made Ray itself give up, what failed gets a second chance.
+test-cluster-faults: $(SETUP) $(CLUSTER_SETUP)
+	$(PYTHON) -m pytest -m cluster_faults || $(PYTHON) -m pytest -m cluster_faults --last-failed
 
 lock:
 	printf 'dm-launchpad==0.5.2\n' > .overrides.txt
@@ -45,7 +66,31 @@ $(BENCHMARKS_SETUP): requirements-benchmarks.lock setup.py tools/uv
 	touch $(BENCHMARKS_SETUP)
 
 benchmarks: $(BENCHMARKS_SETUP)
-	for name in learner actor adaptation environments; do $(BENCHMARKS_PYTHON) -m benchmarks.$$name; done
+	for name in learner actor adaptation environments dashboard; do $(BENCHMARKS_PYTHON) -m benchmarks.$$name; done
+
+# Ray and what it needs, on every host of a cluster: one Python for both environments, because Ray asks for the same on all hosts.
+cluster-env: $(CLUSTER_SETUP)
+
+$(CLUSTER_SETUP): requirements-cluster.lock tools/uv
+	tools/uv venv --quiet --clear --python 3.10 .venv-cluster
+	tools/uv pip install --quiet --python $(CLUSTER_PYTHON) --require-hashes --no-deps -r requirements-cluster.lock
+	touch $(CLUSTER_SETUP)
+
+lock-cluster:
+	tools/uv pip compile requirements-cluster.in --python-version 3.10 \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --upgrade --output-file requirements-cluster.lock
+
+# The same TensorFlow with CUDA, in place of the one without, on a host with an NVIDIA GPU.
+gpu-learner: $(GPU_SETUP)
+
+$(GPU_SETUP): requirements-gpu.lock $(SETUP)
+	tools/uv pip uninstall --quiet --python $(PYTHON) tensorflow-cpu
+	tools/uv pip install --quiet --python $(PYTHON) --require-hashes --no-deps -r requirements-gpu.lock
+	touch $(GPU_SETUP)
+
+lock-gpu:
+	tools/uv pip compile requirements-gpu.in --no-deps --python-version 3.10 \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --upgrade --output-file requirements-gpu.lock
 
 # The constraint keeps every pin of requirements.lock: run it after each `make lock`.
 lock-benchmarks:
@@ -57,4 +102,4 @@ lock-benchmarks:
 	rm .overrides.txt .benchmarks.txt
 
 clean:
-	rm -rf .venv .venv-benchmarks .tools *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-benchmarks .venv-cluster .tools *.egg-info .pytest_cache .mypy_cache .ruff_cache

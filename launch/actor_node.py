@@ -1,4 +1,4 @@
-"""An actor as a node: acts with the newest experts that the learner has, and writes to replay."""
+"""An actor as a node: acts with the newest weights that the learner has, and writes to replay."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import launchpad as lp
 import reverb
 
 from agents.acting import Actor
-from agents.inference import NumpyExpert
+from agents.registry import make_agent
 from environments import EnvironmentBatch
 from launch.heartbeat import Heartbeat
 from launch.run_directory import RunDirectory
@@ -46,30 +46,34 @@ class ActorNode(acme.core.Worker):  # type: ignore[misc]
         stop = lp.stop_event()
         config = self._settings.config
         distribution = self._settings.distribution()
-        environments = EnvironmentBatch(distribution, config.environments_per_actor, seed=self._settings.seed)
+        agent, spec = make_agent(config.agent), self._settings.network_spec(distribution)
+        environments = agent.make_environments(
+            EnvironmentBatch(distribution, config.environments_per_actor, seed=self._settings.seed), config
+        )
         if not self._weights.wait_for_first(stop):
             return
-        length, layout = config.replay.sequence_length, environments.layout
-        writer = SequenceWriter(self._replay, len(environments), length, layout.size, environments.action_size, stop.is_set)
+        writer = SequenceWriter(self._replay, len(environments), agent.sequence(spec, config), stop.is_set)
         # The step is part of the seed, so that a restarted actor does not repeat its predecessor's tasks and noise.
         seed = [self._settings.seed, self._index, self._weights.step]
-        actor = Actor(environments, distribution.tasks("train"), writer, seed)
+        behaviour = agent.make_behaviour(spec, config, len(environments), [*seed, 1])
+        behaviour.update(self._weights.arrays)
+        actor = Actor(environments, distribution.tasks("train"), writer, behaviour, seed, agent.episodes_per_task(config))
         heartbeat = Heartbeat(self._run, f"actor-{self._index}")
-        expert = NumpyExpert(self._weights.arrays, config.networks)
-        steps = 0
+        steps = faults = 0
         next_exchange = 0.0
         while not stop.is_set():
-            actor.step(expert, self._weights.step)
+            actor.step(self._weights.step)
             if time.monotonic() < next_exchange:
                 continue
             next_exchange = time.monotonic() + _EXCHANGE_SECONDS
             if self._weights.idle:
                 report = actor.take_report()
                 steps += report.environment_steps
+                faults += sum(report.faults.values())
                 self._weights.send(dataclasses.asdict(report))
             if self._weights.receive():
-                expert = NumpyExpert(self._weights.arrays, config.networks)
-            heartbeat.beat(environment_steps=steps, learner_step=self._weights.step)
+                behaviour.update(self._weights.arrays)
+            heartbeat.beat(environment_steps=steps, faults=faults, learner_step=self._weights.step)
         writer.close()
 
 
@@ -78,7 +82,7 @@ class _LearnerConnection:
 
     Attributes:
         step: The learner step of `arrays`.
-        arrays: The newest experts' weights by name.
+        arrays: The newest weights by name, of what acts.
     """
 
     def __init__(self, learner: Any):

@@ -1,13 +1,16 @@
 """Evaluates a finished or running run: completes the validation, selects the snapshot, and adapts to held-out tasks.
 
     python -m launch.evaluate --run_dir=runs/NAME --methods=prior,shared_q_iw --split=test --seeds=3
+    python -m launch.evaluate --pretrained=sparse_navigation
 
-What was finished before is not repeated: the unit of resumption is one (snapshot, method, split).
+What was finished before is not repeated: the unit of resumption is one (snapshot, method, split). `--videos=N` also records the adapted
+behaviour on N of the tasks. A pretrained run comes with the sources (docs/results/pretrained) and is adapted from at once.
 """
 
 from __future__ import annotations
 
-import signal
+import dataclasses
+import os
 import sys
 import threading
 import time
@@ -17,20 +20,25 @@ import numpy as np
 from absl import flags
 
 from agents import snapshots
+from agents.adaptation.config import changed
 from agents.adaptation.engine import EpisodeRecord
 from agents.adaptation.methods import NAMES, default_adaptation, known
 from agents.durable import DamagedError
 from agents.snapshots import Snapshot
 from environments import SPLITS, command_line
-from launch import evaluation
-from launch.run_directory import RunDirectory, RunDirectoryError, open_run, training_finished
-from launch.settings import RunSettings
+from launch import evaluation, pretrained
+from launch.choices import chosen_configuration
+from launch.recording import record, why_not_filmed
+from launch.run_directory import RunDirectory, RunDirectoryError, open_run, training_finished, write_places
+from launch.settings import QUICK_COMPILE, RunSettings
+from results.recordings import FOLDER
 from results.records import levels
 from results.selection import Selection, SelectionError, select_snapshot, selected_snapshot
 from results.store import RecordWriter, read_records
+from results.tasks import read_tasks
 
 
-class _Progress:
+class Progress:
     """Says how far an adaptation is: in place on a terminal, at its end in a log."""
 
     def __init__(self, title: str, episodes: int):
@@ -61,8 +69,23 @@ class Evaluator:
         self._distribution = settings.distribution()
         self._spec = settings.network_spec(self._distribution)
 
+    def snapshot(self, step: int | None) -> Snapshot | None:
+        """Returns the snapshot of a learner step, or where that is None the selected one, validated before; None if a stop came first.
+
+        Raises:
+            RunDirectoryError: If there is no snapshot to select.
+            ValueError: If it is damaged or of another environment.
+        """
+        if step is None:
+            self.validate()
+        if self._stop.is_set():
+            return None
+        return self.select() if step is None else self.read(step)
+
     def validate(self) -> None:
-        """Completes the validation of every snapshot, newest first."""
+        """Completes the validation of every snapshot, newest first, unless the choice that it serves is made."""
+        if selected_snapshot(read_records(self._run.path, "events")) is not None:
+            return
         assignment = evaluation.validation_assignment(self._settings)
         recorded = evaluation.recorded_runs(self._run)
         for step in reversed(snapshots.snapshot_steps(self._run.snapshots)):
@@ -99,7 +122,9 @@ class Evaluator:
         return snapshot
 
     def measure_levels(self, snapshot: Snapshot) -> None:
-        """Measures the experts' and the prior's level, unless they are known."""
+        """Measures the experts' and the prior's level, unless they are known or the agent has none."""
+        if snapshot.agent != "multitask":
+            return
         known = levels(read_records(self._run.path, "levels"), snapshot.step)
         if None in known.values():
             evaluation.measure_levels(self._run, self._settings, snapshot, self._stop.is_set)
@@ -111,6 +136,15 @@ class Evaluator:
             if self._stop.is_set() or evaluation.is_complete(recorded, self._distribution, assignment, snapshot.step):
                 continue
             self._evaluate(assignment, snapshot, f"{assignment.method} on {assignment.split} tasks")
+
+    def record(self, snapshot: Snapshot, assignments: Sequence[evaluation.Assignment], number: int, *, filmed: bool) -> None:
+        """Records how each method behaves on the first `number` tasks of its assignment, from the first episode to the last."""
+        for assignment in assignments:
+            tasks = tuple(replica.task.index for replica in dataclasses.replace(assignment, seeds=1).replicas(self._distribution)[:number])
+            watched = dataclasses.replace(assignment, tasks=tasks)
+            made = record(self._run, self._settings, watched, snapshot, filmed=filmed, should_stop=self._stop.is_set)
+            if made:
+                print(f"Recorded {assignment.method} on {made} of {len(tasks)} tasks in {self._run.path / FOLDER}", flush=True)
 
     def _keep(self, selection: Selection) -> None:
         with RecordWriter(self._run.path, "events", "evaluate") as events:
@@ -134,52 +168,81 @@ class Evaluator:
             snapshot,
             node="evaluate",
             should_stop=self._stop.is_set,
-            on_episode=_Progress(title, assignment.config.episodes),
+            on_episode=Progress(title, assignment.config.episodes),
         )
 
 
 def main() -> int:
     """Runs the evaluation that the flags ask for; returns the exit code."""
+    os.environ.setdefault("XLA_FLAGS", QUICK_COMPILE)
     values = flags.FLAGS
-    run, settings = open_run(command_line.required("run_dir"))
+    run, settings = _open()
+    not_filmed = why_not_filmed(settings) if values.videos else None
+    if not_filmed:
+        print(f"Paths alone are recorded, without videos: {not_filmed}", file=sys.stderr)
     assignments = _assignments(settings)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    if read_tasks(run.path) is None:  # The run is older than this file.
+        write_places(run, settings)
+    stop = command_line.stop_on_signals()
     evaluator = Evaluator(run, settings, stop)
-    if values.snapshot is None:
-        evaluator.validate()
-    if not stop.is_set():
-        snapshot = evaluator.select() if values.snapshot is None else evaluator.read(values.snapshot)
+    snapshot = evaluator.snapshot(values.snapshot)
+    if snapshot is not None:
+        if values.split == "test" and not values.hyper_parameters:
+            tuned_on = (run, snapshot.step) if values.tuned_on is None else (open_run(values.tuned_on)[0], None)
+            assignments = [_as_tuned(assignment, *tuned_on) for assignment in assignments]
         evaluator.measure_levels(snapshot)
         evaluator.test(snapshot, assignments)
+        if values.videos:
+            evaluator.record(snapshot, assignments, values.videos, filmed=not_filmed is None)
     return command_line.INTERRUPTED if stop.is_set() else 0
+
+
+def _open() -> tuple[RunDirectory, RunSettings]:
+    values = flags.FLAGS
+    if values.pretrained is None:
+        return open_run(command_line.required("run_dir"))
+    path = values.run_dir or f"runs/pretrained/{values.pretrained}"
+    pretrained.unpack(values.pretrained, path)
+    print(f"Adapting from {path}; the table: python -m results.report --run_dir={path}", flush=True)
+    return open_run(path)
 
 
 def _assignments(settings: RunSettings) -> list[evaluation.Assignment]:
     values = flags.FLAGS
-    methods = known(values.methods) or settings.methods
+    methods = known(values.methods, settings.config.agent) or settings.methods
     episodes = values.episodes or settings.config.adaptation_episodes
     try:
         tasks = tuple(int(index) for index in values.tasks) or None
     except ValueError as error:
         raise command_line.UsageError(f"--tasks takes task numbers, not {','.join(values.tasks)}.") from error
+    changes = command_line.options(values.hyper_parameters, "hyper_parameters")
     assignments = [
-        evaluation.Assignment(method, values.split, default_adaptation(method, episodes), values.seeds, tasks) for method in methods
+        evaluation.Assignment(method, values.split, changed(default_adaptation(method, episodes), changes), values.seeds, tasks)
+        for method in methods
     ]
     for assignment in assignments:
         assignment.replicas(settings.distribution())
     return assignments
 
 
+def _as_tuned(assignment: evaluation.Assignment, run: RunDirectory, snapshot_step: int | None) -> evaluation.Assignment:
+    """Returns the assignment in the configuration that `launch.tune` chose for its method on a run, where it did."""
+    chosen = chosen_configuration(run, assignment.method, snapshot_step, assignment.config.episodes)
+    return dataclasses.replace(assignment, config=chosen or assignment.config)
+
+
 def define_flags() -> None:
     """Defines the command's flags."""
     flags.DEFINE_string("run_dir", None, "The run directory, runs/NAME.")
+    flags.DEFINE_string("pretrained", None, f"Adapt from a trained run that comes with the sources: {', '.join(pretrained.names())}.")
     flags.DEFINE_list("methods", [], f"Methods to compare, of {', '.join(NAMES)}; by default those of the run.")
     flags.DEFINE_enum("split", "test", list(SPLITS), "Which tasks to adapt to; from training tasks one sees what the held-out ones lack.")
     flags.DEFINE_list("tasks", [], "Numbers of the split's tasks to adapt to, comma-separated; by default all.")
     flags.DEFINE_integer("seeds", evaluation.SEEDS, "Independent adaptations to each task.", lower_bound=1)
     flags.DEFINE_integer("episodes", None, "Episodes of adaptation; by default the environment's.", lower_bound=1)
+    flags.DEFINE_integer("videos", 0, "Record each method on this many of the tasks, to watch in the dashboard.", lower_bound=0)
+    flags.DEFINE_string("tuned_on", None, "Run directory whose choices of launch.tune hold; by default this one's own.")
+    flags.DEFINE_list("hyper_parameters", [], "Of adaptation, as NAME=VALUE; by default what launch.tune chose.")
     flags.DEFINE_integer("snapshot", None, "Adapt from the snapshot of this learner step instead of the selected one.")
 
 

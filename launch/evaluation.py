@@ -6,22 +6,23 @@ import dataclasses
 import datetime
 import itertools
 import os
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from agents.adaptation.config import AdaptationConfig
 from agents.adaptation.engine import EpisodeRecord, Method, adapt
 from agents.adaptation.fixed import ExpertMethod, PriorMethod
-from agents.adaptation.methods import default_adaptation, make_method
+from agents.adaptation.methods import default_adaptation, make_method, transition_bytes
 from agents.adaptation.randomness import Replica
 from agents.snapshots import Snapshot
 from environments import EnvironmentBatch, TaskDistribution
 from launch.run_directory import RunDirectory
 from launch.settings import RunSettings
+from results.costs import ADAPTED
 from results.records import AdaptationRun, RunKey, adaptation_runs, missing_keys
 from results.store import RecordWriter, read_records
 
-VALIDATION_METHOD = "shared_q_iw"
 SEEDS = 3
 _LEVEL_REPEATS = 3
 _VALIDATION_STEPS = 4000
@@ -66,15 +67,18 @@ class Assignment:
 
 
 def validation_assignment(settings: RunSettings) -> Assignment:
-    """Returns what selects the snapshot: `shared_q_iw` at its defaults, with so few episodes that twenty snapshots take minutes."""
+    """Returns what selects the snapshot: `shared_q_iw` or a recurrent agent's own method, at its defaults.
+
+    It has so few episodes that twenty snapshots take minutes.
+    """
     episodes = max(1, _VALIDATION_STEPS // settings.distribution().episode_steps)
-    config = default_adaptation(VALIDATION_METHOD, min(episodes, settings.config.adaptation_episodes))
-    return Assignment(VALIDATION_METHOD, "validation", config)
+    method = "shared_q_iw" if settings.config.agent == "multitask" else settings.config.agent
+    return Assignment(method, "validation", default_adaptation(method, min(episodes, settings.config.adaptation_episodes)))
 
 
-def recorded_runs(run: RunDirectory) -> list[AdaptationRun]:
-    """Returns all adaptation runs in the store; reading it costs time, so ask once for many assignments."""
-    return adaptation_runs(read_records(run.path, "adaptation"))
+def recorded_runs(run: RunDirectory, kind: str = "adaptation") -> list[AdaptationRun]:
+    """Returns all adaptation runs in the store's records of a kind; reading it costs time, so ask once for many assignments."""
+    return adaptation_runs(read_records(run.path, kind))
 
 
 def is_complete(recorded: Sequence[AdaptationRun], distribution: TaskDistribution, assignment: Assignment, snapshot_step: int) -> bool:
@@ -89,6 +93,7 @@ def evaluate(
     snapshot: Snapshot,
     *,
     node: str,
+    kind: str = "adaptation",
     should_stop: Callable[[], bool],
     on_episode: Callable[[int, Sequence[EpisodeRecord]], None] = lambda episode, records: None,
 ) -> bool:
@@ -100,6 +105,7 @@ def evaluate(
         assignment: What to evaluate.
         snapshot: What to start from.
         node: Who records.
+        kind: Of the records.
         should_stop: Asked each control step.
         on_episode: Told of each finished episode.
 
@@ -121,8 +127,10 @@ def evaluate(
         "episodes": assignment.config.episodes,
     }
     episodes = assignment.config.episodes
-    with RecordWriter(run.path, "adaptation", node) as writer:
-        for group in _groups(replicas, _transition_bytes(assignment, snapshot) * episodes * distribution.episode_steps):
+    transitions = episodes * distribution.episode_steps
+    cpu_before = time.process_time()
+    with RecordWriter(run.path, kind, node) as writer:
+        for group in _groups(replicas, transition_bytes(assignment.method, snapshot, assignment.config) * transitions):
             method = make_method(
                 assignment.method,
                 snapshot,
@@ -132,17 +140,17 @@ def evaluate(
                 run_seed=settings.seed,
             )
             finished = 0
-            for finished, records in enumerate(_adapt(method, settings, distribution, group, snapshot, episodes, should_stop), start=1):
+            environments = EnvironmentBatch(distribution, len(group), seed=settings.seed)
+            adaptation = adapt_from(snapshot, method, settings, environments, group, episodes, should_stop)
+            for finished, records in enumerate(adaptation, start=1):
                 writer.extend({**common, **_fields(record)} for record in records)
                 on_episode(finished, records)
             if finished < episodes:
                 return False
+    with RecordWriter(run.path, "events", node) as events:
+        part = {name: common[name] for name in ("split", "method", "configuration", "snapshot")}
+        events.append({"event": ADAPTED, **part, "runs": len(replicas), "cpu_seconds": time.process_time() - cpu_before})
     return True
-
-
-def _transition_bytes(assignment: Assignment, snapshot: Snapshot) -> int:
-    """Returns what a transition takes in a method's memory: mostly value features, of the action taken and of K' next ones."""
-    return 4 * (1 + assignment.config.next_action_samples) * (snapshot.networks.feature_layers[-1] + 1)
 
 
 def _groups(replicas: Sequence[Replica], bytes_of_each: int) -> list[Sequence[Replica]]:
@@ -167,7 +175,8 @@ def measure_levels(run: RunDirectory, settings: RunSettings, snapshot: Snapshot,
     finished = 0
     with RecordWriter(run.path, "levels", "evaluate") as writer:
         for level, method in methods.items():
-            for records in _adapt(method, settings, distribution, replicas, snapshot, _LEVEL_REPEATS, should_stop):
+            environments = EnvironmentBatch(distribution, len(replicas), seed=settings.seed)
+            for records in adapt_from(snapshot, method, settings, environments, replicas, _LEVEL_REPEATS, should_stop):
                 finished += 1
                 writer.extend(
                     {
@@ -182,18 +191,20 @@ def measure_levels(run: RunDirectory, settings: RunSettings, snapshot: Snapshot,
     return finished == _LEVEL_REPEATS * len(methods)
 
 
-def _adapt(
+def adapt_from(
+    snapshot: Snapshot,
     method: Method,
     settings: RunSettings,
-    distribution: TaskDistribution,
+    environments: EnvironmentBatch,
     replicas: Sequence[Replica],
-    snapshot: Snapshot,
     episodes: int,
     should_stop: Callable[[], bool],
 ) -> Iterable[list[EpisodeRecord]]:
+    """As `engine.adapt`, with what snapshot and run decide."""
+    distribution = settings.distribution()
     return adapt(
         method,
-        EnvironmentBatch(distribution, len(replicas), seed=settings.seed),
+        environments,
         replicas,
         episodes=episodes,
         episode_steps=distribution.episode_steps,

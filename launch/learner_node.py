@@ -15,9 +15,10 @@ import reverb
 
 from agents import durable, snapshots
 from agents.learning import Learner
+from agents.registry import make_agent
 from launch import run_directory
 from launch.heartbeat import Heartbeat
-from launch.replay_node import CHECKPOINT_PART
+from launch.replay_node import CHECKPOINT_PART, working_directory
 from launch.run_directory import RunDirectory
 from launch.settings import RunSettings
 from replay.dataset import SequenceDataset
@@ -49,7 +50,7 @@ class Counters:
 
 
 class LearnerNode(acme.core.Worker):  # type: ignore[misc]
-    """Trains from replay; serves the experts' weights to the actors by Courier."""
+    """Trains from replay; serves the weights that act to the actors by Courier."""
 
     def __init__(self, run: RunDirectory, settings: RunSettings, replay: reverb.Client):
         """Restores the newest checkpoint where there is one.
@@ -64,18 +65,20 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         self._replay = replay
         distribution = settings.distribution()
         self._spec = settings.network_spec(distribution)
-        self._learner = Learner(self._spec, settings.config, settings.seed)
+        self._agent = make_agent(settings.config.agent, settings.descriptions(distribution))
+        self._learner = Learner(self._spec, settings.config, settings.seed, self._agent.make_networks)
         self._counters = Counters()
         self._lock = threading.Lock()
         self._returns: list[tuple[int, float]] = []
         self._training = RecordWriter(run.path, "training", "learner")
         self._events = RecordWriter(run.path, "events", "learner")
         self._heartbeat = Heartbeat(run, "learner")
+        self._sweep()
         self._restore()
-        self._published = (self._learner.steps, self._learner.get_variables(["expert"])[0])
+        self._published = self._newest_weights()
 
     def exchange(self, report: dict[str, Any] | None) -> tuple[int, dict[str, Any]]:
-        """Takes an actor's report (the fields of `ActorReport`) and returns the newest step and experts' weights."""
+        """Takes an actor's report (the fields of `ActorReport`) and returns the newest step and the weights that act."""
         if report:
             with self._lock:
                 self._counters.environment_steps += report["environment_steps"]
@@ -86,6 +89,10 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
             for reason, count in report["faults"].items():
                 self._events.append({"event": "fault", "reason": reason, "count": count})
         return self._published
+
+    def _newest_weights(self) -> tuple[int, dict[str, Any]]:
+        groups = self._learner.get_variables(self._agent.acting_groups)
+        return self._learner.steps, {name: value for group in groups for name, value in group.items()}
 
     def run(self) -> None:
         """Trains until the run's steps or minutes are used up, or the program is stopped."""
@@ -112,14 +119,8 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
     def _train(self, stop: threading.Event) -> str | None:
         """Makes updates; returns which limit ended training, or None if the program was stopped."""
         settings = self._settings
-        optimiser = settings.config.optimiser
-        dataset = SequenceDataset(
-            self._replay.server_address,
-            settings.config.replay,
-            self._spec.observation_size,
-            self._spec.action_size,
-            optimiser.batch_size,
-        )
+        sequence = self._agent.sequence(self._spec, settings.config)
+        dataset = SequenceDataset(self._replay.server_address, sequence, settings.config.optimiser.batch_size)
         snapshot_period = max(1, settings.learner_steps // SNAPSHOTS_PER_RUN)
         clock = time.monotonic()
         next_checkpoint, next_metrics, next_publication = clock + settings.checkpoint_seconds, clock, clock
@@ -134,7 +135,7 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
             self._counters.seconds += now - clock
             clock = now
             if now >= next_publication:
-                self._published = (self._learner.steps, self._learner.get_variables(["expert"])[0])
+                self._published = self._newest_weights()
                 next_publication = now + _PUBLISH_SECONDS
             if now >= next_metrics and metrics is not None:
                 self._record({name: float(value) for name, value in metrics.items()})
@@ -189,6 +190,13 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
             shutil.move(replay_path, directory / CHECKPOINT_PART)
         for old in durable.numbered(self._run.checkpoints)[:-_CHECKPOINTS_KEPT]:
             shutil.rmtree(old, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """Deletes what a predecessor that was killed while it wrote left behind."""
+        durable.remove_unfinished(self._run.checkpoints)
+        durable.remove_unfinished(self._run.snapshots)
+        for left in working_directory(self._run).glob("*"):
+            shutil.rmtree(left, ignore_errors=True)
 
     def _restore(self) -> None:
         newest = self._run.newest_checkpoint()

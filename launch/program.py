@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import launchpad as lp
 
+from agents.registry import make_agent
 from launch.actor_node import ActorNode
 from launch.learner_node import LearnerNode
 from launch.replay_node import ReplayNode
 from launch.run_directory import RunDirectory
 from launch.settings import RunSettings
 from launch.validation_node import ValidationNode
+
+# Clients of Reverb can stay stuck after an outage, and a learner must go on from the checkpoint that its replay was restored from.
+REBORN = ("replay-0",)
 
 
 def make_program(run: RunDirectory, settings: RunSettings, *, validation_nodes: int = 1) -> lp.Program:
@@ -27,7 +31,8 @@ def make_program(run: RunDirectory, settings: RunSettings, *, validation_nodes: 
     config = settings.config
     program = lp.Program("iwpa")
     with program.group("replay"):
-        replay = program.add_node(ReplayNode(run, config.replay, spec.observation_size, spec.action_size, config.optimiser.batch_size))
+        sequence = make_agent(config.agent).sequence(spec, config)
+        replay = program.add_node(ReplayNode(run, config.replay, sequence, config.optimiser.batch_size))
     with program.group("learner"):
         learner = program.add_node(lp.CourierNode(LearnerNode, run, settings, replay))
     with program.group("actor"):

@@ -1,45 +1,56 @@
-"""The replay server as a node: restores the newest checkpoint's data and outlives the learner's last checkpoint."""
+"""The replay server as a node: restores the newest checkpoint's data."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import pathlib
 import shutil
+import threading
 
 import launchpad as lp
 import reverb
 
-from launch import run_directory
+from launch.heartbeat import Heartbeat
 from launch.run_directory import RunDirectory
 from replay.config import ReplayConfig
-from replay.table import make_tables
+from replay.sequence import SequenceSpec
+from replay.table import TABLE, make_tables
 
 CHECKPOINT_PART = "replay"
-_LEARNER_SECONDS = 8.0
+_BEAT_SECONDS = 5.0
 
 
 class ReplayNode(lp.ReverbNode):  # type: ignore[misc]
     """Launchpad's Reverb node with our tables and checkpoints."""
 
-    def __init__(self, run: RunDirectory, config: ReplayConfig, observation_size: int, action_size: int, batch_size: int):
+    def __init__(self, run: RunDirectory, config: ReplayConfig, spec: SequenceSpec, batch_size: int):
         """Describes the server; it starts in its own process.
 
         Args:
             run: Where checkpoints lie.
             config: How experience is kept.
-            observation_size: D.
-            action_size: A.
+            spec: The shape of a sequence.
             batch_size: The learner's B.
         """
-        self._run_directory = run
-        tables = functools.partial(make_tables, config, observation_size, action_size, batch_size=batch_size)
+        tables = functools.partial(make_tables, config, spec, batch_size=batch_size)
         super().__init__(tables, checkpoint_ctor=functools.partial(_make_checkpointer, run))
+        self._run_directory = run
 
     def run(self) -> None:
-        """Serves until the program stops and the learner, whose last checkpoint needs this server, is gone."""
+        """Serves until it is asked to stop, which the supervisor does when the learner has made its last checkpoint and is gone."""
+        threading.Thread(target=self._give_signs_of_life, args=(lp.stop_event(),), name="heartbeat", daemon=True).start()
         super().run()
-        with run_directory.exclusive(self._run_directory.learner_lock, _LEARNER_SECONDS):
-            self._server.stop()
+        self._server.stop()
+
+    def _give_signs_of_life(self, stop: threading.Event) -> None:
+        heartbeat = Heartbeat(self._run_directory, "replay")
+        client = reverb.Client(self._address.resolve())
+        while not stop.wait(_BEAT_SECONDS):
+            with contextlib.suppress(RuntimeError, reverb.ReverbError):
+                table = client.server_info(timeout=5)[TABLE]
+                inserts = table.rate_limiter_info.insert_stats.completed
+                heartbeat.beat(inserts=inserts, size=table.current_size)
 
 
 def working_directory(run: RunDirectory) -> pathlib.Path:

@@ -17,12 +17,14 @@ from typing import Any
 
 from agents import durable
 from agents.config import Config, LossConfig, NetworkConfig, OptimiserConfig
+from environments import SPLITS
 from launch.settings import RunSettings
 from replay.config import ReplayConfig
 from results.store import RecordWriter, read_records
+from results.tasks import TaskPlaces, write_tasks
 
 _RUN_FILE = "run.json"
-_VERSIONS = ("tensorflow-cpu", "dm-reverb", "dm-launchpad", "dm-acme", "dm-sonnet", "numpy")
+_VERSIONS = ("tensorflow-cpu", "tensorflow", "dm-reverb", "dm-launchpad", "dm-acme", "dm-sonnet", "numpy")
 
 
 class RunDirectoryError(ValueError):
@@ -107,11 +109,14 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
         durable.remove_unfinished(run.snapshots)
         if not (run.path / _RUN_FILE).exists():
             _write(run.path / _RUN_FILE, settings)
+            write_places(run, settings)
             return run
     except OSError as error:
         raise RunDirectoryError(f"Cannot write to --run_dir={path}: {error.strerror or error}. Choose another directory.") from error
     stored = _read(run.path / _RUN_FILE)
-    difference = _first_difference(stored["identity"], json.loads(json.dumps(settings.identity())))
+    # What a run made by an earlier version does not say is as it was then, which is the default now.
+    identity = open_run(path)[1].identity()
+    difference = _first_difference(json.loads(json.dumps(identity)), json.loads(json.dumps(settings.identity())))
     if difference:
         raise RunDirectoryError(f"--run_dir={path} holds another run: its {difference}. Choose another directory, or the same values.")
     if stored["operational"] != json.loads(json.dumps(settings.operation())):
@@ -119,6 +124,13 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
             events.append({"event": "configuration_changed", "before": stored["operational"], "after": settings.operation()})
         _write(run.path / _RUN_FILE, settings)
     return run
+
+
+def write_places(run: RunDirectory, settings: RunSettings) -> None:
+    """Writes where the tasks of every split lie, for the figures: results know no environments."""
+    distribution = settings.distribution()
+    places = {split: [distribution.place(task) for task in distribution.tasks(split)] for split in SPLITS}
+    write_tasks(run.path, TaskPlaces(distribution.place_names, places))
 
 
 def open_run(path: str) -> tuple[RunDirectory, RunSettings]:
@@ -183,7 +195,7 @@ def _write(path: pathlib.Path, settings: RunSettings) -> None:
     content = {
         "identity": settings.identity(),
         "operational": settings.operation(),
-        "versions": {name: importlib.metadata.version(name) for name in _VERSIONS},
+        "versions": _versions(),
         "commit": _commit(),
     }
     temporary = path.with_suffix(".tmp")
@@ -201,6 +213,15 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
     if not (isinstance(content, dict) and {"identity", "operational"} <= content.keys()):
         raise RunDirectoryError(f"{path} is not one of this program's: it has no identity.")
     return content
+
+
+def _versions() -> dict[str, str]:
+    """Returns the versions of what is installed: of the two TensorFlows, a host has the one for its processors."""
+    found = {}
+    for name in _VERSIONS:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def _commit() -> str | None:

@@ -6,8 +6,17 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from agents.adaptation import methods
 from agents.config import Config, NetworkSpec, default_config
 from environments import EnvironmentBatch, TaskDistribution, load
+from environments.arrays import Array
+
+# For XLA_FLAGS: without LLVM's expensive passes a step compiles in a third of the time and takes at most a tenth longer.
+QUICK_COMPILE = "--xla_llvm_disable_expensive_passes=true"
+
+_DEFAULT_METHODS = ("prior", "shared_q_iw", "shared_q_iw_ls", "shared_q_iw_posterior", "from_scratch")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,8 +61,22 @@ class RunSettings:
             prior_columns=environments.layout.prior_columns,
             action_size=environments.action_size,
             tasks=len(distribution.tasks("train")),
-            task_reward_heads=distribution.dense_training and self.config.losses.task_reward_heads,
+            task_reward_heads=self.config.agent == "multitask" and distribution.dense_training and self.config.losses.task_reward_heads,
         )
+
+    def descriptions(self, distribution: TaskDistribution) -> Array | None:
+        """Returns g_i of the training tasks, `[tasks, G]`, if the critic knows tasks by them.
+
+        Raises:
+            ValueError: If it does, and the distribution describes none.
+        """
+        if self.config.networks.critic == "task_id":
+            return None
+        described = [distribution.description(task) for task in distribution.tasks("train")]
+        known = [description for description in described if description is not None]
+        if len(known) < len(described):
+            raise ValueError(f"{distribution.name} does not describe its tasks: choose --critic=task_id.")
+        return np.stack(known)
 
     def identity(self) -> dict[str, Any]:
         """Returns what a resumed run must repeat, JSON values."""
@@ -67,9 +90,17 @@ class RunSettings:
 
 
 def default_settings(environment: str, **changes: Any) -> RunSettings:
-    """Returns the settings for an environment with the given fields changed (those that are None are left as they are)."""
+    """Returns the settings for an environment with the given fields, `agent` or kind of `critic` (those that are None are left).
+
+    Raises:
+        ValueError: If there is no such environment, agent or kind of critic, the agent cannot serve a method, or the environment has no
+            descriptions for the critic.
+    """
     distribution = load(environment, **changes.get("options", {}))
-    config = changes.pop("config", None) or default_config(environment, distribution.episode_steps)
+    agent = changes.pop("agent", None) or "multitask"
+    config = changes.pop("config", None) or default_config(environment, distribution.episode_steps, agent)
+    critic = changes.pop("critic", None) or config.networks.critic
+    config = dataclasses.replace(config, networks=dataclasses.replace(config.networks, critic=critic))
     settings = RunSettings(
         environment=environment,
         task_set="default",
@@ -79,6 +110,9 @@ def default_settings(environment: str, **changes: Any) -> RunSettings:
         learner_steps=config.learner_steps,
         minutes=15.0,
         actors=1,
-        methods=("prior", "shared_q_iw", "shared_q_iw_ls", "from_scratch"),
+        methods=_DEFAULT_METHODS if config.agent == "multitask" else methods.served_by(config.agent),
     )
-    return dataclasses.replace(settings, **{name: value for name, value in changes.items() if value is not None})
+    settings = dataclasses.replace(settings, **{name: value for name, value in changes.items() if value is not None})
+    methods.known(settings.methods, config.agent)
+    settings.descriptions(distribution)  # Refuses a critic that the environment has no descriptions for.
+    return settings

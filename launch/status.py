@@ -7,11 +7,16 @@ import threading
 import time
 
 from launch.run_directory import RunDirectory
-from results.records import adaptation_runs
+from results.records import AdaptationLog
 from results.selection import score_snapshots
 from results.store import RecordReader
 
 _PERIOD_SECONDS = 2.0
+
+
+def announce(text: str) -> None:
+    """Prints a line of its own, in the place of the live one if there is one."""
+    print(f"\r\x1b[K{text}" if sys.stdout.isatty() else text, flush=True)
 
 
 class StatusLine:
@@ -21,7 +26,7 @@ class StatusLine:
         self._limits = (learner_steps, minutes)
         self._training = RecordReader(run.path, "training")
         self._adaptation = RecordReader(run.path, "adaptation")
-        self._validation_records: list[dict[str, object]] = []
+        self._validations = AdaptationLog()
         self._training.poll()
         self._last: dict[str, object] | None = None
         self._rates = (0.0, 0.0)
@@ -66,8 +71,8 @@ class StatusLine:
                 self._return = record["training_return"]
         new = [record for record in self._adaptation.poll() if record["split"] == "validation"]
         if new:
-            self._validation_records.extend(new)
-            scores = score_snapshots(adaptation_runs(self._validation_records))
+            self._validations.extend(new)
+            scores = score_snapshots(self._validations.runs())
             if scores:
                 self._score = scores[max(scores)]
 

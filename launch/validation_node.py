@@ -40,13 +40,18 @@ class ValidationNode(acme.core.Worker):  # type: ignore[misc]
         heartbeat = Heartbeat(self._run, self._name)
         started, cpu_at_start = time.monotonic(), time.process_time()
         done: set[int] = set()
-        while not stop.wait(_POLL_SECONDS):
+
+        def should_stop() -> bool:
+            heartbeat.beat(snapshots=len(done), cpu_seconds=time.process_time() - cpu_at_start)
+            return bool(stop.is_set())
+
+        while not should_stop():
+            stop.wait(_POLL_SECONDS)
             used = time.process_time() - cpu_at_start
-            heartbeat.beat(snapshots=len(done), cpu_seconds=used)
             if used > _CPU_SHARE * (time.monotonic() - started):
                 continue
             pending = [step for step in snapshots.snapshot_steps(self._run.snapshots) if step not in done]
-            if pending and self._validate(pending[-1], stop.is_set):
+            if pending and self._validate(pending[-1], should_stop):
                 done.add(pending[-1])
 
     def _validate(self, step: int, should_stop: Callable[[], bool]) -> bool:

@@ -1,0 +1,82 @@
+"""Agents on this machine: one child process per node, spoken to through pipes."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import queue
+import subprocess
+import sys
+import threading
+
+from launch import agent
+from launch.payloads import NodePlan
+from launch.supervise import Message
+
+# Below the ports that the kernel gives to outgoing connections.
+PORTS = (23000, 23999)
+
+
+class LocalAgents:
+    """Implements `Agents`. They and their nodes die with the process that started them."""
+
+    def __init__(self) -> None:
+        self._agents: dict[str, subprocess.Popen[bytes]] = {}
+        self._events: queue.SimpleQueue[tuple[str, subprocess.Popen[bytes], Message]] = queue.SimpleQueue()
+
+    def place(self, node: NodePlan) -> None:
+        """Starts an agent of this node's own."""
+        process = subprocess.Popen(
+            [sys.executable, "-I", agent_path()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        )
+        self._agents[node.name] = process
+        threading.Thread(target=self._read, args=(node.name, process), daemon=True).start()
+        self.send(node.name, {"do": "reserve", "ports": len(node.provides), "range": PORTS, "host": "localhost", "probe": None})
+
+    def send(self, node: str, message: Message) -> None:
+        """Gives a command to a node's agent; one that is gone is reported as lost by what reads from it."""
+        pipe = self._agents[node].stdin
+        assert pipe is not None
+        try:
+            pipe.write(json.dumps(message).encode() + b"\n")
+            pipe.flush()
+        except BrokenPipeError:
+            return
+
+    def receive(self, timeout: float) -> list[tuple[str, Message]]:
+        """Returns the events that came, waiting at most `timeout` seconds for the first."""
+        try:
+            found = [self._events.get(timeout=timeout)]
+            while not self._events.empty():
+                found.append(self._events.get())
+        except queue.Empty:
+            return []
+        # What a replaced agent said late is about a node that no longer is.
+        return [(node, message) for node, process, message in found if self._agents[node] is process]
+
+    def unplaced(self) -> str:
+        """Returns why nodes wait: on this machine there is always a place, once Python has started."""
+        return "This machine starts programs very slowly."
+
+    def close(self) -> None:
+        """Ends all agents, and with them what still runs."""
+        for process in self._agents.values():
+            assert process.stdin is not None
+            try:
+                process.stdin.close()
+            except BrokenPipeError:
+                continue
+        for process in self._agents.values():
+            process.wait()
+
+    def _read(self, node: str, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            self._events.put((node, process, json.loads(line)))
+        code = process.wait()
+        self._events.put((node, process, {"event": "lost", "reason": f"its agent was lost (exit code {code})"}))
+
+
+def agent_path() -> str:
+    """Returns the file of the agent's program."""
+    return str(pathlib.Path(agent.__file__).resolve())

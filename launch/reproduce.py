@@ -1,0 +1,154 @@
+"""Reproduces the comparison of all methods on an environment from nothing: trains, tunes, tests, and draws the paper's figure.
+
+    python -m launch.reproduce --environment=sparse_navigation --out=runs/reproduced --training_seeds=0,1,2
+
+Every step is a command of its own, printed before it runs; what is finished is not repeated, so that the same command resumes. Methods are
+tuned on the validation tasks from the first training seed, and tested from every seed in what was chosen there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import shlex
+import time
+from collections.abc import Iterator, Sequence
+
+from absl import flags
+
+from agents.adaptation import methods
+from agents.adaptation.search_spaces import CONFIGURATIONS, SEARCH_SPACES
+from agents.config import AGENTS
+from environments import command_line, load, names
+from launch.settings import default_settings
+from launch.training import run_module
+from results.paper_figures import figure_of
+
+# On one core of an AMD EPYC: a learner step with what goes with it, and a control step of one replica (`python -m benchmarks.adaptation`,
+# where a full test has 72,000). The other environments' networks are larger than navigation's and take about this much longer.
+_LEARNER_STEP_SECONDS = {"multitask": 0.031, "rl2": 0.033, "pearl": 0.02}
+_REPLICA_STEP_SECONDS = {
+    **dict.fromkeys(("prior", "rl2", "pearl"), 2e-5),
+    "shared_q_iw": 5.1e-4,
+    **dict.fromkeys(("shared_q_iw_ls", "shared_q_iw_posterior"), 1.5e-4),
+}
+_TRAINED_STEP_SECONDS = 5.3e-3
+_LARGER = 3.0
+_TUNING_SEEDS = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A command of the reproduction.
+
+    Attributes:
+        title: What it does.
+        module: What `python -m` runs.
+        arguments: Its flags.
+        minutes: About how long it takes.
+    """
+
+    title: str
+    module: str
+    arguments: tuple[str, ...]
+    minutes: float
+
+
+def steps(environment: str, out: pathlib.Path, training_seeds: Sequence[int], test_seeds: int) -> Iterator[Step]:
+    """Yields what there is to do, in order.
+
+    Args:
+        environment: Its name.
+        out: Where run directories and figures go.
+        training_seeds: Seeds to train with.
+        test_seeds: Adaptations to each test task from each trained run.
+    """
+    runs = []
+    for seed in training_seeds:
+        for agent in AGENTS:
+            runs.append(out / f"{environment}-{agent}-{seed}")
+            yield from _of_agent(environment, agent, seed, runs[-1], out / f"{environment}-multitask-{training_seeds[0]}", test_seeds)
+    folder = out / "figures"
+    figure = figure_of(environment)
+    if figure is not None:
+        yield _figure(figure, runs, folder)
+    distribution = load(environment)
+    if distribution.description(distribution.tasks("train")[0]) is not None:
+        described = [out / f"{environment}-described-{seed}" for seed in training_seeds]
+        for seed, run in zip(training_seeds, described, strict=True):
+            flags_of_run = ("--critic=task_description", "--methods=prior")
+            yield _training(f"critic by description, seed {seed}: ", environment, "multitask", seed, run, flags_of_run)
+        yield _figure("4", [*(run for run in runs if "-multitask-" in run.name), *described], folder)
+
+
+def _figure(figure: str, runs: Sequence[pathlib.Path], folder: pathlib.Path) -> Step:
+    arguments = (f"--run_dirs={','.join(map(str, runs))}", f"--figure={figure}", f"--out={folder}")
+    return Step(f"figure {figure}", "results.figures", arguments, 0.1)
+
+
+def _training(title: str, environment: str, agent: str, seed: int, run: pathlib.Path, more: tuple[str, ...]) -> Step:
+    """Returns the training of an agent to its default number of steps, however long it takes."""
+    arguments = (f"--environment={environment}", f"--run_dir={run}", f"--agent={agent}", f"--seed={seed}", "--minutes=100000", *more)
+    minutes = default_settings(environment, agent=agent).learner_steps * _LEARNER_STEP_SECONDS[agent] / 60
+    return Step(f"{title}training", "launch.local_multiprocess", arguments, minutes)
+
+
+def _of_agent(environment: str, agent: str, seed: int, run: pathlib.Path, tuned: pathlib.Path, test_seeds: int) -> Iterator[Step]:
+    """Yields the training of an agent with a seed, and the tests of the methods that it serves."""
+    settings = default_settings(environment, agent=agent)
+    distribution, episodes = load(environment), settings.config.adaptation_episodes
+    tested = methods.served_by(agent)
+
+    def minutes(names: Sequence[str], replicas: int) -> float:
+        larger = 1.0 if environment == "sparse_navigation" else _LARGER
+        steps_of_each = larger * replicas * episodes * distribution.episode_steps / 60
+        return steps_of_each * sum(_REPLICA_STEP_SECONDS.get(name, _TRAINED_STEP_SECONDS) for name in names)
+
+    title = f"{agent}, seed {seed}: "
+    yield _training(title, environment, agent, seed, run, (f"--methods={tested[0]}",))
+    tunable = [name for name in tested if name in SEARCH_SPACES]
+    if tunable and run == tuned:
+        replicas = CONFIGURATIONS * _TUNING_SEEDS * len(distribution.tasks("validation"))
+        arguments = (f"--run_dir={run}", f"--methods={','.join(tunable)}", f"--seeds={_TUNING_SEEDS}")
+        yield Step(f"{title}tuning, {CONFIGURATIONS} configurations each", "launch.tune", arguments, minutes(tunable, replicas))
+    choices = (f"--tuned_on={tuned}",) if tunable else ()
+    arguments = (f"--run_dir={run}", f"--methods={','.join(tested)}", f"--seeds={test_seeds}", *choices)
+    yield Step(f"{title}test", "launch.evaluate", arguments, minutes(tested, test_seeds * len(distribution.tasks("test"))))
+
+
+def main() -> int:
+    """Takes the steps that the flags ask for; returns the exit code of the first that fails, else 0."""
+    values = flags.FLAGS
+    environment = command_line.required("environment")
+    try:
+        training_seeds = [int(seed) for seed in values.training_seeds]
+    except ValueError as error:
+        raise command_line.UsageError(f"--training_seeds takes numbers, not {','.join(values.training_seeds)}.") from error
+    to_do = list(steps(environment, pathlib.Path(values.out), training_seeds, values.seeds))
+    print(f"About {sum(step.minutes for step in to_do) / 60:.1f} hours on two cores of an AMD EPYC; what is finished takes seconds.")
+    for number, step in enumerate(to_do, start=1):
+        print(f"  {number:2d}. {step.title}: about {step.minutes:.0f} minutes", flush=True)
+    if values.estimate:
+        return 0
+    for number, step in enumerate(to_do, start=1):
+        print(f"\n{number} of {len(to_do)}, {step.title}\n  {shlex.join(['python', '-m', step.module, *step.arguments])}", flush=True)
+        started = time.monotonic()
+        code = run_module(step.module, *step.arguments)
+        if code:
+            return code
+        print(f"Took {(time.monotonic() - started) / 60:.1f} minutes.", flush=True)
+    return 0
+
+
+def define_flags() -> None:
+    """Defines the command's flags."""
+    flags.DEFINE_string("environment", None, f"Which: {', '.join(names())}, or your own as module:factory.")
+    flags.DEFINE_string("out", "runs/reproduced", "Where run directories and figures go.")
+    flags.DEFINE_list("training_seeds", ["0"], "Seeds to train each agent with, comma-separated.")
+    flags.DEFINE_integer("seeds", 3, "Adaptations to each test task.", lower_bound=1)
+    flags.DEFINE_boolean("estimate", False, "Only print what there is to do and how long it takes.")
+
+
+if __name__ == "__main__":
+    define_flags()
+    command_line.run(main, __doc__)

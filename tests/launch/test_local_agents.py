@@ -1,0 +1,132 @@
+"""Programs under the supervisor with real agents and Launchpad nodes on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+
+import launchpad as lp
+import nodes
+import psutil
+import pytest
+from program import ENVIRONMENT
+
+from launch import agent, payloads
+from launch.local_agents import LocalAgents, agent_path
+from launch.supervise import CrashError, RestartBudget
+
+
+def test_nodes_find_each_other_and_one_of_them_stops_the_program(tmp_path):
+    assert nodes.run(nodes.word_program(tmp_path), tmp_path, LocalAgents()) == []
+    assert (tmp_path / "word-1").read_text() == "swordfish"
+    assert "wrote the word" in (tmp_path / "caller-1").read_text()
+
+
+def test_a_plan_names_what_a_node_provides_and_needs(tmp_path):
+    server, *callers = payloads.make_plans(nodes.word_program(tmp_path))
+    assert (server.name, server.group, server.provides, server.needs) == ("server-0", "server", ("server-0/0",), ())
+    assert [(plan.name, plan.provides, plan.needs) for plan in callers] == [(f"caller-{index}", (), ("server-0",)) for index in range(2)]
+
+
+def test_compiled_functions_of_nodes_may_have_loops(tmp_path):
+    nodes.run(nodes.program_of(lp.PyNode(nodes.compile_a_loop, tmp_path / "power")), tmp_path, LocalAgents())
+    assert (tmp_path / "power").read_text() == "8"
+
+
+def test_a_node_that_fails_is_restarted_and_then_ends_the_program_with_its_reason(tmp_path):
+    with pytest.raises(CrashError, match="this node always fails"):
+        nodes.run(nodes.program_of(lp.PyClassNode(nodes.Failing)), tmp_path, LocalAgents(), budget=RestartBudget(restarts=1))
+    assert (tmp_path / "only-0").read_text().count("RuntimeError: this node always fails") == 2
+
+
+def test_what_a_node_started_ends_with_it(tmp_path):
+    children = tmp_path / "children"
+    stop = threading.Event()
+    thread = threading.Thread(
+        target=nodes.run, args=(nodes.program_of(lp.PyClassNode(nodes.Parent, children)), tmp_path, LocalAgents()), kwargs={"stop": stop}
+    )
+    thread.start()
+    pids = [int(pid) for pid in nodes.wait_for(lambda: children.exists() and children.read_text().split())]
+    assert all(psutil.pid_exists(pid) for pid in pids)
+    stop.set()
+    thread.join()
+    assert not any(map(nodes.is_alive, pids))
+
+
+@pytest.mark.parametrize("generation", [0, 1])
+def test_a_killed_agent_takes_its_tree_along_and_another_one_takes_its_place(tmp_path, generation):
+    agents, stop, children = LocalAgents(), threading.Event(), tmp_path / "children"
+    restarts = []
+    program = nodes.program_of(lp.PyClassNode(nodes.Parent, children))
+    thread = threading.Thread(target=lambda: restarts.extend(nodes.run(program, tmp_path, agents, stop=stop)))
+    thread.start()
+    pids = [int(pid) for pid in nodes.wait_for(lambda: children.exists() and children.read_text().split())]
+    children.unlink()
+    # An agent is two processes, each of which cleans up after the other.
+    outer = psutil.Process(agents._agents["only-0"].pid)
+    [outer, *outer.children()][generation].kill()
+    nodes.wait_for(children.exists)
+    assert not any(map(nodes.is_alive, pids))
+    stop.set()
+    thread.join()
+    assert [(node, "agent was lost" in reason) for node, reason, _ in restarts] == [("only-0", True)]
+
+
+def test_everything_ends_when_whoever_started_it_is_killed(tmp_path):
+    children = tmp_path / "children"
+    script = (
+        "import pathlib, sys, launchpad as lp, nodes\nfrom launch.local_agents import LocalAgents\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "nodes.run(nodes.program_of(lp.PyClassNode(nodes.Parent, folder / 'children')), folder, LocalAgents())\n"
+    )
+    launcher = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], env=ENVIRONMENT)
+    pids = [int(pid) for pid in nodes.wait_for(lambda: children.exists() and children.read_text().split())]
+    launcher.kill()
+    launcher.wait()
+    nodes.wait_for(lambda: not any(map(nodes.is_alive, pids)), seconds=10)
+
+
+def test_ports_are_kept_from_other_agents_and_from_those_that_listen_already(tmp_path):
+    with socket.socket() as taken, contextlib.ExitStack() as locks:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        taken.bind(("", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert agent._lock_port(port) is None
+        free = next(number for number in range(24100, 24200) if hold(locks, number))
+        assert agent._lock_port(free) is None
+    assert agent._lock_port(free) is not None
+
+
+def test_an_agent_that_finds_too_few_ports_names_the_range():
+    (refused,) = answers({"do": "reserve", "ports": 3, "range": [24300, 24301], "host": "localhost", "probe": None})
+    assert refused["event"] == "refused"
+    assert "of 3 ports are free in 24300-24301: free some, or give another --ports" in refused["reason"]
+
+
+@pytest.mark.parametrize(("content", "words"), [(None, "does not see the run directory"), ("other", "sees another run directory")])
+def test_an_agent_that_does_not_see_the_run_directory_says_so(tmp_path, content, words):
+    if content:
+        (tmp_path / "probe").write_text(content)
+    probe = [str(tmp_path / "probe"), "mine"]
+    (refused,) = answers({"do": "reserve", "ports": 0, "range": [24300, 24301], "host": "localhost", "probe": probe})
+    assert words in refused["reason"]
+
+
+def answers(*commands: dict) -> list[dict]:
+    """Returns the events that an agent gives to commands before its input ends."""
+    lines = "".join(json.dumps(command) + "\n" for command in commands)
+    shown = subprocess.run([sys.executable, "-I", agent_path()], input=lines, capture_output=True, text=True, timeout=30, check=True)
+    return [json.loads(line) for line in shown.stdout.splitlines()]
+
+
+def hold(locks: contextlib.ExitStack, port: int) -> bool:
+    lock = agent._lock_port(port)
+    if lock is not None:
+        locks.callback(os.close, lock)
+    return lock is not None

@@ -1,0 +1,274 @@
+"""The supervisor's decisions, with agents and a clock made by hand."""
+
+from __future__ import annotations
+
+import collections
+import pathlib
+import threading
+
+import pytest
+
+from launch.payloads import NodePlan
+from launch.supervise import UNRECOVERABLE, CrashError, RefusalError, RestartBudget, Supervisor
+
+REPLAY = NodePlan("replay-0", "replay", "r", ("replay-0/0",), ())
+LEARNER = NodePlan("learner-0", "learner", "l", ("learner-0/0",), ("replay-0",))
+ACTORS = [NodePlan(f"actor-{index}", "actor", "a", (), ("replay-0", "learner-0")) for index in range(2)]
+PLANS = [REPLAY, LEARNER, *ACTORS]
+FIRST = ("replay-0", "learner-0", "actor-0")
+
+
+class FakeAgents:
+    """Agents on hosts that a test plays: each `receive` lets the next step of its script happen."""
+
+    def __init__(self, *script):
+        self.script = list(script)
+        self.sent = []
+        self.placed = []
+        self.now = 0.0
+        self.events = collections.deque()
+        self.deaf = set()
+        self.closed = False
+
+    def place(self, node):
+        self.placed.append(node.name)
+
+    def send(self, node, message):
+        self.sent.append((node, message["do"]))
+        self.last = message
+        if message["do"] in ("terminate", "kill") and not (message["do"] == "terminate" and node in self.deaf):
+            self.events.append((node, {"event": "exited", "code": -9 if message["do"] == "kill" else 0}))
+
+    def receive(self, timeout):
+        self.now += timeout
+        if self.script:
+            self.script.pop(0)(self)
+        found = list(self.events)
+        self.events.clear()
+        return found
+
+    def unplaced(self):
+        return "The only host has 1 CPU."
+
+    def close(self):
+        self.closed = True
+
+    def started(self, node):
+        return self.sent.count((node, "start"))
+
+
+def ready(*nodes, host="one", port=1):
+    def step(agents):
+        for node in nodes:
+            ports = [port] if node in ("replay-0", "learner-0") else []
+            agents.events.append((node, {"event": "ready", "host": host, "address": host, "ports": ports}))
+
+    return step
+
+
+def exited(node, code):
+    return lambda agents: agents.events.append((node, {"event": "exited", "code": code}))
+
+
+def lost(node):
+    return lambda agents: agents.events.append((node, {"event": "lost", "reason": "its host was lost"}))
+
+
+def wait(seconds):
+    def step(agents):
+        agents.now += seconds
+
+    return step
+
+
+def quiet(agents):
+    """Nothing happens."""
+
+
+def stop(agents):
+    agents.events.append(("learner-0", {"event": "stop_requested"}))
+
+
+def supervise(agents, tmp_path: pathlib.Path, plans=PLANS, required=FIRST, **arguments):
+    restarts = []
+    supervisor = Supervisor(
+        plans, agents, lambda plan: {"log": plan.name}, tmp_path, required=required, reborn=("replay-0",),
+        on_restart=lambda *restart: restarts.append(restart), clock=lambda: agents.now, **arguments,
+    )  # fmt: skip
+    try:
+        return supervisor.run(threading.Event()), restarts
+    finally:
+        assert agents.closed
+
+
+ALL = ready("replay-0", "learner-0", "actor-0", "actor-1")
+
+
+def test_nothing_starts_before_all_required_nodes_have_a_place(tmp_path):
+    seen = []
+    agents = FakeAgents(ready("replay-0", "actor-0"), lambda agents: seen.append(list(agents.sent)), ready("learner-0"), quiet, stop)
+    supervise(agents, tmp_path)
+    assert seen == [[]]
+    assert [node for node, what in agents.sent if what == "start"] == ["replay-0", "learner-0", "actor-0"]
+
+
+def test_nodes_get_the_addresses_of_where_the_others_were_placed(tmp_path):
+    agents = FakeAgents(ready("replay-0", host="here", port=7), ready("learner-0", host="there", port=8), ready("actor-0"), stop)
+    supervise(agents, tmp_path, plans=PLANS[:3])
+    assert agents.sent[2] == ("actor-0", "start")
+    tables = FakeAgents(ready("replay-0", host="here", port=7), ready("learner-0", host="there", port=8), ready("actor-0"), quiet)
+    tables.script.append(lambda agents: (seen.append(agents.last["addresses"]), stop(agents)))
+    seen = []
+    supervise(tables, tmp_path, plans=PLANS[:3])
+    assert seen == [{"replay-0/0": "here:7", "learner-0/0": "there:8"}]
+
+
+def test_an_actor_whose_place_comes_late_joins(tmp_path):
+    agents = FakeAgents(ready("replay-0", "learner-0", "actor-0"), quiet, ready("actor-1"), quiet, stop)
+    supervise(agents, tmp_path)
+    assert agents.started("actor-1") == 1
+
+
+def test_required_nodes_that_find_no_place_are_named_with_what_there_is_and_nothing_was_started(tmp_path):
+    agents = FakeAgents(ready("replay-0", "actor-0"), wait(61))
+    with pytest.raises(RefusalError, match=r"learner-0 found no place within 60 s\. The only host has 1 CPU\."):
+        supervise(agents, tmp_path)
+    assert agents.sent == []
+
+
+def test_a_host_that_cannot_take_a_node_is_named_before_the_start(tmp_path):
+    refused = {"event": "refused", "host": "two", "reason": "it lacks python."}
+    agents = FakeAgents(lambda agents: agents.events.append(("actor-1", refused)))
+    with pytest.raises(RefusalError, match=r"The host two cannot take actor-1: it lacks python\."):
+        supervise(agents, tmp_path)
+
+
+def test_a_host_that_refuses_while_the_program_runs_is_tried_again_later(tmp_path, capsys):
+    refused = {"event": "refused", "host": "two", "reason": "it lacks python."}
+    agents = FakeAgents(
+        ready(*FIRST), lambda agents: agents.events.append(("actor-1", refused)), wait(31), ready("actor-1"), quiet, stop
+    )  # fmt: skip
+    supervise(agents, tmp_path)
+    assert agents.placed.count("actor-1") == 2
+    assert agents.started("actor-1") == 1
+    assert "it lacks python" in capsys.readouterr().out
+
+
+def test_a_node_that_dies_comes_back_after_a_delay_and_the_others_do_not_notice(tmp_path):
+    seen = []
+    agents = FakeAgents(
+        ALL, quiet, exited("actor-0", -9), lambda agents: seen.append(agents.started("actor-0")), wait(1), quiet, stop
+    )  # fmt: skip
+    _, restarts = supervise(agents, tmp_path)
+    assert seen == [1]
+    assert agents.started("actor-0") == 2
+    assert restarts == [("actor-0", "was killed by signal 9", 1)]
+    assert [agents.started(name) for name in ("replay-0", "learner-0", "actor-1")] == [1, 1, 1]
+
+
+def test_the_clients_of_a_replay_that_came_back_start_anew_after_it(tmp_path):
+    agents = FakeAgents(ALL, quiet, exited("replay-0", 1), quiet, wait(1), quiet, quiet, stop)
+    _, restarts = supervise(agents, tmp_path)
+    starts = [node for node, what in agents.sent if what == "start"]
+    assert starts[4:] == ["replay-0", "learner-0", "actor-0", "actor-1"]
+    assert restarts[0] == ("replay-0", "ended with exit code 1", 1)
+    assert set(restarts[1:]) == {(name, "replay-0 came back", 1) for name in ("learner-0", "actor-0", "actor-1")}
+
+
+def test_a_learner_that_came_back_where_it_was_is_found_again_by_its_actors(tmp_path):
+    agents = FakeAgents(ALL, quiet, exited("learner-0", 1), wait(1), quiet, stop)
+    supervise(agents, tmp_path)
+    assert agents.started("learner-0") == 2
+    assert agents.started("actor-0") == 1
+
+
+def test_those_that_knew_the_address_of_a_node_that_moved_start_anew_with_the_new_one(tmp_path):
+    agents = FakeAgents(ALL, quiet, lost("learner-0"), ready("learner-0", host="two"), quiet, quiet, stop)
+    tables = []
+    agents.script.insert(-1, lambda agents: tables.append(agents.last["addresses"]["learner-0/0"]))
+    _, restarts = supervise(agents, tmp_path)
+    assert agents.placed.count("learner-0") == 2
+    assert agents.started("replay-0") == 1
+    assert [agents.started(name) for name in ("learner-0", "actor-0", "actor-1")] == [2, 2, 2]
+    assert tables == ["two:1"]
+    assert restarts[0] == ("learner-0", "its host was lost", 1)
+
+
+def test_a_lost_actor_is_placed_anew_once_and_does_not_use_up_its_budget(tmp_path):
+    steps = [ALL, quiet]
+    for _ in range(6):
+        steps += [lost("actor-1"), quiet, quiet, ready("actor-1"), quiet]
+    agents = FakeAgents(*steps, stop)
+    _, restarts = supervise(agents, tmp_path)
+    assert agents.placed.count("actor-1") == 7
+    assert agents.started("actor-1") == 7
+    assert restarts[-1] == ("actor-1", "its host was lost", 6)
+
+
+def test_a_node_that_fails_because_what_it_calls_is_away_is_not_charged(tmp_path):
+    steps = [ALL, quiet]
+    for _ in range(3):
+        steps += [exited("replay-0", -9), exited("learner-0", 1), exited("actor-0", 1), exited("actor-1", 1), wait(10), quiet, quiet, quiet]
+    _, restarts = supervise(FakeAgents(*steps, stop), tmp_path)
+    assert {reason for node, reason, _ in restarts if node == "learner-0"} <= {"replay-0 came back", "a node that it calls was away"}
+
+
+def test_a_node_that_dies_too_often_ends_the_program_with_the_end_of_its_log(tmp_path):
+    (tmp_path / "actor-0").write_text("first\nthe reason\n")
+    steps = [ALL, quiet]
+    for _ in range(4):
+        steps += [exited("actor-0", 1), wait(10), quiet]
+    agents = FakeAgents(*steps)
+    with pytest.raises(CrashError, match=r"actor-0 ended with exit code 1, 4 times[\s\S]*the reason"):
+        supervise(agents, tmp_path)
+    assert ("learner-0", "terminate") in agents.sent
+
+
+def test_a_node_that_would_end_in_the_same_way_again_is_not_restarted(tmp_path):
+    (tmp_path / "learner-0").write_text("No space left on device\n")
+    agents = FakeAgents(ALL, quiet, exited("learner-0", UNRECOVERABLE))
+    with pytest.raises(CrashError, match=r"learner-0 cannot go on\.[\s\S]*No space left"):
+        supervise(agents, tmp_path)
+    assert agents.started("learner-0") == 1
+
+
+def test_a_program_whose_agents_are_out_of_reach_for_good_ends_with_the_reason(tmp_path):
+    agents = FakeAgents(ALL, quiet, lambda agents: agents.events.append(("", {"event": "disconnected", "reason": "The head is gone."})))
+    agents.deaf = {plan.name for plan in PLANS}
+    agents.send, send = lambda node, message: None if message["do"] != "start" else send(node, message), agents.send
+    with pytest.raises(CrashError, match="The head is gone"):
+        supervise(agents, tmp_path)
+
+
+def test_a_stop_ends_callers_before_those_that_they_call(tmp_path):
+    agents = FakeAgents(ALL, quiet, stop)
+    late, _ = supervise(agents, tmp_path)
+    assert late == []
+    stops = [node for node, what in agents.sent if what == "terminate"]
+    assert set(stops[:2]) == {"actor-0", "actor-1"}
+    assert stops[2:] == ["learner-0", "replay-0"]
+
+
+def test_what_does_not_stop_in_time_is_ended_by_force_and_named(tmp_path):
+    agents = FakeAgents(ALL, quiet, stop)
+    agents.deaf = {"learner-0"}
+    late, _ = supervise(agents, tmp_path)
+    assert late == ["replay-0", "learner-0"]
+    assert ("learner-0", "kill") in agents.sent
+
+
+def test_a_program_whose_nodes_all_return_is_over(tmp_path):
+    agents = FakeAgents(ALL, quiet, *(exited(plan.name, 0) for plan in PLANS))
+    late, restarts = supervise(agents, tmp_path)
+    assert (late, restarts) == ([], [])
+
+
+@pytest.mark.parametrize(("times", "delays"), [([0, 10, 20], [0.5, 1.0, 2.0]), ([0, 700, 1400], [0.5, 0.5, 0.5])])
+def test_delays_double_within_a_window_and_start_over_after_it(times, delays):
+    budget, earlier = RestartBudget(), collections.deque()
+    assert [budget.delay(earlier, now) for now in times] == delays
+
+
+def test_a_budget_is_used_up_by_restarts_within_one_window():
+    budget, earlier = RestartBudget(restarts=2, window_seconds=100), collections.deque()
+    assert [budget.delay(earlier, now) is None for now in (0, 1, 2, 99, 100, 101, 102)] == [False, False, True, True, False, False, True]
