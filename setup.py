@@ -25,6 +25,7 @@ RUNTIME = [
     "psutil>=5.9",  # whole process trees end with their node
     "safetensors>=0.4",  # weights on disk that cannot execute anything
     "plotly>=6",  # the interactive report
+    "dash>=4",  # the dashboard: a page of plotly's figures that stays up to date, its assets served locally
     "matplotlib>=3.8",  # the same figures as PNG and SVG
     "protobuf==3.19.6",  # the newest that TensorFlow 2.8 accepts
     "wrapt<1.15",  # newer ones break TensorFlow 2.8's module wrappers
@@ -38,6 +39,7 @@ DEVELOPMENT = [
     "mypy",  # types
     "import-linter",  # the direction of imports
     "rliable",  # the oracle of our statistics
+    "selenium",  # drives a real Chromium through the dashboard
     "gymnasium",  # the oracle of half-cheetah's dynamics, and what the adapter for a user's Gymnasium family is tested with
 ]
 
@@ -47,8 +49,8 @@ setuptools.setup(
     description="Learn a new control task in a handful of episodes: importance weighted policy learning and adaptation",
     license="Apache-2.0",
     python_requires="==3.10.*",
-    packages=["environments", "replay", "agents", "agents.adaptation", "launch", "results"],
-    package_data={"environments": ["assets/*.xml"]},
+    packages=["environments", "replay", "agents", "agents.adaptation", "launch", "results", "dashboard"],
+    package_data={"environments": ["assets/*.xml"], "launch": ["clusters/*"], "dashboard": ["assets/*"]},
     install_requires=RUNTIME,
     extras_require={"development": DEVELOPMENT},
 )

@@ -1,1 +1,1 @@
-"""The learning algorithm: networks, losses, the multi-task learner, the actor, snapshots and adaptation."""
+"""Networks, losses, the multi-task learner, the batched actor, snapshots and adaptation."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from agents.inference import NumpyExpert
-from environments import EnvironmentBatch, Task
+from agents.agent import Behaviour
+from environments import EnvironmentBatch, Task, TrialBatch
 from replay.writer import SequenceWriter
 
 
@@ -30,14 +30,16 @@ class ActorReport:
 
 
 class Actor:
-    """Acts in E environments with the experts; each draws a new task at each reset from shuffled rounds over all training tasks."""
+    """Acts in E environments; each draws a new task after so many episodes from shuffled rounds over all training tasks."""
 
     def __init__(
         self,
-        environments: EnvironmentBatch,
+        environments: EnvironmentBatch | TrialBatch,
         tasks: tuple[Task, ...],
         writer: SequenceWriter,
+        behaviour: Behaviour,
         seed: int | Sequence[int],
+        episodes_per_task: int = 1,
     ):
         """Starts an episode in every environment.
 
@@ -45,30 +47,35 @@ class Actor:
             environments: The E environments.
             tasks: The training tasks, in the order of their indices.
             writer: Where transitions go.
+            behaviour: How to act; it has weights.
             seed: Decides tasks, resets and actions.
+            episodes_per_task: Episodes (or trials) in a row of each task.
         """
         self._environments = environments
         self._writer = writer
+        self._behaviour = behaviour
+        self._episodes_per_task = episodes_per_task
+        self._episodes_left = np.zeros(len(environments), np.int64)
         self._stream = np.random.default_rng(seed)
         self._rounds = _shuffled_rounds(tasks, self._stream)
-        self._tasks = np.zeros(len(environments), np.int64)
+        self._tasks = [tasks[0]] * len(environments)
         self._returns = np.zeros(len(environments))
         self._report = ActorReport()
         for place in range(len(environments)):
             self._start_episode(place)
 
-    def step(self, expert: NumpyExpert, learner_step: int) -> None:
+    def step(self, learner_step: int) -> None:
         """Makes one control step in every environment.
 
         Args:
-            expert: The policies to act with.
-            learner_step: Their age.
+            learner_step: The age of the behaviour's weights.
 
         Raises:
             EnvironmentFailure: If an environment failed in too many episodes in a row.
         """
         observations = self._environments.observations
-        distribution = expert(observations, self._tasks)
+        memories = self._behaviour.memories
+        distribution = self._behaviour.act(observations)
         noise = self._stream.standard_normal(distribution.mean.shape, np.float32)
         actions = distribution.sample(noise)
         log_probs = distribution.log_prob(actions)
@@ -83,7 +90,9 @@ class Actor:
             result.last,
             result.faulted,
             learner_step,
+            memories,
         )
+        self._behaviour.observe(actions, result, observations)
         self._returns += result.rewards
         self._report.environment_steps += len(self._environments)
         for place in np.flatnonzero(result.last).tolist():
@@ -97,18 +106,23 @@ class Actor:
     def _finish_episode(self, place: int) -> None:
         fault = self._environments.fault(place)
         if fault is None:
-            self._report.episodes += 1
+            self._report.episodes += self._environments.episodes
             self._report.returns += float(self._returns[place])
         else:
             self._count_fault(fault)
         self._start_episode(place)
 
     def _start_episode(self, place: int) -> None:
-        task = next(self._rounds)
-        self._tasks[place] = task.index
+        new_task = self._episodes_left[place] == 0
+        if new_task:
+            self._tasks[place] = next(self._rounds)
+            self._episodes_left[place] = self._episodes_per_task
+        self._episodes_left[place] -= 1
+        task = self._tasks[place]
         self._returns[place] = 0.0
         for fault in self._environments.reset(place, task, int(self._stream.integers(2**31))):
             self._count_fault(fault)
+        self._behaviour.begin_episode(place, task.index, new_task=bool(new_task))
         self._writer.start_episode(place, task.index, self._environments.observations[place])
 
     def _count_fault(self, reason: str) -> None:

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 from replay.config import ReplayConfig
+
+CRITICS = ("task_id", "task_description")
+# IWPA's own agent, and the two recurrent ones that learn how to learn a task instead.
+AGENTS = ("multitask", "rl2", "pearl")
+_LONGEST_CONTEXT = 400
+# Of the losses of an agent that has neither prior nor experts.
+_WITHOUT_PRIOR: dict[str, Any] = {"kl_cost": 0.0, "action_samples": 1, "task_reward_heads": False}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +26,9 @@ class NetworkConfig:
         embedding_size: Length of an expert's learned task embedding.
         min_std: Floor of every action's standard deviation; importance weighting cannot leave the prior's support.
         max_std: Its ceiling.
+        recurrent_size: Units of each LSTM, where the agent has any.
+        latent_size: Length of z, by which `pearl` knows a task.
+        critic: What the critic knows a training task by: `task_id` (a head of its own) or `task_description` (f of its description).
     """
 
     feature_layers: tuple[int, ...] = (128, 64, 32)
@@ -25,8 +36,13 @@ class NetworkConfig:
     embedding_size: int = 16
     min_std: float = 0.1
     max_std: float = 0.9
+    recurrent_size: int = 64
+    latent_size: int = 8
+    critic: str = "task_id"
 
     def __post_init__(self) -> None:
+        if self.critic not in CRITICS:
+            raise ValueError(f"A critic knows tasks by one of {', '.join(CRITICS)}, not by {self.critic!r}.")
         if not 0 < self.min_std < self.max_std:
             raise ValueError(f"Standard deviations need 0 < min_std < max_std, not {self.min_std} and {self.max_std}.")
         if len(self.feature_layers) < 2 or not self.policy_layers:
@@ -63,6 +79,8 @@ class LossConfig:
         entropy_cost: Weight of the experts' entropy in their own loss.
         action_samples: S, reparameterised samples for each expectation over a policy.
         trace_decay: Retrace's lambda.
+        task_reward_weight: How much of the task's own reward a recurrent agent's losses add to the training reward.
+        latent_cost: beta, the price of what z tells about a task, where the agent has such a z.
         task_reward_heads: Whether psi carries a second set of heads fitted to the tasks' own rewards (where training rewards differ).
     """
 
@@ -72,6 +90,8 @@ class LossConfig:
     entropy_cost: float = 0.0
     action_samples: int = 4
     trace_decay: float = 1.0
+    task_reward_weight: float = 0.0
+    latent_cost: float = 0.0
     task_reward_heads: bool = True
 
     def __post_init__(self) -> None:
@@ -107,6 +127,8 @@ class Config:
         losses: The objective.
         optimiser: How it is followed.
         replay: How experience is kept.
+        agent: What is trained, one of `AGENTS`.
+        trial_episodes: n, episodes in a row of one task over which a recurrent agent learns it.
         environments_per_actor: E, stepped with one policy call.
         learner_steps: How long a run is by default.
         adaptation_episodes: N, episodes of adaptation by default.
@@ -116,25 +138,84 @@ class Config:
     losses: LossConfig
     optimiser: OptimiserConfig
     replay: ReplayConfig
+    agent: str = "multitask"
+    trial_episodes: int = 1
     environments_per_actor: int = 16
     learner_steps: int = 100_000
     adaptation_episodes: int = 40
 
+    def __post_init__(self) -> None:
+        if self.agent not in AGENTS:
+            raise ValueError(f"Unknown agent {self.agent!r}: choose one of {', '.join(AGENTS)}.")
+        if self.trial_episodes < 1:
+            raise ValueError(f"A trial has at least one episode, not {self.trial_episodes}.")
+        if self.agent != "multitask" and self.networks.critic != "task_id":
+            raise ValueError(f"--critic={self.networks.critic} needs --agent=multitask: the critic of {self.agent} knows no task.")
+
     def as_dict(self) -> dict[str, Any]:
-        """Returns nested plain values, as in run.json."""
-        return dataclasses.asdict(self)
+        """Returns nested plain values, as in run.json: the agent first, since much else follows from it."""
+        return {"agent": self.agent, **dataclasses.asdict(self)}
 
 
-def default_config(environment: str, episode_steps: int) -> Config:
+def default_config(environment: str, episode_steps: int, agent: str = "multitask") -> Config:
     """Returns the hyper-parameters for an environment.
 
     Args:
         environment: Its registered name; others get general values.
         episode_steps: Its time limit.
+        agent: What is trained.
 
     Returns:
         The configuration.
+
+    Raises:
+        ValueError: If there is no such agent.
     """
+    config = _multitask_config(environment, episode_steps)
+    if agent == "multitask":
+        return config
+    navigation = environment == "sparse_navigation"
+    trial = 10 if navigation else 3
+    # The distance alone is smallest in the middle of all goals, where none is ever met: what a goal pays has to be worth a search.
+    losses = dataclasses.replace(config.losses, task_reward_weight=5.0 if navigation else 0.0)
+    common = dataclasses.replace(config, agent=agent, trial_episodes=trial, losses=losses)
+    return _rl2_config(common, episode_steps) if agent == "rl2" else _pearl_config(common, episode_steps)
+
+
+def _rl2_config(config: Config, episode_steps: int) -> Config:
+    """Sequences of 100 transitions, burnt in over 20; values reach over episodes, hence a longer horizon than an episode's end."""
+    length = min(100, config.trial_episodes * episode_steps)
+    losses = dataclasses.replace(config.losses, discount=max(0.98, config.losses.discount), entropy_cost=0.0005, **_WITHOUT_PRIOR)
+    replay = dataclasses.replace(_same_transitions(config.replay, length), burn_in=min(20, length))
+    return _same_experience(config, dataclasses.replace(config, losses=losses, replay=replay), batch_size=12)
+
+
+def _pearl_config(config: Config, episode_steps: int) -> Config:
+    """Sequences of an episode's 100 transitions at most, with contexts of at most 400, but of one whole episode at least."""
+    trial = min(config.trial_episodes, max(2, 1 + _LONGEST_CONTEXT // episode_steps))
+    losses = dataclasses.replace(config.losses, entropy_cost=0.02, latent_cost=0.01, **_WITHOUT_PRIOR)
+    replay = dataclasses.replace(_same_transitions(config.replay, min(100, episode_steps)), context_length=(trial - 1) * episode_steps)
+    return _same_experience(config, dataclasses.replace(config, losses=losses, replay=replay, trial_episodes=trial), batch_size=16)
+
+
+def _same_transitions(replay: ReplayConfig, length: int) -> ReplayConfig:
+    """Returns a replay of sequences of another length that keeps as many transitions; the rate per insert is one per transition, too."""
+    share = replay.sequence_length / length
+    return dataclasses.replace(
+        replay, sequence_length=length, capacity=math.ceil(share * replay.capacity), min_size=math.ceil(share * replay.min_size)
+    )
+
+
+def _same_experience(multitask: Config, config: Config, batch_size: int) -> Config:
+    """Returns a configuration with batches of another size and so many learner steps that they go with as many environment steps."""
+    transitions = batch_size * config.replay.sequence_length
+    share = multitask.optimiser.batch_size * multitask.replay.sequence_length / transitions
+    # Nothing holds these policies near one that does not know the task yet: faster ones run into the actions' bounds and stay there.
+    optimiser = dataclasses.replace(config.optimiser, batch_size=batch_size, learning_rate=3e-4)
+    return dataclasses.replace(config, optimiser=optimiser, learner_steps=round(share * multitask.learner_steps))
+
+
+def _multitask_config(environment: str, episode_steps: int) -> Config:
     if environment == "sparse_navigation":
         return Config(
             networks=NetworkConfig(),

@@ -36,6 +36,12 @@ class NumpyGaussian(NamedTuple):
         result: Array = -(0.5 * z * z + np.log(self.std) + _HALF_LOG_2_PI).sum(axis=-1)
         return result
 
+    def kl_to(self, other: NumpyGaussian) -> Array:
+        """Returns KL(self || other) in nats, `[...]`."""
+        ratio = np.square(self.std / other.std)
+        result: Array = 0.5 * (ratio + np.square((self.mean - other.mean) / other.std) - 1.0 - np.log(ratio)).sum(axis=-1)
+        return result
+
 
 def sub_weights(weights: Weights, prefix: str) -> dict[str, Array]:
     """Returns the weights below a name, without it."""
@@ -81,6 +87,24 @@ def features(weights: Weights, observation: Array, action: Array) -> Array:
     return np.concatenate([x, np.ones((*x.shape[:-1], 1), x.dtype)], axis=-1)
 
 
+def described_heads(weights: Weights) -> Array:
+    """Evaluates the heads of task descriptions that the weights hold.
+
+    Args:
+        weights: Those of `DescribedHeads`.
+
+    Returns:
+        `[tasks, d]`.
+    """
+    x = weights["descriptions"]
+    layer = 0
+    while f"linear_{layer}/w" in weights:
+        x = _elu(x @ weights[f"linear_{layer}/w"] + weights[f"linear_{layer}/b"])
+        layer += 1
+    heads: Array = x @ weights["output/w"] + weights["output/b"]
+    return heads
+
+
 def _torso(weights: Weights, x: Array, *, first_is_linear: bool = False) -> Array:
     if not first_is_linear:
         x = x @ weights["linear_0/w"] + weights["linear_0/b"]
@@ -89,13 +113,18 @@ def _torso(weights: Weights, x: Array, *, first_is_linear: bool = False) -> Arra
     while f"linear_{layer}/w" in weights:
         x = x @ weights[f"linear_{layer}/w"]
         x += weights[f"linear_{layer}/b"]
-        # ELU: exp(min(x, 0)) - 1 + max(x, 0)
-        negative = np.minimum(x, 0.0)
-        np.exp(negative, out=negative)
-        negative -= 1.0
-        x = np.maximum(x, 0.0, out=x)
-        x += negative
+        x = _elu(x)
         layer += 1
+    return x
+
+
+def _elu(x: Array) -> Array:
+    """Returns exp(min(x, 0)) - 1 + max(x, 0) in the place of x."""
+    negative = np.minimum(x, 0.0)
+    np.exp(negative, out=negative)
+    negative -= 1.0
+    x = np.maximum(x, 0.0, out=x)
+    x += negative
     return x
 
 

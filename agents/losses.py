@@ -5,8 +5,36 @@ Sources: Retrace, Munos et al. 2016 (computed by trfl); SVG(0), Heess et al. 201
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
 import tensorflow as tf
 import trfl
+
+from agents.config import Config
+from agents.networks import Gaussian
+
+_QUANTILES = (0.1, 0.5, 0.9)
+
+
+class Noise(NamedTuple):
+    """Standard normal draws of one step, S samples for each of `[B, T]` states, so that a step is a function of its inputs.
+
+    Attributes:
+        value: For E_{a'~pi'} Q'(s', a'), `[S, B, T, A]`.
+        policy: For the policy's own loss, `[S, B, T, A]`.
+    """
+
+    value: tf.Tensor
+    policy: tf.Tensor
+
+
+def draw_noise(batch: Mapping[str, tf.Tensor], config: Config, seed: tf.Tensor) -> Noise:
+    """Returns the draws of one step: a function of the seed, two integers, alone. States of the burn-in need none."""
+    rows, length, actions = batch["actions"].shape
+    shape = (2, config.losses.action_samples, rows, length - config.replay.burn_in, actions)
+    return Noise(*tf.unstack(tf.random.stateless_normal(shape, seed)))
 
 
 def masked_mean(values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
@@ -85,6 +113,11 @@ def policy_loss(
     return masked_mean(kl_cost * kl_to_prior - expected_q - entropy_cost * entropy, mask)
 
 
+def entropy_regularised_loss(expected_q: tf.Tensor, entropy: tf.Tensor, mask: tf.Tensor, *, entropy_cost: float) -> tf.Tensor:
+    """SVG(0) without a prior: the mean of -E_a[Q'(s, a)] - entropy bonus, from `[B, T]` each."""
+    return masked_mean(-expected_q - entropy_cost * entropy, mask)
+
+
 def td0_loss(q_values: tf.Tensor, rewards: tf.Tensor, discounts: tf.Tensor, next_values: tf.Tensor) -> tf.Tensor:
     """Half the squared one-step error, the critic's loss in adaptation (Algorithm 1).
 
@@ -99,3 +132,45 @@ def td0_loss(q_values: tf.Tensor, rewards: tf.Tensor, discounts: tf.Tensor, next
     """
     targets = tf.stop_gradient(rewards + discounts * next_values)
     return tf.reduce_mean(0.5 * tf.math.squared_difference(q_values, targets), axis=-1)
+
+
+def expected_value(value: Callable[[tf.Tensor], tf.Tensor], policy: Gaussian, noise: tf.Tensor) -> tf.Tensor:
+    """Returns E_{a~policy} Q(s, a) from samples, `[..., B, T]`.
+
+    One sample at a time: the rows of all samples at once overflow the processor's caches, and this way XLA compiles the critic once.
+
+    Args:
+        value: The critic at the states: from actions `[B, T, A]` to values `[..., B, T]`.
+        policy: Distributions over `[B, T, A]`.
+        noise: What makes the samples, `[S, B, T, A]`.
+    """
+    values = tf.map_fn(lambda draw: value(policy.sample(draw)), noise)
+    return tf.reduce_mean(values, axis=0)
+
+
+def reparameterised_value(value: Callable[[tf.Tensor], tf.Tensor], policy: Gaussian, noise: tf.Tensor) -> tf.Tensor:
+    """As `expected_value` of one critic, `[B, T]`, with SVG(0)'s gradient with respect to the policy's parameters.
+
+    A row's value depends on its own mean and standard deviation only, so the gradient of the sum is each row's own. Taking it sample by
+    sample means that no sample's activations have to be kept.
+    """
+    fixed = policy.stop_gradient()
+
+    def value_and_gradient(draw: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(fixed)
+            of_draw = value(fixed.sample(draw))
+        return (of_draw, *tape.gradient(of_draw, fixed))
+
+    each = tf.map_fn(value_and_gradient, noise, fn_output_signature=(tf.float32,) * 3)
+    mean_value, by_mean, by_std = (tf.reduce_mean(part, axis=0) for part in each)
+    # The differences are zero: they carry the gradient alone.
+    slope = by_mean * (policy.mean - fixed.mean) + by_std * (policy.std - fixed.std)
+    return mean_value + tf.reduce_sum(slope, axis=-1)
+
+
+def quantiles(name: str, values: tf.Tensor, mask: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Returns quantiles of the values where `mask` is 1, of which there is at least one, as metrics such as `rho_q50`."""
+    ordered = tf.sort(tf.reshape(tf.where(mask > 0, values, np.inf), [-1]))
+    last = tf.reduce_sum(mask) - 1.0
+    return {f"{name}_q{round(100 * share)}": tf.gather(ordered, tf.cast(tf.round(share * last), tf.int32)) for share in _QUANTILES}

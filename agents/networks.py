@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
@@ -154,16 +155,53 @@ def clip_straight_through(action: tf.Tensor) -> tf.Tensor:
     return action + tf.stop_gradient(tf.clip_by_value(action, -1.0, 1.0) - action)
 
 
+class DescribedHeads(snt.Module):  # type: ignore[misc]
+    """Critic heads f(g_i) of structured task descriptions, f shared by all tasks (paper section 2, value transfer)."""
+
+    def __init__(self, descriptions: Array, size: int, config: NetworkConfig, name: str):
+        """Makes the network.
+
+        Args:
+            descriptions: g_i of the training tasks, `[tasks, G]`; each column is brought to mean 0 and variance 1 over them.
+            size: d.
+            config: Sizes; f is as large as a policy.
+            name: Of the module.
+        """
+        super().__init__(name=name)
+        spread = descriptions.std(axis=0)
+        scaled = (descriptions - descriptions.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+        # Kept with the weights, so that a snapshot can do without the environment.
+        self._descriptions = tf.Variable(scaled.astype(np.float32), trainable=False, name="descriptions")
+        sizes = [descriptions.shape[1], *config.policy_layers]
+        self._layers = [Linear(inputs, sizes[i + 1], name=f"linear_{i}") for i, inputs in enumerate(sizes[:-1])]
+        self._output = Linear(sizes[-1], size, variance=_SMALL, name="output")
+
+    def __call__(self) -> tf.Tensor:
+        """Returns the heads of all training tasks, `[tasks, d]`."""
+        x = tf.convert_to_tensor(self._descriptions)
+        for layer in self._layers:
+            x = tf.nn.elu(layer(x))
+        return self._output(x)
+
+
 class MultiTaskNetworks(snt.Module):  # type: ignore[misc]
     """Experts pi_i(a|s), the prior pi_0(a|s) and the critic Q_i(s, a) = psi(s, a)^T w_i of all training tasks.
 
     Attributes:
         features: psi.
-        heads: w_i, `[tasks, d]`.
-        task_reward_heads: u_i, `[tasks, d]`, or None.
+        heads: w_i, `[tasks, d]`, or what makes them from descriptions.
+        task_reward_heads: u_i, likewise, or None.
     """
 
-    def __init__(self, spec: NetworkSpec, config: NetworkConfig, name: str = "networks"):
+    def __init__(self, spec: NetworkSpec, config: NetworkConfig, descriptions: Array | None = None, name: str = "networks"):
+        """Makes the networks.
+
+        Args:
+            spec: What they connect to.
+            config: Their sizes.
+            descriptions: g_i of the training tasks, `[tasks, G]`, if the critic knows tasks by them; else by their ids.
+            name: Of the module.
+        """
         super().__init__(name=name)
         self.spec = spec
         inputs = spec.observation_size
@@ -172,9 +210,14 @@ class MultiTaskNetworks(snt.Module):  # type: ignore[misc]
         self.expert_policy = Policy(inputs + config.embedding_size, spec.action_size, config, name="expert")
         self.prior_policy = Policy(len(spec.prior_columns), spec.action_size, config, name="prior")
         self.features = Features(inputs, spec.action_size, config)
-        head_shape = (spec.tasks, self.features.size)
-        self.heads = tf.Variable(tf.zeros(head_shape), name="heads")
-        self.task_reward_heads = tf.Variable(tf.zeros(head_shape), name="task_reward_heads") if spec.task_reward_heads else None
+
+        def heads(name: str) -> tf.Variable | DescribedHeads:
+            if descriptions is None:
+                return tf.Variable(tf.zeros((spec.tasks, self.features.size)), name=name)
+            return DescribedHeads(descriptions, self.features.size, config, name)
+
+        self.heads = heads("heads")
+        self.task_reward_heads = heads("task_reward_heads") if spec.task_reward_heads else None
 
     def expert(self, observation: tf.Tensor, task: tf.Tensor) -> Gaussian:
         """Maps observations `[B, ..., D]` and tasks `[B]` to the experts' distributions `[B, ..., A]`."""
@@ -184,7 +227,7 @@ class MultiTaskNetworks(snt.Module):  # type: ignore[misc]
 
     def prior(self, observation: tf.Tensor) -> Gaussian:
         """Maps observations `[..., D]` to the prior's distributions `[..., A]`."""
-        return self.prior_policy(_take(observation, self.spec.prior_columns))
+        return self.prior_policy(take_columns(observation, self.spec.prior_columns))
 
     def values(self, observation: tf.Tensor, action: tf.Tensor, task: tf.Tensor) -> tf.Tensor:
         """Returns Q_i(s, a) for observations `[B, ..., D]`, actions `[B, ..., A]` and tasks `[B]`.
@@ -194,8 +237,12 @@ class MultiTaskNetworks(snt.Module):  # type: ignore[misc]
         """
         psi = self.features(observation, action)
         one_hot = tf.one_hot(task, self.spec.tasks)
-        heads = [self.heads] if self.task_reward_heads is None else [self.heads, self.task_reward_heads]
-        return tf.stack([tf.reduce_sum(psi * _spread(tf.matmul(one_hot, head), psi), axis=-1) for head in heads])
+        return tf.stack([tf.reduce_sum(psi * _spread(tf.matmul(one_hot, head), psi), axis=-1) for head in self._head_matrices()])
+
+    def _head_matrices(self) -> list[tf.Tensor]:
+        """Returns the heads of all training tasks, `[tasks, d]`, under the training reward and, where there are such, the task's own."""
+        kinds = [self.heads] if self.task_reward_heads is None else [self.heads, self.task_reward_heads]
+        return [kind() if isinstance(kind, DescribedHeads) else kind for kind in kinds]
 
     def group(self, name: str) -> tuple[tf.Variable, ...]:
         """Returns the variables that one loss trains: `expert`, `prior` or `critic`."""
@@ -203,8 +250,9 @@ class MultiTaskNetworks(snt.Module):  # type: ignore[misc]
             return (self.embedding, *self.expert_policy.trainable_variables)
         if name == "prior":
             return tuple(self.prior_policy.trainable_variables)
-        extra = () if self.task_reward_heads is None else (self.task_reward_heads,)
-        return (self.heads, *extra, *self.features.trainable_variables)
+        kinds = [self.heads] if self.task_reward_heads is None else [self.heads, self.task_reward_heads]
+        heads = [variable for kind in kinds for variable in (kind.trainable_variables if isinstance(kind, DescribedHeads) else (kind,))]
+        return (*heads, *self.features.trainable_variables)
 
 
 def export_weights(networks: tf.Module) -> dict[str, Array]:
@@ -233,7 +281,8 @@ def weight_name(variable: tf.Variable) -> str:
     return name.partition("/")[2]
 
 
-def _take(x: tf.Tensor, columns: tuple[int, ...]) -> tf.Tensor:
+def take_columns(x: tf.Tensor, columns: tuple[int, ...]) -> tf.Tensor:
+    """Returns the given entries of the last axis."""
     if columns == tuple(range(x.shape[-1])):
         return x
     return tf.gather(x, columns, axis=-1)

@@ -10,7 +10,7 @@ from typing import Any
 
 from agents import durable
 from agents.config import Config, NetworkConfig, NetworkSpec
-from agents.inference import NumpyExpert, NumpyFeatures, NumpyPrior
+from agents.inference import NumpyExpert, NumpyFeatures, NumpyPrior, described_heads, sub_weights
 from environments.arrays import Array
 
 _WEIGHTS = "weights.safetensors"
@@ -28,6 +28,7 @@ class Snapshot:
         discount: gamma.
         reward_scale: What rewards were multiplied by in the losses.
         weights: All online weights by name.
+        agent: What was trained.
     """
 
     step: int
@@ -36,6 +37,7 @@ class Snapshot:
     discount: float
     reward_scale: float
     weights: Mapping[str, Array]
+    agent: str = "multitask"
 
     def prior(self) -> NumpyPrior:
         """Returns the behaviour prior pi_0."""
@@ -44,6 +46,13 @@ class Snapshot:
     def features(self) -> NumpyFeatures:
         """Returns the value features psi."""
         return NumpyFeatures(self.weights)
+
+    def task_heads(self) -> Array:
+        """Returns the training tasks' heads, `[tasks, d]`: those fitted to the tasks' own rewards, where training has another."""
+        name = "task_reward_heads" if self.spec.task_reward_heads else "heads"
+        if self.networks.critic == "task_description":
+            return described_heads(sub_weights(self.weights, name))
+        return self.weights[name]
 
     def expert(self) -> NumpyExpert:
         """Returns the experts of the training tasks."""
@@ -67,6 +76,7 @@ def write_snapshot(parent: pathlib.Path, step: int, spec: NetworkSpec, config: C
         "version": _VERSION,
         "step": step,
         "spec": dataclasses.asdict(spec),
+        "agent": config.agent,
         "networks": dataclasses.asdict(config.networks),
         "discount": config.losses.discount,
         "reward_scale": config.losses.reward_scale,
@@ -94,6 +104,7 @@ def read_snapshot(directory: pathlib.Path) -> Snapshot:
             discount=float(manifest["discount"]),
             reward_scale=float(manifest["reward_scale"]),
             weights=weights,
+            agent=str(manifest.get("agent", "multitask")),  # Those of earlier versions do not say.
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise durable.DamagedError(f"The manifest of {directory} lacks something: {error}") from error

@@ -18,11 +18,12 @@ from dm_env import specs
 import environments
 from agents.acting import Actor
 from agents.config import Config, NetworkSpec, default_config
-from agents.inference import NumpyExpert
+from agents.multitask import ExpertBehaviour
 from agents.networks import MultiTaskNetworks, export_weights
 from benchmarks import measure
 from environments import EnvironmentBatch, ObservationLayout, TaskDistribution
 from environments.arrays import Array
+from replay.sequence import SequenceSpec
 from replay.table import make_tables
 from replay.writer import SequenceWriter
 
@@ -65,15 +66,17 @@ def _make_actor_loop(distribution: TaskDistribution, config: Config) -> tuple[Ca
     batch = EnvironmentBatch(distribution, config.environments_per_actor)
     layout, action_size, tasks = batch.layout, batch.action_size, distribution.tasks("train")
     spec = NetworkSpec(layout.size, layout.prior_columns, action_size, len(tasks), task_reward_heads=True)
-    expert = NumpyExpert(export_weights(MultiTaskNetworks(spec, config.networks)), config.networks)
-    server = reverb.Server(_unlimited_tables(config, layout.size, action_size))
+    behaviour = ExpertBehaviour(config, len(batch))
+    behaviour.update(export_weights(MultiTaskNetworks(spec, config.networks)))
+    sequence = SequenceSpec(layout.size, action_size, config.replay.sequence_length)
+    server = reverb.Server(_unlimited_tables(config, sequence))
     client = reverb.Client(f"localhost:{server.port}")
-    writer = SequenceWriter(client, len(batch), config.replay.sequence_length, layout.size, action_size, lambda: False)
-    actor = Actor(batch, tasks, writer, seed=0)
+    writer = SequenceWriter(client, len(batch), sequence, lambda: False)
+    actor = Actor(batch, tasks, writer, behaviour, seed=0)
 
     def run() -> None:
         for _ in range(_OUR_STEPS // len(batch)):
-            actor.step(expert, learner_step=0)
+            actor.step(learner_step=0)
 
     def close() -> None:
         writer.close()
@@ -83,9 +86,9 @@ def _make_actor_loop(distribution: TaskDistribution, config: Config) -> tuple[Ca
     return run, close
 
 
-def _unlimited_tables(config: Config, observation_size: int, action_size: int) -> list[reverb.Table]:
+def _unlimited_tables(config: Config, spec: SequenceSpec) -> list[reverb.Table]:
     """Our table without its rate limiter: nobody samples here."""
-    (table,) = make_tables(config.replay, observation_size, action_size, batch_size=config.optimiser.batch_size)
+    (table,) = make_tables(config.replay, spec, batch_size=config.optimiser.batch_size)
     return [table.replace(rate_limiter=reverb.rate_limiters.MinSize(1))]
 
 

@@ -1,18 +1,21 @@
-"""Adaptation to all test tasks at once: CPU time of each method's full test, and against one task after the other.
+"""Adaptation to all test tasks at once: CPU time of each method's full test, how it grows, and against one task after the other.
 
 The snapshot is random at sparse_navigation's default sizes: what it knows makes no difference to the time. Each of 30 test tasks has 3
-seeds.
+seeds. Methods that train networks are compiled within the time that is measured.
 """
 
 from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable
+import statistics
+from collections.abc import Callable, Sequence
 
+import numpy as np
 from absl import flags
 
 import environments
+from agents.adaptation.config import changed
 from agents.adaptation.engine import adapt
 from agents.adaptation.methods import NAMES, default_adaptation, make_method
 from agents.adaptation.randomness import Replica
@@ -30,11 +33,19 @@ _SINGLE_REPLICAS = 3
 # The cost of an episode hardly depends on those before it, and 90 adaptations one at a time take long.
 _RATIO_EPISODES = 5
 _RATIO_METHOD = "shared_q_iw"
+# Where it grows from, and what each quantity is in turn; from a tenth of the replicas, because that takes minutes enough.
+_GROWTH_REPLICAS, _GROWTH_EPISODES = 10, 5
+_FLOOR_REPETITIONS = 200
+_REPLICAS, _ACTION_SAMPLES, _EPISODES = (1, 10, 90), (16, 64, 256), (5, 10, 20)
 
 _DESCRIPTIONS = {
     "speedup_90": f"CPU time of Algorithm 1 line by line, 90 tasks one at a time, over the engine's 90 at once, {_RATIO_METHOD}",
     "speedup_over_engine_alone": "the same with the engine itself, one replica at a time",
     "cpu_seconds_full_test": "CPU seconds of the full test, all replicas at once",
+    "floor_seconds": "of these, what the matrix products of the networks' training alone take in numpy, one after the other",
+    "by_replicas": f"CPU seconds of {_GROWTH_EPISODES} episodes by the number of replicas",
+    "by_action_samples": f"the same of {_GROWTH_REPLICAS} replicas, by K",
+    "by_episodes": f"CPU seconds of {_GROWTH_REPLICAS} replicas by the number of episodes",
     "replicas": "30 test tasks x 3 seeds",
     "episodes": "of the full test",
 }
@@ -57,6 +68,8 @@ def main() -> measure.Figures:
     alone = sum(seconds[f"alone {place}"] for place in range(len(singles))) / len(singles)
     full = {name: measure.cpu_seconds(_adaptation(distribution, snapshot, name, replicas, episodes)) for name in NAMES}
     return {
+        **_growth(distribution, snapshot, replicas),
+        "floor_seconds": _floors(snapshot, len(replicas) * episodes, distribution.episode_steps),
         "speedup_90": len(replicas) * seconds["plain"] / seconds["all"],
         "speedup_over_engine_alone": len(replicas) * alone / seconds["all"],
         "cpu_seconds_full_test": full,
@@ -65,13 +78,27 @@ def main() -> measure.Figures:
     }
 
 
+def _growth(distribution: TaskDistribution, snapshot: Snapshot, replicas: list[Replica]) -> measure.Figures:
+    """Returns how the time of each method grows with replicas, K and episodes."""
+    spread = replicas[:: len(replicas) // _GROWTH_REPLICAS][:_GROWTH_REPLICAS]
+
+    def seconds(name: str, which: list[Replica], episodes: int = _GROWTH_EPISODES, **changes: int) -> float:
+        return measure.cpu_seconds(_adaptation(distribution, snapshot, name, which, episodes, **changes))
+
+    return {
+        "by_replicas": {f"{name}.{size}": seconds(name, replicas[:size]) for name in NAMES for size in _REPLICAS},
+        "by_action_samples": {f"{name}.{size}": seconds(name, spread, action_samples=size) for name in NAMES for size in _ACTION_SAMPLES},
+        "by_episodes": {f"{name}.{episodes}": seconds(name, spread, episodes) for name in NAMES for episodes in _EPISODES},
+    }
+
+
 def _adaptation(
-    distribution: TaskDistribution, snapshot: Snapshot, name: str, replicas: list[Replica], episodes: int
+    distribution: TaskDistribution, snapshot: Snapshot, name: str, replicas: list[Replica], episodes: int, **changes: int
 ) -> Callable[[], None]:
     """Returns a function that adapts once, from the making of method and environments on."""
 
     def run() -> None:
-        config = default_adaptation(name, episodes)
+        config = changed(default_adaptation(name, episodes), changes)
         method = make_method(name, snapshot, config, replicas, episode_steps=distribution.episode_steps, run_seed=0)
         records = adapt(
             method,
@@ -86,6 +113,43 @@ def _adaptation(
         assert sum(1 for _ in records) == episodes
 
     return run
+
+
+def _floors(snapshot: Snapshot, replica_episodes: int, steps: int) -> dict[str, float]:
+    """Returns the CPU seconds of the matrix products that each method's network updates cannot do without."""
+    spec, networks = snapshot.spec, snapshot.networks
+    critic = (spec.observation_size + spec.action_size, *networks.feature_layers)
+    policy = (spec.observation_size, *networks.policy_layers, 2 * spec.action_size)
+    floors = {}
+    for name in ("from_scratch", "distral", "shared_q", "iw"):
+        config = default_adaptation(name, 1)
+        rows = config.minibatch
+        # (sizes, rows, passes forward, gradients by weights, gradients by inputs)
+        learned = (critic, rows, 1, 1, 1)
+        proposals = (critic, rows * config.next_action_samples, 1, 0, 0)
+        own_policy = [(critic, rows, 2, 0, 1), (policy, rows, 2, 1, 1)]
+        prior = [] if name == "from_scratch" else [(policy, rows, 2, 0, 0)]
+        frozen = (critic, rows, 1, 0, 0)
+        parts = [learned, proposals] if name == "iw" else [frozen if name == "shared_q" else learned, *own_policy, *prior]
+        updates = replica_episodes * (config.updates_per_episode + steps // config.update_period)
+        floors[name] = updates * _seconds_of_products(parts)
+    return floors
+
+
+def _seconds_of_products(parts: Sequence[tuple[tuple[int, ...], int, int, int, int]]) -> float:
+    stream = np.random.default_rng(0)
+    products = []
+    for sizes, rows, forward, by_weights, by_inputs in parts:
+        for inputs, outputs in itertools.pairwise(sizes):
+            x, w, y = (stream.normal(size=shape).astype(np.float32) for shape in ((rows, inputs), (inputs, outputs), (rows, outputs)))
+            products += [(x, w)] * forward + [(x.T, y)] * by_weights + [(y, w.T)] * by_inputs
+
+    def multiply() -> None:
+        for left, right in products:
+            np.matmul(left, right)
+
+    multiply()
+    return statistics.median(measure.cpu_seconds(multiply) for _ in range(_FLOOR_REPETITIONS))
 
 
 def _random_snapshot(distribution: TaskDistribution) -> Snapshot:

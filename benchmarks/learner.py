@@ -26,7 +26,7 @@ from agents.networks import Gaussian, Linear, Torso
 from benchmarks import measure
 from environments.arrays import Array
 from replay.config import ReplayConfig
-from replay.sequence import example_batch
+from replay.sequence import SequenceSpec, example_batch
 
 if TYPE_CHECKING:
     from benchmarks.acme_svg0 import AcmeLearner
@@ -228,7 +228,7 @@ def _make_learner() -> Learner:
 
 
 def _batch(seed: int = 0) -> dict[str, Array]:
-    batch = example_batch(ReplayConfig(sequence_length=_LENGTH), _OBSERVATION, _ACTION, batch_size=_BATCH, seed=seed)
+    batch = example_batch(SequenceSpec(_OBSERVATION, _ACTION, _LENGTH), batch_size=_BATCH, seed=seed)
     # Log-probabilities of the order of a policy's with six actions, so that Retrace's weights are neither all 0 nor all 1.
     batch["log_probs"] -= 1.4 * _ACTION
     return batch
@@ -305,7 +305,8 @@ def _navigation(repetitions: int) -> tuple[float, float]:
     """Returns milliseconds per step and seconds of the first call at sparse_navigation's sizes."""
     config = default_config("sparse_navigation", episode_steps=20)
     spec = NetworkSpec(2, (0, 1), 2, tasks=100, task_reward_heads=True)
-    batch = example_batch(config.replay, 2, 2, batch_size=config.optimiser.batch_size, seed=0, tasks=spec.tasks)
+    sequence = SequenceSpec(2, 2, config.replay.sequence_length)
+    batch = example_batch(sequence, batch_size=config.optimiser.batch_size, seed=0, tasks=spec.tasks)
     step, compile_seconds = _make_step(Learner(spec, config, seed=0), batch)
     return 1e3 * measure.interleaved_medians({"step": step}, 4 * repetitions)["step"], compile_seconds
 

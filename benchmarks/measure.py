@@ -87,4 +87,8 @@ def table(figures: Figures, descriptions: Mapping[str, str]) -> str:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return f"{value[0]} {value[1:]}"
     return f"{value:.3g}" if isinstance(value, float) and abs(value) < 1000 else f"{value:,.0f}"

@@ -7,6 +7,7 @@ from environments.guards import EnvironmentFailure
 from environments.layout import ObservationLayout
 from environments.registry import UnknownEnvironmentError, load, names
 from environments.task import SPLITS, Task, TaskSet, draw_task_set
+from environments.trials import TrialBatch, trial_observation_size
 
 __all__ = [
     "SPLITS",
@@ -20,8 +21,10 @@ __all__ = [
     "TaskDistribution",
     "TaskEnvironment",
     "TaskSet",
+    "TrialBatch",
     "UnknownEnvironmentError",
     "draw_task_set",
     "load",
     "names",
+    "trial_observation_size",
 ]

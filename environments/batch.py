@@ -41,8 +41,11 @@ class EnvironmentBatch:
     Attributes:
         layout: How observations are laid out.
         action_size: A.
+        episodes: How many of them there are from a reset to the end, 1.
         observations: The newest observation of every environment, float32 `[N, D]`, overwritten by `reset` and `step`.
     """
+
+    episodes = 1
 
     def __init__(self, distribution: TaskDistribution, size: int, seed: int = 0):
         """Makes the environments.

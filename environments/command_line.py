@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 
@@ -29,8 +31,12 @@ def required(name: str) -> str:
     return value
 
 
-def options(assignments: Sequence[str]) -> dict[str, object]:
-    """Returns arguments for a task distribution from `NAME=VALUE` pairs; a value is a Python literal, or else a word.
+def options(assignments: Sequence[str], flag: str = "options") -> dict[str, object]:
+    """Returns arguments from `NAME=VALUE` pairs; a value is a Python literal, or else a word.
+
+    Args:
+        assignments: The pairs.
+        flag: Where they were given.
 
     Raises:
         UsageError: If one is no such pair.
@@ -39,12 +45,21 @@ def options(assignments: Sequence[str]) -> dict[str, object]:
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
         if not (name.isidentifier() and equals):
-            raise UsageError(f"--options takes NAME=VALUE, not {assignment!r}: docs/environments.md names each environment's options.")
+            where = "docs/environments.md" if flag == "options" else "agents/adaptation/config.py"
+            raise UsageError(f"--{flag} takes NAME=VALUE, not {assignment!r}: {where} names what there is.")
         try:
             parsed[name] = ast.literal_eval(value)
         except (SyntaxError, ValueError):
             parsed[name] = value
     return parsed
+
+
+def stop_on_signals() -> threading.Event:
+    """Returns an event that Ctrl-C and SIGTERM set from now on, instead of ending the process."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
 
 
 def run(main: Callable[[], int], description: str | None) -> None:
@@ -60,33 +75,30 @@ def run(main: Callable[[], int], description: str | None) -> None:
     flags.DEFINE_bool("debug", False, "Show tracebacks of errors.")
     if description:
         sys.modules["__main__"].__doc__ = description
+    # Not `app.run`: within it TensorFlow 2.8 makes its context during its own import, and compiled functions lose their loops.
+    app.define_help_flags()
+    try:
+        rest = flags.FLAGS(sys.argv)
+    except flags.Error as error:
+        sys.exit(_fail(str(error).replace("\n", " "), USAGE_ERROR))
+    if len(rest) > 1:
+        sys.exit(_fail(f"unexpected argument {rest[1]!r}: all options start with --.", USAGE_ERROR))
+    sys.exit(_guarded(main))
 
-    def parse(argv: Sequence[str]) -> list[str]:
-        try:
-            rest: list[str] = flags.FLAGS(argv)
-        except flags.Error as error:
-            sys.exit(_fail(str(error).replace("\n", " "), USAGE_ERROR))
-        if len(rest) > 1:
-            sys.exit(_fail(f"unexpected argument {rest[1]!r}: all options start with --.", USAGE_ERROR))
-        return rest
 
-    def guarded(_: Sequence[str]) -> int:
-        try:
-            return main()
-        except KeyboardInterrupt:
-            return INTERRUPTED
-        except ValueError as error:
-            if flags.FLAGS.debug:
-                traceback.print_exc()
-            return _fail(str(error), USAGE_ERROR)
-        except (OSError, RuntimeError) as error:
-            if flags.FLAGS.debug:
-                traceback.print_exc()
-            return _fail(str(error), 1)
-
-    app.run(guarded, flags_parser=parse)
+def _guarded(main: Callable[[], int]) -> int:
+    try:
+        return main()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except ValueError as error:
+        return _fail(str(error), USAGE_ERROR)
+    except (OSError, RuntimeError) as error:
+        return _fail(str(error), 1)
 
 
 def _fail(message: str, code: int) -> int:
+    if flags.FLAGS.is_parsed() and flags.FLAGS.debug and sys.exc_info()[0]:
+        traceback.print_exc()
     print(f"error: {message}", file=sys.stderr, flush=True)
     return code

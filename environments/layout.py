@@ -82,3 +82,9 @@ class ObservationLayout:
             out[where] = value if value.ndim == 1 else np.ravel(value)
         if self._factors is not None:
             out *= self._factors
+
+    def read(self, row: Array, key: str) -> Array:
+        """Returns the unscaled values of a key, flat, from a row that `write` has written."""
+        where = self._slices[key]
+        values: Array = row[where] if self._factors is None else row[where] / self._factors[where]
+        return values

@@ -107,6 +107,8 @@ class SparseNavigation(TaskDistribution):
     observation_groups = ObservationGroups(expert=("position",), prior=("position",))
     episode_steps = _EPISODE_STEPS
     worst_reward = 0.0
+    place_names = ("x", "y")
+    traced = "position"
 
     def __init__(
         self,
@@ -134,9 +136,12 @@ class SparseNavigation(TaskDistribution):
         environment.set_seed(seed)
         return environment
 
-    def description(self, task: Task) -> Array:
+    def place(self, task: Task) -> tuple[float, ...]:
         (angle,) = task.parameters
-        return np.array([math.cos(angle), math.sin(angle)], dtype=np.float32)
+        return math.cos(angle), math.sin(angle)
+
+    def description(self, task: Task) -> Array:
+        return np.array(self.place(task), dtype=np.float32)
 
 
 def _draw_angle(stream: np.random.Generator) -> tuple[float, ...]:

@@ -10,8 +10,7 @@ from collections.abc import Callable
 import reverb
 import tensorflow as tf
 
-from replay.config import ReplayConfig
-from replay.sequence import packed_signature, unpack
+from replay.sequence import SequenceSpec
 from replay.table import TABLE
 
 Batch = dict[str, tf.Tensor]
@@ -27,19 +26,17 @@ class SequenceDataset:
     A thread waits for the server, which may be gone without Reverb noticing, so that the learner never does.
     """
 
-    def __init__(self, address: str, config: ReplayConfig, observation_size: int, action_size: int, batch_size: int):
+    def __init__(self, address: str, spec: SequenceSpec, batch_size: int):
         """Starts to sample.
 
         Args:
             address: Of the replay server, `host:port`.
-            config: How experience is kept.
-            observation_size: D.
-            action_size: A.
+            spec: The shape of a sequence.
             batch_size: B.
         """
         self._address = address
-        self._signature = packed_signature(config, observation_size, action_size)
-        self._sizes = observation_size, action_size
+        self._spec = spec
+        self._signature = spec.packed_signature()
         self._batch_size = batch_size
         self._ready: queue.Queue[Batch] = queue.Queue(maxsize=1)
         self._closed = threading.Event()
@@ -91,7 +88,7 @@ class SequenceDataset:
             rate_limiter_timeout_ms=_TIMEOUT_MS,
         )
         data = dataset.map(lambda sample: sample.data).batch(self._batch_size, drop_remainder=True)
-        data = data.map(lambda packed: unpack(packed, *self._sizes))
+        data = data.map(self._spec.unpack)
         options = tf.data.Options()
         options.deterministic = False
         options.threading.private_threadpool_size = 1

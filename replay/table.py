@@ -5,18 +5,17 @@ from __future__ import annotations
 import reverb
 
 from replay.config import ReplayConfig
-from replay.sequence import packed_signature
+from replay.sequence import SequenceSpec
 
 TABLE = "sequences"
 
 
-def make_tables(config: ReplayConfig, observation_size: int, action_size: int, *, batch_size: int) -> list[reverb.Table]:
+def make_tables(config: ReplayConfig, spec: SequenceSpec, *, batch_size: int) -> list[reverb.Table]:
     """Returns the server's tables: one of sequences, sampled uniformly.
 
     Args:
         config: How experience is kept.
-        observation_size: D.
-        action_size: A.
+        spec: The shape of a sequence.
         batch_size: Sequences in a batch of the learner; the limiter lets either side be two batches ahead.
 
     Returns:
@@ -35,6 +34,6 @@ def make_tables(config: ReplayConfig, observation_size: int, action_size: int, *
             remover=reverb.selectors.Fifo(),
             max_size=config.capacity,
             rate_limiter=limiter,
-            signature=packed_signature(config, observation_size, action_size),
+            signature=spec.packed_signature(),
         )
     ]

@@ -9,7 +9,7 @@ import numpy as np
 import reverb
 
 from environments.arrays import Array
-from replay.sequence import SCALARS
+from replay.sequence import SCALARS, SequenceSpec
 from replay.table import TABLE
 
 # Items that may be on their way unconfirmed: enough to hide the round trip, few enough to lose little.
@@ -21,17 +21,15 @@ _STARVED_SECONDS = 60.0
 class SequenceWriter:
     """Buffers N environments' transitions and inserts a sequence when it is full or its episode ends.
 
-    A sequence is written as a single step that holds two arrays (`replay/sequence.py`): Reverb's cost is per step and array, not per byte.
-    Sequences never cross the end of an episode.
+    A sequence is written as a single step that holds two arrays (`replay/sequence.py`), or three for an agent that carries
+    something from step to step: Reverb's cost is per step and array, not per byte. Sequences never cross the end of an episode.
     """
 
     def __init__(
         self,
         client: reverb.Client,
         environments: int,
-        length: int,
-        observation_size: int,
-        action_size: int,
+        spec: SequenceSpec,
         should_stop: Callable[[], bool],
     ):
         """Makes empty buffers.
@@ -39,20 +37,19 @@ class SequenceWriter:
         Args:
             client: Of the replay server.
             environments: N.
-            length: T.
-            observation_size: D.
-            action_size: A.
+            spec: The shape of a sequence.
             should_stop: Asked at least once a second while replay makes this writer wait.
         """
         self._client = client
-        self._length = length
+        self._spec = spec
         self._should_stop = should_stop
-        self._observed = observation_size
-        self._floats = np.zeros((environments, length + 1, observation_size + action_size + len(SCALARS)), np.float32)
+        self._observed = spec.observation_size
+        self._floats = np.zeros((environments, spec.rows + 1, spec.observation_size + spec.action_size + len(SCALARS)), np.float32)
         self._tasks = np.zeros(environments, np.int32)
         self._cursors = np.zeros(environments, np.int64)
         self._rows = np.arange(environments)
         self._ones = np.ones(environments, np.float32)
+        self._memory = _FirstMemories(environments, spec) if spec.memory else None
         self._writer: reverb.TrajectoryWriter | None = None
 
     def start_episode(self, place: int, task: int, observation: Array) -> None:
@@ -64,8 +61,12 @@ class SequenceWriter:
             observation: The first observation, `[D]`.
         """
         self._tasks[place] = task
-        self._cursors[place] = 0
-        self._floats[place, 0, : self._observed] = observation
+        burn_in = self._spec.burn_in
+        self._cursors[place] = burn_in
+        self._floats[place, :burn_in] = 0.0
+        self._floats[place, burn_in, : self._observed] = observation
+        if self._memory is not None:
+            self._memory.start_episode(place)
 
     def append(
         self,
@@ -78,6 +79,7 @@ class SequenceWriter:
         last: Array,
         faulted: Array,
         learner_step: int,
+        memories: Array | None = None,
     ) -> None:
         """Adds one transition of every environment and inserts what is complete.
 
@@ -91,16 +93,27 @@ class SequenceWriter:
             last: Whether the episode ended, `[N]`.
             faulted: Whether it ended by a fault: its unfinished sequence is dropped, `[N]`.
             learner_step: Age of the policy that acted.
+            memories: What the agent carried before it acted, `[N, *memory]`, where it carries something.
         """
+        if self._memory is not None:
+            self._memory.take(memories, self._cursors)
         transitions = np.column_stack([actions, log_probs, rewards, task_rewards, discounts, self._ones])
         self._floats[self._rows, self._cursors, self._observed :] = transitions
         self._cursors += 1
         self._floats[self._rows, self._cursors, : self._observed] = observations
-        self._cursors[faulted] = 0
-        for place in np.flatnonzero((self._cursors == self._length) | (last & ~faulted)).tolist():
+        self._cursors[faulted] = self._spec.burn_in
+        for place in np.flatnonzero(((self._cursors == self._spec.rows) | last) & ~faulted).tolist():
             self._insert(place, learner_step)
-            self._cursors[place] = 0
-            self._floats[place, 0, : self._observed] = observations[place]
+            self._begin_next(place)
+
+    def _begin_next(self, place: int) -> None:
+        """Begins the sequence after a full one with the rows that burn it in and the newest state."""
+        burn_in, length = self._spec.burn_in, self._spec.length
+        self._cursors[place] = burn_in
+        # A copy where the two overlap.
+        self._floats[place, : burn_in + 1] = self._floats[place, length:].copy()
+        if self._memory is not None:
+            self._memory.begin_next(place)
 
     def _insert(self, place: int, learner_step: int) -> None:
         length = int(self._cursors[place])
@@ -108,6 +121,8 @@ class SequenceWriter:
         floats[length, self._observed :] = 0.0
         floats[length + 1 :] = 0.0
         item = {"floats": floats, "integers": np.array([self._tasks[place], learner_step], np.int32)}
+        if self._memory is not None:
+            item["memory"] = self._memory.current[place].copy()
         if self._writer is None:
             self._writer = self._client.trajectory_writer(num_keep_alive_refs=1)
         self._writer.append(item)
@@ -137,3 +152,38 @@ class SequenceWriter:
         """Delivers what is on its way, unless a stop was asked for, and disconnects."""
         self._wait(0)
         self._writer = None
+
+
+class _FirstMemories:
+    """Of what an agent carries from step to step, what the sequences under way began with.
+
+    Attributes:
+        current: For each environment, `[N, *memory]`.
+    """
+
+    def __init__(self, environments: int, spec: SequenceSpec):
+        self.current = np.zeros((environments, *spec.memory), np.float32)
+        self._next = np.zeros_like(self.current) if spec.burn_in else None
+        self._missing = np.ones(environments, bool)
+        self._length = spec.length
+
+    def start_episode(self, place: int) -> None:
+        """Begins a sequence whose burn-in is padding: its first real row is the next one."""
+        self._missing[place] = True
+
+    def begin_next(self, place: int) -> None:
+        """Begins a sequence whose first row is in the burn-in, or the next one where there is none."""
+        if self._next is None:
+            self._missing[place] = True
+        else:
+            self.current[place] = self._next[place]
+
+    def take(self, memories: Array | None, cursors: Array) -> None:
+        """Keeps the memories `[N, *memory]` before the rows `cursors` `[N]` of those rows that sequences begin with."""
+        assert memories is not None, "This sequence has a memory."
+        if self._missing.any():
+            self.current[self._missing] = memories[self._missing]
+            self._missing[:] = False
+        if self._next is not None:
+            overlapping = cursors == self._length
+            self._next[overlapping] = memories[overlapping]

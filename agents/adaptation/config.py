@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,12 +21,18 @@ class AdaptationConfig:
         update_period: L, control steps between updates within an episode (10 in the paper).
         updates_per_episode: M, updates after each episode (100 in the paper).
         minibatch: Transitions in an update (128 in the paper).
-        learning_rate: Of Adam, on the head or the networks.
+        learning_rate: Of Adam, on the critic's head.
+        feature_learning_rate: Of Adam, on the critic's features where they learn, too.
+        policy_learning_rate: Of Adam, on a policy of the method's own.
+        whole_critic: Whether Shared Q goes on to train psi instead of its head alone (Algorithm 1's option).
+        soft_values: Whether importance weighting values a next state by tau log mean exp(Q / tau) instead of sum_k q_k Q.
         target_rate: Polyak: share of the online head that enters the target head at each update.
         ridge: Penalty on the squared head in the closed form, constant feature excepted.
         solve_period: Control steps between closed-form solutions within an episode.
-        value_samples: S, samples of a parametric policy for each expectation over its actions.
-        entropy_cost: Entropy bonus of a parametric policy that has no prior.
+        error_correlation: How many transitions count as one where training tasks are weighed by the errors of their values.
+        value_samples: S, samples of a policy of the method's own for each expectation over its actions.
+        kl_cost: lambda, the price of such a policy for leaving the prior.
+        entropy_cost: Entropy bonus of such a policy that has no prior.
         max_gradient_norm: Each trained network's gradient is scaled down to this norm, replica by replica.
     """
 
@@ -37,10 +44,16 @@ class AdaptationConfig:
     updates_per_episode: int = 100
     minibatch: int = 128
     learning_rate: float = 1e-2
+    feature_learning_rate: float = 1e-3
+    policy_learning_rate: float = 1e-3
+    whole_critic: bool = False
+    soft_values: bool = False
     target_rate: float = 0.05
     ridge: float = 0.3
     solve_period: int = 20
+    error_correlation: float = 3.0
     value_samples: int = 1
+    kl_cost: float = 0.01
     entropy_cost: float = 1e-3
     max_gradient_norm: float = 40.0
 
@@ -58,3 +71,19 @@ class AdaptationConfig:
         """Returns a short name of exactly these values, part of every record's key."""
         text = json.dumps(dataclasses.asdict(self), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def changed(config: AdaptationConfig, changes: Mapping[str, object]) -> AdaptationConfig:
+    """Returns the configuration with other values.
+
+    Raises:
+        ValueError: If a field does not exist or has another type.
+    """
+    fields = dataclasses.asdict(config)
+    for name, value in changes.items():
+        if name not in fields:
+            raise ValueError(f"Adaptation has no hyper-parameter {name!r}: choose from {', '.join(fields)}.")
+        kind = type(fields[name])
+        if not (type(value) is kind or (kind is float and type(value) is int)):
+            raise ValueError(f"{name} takes a value of type {kind.__name__}, not {value!r}.")
+    return dataclasses.replace(config, **{name: type(fields[name])(value) for name, value in changes.items()})

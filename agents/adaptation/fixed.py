@@ -18,12 +18,7 @@ class PriorMethod(Method):
 
     def __init__(self, snapshot: Snapshot, config: AdaptationConfig, replicas: int, episode_steps: int):
         self._proposals = Proposals(
-            snapshot.prior(),
-            None,
-            replicas=replicas,
-            samples=config.action_samples,
-            steps=episode_steps,
-            action_size=snapshot.spec.action_size,
+            snapshot.prior(), None, snapshot.spec, replicas=replicas, samples=config.action_samples, steps=episode_steps
         )
         self._rows = np.arange(replicas)
         self._uniform = np.zeros((replicas, config.action_samples), np.float32)

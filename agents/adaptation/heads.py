@@ -1,6 +1,6 @@
 """Two ways to learn the held-out task's head w in Q(s, a) = psi(s, a)^T w: TD(0) as in Algorithm 1, and our closed form.
 
-Both value a next state by V(s') = sum_k q_k Q(s', a'_k), with q the importance weights that act.
+Both value a next state by its first K' proposals, with the importance weights that act.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from agents.adaptation.config import AdaptationConfig
 from agents.adaptation.engine import RewardRange
 from agents.adaptation.memory import FeatureMemory
-from agents.adaptation.proposals import softmax
+from agents.adaptation.proposals import state_values
 from environments.arrays import Array
 
 _MAX_ROUNDS = 50
@@ -27,28 +27,29 @@ class Head(abc.ABC):
         weights: w, `[R, d]`.
     """
 
-    def __init__(self, streams: Sequence[np.random.Generator], size: int, config: AdaptationConfig):
-        """Draws w ~ N(0, I/d), with 0 for the constant feature.
+    def __init__(self, initial: Array, config: AdaptationConfig):
+        """Starts from given heads.
 
         Args:
-            streams: Each replica's random numbers for its initial weights.
-            size: d.
+            initial: w, `[R, d]`.
             config: Hyper-parameters.
         """
         self._config = config
-        self.weights = np.stack([stream.standard_normal(size) for stream in streams]).astype(np.float32)
-        self.weights /= np.float32(np.sqrt(size))
-        self.weights[:, -1] = 0.0
+        self.weights = initial
 
     def td_errors(self, memory: FeatureMemory, tau: Array, since: Array) -> Array:
         """Returns the mean squared TD error of each replica's transitions from number `since` `[R]` on, `[R]`; NaN where there are none."""
         errors = np.full(len(self.weights), np.nan)
         for place in np.flatnonzero(memory.counts > since):
             rows, weights = slice(since[place], memory.counts[place]), self.weights[place]
-            values = _next_values(memory.next_features[place, rows], weights, tau[place])
+            values = self._next_values(memory.next_features[place, rows], weights, tau[place])
             targets = memory.rewards[place, rows] + memory.discounts[place, rows] * values
             errors[place] = np.square(memory.features[place, rows] @ weights - targets).mean()
         return errors
+
+    def _next_values(self, features: Array, weights: Array, tau: Array) -> Array:
+        """Returns V(s') from features `[N, K', d]` of proposals, `[N]`."""
+        return state_values(features @ weights, tau, soft=self._config.soft_values)
 
     @abc.abstractmethod
     def learn_within_episode(
@@ -69,8 +70,8 @@ class Head(abc.ABC):
 class TemporalDifferenceHead(Head):
     """TD(0) with minibatches: one update each L steps and M after each episode, against a target head."""
 
-    def __init__(self, streams: Sequence[np.random.Generator], size: int, config: AdaptationConfig):
-        super().__init__(streams, size, config)
+    def __init__(self, initial: Array, config: AdaptationConfig):
+        super().__init__(initial, config)
         self._targets = self.weights.copy()
         self._moments = np.zeros((2, *self.weights.shape), np.float32)
         self._updates = np.zeros(len(self.weights), int)
@@ -91,7 +92,7 @@ class TemporalDifferenceHead(Head):
         for place in np.flatnonzero(memory.counts):
             self._update(memory, place, tau[place], streams[place], self._config.updates_per_episode)
 
-    def _update(self, memory: FeatureMemory, place: int, tau: float, stream: np.random.Generator, updates: int) -> None:
+    def _update(self, memory: FeatureMemory, place: int, tau: Array, stream: np.random.Generator, updates: int) -> None:
         """Makes TD(0) updates of one replica. Replicas go one after the other, because one's transitions fit into the cache."""
         config = self._config
         minibatches = stream.integers(memory.counts[place], size=(updates, config.minibatch))
@@ -99,7 +100,7 @@ class TemporalDifferenceHead(Head):
         rewards, discounts = memory.rewards[place], memory.discounts[place]
         weights, target = self.weights[place], self._targets[place]
         for rows in minibatches:
-            values = _next_values(next_features.take(rows, axis=0), target, tau)
+            values = self._next_values(next_features.take(rows, axis=0), target, tau)
             psi = features.take(rows, axis=0)
             errors = psi @ weights - (rewards[rows] + discounts[rows] * values)
             self._adam(place, errors @ psi / np.float32(config.minibatch))
@@ -122,31 +123,24 @@ class RidgeHead(Head):
         failed_solves: How often a solution was singular or not finite and the old head was kept.
     """
 
-    def __init__(
-        self,
-        streams: Sequence[np.random.Generator],
-        size: int,
-        config: AdaptationConfig,
-        seen: RewardRange,
-        discount: float,
-    ):
-        """Draws the initial head.
+    def __init__(self, initial: Array, config: AdaptationConfig, seen: RewardRange, discount: float):
+        """Starts from given heads.
 
         Args:
-            streams: Each replica's random numbers for its initial weights.
-            size: d.
+            initial: w, `[R, d]`.
             config: Hyper-parameters.
             seen: The rewards seen, which bound the targets.
             discount: gamma.
         """
-        super().__init__(streams, size, config)
+        super().__init__(initial, config)
         self._seen = seen
         self._horizon = 1.0 / (1.0 - discount)
-        penalty = np.full(size, config.ridge)
+        penalty = np.full(initial.shape[1], config.ridge)
         penalty[-1] = 1e-6  # The constant feature is free; this only keeps the system regular.
         # The penalty and the sum of psi psi^T over the transitions so far, `[R, d, d]`, and how many those are.
-        self._grams = np.repeat(np.diag(penalty)[None], len(self.weights), axis=0)
-        self._summed = np.zeros(len(self.weights), int)
+        self._grams = np.repeat(np.diag(penalty)[None], len(initial), axis=0)
+        self._summed = np.zeros(len(initial), int)
+        self._centres = np.zeros_like(initial)  # What the penalty draws heads towards.
         self.failed_solves = 0
 
     def learn_within_episode(
@@ -171,7 +165,7 @@ class RidgeHead(Head):
             else:
                 self.weights[place] = solution
 
-    def _solve(self, memory: FeatureMemory, place: int, tau: float) -> Array | None:
+    def _solve(self, memory: FeatureMemory, place: int, tau: Array) -> Array | None:
         count = memory.counts[place]
         features = memory.features[place, :count]
         next_features = memory.next_features[place, :count]
@@ -185,11 +179,12 @@ class RidgeHead(Head):
             inverse = np.linalg.inv(self._grams[place])
         except np.linalg.LinAlgError:
             return None
-        weights = self.weights[place]
+        weights, centre = self.weights[place], self._centres[place]
+        at_centre = features @ centre
         for _ in range(_MAX_ROUNDS):
-            values = _next_values(next_features, weights, tau)
+            values = self._next_values(next_features, weights, tau)
             targets = np.clip(rewards + discounts * values, low, high)
-            solution = (inverse @ (targets @ features)).astype(np.float32)
+            solution = centre + (inverse @ ((targets - at_centre) @ features)).astype(np.float32)
             moved = np.abs(solution - weights).max()
             weights = solution
             if not moved > _TOLERANCE:
@@ -197,8 +192,8 @@ class RidgeHead(Head):
         return weights if np.isfinite(weights).all() else None
 
 
-def _next_values(features: Array, weights: Array, tau: float) -> Array:
-    """Returns V(s') = sum_k q_k Q(s', a'_k) from features `[N, K', d]`, `[N]`."""
-    q_values = features @ weights
-    values: Array = (softmax(q_values / tau) * q_values).sum(axis=1)
-    return values
+def draw_heads(streams: Sequence[np.random.Generator], size: int) -> Array:
+    """Draws w ~ N(0, I/d) from each replica's own stream, with 0 for the constant feature, `[R, d]`."""
+    heads: Array = np.stack([stream.standard_normal(size) for stream in streams]).astype(np.float32) / np.float32(np.sqrt(size))
+    heads[:, -1] = 0.0
+    return heads

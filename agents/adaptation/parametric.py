@@ -1,4 +1,4 @@
-"""Methods whose policy is a network that learns: From Scratch, the same off-policy learner with neither prior nor features."""
+"""Methods with a policy network of their own: From Scratch, DISTRAL and Shared Q."""
 
 from __future__ import annotations
 
@@ -10,77 +10,116 @@ from agents import inference
 from agents.adaptation.config import AdaptationConfig
 from agents.adaptation.engine import Method, Transitions
 from agents.adaptation.experience import Experience
-from agents.adaptation.learner import ActorCriticLearner
-from agents.adaptation.stacked import StackedCritic, draw_initial_weights, stacked_policy, stacked_weights
+from agents.adaptation.learner import ActorCriticLearner, group_size
+from agents.adaptation.network_critic import initial_critic
+from agents.adaptation.stacked import StackedCritic, initial_weights, repeated_weights
+from agents.adaptation.training import Training
+from agents.inference import sub_weights
+from agents.networks import Policy, import_weights
 from agents.snapshots import Snapshot
 from environments.arrays import Array
 
-# Minibatches are drawn in blocks: small ones bound the memory, large ones are drawn faster.
-_BLOCK = 10
 
+class Parametric(Method):
+    """Acts by a Gaussian policy that is learned by SVG(0), with a critic that is learned by TD(0)."""
 
-class FromScratch(Method):
-    """A fresh Gaussian policy learned by SVG(0) with an entropy bonus, and a fresh critic learned by TD(0).
-
-    Of the snapshot only sizes, specification and discount are used.
-    """
-
-    def __init__(self, snapshot: Snapshot, config: AdaptationConfig, initial: Sequence[np.random.Generator], episode_steps: int):
-        """Draws fresh networks.
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        config: AdaptationConfig,
+        initial: Sequence[np.random.Generator],
+        episode_steps: int,
+        *,
+        from_prior: bool,
+        shared_q: bool,
+    ):
+        """Draws what is new.
 
         Args:
-            snapshot: For the sizes of the networks and the discount.
+            snapshot: For sizes, discount, prior and psi.
             config: Hyper-parameters.
             initial: Each replica's random numbers for its initial weights.
             episode_steps: E, the time limit.
+            from_prior: Whether the policy starts as the prior, with its inputs, and pays for leaving it (equation 1). Else it is new, sees
+                the whole observation, and is paid for its entropy.
+            shared_q: Whether the critic has the snapshot's psi under a fresh head; else it is new.
         """
-        spec, networks, replicas = snapshot.spec, snapshot.networks, len(initial)
-        self._config = config
-        self._networks = networks
+        spec, replicas = snapshot.spec, len(initial)
+        self._networks, self._config = snapshot.networks, config
         self._discount = np.float32(snapshot.discount)
-        self._policy = stacked_policy(spec, networks, replicas)
-        critic, target = (StackedCritic(spec, networks, replicas) for _ in range(2))
-        for network in (critic, self._policy):
-            draw_initial_weights(network, initial)
-        self._learner = ActorCriticLearner(self._policy, critic, target, config)
-        self._weights = stacked_weights(self._policy)
-        self._experience = Experience(replicas, spec.observation_size, spec.action_size, config.episodes * episode_steps)
+        self._columns = spec.prior_columns if from_prior else tuple(range(spec.observation_size))
+        self._prior = snapshot.prior() if from_prior else None
+        self._policy = Policy(len(self._columns), spec.action_size, snapshot.networks, stack=(group_size(replicas),), name="policy")
+        learner, weights = self._learner(snapshot, initial, shared_q=shared_q)
+        experience = Experience(replicas, spec.observation_size, spec.action_size, config.episodes * episode_steps)
+        self._training = Training(learner, weights, experience, config, samples=config.value_samples)
+        self._weights = self._training.weights(self._policy)
         self._noise = np.zeros((replicas, episode_steps, spec.action_size), np.float32)
         self._streams: Sequence[np.random.Generator] = ()
         self._observations = np.zeros((replicas, spec.observation_size), np.float32)
         self._actions = np.zeros((replicas, spec.action_size), np.float32)
+        self._kl = np.zeros(replicas)
+        self._kl_sums = np.zeros(replicas)
+        self._lengths = np.zeros(replicas, int)
         self._step = 0
+
+    def _learner(
+        self, snapshot: Snapshot, initial: Sequence[np.random.Generator], *, shared_q: bool
+    ) -> tuple[ActorCriticLearner, dict[str, Array]]:
+        """Returns the learner and what all trained networks start from."""
+        spec, networks, replicas = snapshot.spec, snapshot.networks, len(initial)
+        frozen = snapshot.weights if shared_q and not self._config.whole_critic else None
+        critic, target = (StackedCritic(spec, networks, group_size(replicas), frozen, name=name) for name in ("critic", "target"))
+        weights = initial_critic(critic, snapshot, initial, shared_q=shared_q)
+        prior = None
+        if self._prior is None:
+            policy = initial_weights(self._policy, initial)
+        else:
+            trained = sub_weights(snapshot.weights, "prior")
+            policy = repeated_weights(trained, replicas)
+            prior = Policy(len(self._columns), spec.action_size, networks, name="prior")
+            import_weights(prior, trained)
+        weights.update({f"policy/{name}": value for name, value in policy.items()})
+        return ActorCriticLearner(critic, target, self._policy, self._config, columns=self._columns, prior=prior), weights
 
     def begin_episode(self, observations: Array, streams: Sequence[np.random.Generator]) -> None:
         self._step = 0
+        self._kl_sums[:] = 0.0
+        self._lengths[:] = 0
         self._streams = streams
         self._observations = observations.copy()
         for place, stream in enumerate(streams):
             self._noise[place] = stream.standard_normal(self._noise.shape[1:], np.float32)
 
     def act(self) -> Array:
-        policy = inference.policy(self._weights, self._observations[:, None], self._networks)
+        seen = self._observations[:, self._columns]
+        policy = inference.policy(self._weights, seen[:, None], self._networks)
+        if self._prior is not None:
+            prior = self._prior(self._observations)
+            self._kl = inference.NumpyGaussian(policy.mean[:, 0], policy.std[:, 0]).kl_to(prior)
         self._actions = policy.sample(self._noise[:, self._step, None])[:, 0]
         return self._actions
 
     def observe(self, transitions: Transitions) -> None:
-        discounts = self._discount * transitions.discounts
-        self._experience.append(
-            transitions.active, self._observations, self._actions, transitions.rewards, discounts, transitions.observations
-        )
-        self._observations = transitions.observations.copy()
+        active = transitions.active
+        self._kl_sums += np.where(active, self._kl, 0.0)
+        self._lengths += active
+        discounts, after = self._discount * transitions.discounts, transitions.observations
+        self._training.experience.append(active, self._observations, self._actions, transitions.rewards, discounts, after)
+        self._observations = after.copy()
         self._step += 1
         if self._step % self._config.update_period == 0:
-            self._learn(1, transitions.active, self._streams)
+            self._learn(1, active, self._streams)
 
     def end_episode(self, streams: Sequence[np.random.Generator]) -> None:
-        self._learn(self._config.updates_per_episode, self._experience.counts > 0, streams)
+        self._learn(self._config.updates_per_episode, self._training.experience.counts > 0, streams)
 
     def _learn(self, updates: int, learning: Array, streams: Sequence[np.random.Generator]) -> None:
-        for start in range(0, updates, _BLOCK):
-            count = min(_BLOCK, updates - start)
-            minibatches = self._experience.draw(
-                streams, learning, count=count, size=self._config.minibatch, samples=self._config.value_samples
-            )
-            self._learner.update(minibatches, learning)
-        self._weights = stacked_weights(self._policy)
+        self._training.learn(updates, learning, streams)
+        self._weights = self._training.weights(self._policy)
+
+    def realised_kl(self) -> Array:
+        if self._prior is None:
+            return super().realised_kl()
+        kl: Array = self._kl_sums / np.maximum(self._lengths, 1)
+        return kl

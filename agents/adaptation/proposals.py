@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from agents.config import NetworkSpec
 from agents.inference import NumpyFeatures, NumpyPrior
 from environments.arrays import Array
 
@@ -17,33 +18,35 @@ class Proposals:
     to it (their first K'), and, once the episode is over, to calibrate the temperature: psi is evaluated once for all three.
 
     Attributes:
-        actions: `[R, E + 1, K, A]`; E + 1 states with the last one.
-        features: psi of every proposal, `[R, E + 1, K, d]`; empty (d = 0) where no critic needs it.
+        observations: `[R, E + 1, D]`; E + 1 states with the last one.
+        actions: `[R, E + 1, K, A]`.
+        features: psi of every proposal, `[R, E + 1, K, d]`; empty (d = 0) where psi is not frozen or not needed.
     """
 
     def __init__(
         self,
         prior: NumpyPrior,
         features: NumpyFeatures | None,
+        spec: NetworkSpec,
         *,
         replicas: int,
         samples: int,
         steps: int,
-        action_size: int,
     ):
         """Makes room.
 
         Args:
             prior: pi_0.
-            features: psi, or None where proposals are only chosen from at random.
+            features: psi, or None where it is not evaluated here.
+            spec: For D and A.
             replicas: R.
             samples: K.
             steps: E, the time limit.
-            action_size: A.
         """
         self._prior = prior
         self._psi = features
-        self.actions = np.zeros((replicas, steps + 1, samples, action_size), np.float32)
+        self.observations = np.zeros((replicas, steps + 1, spec.observation_size), np.float32)
+        self.actions = np.zeros((replicas, steps + 1, samples, spec.action_size), np.float32)
         self.features = np.zeros((replicas, steps + 1, samples, features.size if features else 0), np.float32)
         self._noise = np.zeros_like(self.actions)
         self._uniforms = np.zeros((replicas, steps + 1))
@@ -63,6 +66,7 @@ class Proposals:
             active: Which replicas have reached it, `[R]`.
         """
         where: slice | Array = slice(None) if active.all() else np.flatnonzero(active)
+        self.observations[where, step] = observations[where]
         distribution = self._prior(observations[where])
         mean, std = distribution.mean[:, None], distribution.std[:, None]
         actions = mean + std * self._noise[where, step]
@@ -91,6 +95,28 @@ def softmax(logits: Array) -> Array:
     """Returns softmax over the last axis."""
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
     result: Array = shifted / shifted.sum(axis=-1, keepdims=True)
+    return result
+
+
+def state_values(q_values: Array, tau: Array, *, soft: bool) -> Array:
+    """Values states by their proposals.
+
+    Args:
+        q_values: Q(s, a_k), `[..., K]`.
+        tau: The temperature, broadcast against `[..., 1]`; infinite for the prior itself.
+        soft: Whether V(s) = tau log mean_k exp(Q / tau), which charges the KL from the prior at the price tau; else sum_k q_k Q.
+
+    Returns:
+        V(s), `[...]`.
+    """
+    if not soft:
+        expected: Array = (softmax(q_values / tau) * q_values).sum(axis=-1)
+        return expected
+    finite = np.isfinite(tau)
+    price = np.where(finite, tau, 1.0)
+    highest = q_values.max(axis=-1, keepdims=True)
+    values = highest + price * np.log(np.exp((q_values - highest) / price).mean(axis=-1, keepdims=True))
+    result: Array = np.where(finite, values, q_values.mean(axis=-1, keepdims=True))[..., 0]
     return result
 
 

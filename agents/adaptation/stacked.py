@@ -6,59 +6,77 @@ starts from the same ones.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
 from agents.config import NetworkConfig, NetworkSpec
-from agents.networks import Features, Linear, Policy, weight_name
+from agents.networks import Features, Linear, import_weights, weight_name
 from environments.arrays import Array
 
 _CUT = 2.0
 
 
 class StackedCritic(snt.Module):  # type: ignore[misc]
-    """Q(s, a) = psi(s, a)^T w of R replicas, psi and w of their own.
+    """Q(s, a) = psi(s, a)^T w of R replicas, w of their own, psi of their own or one that all share.
 
     Attributes:
-        features: psi, stacked.
-        heads: w, `[R, 1, d]`; 0 at first, as in training.
+        features: psi.
+        heads: w, `[R, 1, d]`.
     """
 
-    def __init__(self, spec: NetworkSpec, config: NetworkConfig, replicas: int, name: str = "critic"):
+    def __init__(
+        self, spec: NetworkSpec, config: NetworkConfig, replicas: int, shared: Mapping[str, Array] | None = None, name: str = "critic"
+    ):
+        """Makes the networks.
+
+        Args:
+            spec: What they connect to.
+            config: Their sizes.
+            replicas: R.
+            shared: A snapshot's weights, whose psi all share and none trains; where None, each has its own.
+            name: Of the module.
+        """
         super().__init__(name=name)
-        self.features = Features(spec.observation_size, spec.action_size, config, stack=(replicas,))
+        self.features = Features(spec.observation_size, spec.action_size, config, stack=() if shared else (replicas,))
+        if shared:
+            import_weights(self.features, shared)
         self.heads = tf.Variable(tf.zeros((replicas, 1, self.features.size)), name="heads")
+        self._shares = shared is not None
+
+    @property
+    def feature_variables(self) -> tuple[tf.Variable, ...]:
+        """What each replica has of psi."""
+        return () if self._shares else tuple(self.features.variables)
 
     def __call__(self, observations: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:
         """Maps observations `[R, N, D]` and unclipped actions `[R, N, A]` to action values `[R, N]`."""
         return tf.reduce_sum(self.features(observations, actions) * self.heads, axis=-1)
 
 
-def stacked_policy(spec: NetworkSpec, config: NetworkConfig, replicas: int) -> Policy:
-    """Returns R policies of an expert's size that see the whole observation, and no task."""
-    return Policy(spec.observation_size, spec.action_size, config, stack=(replicas,))
-
-
-def draw_initial_weights(network: snt.Module, streams: Sequence[np.random.Generator]) -> None:
-    """Draws the weights of every linear layer anew, each replica's from its own stream.
+def initial_weights(network: snt.Module, streams: Sequence[np.random.Generator]) -> dict[str, Array]:
+    """Draws weights anew, those of linear layers from each replica's own stream.
 
     Args:
-        network: Stacked.
+        network: Stacked, of any number of replicas.
         streams: R of them.
+
+    Returns:
+        The weights by name, `[R, ...]`.
     """
+    weights = {weight_name(variable): np.repeat(variable.numpy()[:1], len(streams), axis=0) for variable in network.variables}
     for layer in network.submodules:
         if isinstance(layer, Linear):
-            shape = layer.w.shape[1:]
-            drawn = np.stack([_truncated_normal(stream, shape) for stream in streams])
-            layer.w.assign(np.float32(layer.initial_stddev) * drawn)
+            drawn = np.stack([_truncated_normal(stream, layer.w.shape[1:]) for stream in streams])
+            weights[weight_name(layer.w)] = np.float32(layer.initial_stddev) * drawn
+    return weights
 
 
-def stacked_weights(network: snt.Module) -> dict[str, Array]:
-    """Returns the weights by name without the network's own, as `agents/inference.py` takes them, each with the replicas in front."""
-    return {weight_name(variable): variable.numpy() for variable in network.variables}
+def repeated_weights(weights: Mapping[str, Array], replicas: int) -> dict[str, Array]:
+    """Returns the weights of one network for R replicas, as stacked networks have them: `[R, in, out]`, and `[R, 1, out]` of biases."""
+    return {name: np.repeat(np.atleast_2d(value)[None], replicas, axis=0) for name, value in weights.items()}
 
 
 def _truncated_normal(stream: np.random.Generator, shape: Sequence[int]) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import types
 
 import dm_env
@@ -10,12 +11,15 @@ import pytest
 import tensorflow as tf
 from dm_env import specs
 
+from agents.acting import Actor
 from agents.config import Config, LossConfig, NetworkConfig, NetworkSpec, OptimiserConfig
 from agents.learning import Learner
 from agents.networks import MultiTaskNetworks
-from environments import ObservationGroups, Task, TaskDistribution, TaskEnvironment, TaskSet
+from agents.registry import make_agent
+from environments import EnvironmentBatch, ObservationGroups, Task, TaskDistribution, TaskEnvironment, TaskSet
 from replay.config import ReplayConfig
-from replay.sequence import example_batch, unpack
+from replay.sequence import SequenceSpec, example_batch
+from replay.writer import SequenceWriter
 
 _SPEC = NetworkSpec(observation_size=3, prior_columns=(0, 2), action_size=2, tasks=2, task_reward_heads=True)
 _CONFIG = Config(
@@ -24,6 +28,7 @@ _CONFIG = Config(
     optimiser=OptimiserConfig(learning_rate=5e-3, target_rate=0.05, batch_size=32),
     replay=ReplayConfig(sequence_length=3, capacity=1000, samples_per_insert=1000.0, min_size=32),
 )
+_SEQUENCE = SequenceSpec(3, 2, length=3)
 
 
 class _Countdown(TaskEnvironment):
@@ -83,7 +88,8 @@ class _CountdownDistribution(TaskDistribution):
 class _Recorder:
     """In place of a replay client: keeps the items."""
 
-    def __init__(self):
+    def __init__(self, spec=_SEQUENCE):
+        self._spec = spec
         self.items = []
         self.history = {}
 
@@ -101,12 +107,52 @@ class _Recorder:
     def batch(self, places):
         """Returns the items at `places` as replay would give them."""
         packed = {key: np.stack([self.items[place][key] for place in places]) for key in self.items[0]}
-        return unpack(packed, 3, 2)
+        return self._spec.unpack(packed)
 
 
 @pytest.fixture(scope="session")
 def tiny():
-    return types.SimpleNamespace(spec=_SPEC, config=_CONFIG, distribution=_CountdownDistribution, recorder=_Recorder)
+    return types.SimpleNamespace(spec=_SPEC, config=_CONFIG, distribution=_CountdownDistribution, recorder=_Recorder, sequence=_SEQUENCE)
+
+
+@pytest.fixture(scope="session")
+def configured():
+    """Gives the small hyper-parameters of an agent, and the shape of its sequences."""
+
+    def configure(agent):
+        if agent == "multitask":
+            return _CONFIG, _SEQUENCE
+        config = dataclasses.replace(
+            _CONFIG,
+            agent=agent,
+            trial_episodes=3,
+            networks=dataclasses.replace(_CONFIG.networks, recurrent_size=5, latent_size=3),
+            losses=dataclasses.replace(_CONFIG.losses, task_reward_heads=False, latent_cost=0.1),
+            replay=dataclasses.replace(_CONFIG.replay, **({"burn_in": 2} if agent == "rl2" else {"context_length": 10})),
+        )
+        return config, make_agent(agent).sequence(_SPEC, config)
+
+    return configure
+
+
+@pytest.fixture(scope="session")
+def act(configured):
+    """Acts in environments as an agent's actor does; returns what it wrote, and its behaviour."""
+
+    def act(agent, weights, steps, environments=None, size=4):
+        config, sequence = configured(agent)
+        parts, recorder = make_agent(agent), _Recorder(sequence)
+        environments = parts.make_environments(environments or EnvironmentBatch(_CountdownDistribution(), size), config)
+        behaviour = parts.make_behaviour(_SPEC, config, size, [7])
+        behaviour.update(weights)
+        writer = SequenceWriter(recorder, size, sequence, lambda: False)
+        tasks = _CountdownDistribution.task_set.tasks("train")
+        actor = Actor(environments, tasks, writer, behaviour, 0, parts.episodes_per_task(config))
+        for _ in range(steps):
+            actor.step(learner_step=0)
+        return recorder, behaviour
+
+    return act
 
 
 @pytest.fixture(scope="session")
@@ -114,7 +160,7 @@ def make_batch():
     """Makes a random batch: masks with tails, discounts of 0 and 1, actions beyond the bounds."""
 
     def make(seed=0, rows=_CONFIG.optimiser.batch_size):
-        batch = example_batch(_CONFIG.replay, 3, 2, batch_size=rows, seed=seed, tasks=_SPEC.tasks)
+        batch = example_batch(_SEQUENCE, batch_size=rows, seed=seed, tasks=_SPEC.tasks)
         lengths = 1 + np.arange(rows) % 3
         batch["mask"] = (np.arange(3) < lengths[:, None]).astype(np.float32)
         batch["discounts"][::4, 0] = 0.0

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from agents.acting import Actor
+from agents.agent import Behaviour
 from agents.inference import NumpyGaussian
 from environments import EnvironmentBatch, Task
 from replay.writer import SequenceWriter
@@ -19,26 +20,34 @@ def make_actor(tiny):
         distribution = distribution or tiny.distribution()
         recorder = tiny.recorder()
         environments = EnvironmentBatch(distribution, size)
-        writer = SequenceWriter(recorder, size, 3, 3, 2, lambda: False)
-        return Actor(environments, tasks or distribution.tasks("train"), writer, seed), environments, recorder
+        writer = SequenceWriter(recorder, size, tiny.sequence, lambda: False)
+        actor = Actor(environments, tasks or distribution.tasks("train"), writer, _Behaviour(size), seed)
+        return actor, environments, recorder
 
     return make
 
 
-def _policy(std=1.0):
+class _Behaviour(Behaviour):
     """A policy whose mean is the task's index."""
 
-    def act(observations, tasks):
-        mean = np.repeat(tasks[:, None], 2, axis=1).astype(np.float32)
-        return NumpyGaussian(mean, np.full_like(mean, std))
+    def __init__(self, size):
+        self._tasks = np.zeros(size, np.float32)
 
-    return act
+    def update(self, weights): ...
+
+    def begin_episode(self, place, task, *, new_task):
+        assert new_task
+        self._tasks[place] = task
+
+    def act(self, observations):
+        mean = np.repeat(self._tasks[:, None], 2, axis=1)
+        return NumpyGaussian(mean, np.ones_like(mean))
 
 
 def test_replay_holds_the_unclipped_action_and_its_density(make_actor):
     actor, _, recorder = make_actor()
     for _ in range(40):
-        actor.step(_policy(), learner_step=9)
+        actor.step(learner_step=9)
     batch = recorder.batch(range(len(recorder.items)))
     real = batch["mask"] > 0
     assert np.abs(batch["actions"]).max() > 2
@@ -52,7 +61,7 @@ def test_replay_holds_the_unclipped_action_and_its_density(make_actor):
 def test_sequences_belong_to_one_episode_of_one_task(make_actor):
     actor, _, recorder = make_actor()
     for _ in range(60):
-        actor.step(_policy(), learner_step=0)
+        actor.step(learner_step=0)
     batch = recorder.batch(range(len(recorder.items)))
     for row in range(len(recorder.items)):
         length = int(batch["mask"][row].sum())
@@ -75,7 +84,7 @@ def test_every_task_is_played_once_in_each_round(make_actor, monkeypatch):
     monkeypatch.setattr(environments, "reset", lambda place, task, seed: played.append(task.index) or ())
     writer = types.SimpleNamespace(start_episode=lambda *arguments: None)
     for seed in range(5):
-        other = Actor(environments, tuple(Task(index, (0.0,)) for index in range(4)), writer, seed)
+        other = Actor(environments, tuple(Task(index, (0.0,)) for index in range(4)), writer, _Behaviour(4), seed)
         del other
     for start in range(0, 20, 4):
         assert sorted(played[start : start + 4]) == [0, 1, 2, 3]
@@ -87,7 +96,7 @@ def test_the_seed_decides_everything(make_actor):
     for seed in ([0, 1], [0, 1], [0, 2]):
         actor, _, recorder = make_actor(seed=seed)
         for _ in range(20):
-            actor.step(_policy(), learner_step=0)
+            actor.step(learner_step=0)
         recorders.append(recorder.batch(range(10)))
     for key, value in recorders[0].items():
         np.testing.assert_array_equal(value, recorders[1][key])
@@ -97,7 +106,7 @@ def test_the_seed_decides_everything(make_actor):
 def test_the_report_counts_steps_and_whole_episodes_and_starts_anew(make_actor):
     actor, _, recorder = make_actor()
     for _ in range(50):
-        actor.step(_policy(), learner_step=0)
+        actor.step(learner_step=0)
     report = actor.take_report()
     assert report.environment_steps == 200
     batch = recorder.batch(range(len(recorder.items)))
@@ -135,7 +144,7 @@ def test_faults_are_counted_by_reason_and_leave_nothing_in_replay(make_actor, ti
     monkeypatch.setattr(distribution, "make_environment", faulty)
     actor, _, recorder = make_actor(distribution)
     for _ in range(35):
-        actor.step(_policy(), learner_step=0)
+        actor.step(learner_step=0)
     report = actor.take_report()
     assert report.faults == {"RuntimeError: the body fell apart": 20, "OSError: no display": counts["resets"] // 5}
     assert report.environment_steps == 140
@@ -144,3 +153,23 @@ def test_faults_are_counted_by_reason_and_leave_nothing_in_replay(make_actor, ti
     length = batch["mask"].sum(axis=1).astype(int)
     for row in np.flatnonzero((length < 3) & (batch["task"] == 0)):
         assert batch["discounts"][row, length[row] - 1] == 0
+
+
+@pytest.mark.parametrize("episodes", [1, 3])
+def test_a_task_is_played_so_many_episodes_in_a_row(tiny, episodes):
+    played = []
+
+    class Watched(_Behaviour):
+        def begin_episode(self, place, task, *, new_task):
+            played.append((task, new_task))
+
+    environments = EnvironmentBatch(tiny.distribution(), 1)
+    writer = SequenceWriter(tiny.recorder(), 1, tiny.sequence, lambda: False)
+    tasks = tuple(Task(index, (0.0,)) for index in range(5))
+    actor = Actor(environments, tasks, writer, Watched(1), 0, episodes)
+    while len(played) < 5 * episodes:
+        actor.step(learner_step=0)
+    runs = [played[start : start + episodes] for start in range(0, 5 * episodes, episodes)]
+    assert all(len({task for task, _ in run}) == 1 for run in runs)
+    assert sorted(run[0][0] for run in runs) == [0, 1, 2, 3, 4]
+    assert [new for run in runs for _, new in run] == [place == 0 for _ in range(5) for place in range(episodes)]

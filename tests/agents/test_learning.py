@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from agents.acting import Actor
 from agents.inference import NumpyExpert, NumpyFeatures, NumpyPrior
-from agents.learning import Noise, total_loss
+from agents.losses import Noise
+from agents.multitask import ExpertBehaviour, total_loss
 from agents.networks import export_weights
 from environments import EnvironmentBatch
 from replay.writer import SequenceWriter
@@ -93,16 +94,6 @@ def test_the_losses_are_those_of_the_paper_transition_by_transition(pair, tiny, 
     assert total.numpy() == pytest.approx(critic + policy + prior, rel=1e-4)
     for gradient, expected in zip(tape.gradient(total, [pair[0].heads, pair[0].task_reward_heads]), by_heads, strict=True):
         np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-5)
-
-
-@pytest.mark.parametrize(("loss", "group"), [("critic_loss", "critic"), ("policy_loss", "expert"), ("prior_loss", "prior")])
-def test_each_loss_trains_one_group_of_online_variables(pair, tiny, make_batch, constant, loss, group):
-    online, target = pair
-    with tf.GradientTape() as tape:
-        _, metrics = total_loss(online, target, constant(make_batch()), _noise(), tiny.config)
-    gradients = tape.gradient(metrics[loss], list(online.variables))
-    reached = {variable.ref() for variable, gradient in zip(online.variables, gradients, strict=True) if gradient is not None}
-    assert reached == {variable.ref() for variable in online.group(group)}
 
 
 def test_targets_are_constants_to_critic_and_prior(pair, tiny, make_batch, constant):
@@ -193,11 +184,12 @@ def _act(tiny, learner, steps):
     recorder = tiny.recorder()
     distribution = tiny.distribution()
     environments = EnvironmentBatch(distribution, 8)
-    writer = SequenceWriter(recorder, 8, 3, 3, 2, lambda: False)
-    actor = Actor(environments, distribution.tasks("train"), writer, seed=0)
-    expert = NumpyExpert(learner.get_variables(["expert"])[0], tiny.config.networks)
+    writer = SequenceWriter(recorder, 8, tiny.sequence, lambda: False)
+    behaviour = ExpertBehaviour(tiny.config, 8)
+    behaviour.update(learner.get_variables(["expert"])[0])
+    actor = Actor(environments, distribution.tasks("train"), writer, behaviour, seed=0)
     for _ in range(steps):
-        actor.step(expert, learner.steps)
+        actor.step(learner.steps)
     return recorder
 
 

@@ -34,3 +34,12 @@ def test_groups_must_name_what_is_observed():
 def test_the_prior_must_not_see_more_than_the_expert():
     with pytest.raises(ValueError, match=r"prior sees \['pose'\], which the expert does not"):
         ObservationLayout(_SPEC, ObservationGroups(expert=("velocity",), prior=("velocity", "pose")))
+
+
+def test_a_key_is_read_back_from_a_row_without_its_scale():
+    layout = ObservationLayout(_SPEC, ObservationGroups(expert=("velocity", "height"), prior=()), {"velocity": 0.25})
+    row = np.zeros(3, np.float32)
+    layout.write({"velocity": np.array([6.0, 7.0]), "height": np.array(1.0)}, row)
+    np.testing.assert_array_equal(row, [1.0, 1.5, 1.75])
+    np.testing.assert_array_equal(layout.read(row, "velocity"), [6.0, 7.0])
+    np.testing.assert_array_equal(layout.read(row, "height"), [1.0])

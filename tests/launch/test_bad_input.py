@@ -38,6 +38,8 @@ def run(module: str, *flags: str) -> tuple[int, str]:
         (["--environment=sparse_navigation", "--options=colour=2"], ["colour", "sparse_navigation", "2"]),
         (["--environment=half_cheetah_velocity", "--options=observations=16"], ["16", "20 or 17"]),
         (["--environment=sparse_navigation", "--methods=prior,magic"], ["'magic'", "shared_q_iw"]),
+        (["--environment=sparse_navigation", "--critic=smell"], ["critic", "smell", "task_description"]),
+        (["--environment=tiny_distribution:Line", "--critic=task_description"], ["line", "--critic=task_id"]),
         (["--environment=sparse_navigation", "--learner_steps=0"], ["learner_steps", "0"]),
         (["--environment=sparse_navigation", "--actors=many"], ["actors", "many"]),
         (["--environment=sparse_navigation", "--speed=9"], ["speed"]),
@@ -80,12 +82,26 @@ def test_a_directory_below_a_file(tmp_path: pathlib.Path) -> None:
         (["--tasks=first"], ["first"]),
         (["--methods=magic"], ["'magic'"]),
         (["--split=all"], ["split", "all"]),
+        (["--hyper_parameters=kl_bound"], ["--hyper_parameters", "NAME=VALUE", "'kl_bound'"]),
+        (["--hyper_parameters=speed=3"], ["'speed'", "kl_bound"]),
+        (["--hyper_parameters=kl_bound=9"], ["KL bound", "9"]),
         ([], ["no snapshot", "repeat the command"]),
     ],
 )
 def test_of_the_evaluation_command(tmp_path: pathlib.Path, flags: list[str], words: list[str]) -> None:
     prepare(str(tmp_path), default_settings("sparse_navigation"))
     code, message = run("launch.evaluate", f"--run_dir={tmp_path}", *flags)
+    assert code == 2
+    assert_one_line_with(message, words)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [(["--methods=prior"], ["'prior'", "shared_q_iw"]), (["--methods=magic"], ["'magic'"]), ([], ["no snapshot", "repeat the command"])],
+)
+def test_of_the_tuning_command(tmp_path: pathlib.Path, flags: list[str], words: list[str]) -> None:
+    prepare(str(tmp_path), default_settings("sparse_navigation"))
+    code, message = run("launch.tune", f"--run_dir={tmp_path}", *flags)
     assert code == 2
     assert_one_line_with(message, words)
 

@@ -1,16 +1,23 @@
 from __future__ import annotations
 
-import pytest
+import subprocess
+import sys
 
+import pytest
+from program import ENVIRONMENT, ROOT
+
+from agents.adaptation.search_spaces import configurations
 from agents.learning import Learner
 from agents.snapshots import read_snapshot, write_snapshot
 from launch import evaluation
+from launch.choices import keep_choice
 from launch.run_directory import prepare
 from launch.settings import default_settings
+from results.costs import adaptation_cpu_seconds
 from results.store import read_records
 
 
-@pytest.mark.parametrize("method", ["prior", "shared_q_iw_ls"])
+@pytest.mark.parametrize("method", ["shared_q_iw", "shared_q_iw_ls"])
 def test_groups_that_fit_into_memory_give_the_same_as_all_at_once(tmp_path, monkeypatch, method):
     settings = default_settings("tiny_distribution:Line")
     distribution = settings.distribution()
@@ -32,4 +39,24 @@ def test_groups_that_fit_into_memory_give_the_same_as_all_at_once(tmp_path, monk
         records = read_records(run.path, "adaptation")
         seen[name] = {(record["task"], record["seed"], record["episode"]): record["return"] for record in records}
         assert len(records) == len(seen[name]) == 6 * 6
+        assert adaptation_cpu_seconds(run.path, "test", 7)[method] > 0
     assert seen["cut"] == pytest.approx(seen["whole"], abs=1e-5)
+
+
+@pytest.mark.parametrize(("method", "elsewhere"), [("iw", False), ("shared_q_iw_ls", True)])  # the first trains networks
+def test_the_command_tests_methods_in_the_configuration_that_was_chosen_on_this_run_or_on_another(tmp_path, method, elsewhere):
+    settings = default_settings("tiny_distribution:Line")
+    spec = settings.network_spec(settings.distribution())
+    run = prepare(str(tmp_path / "run"), settings)
+    tuned = prepare(str(tmp_path / "tuned"), settings) if elsewhere else run
+    write_snapshot(run.snapshots, 7, spec, settings.config, Learner(spec, settings.config, 0).get_variables(["all"])[0])
+    chosen = configurations(method, 2)[-1]
+    keep_choice(tuned, evaluation.Assignment(method, "validation", chosen), 5 if elsewhere else 7, 0.0)
+    command = [sys.executable, "-m", "launch.evaluate", f"--run_dir={run.path}", "--snapshot=7", f"--methods={method}", "--episodes=2"]
+    flags = ["--seeds=1", *([f"--tuned_on={tuned.path}"] if elsewhere else [])]
+    clean = {name: value for name, value in ENVIRONMENT.items() if name != "TF2_BEHAVIOR"}  # which this process has set for itself
+    done = subprocess.run([*command, *flags], cwd=ROOT, env=clean, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    records = read_records(run.path, "adaptation")
+    assert {(record["method"], record["configuration"], record["split"]) for record in records} == {(method, chosen.digest(), "test")}
+    assert len(records) == 2 * 2

@@ -103,7 +103,8 @@ def test_while_evaluating(program: Program) -> None:
             record["method"] == "shared_q_iw" for record in read_records(program.run_dir, "adaptation")
         )
 
-    flags = ("--learner_steps=2", "--methods=prior,shared_q_iw,shared_q_iw_ls")
+    program.environment = "tiny_distribution:CalmLine"
+    flags = ("--learner_steps=2", "--methods=shared_q_iw,shared_q_iw_ls")
     interrupted_when(program, evaluating, *flags)
     program.start(*flags)
     code, output = program.finish()
@@ -113,8 +114,8 @@ def test_while_evaluating(program: Program) -> None:
 
 def test_while_the_program_of_a_stage_starts() -> None:
     starts_a_stage = (
-        "import signal, sys; from launch.local_multiprocess import _run_module; signal.signal(signal.SIGINT, signal.SIG_IGN);"
-        "print('started', flush=True); sys.exit(_run_module('waiting'))"
+        "import signal, sys; from launch.training import run_module; signal.signal(signal.SIGINT, signal.SIG_IGN);"
+        "print('started', flush=True); sys.exit(run_module('waiting'))"
     )
     launcher = subprocess.Popen(
         [sys.executable, "-c", starts_a_stage], cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -124,6 +125,7 @@ def test_while_the_program_of_a_stage_starts() -> None:
     launcher.stdout.readline()
     children = psutil.Process(launcher.pid).children
     while not children():
+        assert launcher.poll() is None, launcher.communicate()[1]
         time.sleep(0.001)
     # Python itself is starting there. Once more, should the launcher not have been listening yet.
     for _ in range(3):

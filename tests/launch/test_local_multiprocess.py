@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 from program import ROOT, Program, leftover_processes
 
@@ -25,12 +26,11 @@ def test_a_run_trains_validates_selects_adapts_and_reports_and_is_then_finished(
     assert code == 0, output
     assert "shared_q_iw_ls" in output
     assert leftover_processes(program.run_dir) == []
+    signs_of_life = {record["node"]: record["counters"] for record in read_records(program.run_dir, "heartbeats")}
+    assert {"learner", "actor-0", "validation-0", "replay"} <= signs_of_life.keys()
+    assert signs_of_life["replay"]["inserts"] > 0
 
-    shown = subprocess.run(
-        [sys.executable, "-m", "results.report", f"--run_dir={program.run_dir}", "--json"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    report = json.loads(shown.stdout)
+    (report,) = json_reports(program)
     assert report["learner_steps"] == 4
     assert set(report["methods"]) == {"prior", "shared_q_iw", "shared_q_iw_ls"}
     assert report["methods"]["shared_q_iw"]["n"] == 2 * 3
@@ -50,19 +50,73 @@ def test_a_run_trains_validates_selects_adapts_and_reports_and_is_then_finished(
 ENDLESS = ("--learner_steps=1000000", "--methods=prior")
 
 
-def test_a_killed_node_is_named_and_the_same_command_resumes_from_the_newest_checkpoint(program: Program) -> None:
-    for node in ("actor-0", "replay-0", "validation-0", "learner-0"):
-        train_past_the_newest_checkpoint(program)
-        manifest = read_manifest(program.run_dir)
-        os.kill(program.node_pids()[node], signal.SIGKILL)
-        killed = time.monotonic()
-        code, output = program.finish(timeout=30)
-        assert code == 1
-        assert f"The node {node} was killed by signal 9" in output
-        assert "--learner_steps=1000000" in output
-        assert time.monotonic() - killed < 15
-        assert leftover_processes(program.run_dir) == []
-        assert read_manifest(program.run_dir)["learner_steps"] >= manifest["learner_steps"]
+def test_nodes_that_are_killed_come_back_and_training_goes_on(program: Program) -> None:
+    train_past_the_newest_checkpoint(program)
+    for node in ("actor-0", "validation-0", "learner-0", "replay-0"):
+        manifest, pid = read_manifest(program.run_dir), program.node_pids()[node]
+        resumes, restarts = len(program.events("resumed")), len(program.events("node_restarted"))
+        os.kill(pid, signal.SIGKILL)
+        program.wait_until(lambda node=node, pid=pid: program.node_pids().get(node, pid) != pid)
+        reached = newest_step(program.run_dir)
+        program.wait_until(lambda reached=reached: newest_step(program.run_dir) > reached)
+        reasons = {event["node"]: event["reason"] for event in program.events("node_restarted")[restarts:]}
+        assert reasons.pop(node) == "was killed by signal 9"
+        if node == "replay-0":
+            assert reasons == {"learner-0": "replay-0 came back", "actor-0": "replay-0 came back"}
+        else:
+            assert reasons == {}
+        if node in ("learner-0", "replay-0"):
+            (resumed,) = program.events("resumed")[resumes:]
+            assert resumed["learner_steps"] >= manifest["learner_steps"]
+    assert program.process is not None
+    program.process.send_signal(signal.SIGINT)
+    code, output = program.finish(timeout=30)
+    assert code == 130, output
+    assert "learner-0: was killed by signal 9; it is started again." in output
+    assert leftover_processes(program.run_dir) == []
+
+
+def test_an_adaptation_that_was_killed_is_redone_with_the_same_numbers(program: Program) -> None:
+    flags = ("--learner_steps=1", "--methods=prior,shared_q_iw")
+    program.start(*flags)
+    program.wait_until(lambda: any(record["method"] == "shared_q_iw" for record in records_of_test(program)))
+    assert program.process is not None
+    (evaluation,) = [child for child in psutil.Process(program.process.pid).children() if "launch.evaluate" in child.cmdline()]
+    evaluation.kill()
+    program.finish()
+    cut = records_of_test(program)
+    program.start(*flags)
+    code, output = program.finish()
+    assert code == 0, output
+    whole = {(record["method"], record["task"], record["seed"], record["episode"]): record["return"] for record in records_of_test(program)}
+    assert len(whole) == 2 * 2 * 3 * 40
+    assert all(whole[record["method"], record["task"], record["seed"], record["episode"]] == record["return"] for record in cut)
+    (report,) = json_reports(program)
+    assert report["methods"]["shared_q_iw"]["n"] == 2 * 3
+
+
+def test_a_node_that_cannot_be_brought_back_ends_the_run_with_its_name_and_reason(program: Program) -> None:
+    program.environment = "tiny_distribution:BrokenLine"
+    program.start(*ENDLESS)
+    code, output = program.finish()
+    assert code == 1
+    assert "The node actor-0 ended with exit code 1, 4 times." in output
+    assert "the motor is broken" in output
+    assert "the same command resumes" in output
+    assert "--learner_steps=1000000" in output
+    assert leftover_processes(program.run_dir) == []
+
+
+def records_of_test(program: Program) -> list[dict]:
+    return [record for record in read_records(program.run_dir, "adaptation") if record["split"] == "test"]
+
+
+def json_reports(program: Program) -> list[dict]:
+    shown = subprocess.run(
+        [sys.executable, "-m", "results.report", f"--run_dir={program.run_dir}", "--json"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return [json.loads(line) for line in shown.stdout.splitlines()]
 
 
 def test_a_killed_launcher_takes_its_nodes_along_and_the_same_command_resumes(program: Program) -> None:

@@ -12,6 +12,7 @@ from launch import run_directory
 from launch.run_directory import RunDirectoryError
 from launch.settings import default_settings
 from results import store
+from results.tasks import read_tasks
 
 _SETTINGS = default_settings("sparse_navigation")
 
@@ -32,6 +33,9 @@ def test_a_run_opens_with_the_settings_that_it_was_made_with(tmp_path):
     content = json.loads((tmp_path / "run" / "run.json").read_text())
     assert "tensorflow-cpu" in content["versions"]
     assert "commit" in content
+    places = read_tasks(tmp_path / "run")
+    assert places.names == ("x", "y")
+    assert {split: len(of_split) for split, of_split in places.places.items()} == {"train": 80, "validation": 10, "test": 20}
 
 
 @pytest.mark.parametrize(
@@ -49,6 +53,17 @@ def test_another_identity_is_refused_naming_the_field_and_both_values(tmp_path, 
     with pytest.raises(RunDirectoryError, match=f"holds another run: its {re.escape(difference)}. Choose another directory"):
         run_directory.prepare(str(tmp_path), changed)
     assert (tmp_path / "run.json").read_text() == before
+
+
+def test_a_run_of_a_version_that_lacked_a_field_is_one_of_its_default(tmp_path):
+    run_directory.prepare(str(tmp_path), _SETTINGS)
+    path = tmp_path / "run.json"
+    content = json.loads(path.read_text())
+    del content["identity"]["config"]["networks"]["critic"]
+    path.write_text(json.dumps(content))
+    run_directory.prepare(str(tmp_path), _SETTINGS)
+    with pytest.raises(RunDirectoryError, match=r"networks\.critic is task_id, not task_description"):
+        run_directory.prepare(str(tmp_path), default_settings("sparse_navigation", critic="task_description"))
 
 
 def test_operational_changes_are_allowed_and_logged(tmp_path):

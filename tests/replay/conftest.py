@@ -8,12 +8,14 @@ import pytest
 import reverb
 
 from replay.config import ReplayConfig
+from replay.sequence import SequenceSpec
 from replay.table import make_tables
 
 
 @contextlib.contextmanager
-def _serve(config: ReplayConfig, observation_size: int = 2, action_size: int = 1, *, batch_size: int = 4, checkpointer=None):
-    server = reverb.Server(make_tables(config, observation_size, action_size, batch_size=batch_size), checkpointer=checkpointer)
+def _serve(config: ReplayConfig, spec: SequenceSpec | None = None, *, batch_size: int = 4, checkpointer=None):
+    spec = spec or SequenceSpec(2, 1, config.sequence_length)
+    server = reverb.Server(make_tables(config, spec, batch_size=batch_size), checkpointer=checkpointer)
     try:
         yield server, reverb.Client(f"localhost:{server.port}")
     finally:

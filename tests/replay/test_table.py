@@ -9,10 +9,11 @@ import tensorflow as tf
 
 from replay.config import ReplayConfig
 from replay.dataset import SequenceDataset
-from replay.sequence import example_batch, packed_signature, signature, unpack
+from replay.sequence import SequenceSpec, example_batch
 from replay.table import TABLE
 from replay.writer import SequenceWriter
 
+_SPEC = SequenceSpec(2, 1, length=1)
 _CONFIG = ReplayConfig(sequence_length=1, capacity=50, samples_per_insert=2.0, min_size=5)
 
 
@@ -28,7 +29,7 @@ def _stop_after(seconds):
 
 
 def test_an_item_holds_one_row_of_observations_more_than_transitions():
-    shapes = {name: (tuple(spec.shape), spec.dtype) for name, spec in signature(ReplayConfig(sequence_length=7), 3, 2).items()}
+    shapes = {name: (tuple(spec.shape), spec.dtype) for name, spec in SequenceSpec(3, 2, length=7).signature().items()}
     assert shapes == {
         "observations": ((8, 3), tf.float32),
         "actions": ((7, 2), tf.float32),
@@ -43,9 +44,10 @@ def test_an_item_holds_one_row_of_observations_more_than_transitions():
 
 
 def test_a_packed_sequence_holds_what_its_parts_hold():
-    config = ReplayConfig(sequence_length=7)
-    packed = {name: np.zeros((5, *spec.shape), spec.dtype.as_numpy_dtype) for name, spec in packed_signature(config, 3, 2).items()}
-    parts, wanted = unpack(packed, 3, 2), signature(config, 3, 2)
+    sequence = SequenceSpec(3, 2, length=7)
+    packed = {name: np.zeros((5, *spec.shape), spec.dtype.as_numpy_dtype) for name, spec in sequence.packed_signature().items()}
+    assert len(packed) == 2  # what Reverb costs is per array
+    parts, wanted = sequence.unpack(packed), sequence.signature()
     assert {name: (part.shape[1:], part.dtype) for name, part in parts.items()} == {
         name: (tuple(spec.shape), spec.dtype.as_numpy_dtype) for name, spec in wanted.items()
     }
@@ -58,12 +60,18 @@ def test_a_packed_sequence_holds_what_its_parts_hold():
 
 
 def test_the_example_batch_is_of_that_shape():
-    config = ReplayConfig(sequence_length=7)
-    batch = example_batch(config, 3, 2, batch_size=5, seed=0, tasks=4)
-    for name, spec in signature(config, 3, 2).items():
+    sequence = SequenceSpec(3, 2, length=7, burn_in=2, memory=(4, 3))
+    batch = example_batch(sequence, batch_size=5, seed=0, tasks=4)
+    for name, spec in sequence.signature().items():
         assert batch[name].shape == (5, *spec.shape), name
         assert batch[name].dtype == spec.dtype.as_numpy_dtype, name
     assert set(batch["task"]) <= set(range(4))
+
+
+@pytest.mark.parametrize("wrong", [{"burn_in": 6}, {"burn_in": -1}, {"context_length": -1}])
+def test_a_burn_in_longer_than_a_sequence_is_refused(wrong):
+    with pytest.raises(ValueError, match="A burn-in has at most the 5 rows"):
+        ReplayConfig(sequence_length=5, **wrong)
 
 
 @pytest.mark.parametrize("wrong", [{"sequence_length": 0}, {"samples_per_insert": 0.0}, {"min_size": 0}, {"min_size": 100, "capacity": 99}])
@@ -74,8 +82,8 @@ def test_a_replay_of_no_use_is_refused(wrong):
 
 def test_the_limiter_holds_samples_back_and_a_stop_is_heard_within_a_second(serve):
     with serve(_CONFIG) as (_, client):
-        dataset = SequenceDataset(client.server_address, _CONFIG, 2, 1, batch_size=4)
-        writer = SequenceWriter(client, 1, 1, 2, 1, lambda: False)
+        dataset = SequenceDataset(client.server_address, _SPEC, batch_size=4)
+        writer = SequenceWriter(client, 1, _SPEC, lambda: False)
         for value in range(4):  # one short of min_size
             _append(writer, value)
         writer.close()
@@ -92,7 +100,7 @@ def test_the_limiter_holds_samples_back_and_a_stop_is_heard_within_a_second(serv
 def test_the_limiter_holds_inserts_back_and_a_stop_is_heard_within_a_second(serve):
     with serve(_CONFIG) as (_, client):
         deadline = [float("inf")]
-        writer = SequenceWriter(client, 1, 1, 2, 1, lambda: time.monotonic() > deadline[0])
+        writer = SequenceWriter(client, 1, _SPEC, lambda: time.monotonic() > deadline[0])
         deadline[0] = time.monotonic() + 1.0
         started = time.monotonic()
         appended = 0
@@ -110,7 +118,7 @@ def test_the_limiter_holds_inserts_back_and_a_stop_is_heard_within_a_second(serv
 def test_a_checkpoint_keeps_data_and_the_count_of_inserts(serve, tmp_path):
     config = ReplayConfig(sequence_length=1, capacity=6, samples_per_insert=2.0, min_size=5)
     with serve(config, checkpointer=reverb.checkpointers.DefaultCheckpointer(str(tmp_path))) as (_, client):
-        writer = SequenceWriter(client, 1, 1, 2, 1, lambda: False)
+        writer = SequenceWriter(client, 1, _SPEC, lambda: False)
         for value in range(8):
             _append(writer, value)
         writer.close()
@@ -119,7 +127,7 @@ def test_a_checkpoint_keeps_data_and_the_count_of_inserts(serve, tmp_path):
         info = client.server_info()[TABLE]
         assert info.current_size == 6
         assert info.rate_limiter_info.insert_stats.completed == 8
-        dataset = SequenceDataset(client.server_address, config, 2, 1, batch_size=2)
+        dataset = SequenceDataset(client.server_address, _SPEC, batch_size=2)
         batch = dataset.next(_stop_after(10))
         for key in ("log_probs", "rewards", "task_rewards", "discounts"):
             np.testing.assert_array_equal(batch[key][:, 0], batch["learner_step"])

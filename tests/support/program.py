@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import pathlib
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import psutil
 
@@ -20,18 +21,20 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'support'}
 
 @dataclasses.dataclass
 class Program:
-    """A run of `launch.local_multiprocess` in one run directory, started as often as a test wants, from a folder."""
+    """A run of a training command in one run directory, started as often as a test wants, from a folder."""
 
     run_dir: pathlib.Path
     environment: str = "tiny_distribution:Line"
     folder: pathlib.Path = ROOT
+    module: str = "launch.local_multiprocess"
+    variables: Mapping[str, str] = dataclasses.field(default_factory=dict)
     process: subprocess.Popen[str] | None = None
 
     def command(self, *flags: str) -> list[str]:
         return [
             sys.executable,
             "-m",
-            "launch.local_multiprocess",
+            self.module,
             f"--environment={self.environment}",
             f"--run_dir={self.run_dir}",
             "--checkpoint_seconds=2",
@@ -40,7 +43,12 @@ class Program:
 
     def start(self, *flags: str) -> None:
         self.process = subprocess.Popen(
-            self.command(*flags), cwd=self.folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            self.command(*flags),
+            cwd=self.folder,
+            env={**ENVIRONMENT, **self.variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
 
     def finish(self, timeout: float = 180.0) -> tuple[int, str]:
@@ -50,15 +58,13 @@ class Program:
         return self.process.returncode, output
 
     def node_pids(self) -> dict[str, int]:
-        """Returns the newest process of every node, from the signs of life and, for replay, the process tree."""
+        """Returns the process of every node that runs, from the process tree."""
         assert self.process is not None
-        children = psutil.Process(self.process.pid).children()
         names = {}
-        for child in children:
-            command = child.cmdline()
-            if "--data_file" in command:
-                log = pathlib.Path(os.readlink(f"/proc/{child.pid}/fd/1"))
-                names[log.name] = child.pid
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess, OSError):
+                if "--data_file" in child.cmdline():
+                    names[pathlib.Path(os.readlink(f"/proc/{child.pid}/fd/1")).name] = child.pid
         return names
 
     def wait_until(self, condition: Callable[[], bool], timeout: float = 90.0) -> None:

@@ -76,6 +76,20 @@ class SlowLine(Line):
     step_seconds = 0.06
 
 
+class CalmLine(Line):
+    """The same, so slow that an evaluation takes many seconds."""
+
+    name = "calm_line"
+    step_seconds = 0.002
+
+
+class ModestLine(Line):
+    """The same, so slow that training leaves most of the machine to others."""
+
+    name = "modest_line"
+    step_seconds = 0.01
+
+
 class _LeakyLine(_Line):
     def _observation(self) -> dict[str, np.ndarray]:
         return {"position": np.array([self._position, self._task.parameters[0]], np.float32)}
@@ -89,3 +103,23 @@ class LeakyLine(Line):
     def make_environment(self, seed: int) -> TaskEnvironment:
         del seed
         return _LeakyLine(self.tasks("train")[0], self.step_seconds)
+
+
+class _BrokenLine(_Line):
+    steps_of_process = 0
+
+    def step(self, action: np.ndarray) -> dm_env.TimeStep:
+        _BrokenLine.steps_of_process += 1
+        if _BrokenLine.steps_of_process > 1000:
+            raise RuntimeError("the motor is broken")
+        return super().step(action)
+
+
+class BrokenLine(Line):
+    """The same, but the motor breaks for good once training has begun."""
+
+    name = "broken_line"
+
+    def make_environment(self, seed: int) -> TaskEnvironment:
+        del seed
+        return _BrokenLine(self.tasks("train")[0], self.step_seconds)

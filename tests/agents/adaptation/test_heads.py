@@ -8,7 +8,7 @@ import tensorflow as tf
 from agents import losses
 from agents.adaptation.config import AdaptationConfig
 from agents.adaptation.engine import RewardRange
-from agents.adaptation.heads import RidgeHead, TemporalDifferenceHead
+from agents.adaptation.heads import RidgeHead, TemporalDifferenceHead, draw_heads
 from agents.adaptation.memory import FeatureMemory
 
 TAU = np.array([0.5], np.float32)
@@ -30,12 +30,16 @@ def random_memory(count=40, size=6, next_samples=4):
     return memory_of(features, next_features, stream.normal(size=count), 0.5 * (stream.random(count) < 0.9))
 
 
+def first_heads(size, seeds=(1,)):
+    return draw_heads([np.random.default_rng(seed) for seed in seeds], size)
+
+
 def ridge_head(memory, ridge=0.3, discount=0.5):
     seen = RewardRange(1)
     for reward in memory.rewards[0, : memory.counts[0]]:
         seen.update(np.array([reward]), np.array([True]))
     config = AdaptationConfig(ridge=ridge)
-    return RidgeHead([np.random.default_rng(1)], memory.features.shape[2], config, seen, discount)
+    return RidgeHead(first_heads(memory.features.shape[2]), config, seen, discount)
 
 
 def solved(memory, **options):
@@ -45,7 +49,7 @@ def solved(memory, **options):
 
 
 def test_heads_start_from_a_normal_draw_of_variance_one_over_d_and_no_bias():
-    weights = TemporalDifferenceHead([np.random.default_rng(index) for index in range(400)], 50, AdaptationConfig()).weights
+    weights = first_heads(50, range(400))
     assert weights[:, :-1].std() == pytest.approx(1 / np.sqrt(50), rel=0.03)
     assert weights[:, :-1].mean() == pytest.approx(0.0, abs=0.01)
     assert (weights[:, -1] == 0).all()
@@ -54,7 +58,7 @@ def test_heads_start_from_a_normal_draw_of_variance_one_over_d_and_no_bias():
 def test_td0_updates_are_those_of_tensorflow():
     config = AdaptationConfig(updates_per_episode=20, minibatch=16)
     memory = random_memory()
-    head = TemporalDifferenceHead([np.random.default_rng(1)], 6, config)
+    head = TemporalDifferenceHead(first_heads(6), config)
     # Copies: a variable may share the memory of the array that it is made from.
     weights, target = (tf.Variable(head.weights[0].copy()) for _ in range(2))
     head.learn_after_episode(memory, TAU, [np.random.default_rng(2)])
@@ -75,7 +79,7 @@ def test_td0_learns_the_values_of_a_chain():
     one_hot = np.eye(4)[:3]
     memory = memory_of(one_hot, np.eye(4)[[1, 2, 3]][:, None], [0, 0, 1], [0.5, 0.5, 0])
     config = AdaptationConfig(updates_per_episode=1500, minibatch=16)
-    head = TemporalDifferenceHead([np.random.default_rng(1)], 4, config)
+    head = TemporalDifferenceHead(first_heads(4), config)
     head.learn_after_episode(memory, TAU, [np.random.default_rng(2)])
     np.testing.assert_allclose(head.weights[0, :3], [0.25, 0.5, 1.0], atol=0.01)
 
@@ -85,7 +89,7 @@ def test_td0_learns_in_each_replica_that_is_active_and_every_tenth_step_only():
     both = np.array([True, True])
     memory.append(both, np.ones((2, 3)), np.ones((2, 1, 3)), np.ones(2), np.zeros(2))
     streams = [np.random.default_rng(index) for index in range(2)]
-    head = TemporalDifferenceHead(streams, 3, AdaptationConfig())
+    head = TemporalDifferenceHead(first_heads(3, (0, 1)), AdaptationConfig())
     before = head.weights.copy()
     head.learn_within_episode(memory, np.ones(2), both, 9, streams)
     np.testing.assert_array_equal(head.weights, before)

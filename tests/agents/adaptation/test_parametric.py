@@ -2,17 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import sonnet as snt
 import tensorflow as tf
 
 from agents.adaptation.config import AdaptationConfig
-from agents.adaptation.learner import ActorCriticLearner, Minibatches
-from agents.adaptation.stacked import StackedCritic, draw_initial_weights, stacked_policy
-from agents.config import NetworkSpec
-from agents.networks import Features, Policy
+from agents.adaptation.methods import make_method
 
-SPEC = NetworkSpec(3, (0, 1), 2, tasks=1, task_reward_heads=False)
-CONFIG = AdaptationConfig(learning_rate=1e-2, value_samples=2, entropy_cost=0.1, minibatch=4, max_gradient_norm=0.2)
+PARAMETRIC = ("from_scratch", "distral", "shared_q")
+QUICK = {"updates_per_episode": 2, "minibatch": 16}
 
 
 @pytest.fixture
@@ -23,94 +19,45 @@ def eager():
     tf.config.run_functions_eagerly(False)
 
 
-def learner_of(tools, replicas):
-    policy, critic, target = (
-        stacked_policy(SPEC, tools.NETWORKS, replicas),
-        *(StackedCritic(SPEC, tools.NETWORKS, replicas) for _ in range(2)),
-    )
-    for network in (policy, critic):
-        draw_initial_weights(network, [np.random.default_rng(place) for place in range(replicas)])
-    head = np.stack([np.random.default_rng(place).normal(size=critic.heads.shape[1:]) for place in range(replicas)])
-    critic.heads.assign(head.astype(np.float32))
-    return policy, critic, target, ActorCriticLearner(policy, critic, target, CONFIG)
+@pytest.mark.parametrize("name", [*PARAMETRIC, "iw"])
+def test_a_replica_alone_or_among_others_does_the_same(tools, eager, corridor, name):
+    replicas = tools.replicas_of(corridor)[:20]
+    together = tools.returns(tools.run(name, corridor, replicas, **QUICK))
+    alone = tools.returns(tools.run(name, corridor, replicas[11:12], **QUICK))
+    np.testing.assert_allclose(together[:, 11:12], alone, atol=1e-4)
 
 
-def minibatches_of(replicas, updates):
-    parts = []
-    for place in range(replicas):
-        stream = np.random.default_rng([place, 1])
-        sizes = [(4, 3), (4, 2), (4,), (4,), (4, 3), (2, 8, 2)]
-        parts.append([stream.normal(size=(updates, *size)).astype(np.float32) for size in sizes])
-    return Minibatches(*map(np.stack, zip(*parts, strict=True)))
-
-
-def test_updates_are_those_of_separate_networks_with_separate_gradients(tools, eager):
-    """Against one replica's unstacked networks, the critic's and the policy's loss each on their own, and Sonnet's Adam."""
-    policy, critic, target, learner = learner_of(tools, 2)
-    slow_policy = Policy(3, 2, tools.NETWORKS)
-    psi, slow_psi = Features(3, 2, tools.NETWORKS), Features(3, 2, tools.NETWORKS)
-    head, slow_head = (tf.Variable(critic.heads.numpy()[1, 0].copy()) for _ in range(2))
-    copies = [(slow_policy, policy), (psi, critic.features), (slow_psi, critic.features)]
-    for own, stacked in copies:
-        for variable, source in zip(own.variables, stacked.variables, strict=True):
-            variable.assign(tf.reshape(source[1], variable.shape))
-    minibatches = minibatches_of(2, 3)
-    learner.update(minibatches, np.array([True, True]))
-
-    def target_values(states, noise):
-        distribution = slow_policy(states)
-        samples = [tf.linalg.matvec(slow_psi(states, distribution.sample(part)), slow_head) for part in np.split(noise, 2)]
-        return tf.add_n(samples) / 2, distribution
-
-    critic_variables = (head, *psi.variables)
-    adam = {name: snt.optimizers.Adam(CONFIG.learning_rate) for name in ("critic", "policy")}
-    for states, actions, rewards, discounts, next_states, noise in zip(*(part[1] for part in minibatches), strict=True):
-        goals = rewards + discounts * target_values(next_states, noise[0])[0]
-        with tf.GradientTape(persistent=True) as tape:
-            error = tf.linalg.matvec(psi(states, actions), head) - tf.stop_gradient(goals)
-            critic_loss = tf.reduce_mean(0.5 * error**2)
-            values, distribution = target_values(states, noise[1])
-            policy_loss = -tf.reduce_mean(values + 0.1 * distribution.entropy())
-        pairs = [("critic", critic_loss, critic_variables), ("policy", policy_loss, slow_policy.variables)]
-        clipped = {name: tf.clip_by_global_norm(tape.gradient(loss, own), 0.2)[0] for name, loss, own in pairs}
-        for name, _, own in pairs:
-            adam[name].apply(clipped[name], own)
-        for slow, fast in zip((slow_head, *slow_psi.variables), critic_variables, strict=True):
-            slow.assign_add(0.05 * (fast - slow))
-
-    np.testing.assert_allclose(critic.heads[1, 0], head, atol=1e-4)
-    np.testing.assert_allclose(target.heads[1, 0], slow_head, atol=1e-4)
-    for own, stacked in [(slow_policy, policy), (psi, critic.features), (slow_psi, target.features)]:
-        for variable, source in zip(own.variables, stacked.variables, strict=True):
-            np.testing.assert_allclose(tf.reshape(source[1], variable.shape), variable, atol=1e-4)
-
-
-def test_replicas_that_do_not_learn_or_whose_gradient_is_not_finite_keep_everything(tools, eager):
-    policy, critic, target, learner = learner_of(tools, 3)
-    networks = (policy, critic, target)
-    before = [[variable.numpy() for variable in network.variables] for network in networks]
-    minibatches = minibatches_of(3, 2)
-    minibatches.rewards[0] = np.nan
-    learner.update(minibatches, np.array([True, False, True]))
-    for network, old in zip(networks, before, strict=True):
-        for variable, value in zip(network.variables, old, strict=True):
-            np.testing.assert_array_equal(variable[:2], value[:2])
-    assert (critic.heads.numpy()[2] != before[1][0][2]).any()
-
-
-def test_a_replica_alone_or_among_others_does_the_same(tools, eager, corridor):
-    replicas = tools.replicas_of(corridor, seeds=3)
-    options = {"updates_per_episode": 2, "minibatch": 16, "learning_rate": 1e-3}
-    together = tools.returns(tools.run("from_scratch", corridor, replicas, **options))
-    alone = tools.returns(tools.run("from_scratch", corridor, replicas[41:42], **options))
-    np.testing.assert_allclose(together[:, 41:42], alone, atol=1e-4)
-
-
-def test_episodes_that_end_early_or_break_are_learned_from_as_far_as_they_went(tools, eager):
+@pytest.mark.parametrize("name", [*PARAMETRIC, "iw"])
+def test_episodes_that_end_early_or_break_are_learned_from_as_far_as_they_went(tools, eager, name):
     distribution = tools.Corridor([(0.5, 7, tools.NEVER), (0.5, tools.NEVER, 1), (0.5, tools.NEVER, tools.NEVER)])
-    records = tools.run("from_scratch", distribution, tools.replicas_of(distribution), updates_per_episode=2, minibatch=8)
+    records = tools.run(name, distribution, tools.replicas_of(distribution), updates_per_episode=2, minibatch=8)
     assert [record.length for record in records[1]] == [7, 0, 20]
     assert np.isfinite(tools.returns(records)).all()
+
+
+@pytest.mark.parametrize("name", ["distral", "shared_q"])
+def test_what_starts_from_the_prior_acts_as_the_prior_until_its_first_update(tools, corridor, name):
+    replicas = tools.replicas_of(corridor)[:4]
+    snapshot = tools.random_snapshot(corridor)
+    method = make_method(name, snapshot, AdaptationConfig(), replicas, episode_steps=tools.EPISODE_STEPS, run_seed=5)
+    observations = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    method.begin_episode(observations, [np.random.default_rng(place) for place in range(4)])
+    noise = np.stack([np.random.default_rng(place).standard_normal((tools.EPISODE_STEPS, 2), np.float32) for place in range(4)])
+    np.testing.assert_allclose(method.act(), snapshot.prior()(observations).sample(noise[:, 0]), atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "starts_at"), [("distral", 0.0), ("from_scratch", None)])
+def test_the_kl_from_the_prior_is_recorded_where_there_is_one(tools, eager, corridor, name, starts_at):
+    first, second = tools.run(name, corridor, tools.replicas_of(corridor)[:2], update_period=100, policy_learning_rate=1e-2, **QUICK)
+    assert [record.kl for record in first] == pytest.approx([starts_at, starts_at], abs=1e-6)
+    assert all(record.kl is None if starts_at is None else record.kl > 1e-4 for record in second)
+
+
+def test_a_high_price_keeps_the_policy_at_the_prior(tools, eager, corridor):
+    replicas = tools.replicas_of(corridor)[:2]
+    options = {"updates_per_episode": 20, "minibatch": 16, "policy_learning_rate": 1e-3, "learning_rate": 1e-3, "episodes": 3}
+    cheap, dear = (tools.run("distral", corridor, replicas, kl_cost=price, **options)[-1] for price in (0.0, 100.0))
+    assert all(high.kl < 0.1 * low.kl for low, high in zip(cheap, dear, strict=True))
 
 
 def test_from_scratch_learns_from_a_dense_reward(tools):

@@ -3,11 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agents.adaptation.proposals import Proposals, kl_from_uniform, softmax
+from agents.adaptation.proposals import Proposals, kl_from_uniform, softmax, state_values
+from agents.config import NetworkSpec
 from agents.inference import NumpyGaussian
 
 MEAN, STD, TAU = 0.2, 0.5, 0.4
 EDGES = np.linspace(-2, 2, 21)
+SPEC = NetworkSpec(3, (0, 1, 2), 1, tasks=1, task_reward_heads=False)
 
 
 class FixedPrior:
@@ -25,7 +27,7 @@ def q_value(action):
 
 def sampled_shares(samples, draws=4000):
     """How often the chosen action falls into each bin, over as many replicas as draws."""
-    proposals = Proposals(FixedPrior(), None, replicas=draws, samples=samples, steps=0, action_size=1)
+    proposals = Proposals(FixedPrior(), None, SPEC, replicas=draws, samples=samples, steps=0)
     proposals.begin_episode([np.random.default_rng(index) for index in range(draws)])
     proposals.propose(np.zeros((draws, 3)), 0, np.ones(draws, bool))
     choices, _ = proposals.choose(q_value(proposals.actions[:, 0, :, 0]) / TAU, 0)
@@ -60,7 +62,27 @@ def test_the_sampled_kl_lies_between_zero_and_the_logarithm_of_the_samples():
 
 
 def test_replicas_that_have_not_reached_a_state_keep_their_proposals():
-    proposals = Proposals(FixedPrior(), None, replicas=3, samples=4, steps=1, action_size=1)
+    proposals = Proposals(FixedPrior(), None, SPEC, replicas=3, samples=4, steps=1)
     proposals.begin_episode([np.random.default_rng(index) for index in range(3)])
-    proposals.propose(np.zeros((3, 2)), 1, np.array([True, False, True]))
+    proposals.propose(np.zeros((3, 3)), 1, np.array([True, False, True]))
     np.testing.assert_array_equal((proposals.actions[:, 1] != 0).all(axis=(1, 2)), [True, False, True])
+
+
+def test_a_state_is_worth_the_weighted_mean_of_its_proposals():
+    # softmax of (0, log 3) is (1/4, 3/4), at any temperature that the values are multiplied by.
+    q_values = np.array([[0.0, np.log(3.0)], [0.0, 2 * np.log(3.0)]])
+    tau = np.array([[1.0], [2.0]])
+    np.testing.assert_allclose(state_values(q_values, tau, soft=False), [0.75 * np.log(3), 1.5 * np.log(3)])
+    np.testing.assert_allclose(state_values(q_values, np.array([[np.inf]]), soft=False), [0.5 * np.log(3), np.log(3)])
+
+
+def test_a_soft_value_charges_the_kl_from_the_prior_at_the_price_tau():
+    q_values = np.random.default_rng(0).normal(size=(5, 7))
+    for tau in (0.1, 1.0, 30.0):
+        weights = softmax(q_values / tau)
+        np.testing.assert_allclose(
+            state_values(q_values, np.float64(tau), soft=True), (weights * q_values).sum(axis=1) - tau * kl_from_uniform(weights), atol=1e-6
+        )
+    # By hand: 2 log((1 + 3) / 2), and the plain mean at an infinite temperature.
+    assert state_values(np.array([0.0, 2 * np.log(3.0)]), np.float64(2.0), soft=True) == pytest.approx(2 * np.log(2))
+    np.testing.assert_allclose(state_values(q_values, np.float64(np.inf), soft=True), q_values.mean(axis=1))

@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 
 from agents import inference
-from agents.adaptation.stacked import StackedCritic, draw_initial_weights, stacked_policy, stacked_weights
+from agents.adaptation.stacked import StackedCritic, initial_weights, repeated_weights
 from agents.config import NetworkSpec
-from agents.networks import Linear
+from agents.networks import Linear, Policy, weight_name
 
 SPEC = NetworkSpec(3, (0, 1), 2, tasks=1, task_reward_heads=False)
 
@@ -24,6 +24,10 @@ def shuffled(network, seed):
     return network
 
 
+def weights_of(network):
+    return {weight_name(variable): variable.numpy() for variable in network.variables}
+
+
 @pytest.fixture
 def inputs():
     stream = np.random.default_rng(0)
@@ -31,8 +35,8 @@ def inputs():
 
 
 def test_a_stacked_policy_is_the_same_in_numpy_and_of_each_replica_alone(tools, inputs):
-    network = shuffled(stacked_policy(SPEC, tools.NETWORKS, 4), 1)
-    weights = stacked_weights(network)
+    network = shuffled(Policy(3, 2, tools.NETWORKS, stack=(4,)), 1)
+    weights = weights_of(network)
     expected = network(tf.constant(inputs[0]))
     actual = inference.policy(weights, inputs[0], tools.NETWORKS)
     for replica in range(4):
@@ -46,14 +50,23 @@ def test_a_stacked_policy_is_the_same_in_numpy_and_of_each_replica_alone(tools, 
 
 def test_a_stacked_critic_is_the_same_in_numpy(tools, inputs):
     critic = shuffled(StackedCritic(SPEC, tools.NETWORKS, 4), 2)
-    psi = inference.features(inference.sub_weights(stacked_weights(critic), "features"), *inputs)
+    psi = inference.features(inference.sub_weights(weights_of(critic), "features"), *inputs)
     expected = (psi * critic.heads.numpy()).sum(axis=-1)
     np.testing.assert_allclose(critic(*map(tf.constant, inputs)), expected, atol=1e-4)
 
 
+def test_critics_that_share_their_features_have_those_of_the_snapshot_under_heads_of_their_own(tools, inputs, corridor):
+    snapshot = tools.random_snapshot(corridor)
+    critic = StackedCritic(snapshot.spec, tools.NETWORKS, 4, snapshot.weights)
+    assert critic.feature_variables == ()
+    critic.heads.assign(np.random.default_rng(3).normal(size=critic.heads.shape).astype(np.float32))
+    expected = (snapshot.features()(*inputs) * critic.heads.numpy()).sum(axis=-1)
+    np.testing.assert_allclose(critic(*map(tf.constant, inputs)), expected, atol=1e-5)
+
+
 def test_many_actions_at_one_state_broadcast_in_stacked_features(tools, inputs):
     critic = shuffled(StackedCritic(SPEC, tools.NETWORKS, 4), 3)
-    weights = inference.sub_weights(stacked_weights(critic), "features")
+    weights = inference.sub_weights(weights_of(critic), "features")
     observations, actions = inputs
     repeated = np.repeat(observations[:, :1], 5, axis=1)
     np.testing.assert_allclose(
@@ -62,23 +75,29 @@ def test_many_actions_at_one_state_broadcast_in_stacked_features(tools, inputs):
 
 
 def test_initial_weights_come_from_each_replicas_own_stream(tools):
-    def drawn(seeds):
-        network = stacked_policy(SPEC, tools.NETWORKS, len(seeds))
-        draw_initial_weights(network, streams(seeds))
-        return stacked_weights(network)
-
-    together, alone = drawn([3, 1, 2]), drawn([2])
+    network = Policy(3, 2, tools.NETWORKS, stack=(2,))
+    together, alone = (initial_weights(network, streams(seeds)) for seeds in ([3, 1, 2], [2]))
+    assert together.keys() == weights_of(network).keys()
     for name, value in alone.items():
         np.testing.assert_array_equal(together[name][2], value[0])
 
 
 def test_initial_weights_have_the_distribution_of_the_networks_own(tools):
-    network = stacked_policy(SPEC, tools.NETWORKS, 500)
-    layers = [layer for layer in network.submodules if isinstance(layer, Linear)]
-    before = [(layer.w.numpy().std(), np.abs(layer.w.numpy()).max()) for layer in layers]
-    draw_initial_weights(network, streams(range(500)))
-    assert len(layers) == 4
-    for layer, (deviation, largest) in zip(layers, before, strict=True):
-        assert layer.w.numpy().std() == pytest.approx(deviation, rel=0.03)
-        assert np.abs(layer.w.numpy()).max() == pytest.approx(largest, rel=0.02)
-        assert not layer.b.numpy().any()
+    network = Policy(3, 2, tools.NETWORKS, stack=(500,))
+    own, drawn = weights_of(network), initial_weights(network, streams(range(500)))
+    assert len([layer for layer in network.submodules if isinstance(layer, Linear)]) == 4
+    for name, value in drawn.items():
+        assert value.shape == own[name].shape
+        if name.endswith("/w"):
+            assert value.std() == pytest.approx(own[name].std(), rel=0.03)
+            assert np.abs(value).max() == pytest.approx(np.abs(own[name]).max(), rel=0.02)
+        else:
+            np.testing.assert_array_equal(value, own[name])
+
+
+def test_one_networks_weights_repeated_give_each_replica_that_network(tools, inputs, corridor):
+    snapshot = tools.random_snapshot(corridor)
+    own = inference.sub_weights(snapshot.weights, "prior")
+    repeated = inference.policy(repeated_weights(own, 4), inputs[0][..., :2], tools.NETWORKS)
+    for one, other in zip(repeated, inference.policy(own, inputs[0][..., :2], tools.NETWORKS), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)

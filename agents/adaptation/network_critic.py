@@ -1,0 +1,132 @@
+"""A critic of importance weighting whose features learn: fresh ones (IW), or those of training (Shared Q + IW with the whole critic)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from agents import inference
+from agents.adaptation.config import AdaptationConfig
+from agents.adaptation.critics import Critic
+from agents.adaptation.engine import Transitions
+from agents.adaptation.experience import Experience
+from agents.adaptation.heads import draw_heads
+from agents.adaptation.learner import CriticLearner, group_size
+from agents.adaptation.proposals import Proposals, state_values
+from agents.adaptation.stacked import StackedCritic, initial_weights, repeated_weights
+from agents.adaptation.training import Training
+from agents.inference import sub_weights
+from agents.snapshots import Snapshot
+from environments.arrays import Array
+
+
+class NetworkCritic(Critic):
+    """Q(s, a) = psi(s, a)^T w with psi and w of each replica's own, both learned by TD(0)."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        config: AdaptationConfig,
+        initial: Sequence[np.random.Generator],
+        proposals: Proposals,
+        *,
+        shared_q: bool,
+    ):
+        """Draws fresh networks, or a fresh head alone.
+
+        Args:
+            snapshot: For sizes, discount and psi.
+            config: Hyper-parameters.
+            initial: Each replica's random numbers for its initial weights.
+            proposals: Without features.
+            shared_q: Whether psi starts as the snapshot's, under a head drawn as for frozen features; else both are new, and Q is 0.
+        """
+        replicas, states = proposals.actions.shape[:2]
+        self._config, self._proposals = config, proposals
+        self._discount = np.float32(snapshot.discount)
+        size = group_size(replicas)
+        self._critic, target = (StackedCritic(snapshot.spec, snapshot.networks, size, name=name) for name in ("critic", "target"))
+        spec, capacity = snapshot.spec, config.episodes * (states - 1)
+        experience = Experience(replicas, spec.observation_size, spec.action_size, capacity, config.next_action_samples)
+        weights = initial_critic(self._critic, snapshot, initial, shared_q=shared_q)
+        self._training = Training(CriticLearner(self._critic, target, config), weights, experience, config)
+        self._weights = self._training.weights(self._critic)
+        self._rows = np.arange(replicas)
+        self._episode_start = experience.counts.copy()
+
+    def begin_episode(self) -> None:
+        self._episode_start = self._training.experience.counts.copy()
+
+    def q_values(self, step: int) -> Array:
+        return _values(self._weights, self._proposals.observations[:, step, None], self._proposals.actions[:, step])
+
+    def episode_q_values(self) -> Array:
+        proposals = self._proposals
+        return np.stack([self._of_replica(place, proposals.observations[place], proposals.actions[place]) for place in self._rows])
+
+    def _of_replica(self, place: int, observations: Array, actions: Array) -> Array:
+        """Q of one replica, whose activations fit into the cache, for observations `[N, D]` and actions `[N, K, A]`, `[N, K]`."""
+        weights = {name: value[place : place + 1] for name, value in self._weights.items()}
+        samples = actions.shape[1]
+        flat = actions.reshape(1, -1, actions.shape[-1])
+        return _values(weights, np.repeat(observations, samples, axis=0)[None], flat).reshape(-1, samples)
+
+    def observe(self, step: int, choices: Array, transitions: Transitions) -> None:
+        proposals = self._proposals
+        self._training.experience.append(
+            transitions.active,
+            proposals.observations[:, step],
+            proposals.actions[self._rows, step, choices],
+            transitions.rewards,
+            self._discount * transitions.discounts,
+            transitions.observations,
+            proposals.actions[:, step + 1, : self._config.next_action_samples],
+        )
+
+    def learn_within_episode(self, tau: Array, active: Array, step: int, streams: Sequence[np.random.Generator]) -> None:
+        if step % self._config.update_period == 0:
+            self._learn(1, active, streams, tau)
+
+    def learn_after_episode(self, tau: Array, streams: Sequence[np.random.Generator]) -> None:
+        self._learn(self._config.updates_per_episode, self._training.experience.counts > 0, streams, tau)
+
+    def _learn(self, updates: int, learning: Array, streams: Sequence[np.random.Generator], tau: Array) -> None:
+        self._training.learn(updates, learning, streams, tau)
+        self._weights = self._training.weights(self._critic)
+
+    def td_errors(self, tau: Array) -> Array:
+        experience = self._training.experience
+        errors = np.full(len(self._rows), np.nan)
+        for place in np.flatnonzero(experience.counts > self._episode_start):
+            rows = slice(self._episode_start[place], experience.counts[place])
+            q_values = self._of_replica(place, experience.observations[place, rows], experience.actions[place, rows, None])[:, 0]
+            next_q_values = self._of_replica(place, experience.next_observations[place, rows], experience.next_actions[place, rows])
+            values = state_values(next_q_values, tau[place], soft=self._config.soft_values)
+            errors[place] = np.square(q_values - experience.rewards[place, rows] - experience.discounts[place, rows] * values).mean()
+        return errors
+
+
+def initial_critic(
+    critic: StackedCritic, snapshot: Snapshot, streams: Sequence[np.random.Generator], *, shared_q: bool
+) -> dict[str, Array]:
+    """Returns the weights that R critics start from, by name.
+
+    Args:
+        critic: The network, of any number of replicas.
+        snapshot: For psi.
+        streams: R of them.
+        shared_q: As for `NetworkCritic`.
+    """
+    if not shared_q:
+        return {f"critic/{name}": value for name, value in initial_weights(critic, streams).items()}
+    psi = repeated_weights(sub_weights(snapshot.weights, "features"), len(streams)) if critic.feature_variables else {}
+    heads = draw_heads(streams, critic.features.size)[:, None]
+    return {"critic/heads": heads, **{f"critic/features/{name}": value for name, value in psi.items()}}
+
+
+def _values(weights: dict[str, Array], observations: Array, actions: Array) -> Array:
+    """Q of R replicas for observations `[R, N, D]`, or one for all actions `[R, 1, D]`, and actions `[R, N, A]`, `[R, N]`."""
+    psi = inference.features(sub_weights(weights, "features"), observations, actions)
+    values: Array = np.einsum("rnd,rd->rn", psi, weights["heads"][:, 0])
+    return values

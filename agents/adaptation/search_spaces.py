@@ -1,0 +1,54 @@
+"""What `launch.tune` tries: as many configurations of every method, those of its defaults among them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+
+from agents.adaptation.config import AdaptationConfig, changed
+from agents.adaptation.methods import default_adaptation
+
+CONFIGURATIONS = 16
+
+# All combinations of the values of a method's hyper-parameters; what is not named is as by default.
+SEARCH_SPACES: Mapping[str, Mapping[str, Sequence[float | bool]]] = {
+    "shared_q_iw": {"learning_rate": (3e-3, 1e-2, 3e-2, 1e-1), "kl_bound": (1.5, 2.0), "soft_values": (False, True)},
+    "shared_q_iw_ls": {"ridge": (0.03, 0.1, 0.3, 1.0), "kl_bound": (1.5, 2.0), "soft_values": (False, True)},
+    "shared_q_iw_posterior": {"ridge": (30.0, 100.0, 300.0, 1000.0), "kl_bound": (2.0, 3.0), "error_correlation": (2.0, 3.0)},
+    "iw": {
+        "learning_rate": (1e-3, 1e-2),
+        "feature_learning_rate": (3e-4, 1e-3),
+        "kl_bound": (1.5, 2.0),
+        "soft_values": (False, True),
+    },
+    "shared_q": {"learning_rate": (1e-2, 3e-2), "policy_learning_rate": (3e-4, 1e-3, 3e-3, 1e-2), "kl_cost": (0.003, 0.01)},
+    "distral": {
+        "learning_rate": (1e-3, 1e-2),
+        "feature_learning_rate": (3e-4, 1e-3),
+        "policy_learning_rate": (1e-3, 3e-3),
+        "kl_cost": (0.003, 0.01),
+    },
+    "from_scratch": {
+        "learning_rate": (1e-3, 1e-2),
+        "feature_learning_rate": (3e-4, 1e-3),
+        "policy_learning_rate": (1e-3, 3e-3),
+        "entropy_cost": (1e-3, 1e-2),
+    },
+}
+
+
+def configurations(method: str, episodes: int) -> list[AdaptationConfig]:
+    """Returns what to try of a method, `CONFIGURATIONS` of them.
+
+    Args:
+        method: A name of `SEARCH_SPACES`.
+        episodes: Of each adaptation.
+
+    Raises:
+        ValueError: If there is nothing to tune in the method.
+    """
+    if method not in SEARCH_SPACES:
+        raise ValueError(f"There is nothing to tune in {method!r}: choose from {', '.join(SEARCH_SPACES)}.")
+    space = SEARCH_SPACES[method]
+    default = default_adaptation(method, episodes)
+    return [changed(default, dict(zip(space, values, strict=True))) for values in itertools.product(*space.values())]

@@ -1,0 +1,154 @@
+"""IWPA's own agent: critic, experts and behaviour prior of many tasks (paper section 2 and appendix A)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from agents import agent, losses
+from agents.agent import Agent, Behaviour
+from agents.config import Config, NetworkSpec
+from agents.inference import NumpyExpert, NumpyGaussian, Weights
+from agents.networks import Gaussian, MultiTaskNetworks
+from environments.arrays import Array
+from replay.sequence import SequenceSpec
+
+GROUPS = ("critic", "expert", "prior")
+
+
+class Networks(agent.Networks, Protocol):
+    """What the step trains: experts, prior and critic, as `MultiTaskNetworks` describes them."""
+
+    def expert(self, observation: tf.Tensor, task: tf.Tensor) -> Gaussian:
+        """Maps observations `[B, ..., D]` and tasks `[B]` to the experts' distributions."""
+
+    def prior(self, observation: tf.Tensor) -> Gaussian:
+        """Maps observations `[..., D]` to the prior's distributions."""
+
+    def values(self, observation: tf.Tensor, action: tf.Tensor, task: tf.Tensor) -> tf.Tensor:
+        """Returns Q_i(s, a), `[H, B, ...]`."""
+
+
+def total_loss(
+    online: Networks, target: Networks, batch: Mapping[str, tf.Tensor], noise: losses.Noise, config: Config
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """The sum of the three losses. Each depends on one group of online variables only, so that one gradient serves all.
+
+    Args:
+        online: The networks that learn.
+        target: Their slow copies, constants here.
+        batch: As `SequenceSpec.signature`, with a leading B.
+        noise: The step's random draws.
+        config: Hyper-parameters.
+
+    Returns:
+        The scalar loss, and what is worth recording.
+    """
+    costs = config.losses
+    task, mask, actions = batch["task"], batch["mask"], batch["actions"]
+    states, next_states = batch["observations"][:, :-1], batch["observations"][:, 1:]
+
+    target_prior = target.prior(batch["observations"])
+    targets, log_rhos = _critic_targets(target, target_prior.at(slice(1, None)), batch, next_states, noise.value, config)
+    q_values = online.values(states, actions, task)
+    critic_loss = tf.add_n([losses.critic_loss(q, y, mask) for q, y in zip(tf.unstack(q_values), targets, strict=True)])
+
+    expert = online.expert(states, task)
+    expected_q = losses.reparameterised_value(lambda a: target.values(states, a, task)[0], expert, noise.policy)
+    kl_to_target_prior = expert.kl_to(target_prior.at(slice(0, -1)))
+    entropy = expert.entropy()
+    policy_loss = losses.policy_loss(expected_q, kl_to_target_prior, entropy, mask, kl_cost=costs.kl_cost, entropy_cost=costs.entropy_cost)
+
+    prior = online.prior(states)
+    prior_loss = losses.masked_mean(expert.stop_gradient().kl_to(prior), mask)
+
+    metrics = {
+        "critic_loss": critic_loss,
+        "policy_loss": policy_loss,
+        "prior_loss": prior_loss,
+        "kl_to_prior": losses.masked_mean(kl_to_target_prior, mask),
+        "expert_entropy": losses.masked_mean(entropy, mask),
+        "prior_std": losses.masked_mean(tf.reduce_mean(prior.std, axis=-1), mask),
+        "q_value": losses.masked_mean(q_values[0], mask),
+        **losses.quantiles("rho", tf.exp(log_rhos), mask),
+    }
+    return critic_loss + policy_loss + prior_loss, metrics
+
+
+def _critic_targets(
+    target: Networks,
+    prior_at_next: Gaussian,
+    batch: Mapping[str, tf.Tensor],
+    next_states: tf.Tensor,
+    noise: tf.Tensor,
+    config: Config,
+) -> tuple[list[tf.Tensor], tf.Tensor]:
+    """Retrace targets of r + gamma [E_{a'~pi'} Q'(s', a') - lambda KL(pi' || pi_0')(s')] for each kind of head, and log rho."""
+    costs = config.losses
+    task = batch["task"]
+    # All T + 1 states in one pass: the policy at s_t for rho, at s_{t+1} for the expectation.
+    expert = target.expert(batch["observations"], task)
+    at_next = expert.at(slice(1, None))
+    log_rhos = expert.at(slice(0, -1)).log_prob(batch["actions"]) - batch["log_probs"]
+    next_values = losses.expected_value(lambda a: target.values(next_states, a, task), at_next, noise)
+    kl_charge = costs.kl_cost * at_next.kl_to(prior_at_next)
+    q_values = target.values(batch["observations"][:, :-1], batch["actions"], task)
+    # Heads of the tasks' own rewards serve adaptation, which charges no KL, so their values carry none.
+    kinds = [(batch["rewards"], kl_charge), (batch["task_rewards"], tf.zeros_like(kl_charge))]
+    targets = [
+        losses.retrace_targets(
+            q_values=q,
+            next_values=v - charge,
+            rewards=costs.reward_scale * rewards,
+            discounts=costs.discount * batch["discounts"],
+            log_rhos=log_rhos,
+            mask=batch["mask"],
+            trace_decay=costs.trace_decay,
+        )
+        for q, v, (rewards, charge) in zip(tf.unstack(q_values), tf.unstack(next_values), kinds, strict=False)
+    ]
+    return targets, tf.where(batch["mask"] > 0, log_rhos, 0.0)
+
+
+class ExpertBehaviour(Behaviour):
+    """Acts with the experts, which know the training task."""
+
+    def __init__(self, config: Config, environments: int):
+        """Knows no weights yet.
+
+        Args:
+            config: Hyper-parameters.
+            environments: N.
+        """
+        self._config = config
+        self._tasks = np.zeros(environments, np.int64)
+        self._expert: NumpyExpert | None = None
+
+    def update(self, weights: Weights) -> None:
+        self._expert = NumpyExpert(weights, self._config.networks)
+
+    def begin_episode(self, place: int, task: int, *, new_task: bool) -> None:
+        del new_task
+        self._tasks[place] = task
+
+    def act(self, observations: Array) -> NumpyGaussian:
+        assert self._expert is not None, "An actor has weights before it acts."
+        return self._expert(observations, self._tasks)
+
+
+def _sequence(spec: NetworkSpec, config: Config) -> SequenceSpec:
+    return SequenceSpec(spec.observation_size, spec.action_size, config.replay.sequence_length)
+
+
+AGENT = Agent(
+    groups=GROUPS,
+    acting_groups=("expert",),
+    make_networks=MultiTaskNetworks,
+    draw_noise=losses.draw_noise,
+    total_loss=total_loss,
+    sequence=_sequence,
+    make_behaviour=lambda spec, config, environments, seed: ExpertBehaviour(config, environments),
+)

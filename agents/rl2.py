@@ -1,0 +1,199 @@
+"""RL2 (Duan et al. 2016) on IWPA's learner: policy and critic with memories that run through all episodes of a task.
+
+Off-policy instead of RL2's TRPO: recurrent Retrace and SVG(0) from stored states and a burn-in (R2D2, Kapturowski et al. 2019).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import sonnet as snt
+import tensorflow as tf
+
+from agents import losses
+from agents.agent import Agent, Behaviour
+from agents.config import Config, NetworkConfig, NetworkSpec
+from agents.inference import NumpyGaussian, Weights
+from agents.networks import Features, Gaussian, Linear, Policy
+from agents.recurrent import LSTM
+from agents.recurrent_inference import NumpyRecurrentPolicy
+from environments import TrialBatch, trial_observation_size
+from environments.arrays import Array
+from replay.sequence import SequenceSpec
+
+
+class Memories(NamedTuple):
+    """What the networks have in mind at each state.
+
+    Attributes:
+        policy: h of the policy, `[B, T, H]`.
+        critic: h^Q of the critic, `[B, T, H]`.
+    """
+
+    policy: tf.Tensor
+    critic: tf.Tensor
+
+    def at(self, times: slice) -> Memories:
+        """Returns those of a part of the time axis."""
+        return Memories(self.policy[:, times], self.critic[:, times])
+
+
+class RecurrentNetworks(snt.Module):  # type: ignore[misc]
+    """The policy pi(a|h_t) and the critic Q(h^Q_t, s_t, a), each with an LSTM of its own over the trial's observations."""
+
+    def __init__(self, spec: NetworkSpec, config: NetworkConfig, name: str = "networks"):
+        """Makes the networks.
+
+        Args:
+            spec: What they connect to; D is that of a single episode.
+            config: Their sizes.
+            name: Of the module.
+        """
+        super().__init__(name=name)
+        size, inputs = config.recurrent_size, trial_observation_size(spec.observation_size, spec.action_size)
+        self._policy_lstm = LSTM(inputs, size, name="policy_lstm")
+        self._critic_lstm = LSTM(inputs, size, name="critic_lstm")
+        self._policy = Policy(size, spec.action_size, config, name="policy")
+        self._features = Features(size + inputs, spec.action_size, config, name="features")
+        self._value = Linear(self._features.size, 1, variance=1e-2, name="value")
+
+    def memories(self, observations: tf.Tensor, memory: tf.Tensor, mask: tf.Tensor, burn_in: int) -> Memories:
+        """Unrolls both LSTMs.
+
+        Args:
+            observations: Of trials, `[B, T, D + A + 2]`, those of the burn-in included.
+            memory: The states of both before the first real row, `[B, 4 H]`.
+            mask: `[B, T]`.
+            burn_in: Rows in front that are constants.
+
+        Returns:
+            Those of the rows after the burn-in.
+        """
+        states = tf.split(memory, 2, axis=-1)
+        lstms = (self._policy_lstm, self._critic_lstm)
+        policy, critic = (
+            lstm.unroll(observations, state, mask, constant_rows=burn_in)[:, burn_in:] for lstm, state in zip(lstms, states, strict=True)
+        )
+        return Memories(policy, critic)
+
+    def policy(self, memories: Memories) -> Gaussian:
+        """Returns the policy's distributions, `[B, T, A]`."""
+        return self._policy(memories.policy)
+
+    def values(self, memories: Memories, observations: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:
+        """Returns Q(h^Q, s, a), `[B, T]`, of actions `[B, T, A]`."""
+        return self._value(self._features(tf.concat([memories.critic, observations], axis=-1), actions))[..., 0]
+
+    def group(self, name: str) -> tuple[tf.Variable, ...]:
+        """Returns the variables that one loss trains: `policy` or `critic`."""
+        modules = {"policy": (self._policy_lstm, self._policy), "critic": (self._critic_lstm, self._features, self._value)}[name]
+        return tuple(variable for module in modules for variable in module.trainable_variables)
+
+
+def total_loss(
+    online: RecurrentNetworks, target: RecurrentNetworks, batch: Mapping[str, tf.Tensor], noise: losses.Noise, config: Config
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """The sum of critic's and policy's loss, each of which depends on one group of online variables only.
+
+    Args:
+        online: The networks that learn.
+        target: Their slow copies, constants here.
+        batch: As `SequenceSpec.signature`, with a leading B; the losses are over the T rows after the burn-in.
+        noise: The step's random draws.
+        config: Hyper-parameters.
+
+    Returns:
+        The scalar loss, and what is worth recording.
+    """
+    costs, burn_in = config.losses, config.replay.burn_in
+    # The last observation counts, too: it is real wherever a value is made of it.
+    counted = tf.concat([batch["mask"], tf.ones_like(batch["mask"][:, :1])], axis=1)
+    after, before = (networks.memories(batch["observations"], batch["memory"], counted, burn_in) for networks in (online, target))
+    per_row = ("observations", "actions", "log_probs", "rewards", "task_rewards", "discounts", "mask")
+    trained = {key: batch[key][:, burn_in:] for key in per_row}
+    now, later = slice(0, -1), slice(1, None)
+    states, next_states = trained["observations"][:, now], trained["observations"][:, later]
+    actions, mask = trained["actions"], trained["mask"]
+
+    behind = target.policy(before)
+    log_rhos = tf.where(mask > 0, behind.at(now).log_prob(actions) - trained["log_probs"], 0.0)
+    targets = losses.retrace_targets(
+        q_values=target.values(before.at(now), states, actions),
+        next_values=losses.expected_value(lambda a: target.values(before.at(later), next_states, a), behind.at(later), noise.value),
+        # Values as a reward per step: those of a sum over a long horizon would be large long before the policy knows a task.
+        rewards=(1.0 - costs.discount) * costs.reward_scale * (trained["rewards"] + costs.task_reward_weight * trained["task_rewards"]),
+        discounts=costs.discount * trained["discounts"],
+        log_rhos=log_rhos,
+        mask=mask,
+        trace_decay=costs.trace_decay,
+    )
+    q_values = online.values(after.at(now), states, actions)
+    critic_loss = losses.critic_loss(q_values, targets, mask)
+
+    policy = online.policy(after.at(now))
+    expected_q = losses.reparameterised_value(lambda a: target.values(before.at(now), states, a), policy, noise.policy)
+    policy_loss = losses.entropy_regularised_loss(expected_q, policy.entropy(), mask, entropy_cost=costs.entropy_cost)
+    metrics = {
+        "critic_loss": critic_loss,
+        "policy_loss": policy_loss,
+        "policy_entropy": losses.masked_mean(policy.entropy(), mask),
+        "q_value": losses.masked_mean(q_values, mask),
+        **losses.quantiles("rho", tf.exp(log_rhos), mask),
+    }
+    return critic_loss + policy_loss, metrics
+
+
+class RecurrentBehaviour(Behaviour):
+    """Acts with the recurrent policy; keeps the critic's state up to date for the learner."""
+
+    def __init__(self, config: Config, environments: int):
+        """Knows no weights yet.
+
+        Args:
+            config: Hyper-parameters.
+            environments: N.
+        """
+        self._config = config
+        self._policy: NumpyRecurrentPolicy | None = None
+        self._states = np.zeros((environments, 4 * config.networks.recurrent_size), np.float32)
+
+    @property
+    def memories(self) -> Array:
+        return self._states
+
+    def update(self, weights: Weights) -> None:
+        self._policy = NumpyRecurrentPolicy(weights, self._config.networks)
+
+    def begin_episode(self, place: int, task: int, *, new_task: bool) -> None:
+        del task, new_task  # What begins here is a trial, always of a new task.
+        self._states[place] = 0.0
+
+    def act(self, observations: Array) -> NumpyGaussian:
+        assert self._policy is not None, "An actor has weights before it acts."
+        distribution, self._states = self._policy(observations, self._states)
+        return distribution
+
+
+def _sequence(spec: NetworkSpec, config: Config) -> SequenceSpec:
+    observed = trial_observation_size(spec.observation_size, spec.action_size)
+    memory = (4 * config.networks.recurrent_size,)
+    return SequenceSpec(observed, spec.action_size, config.replay.sequence_length, config.replay.burn_in, memory)
+
+
+def _behaviour(spec: NetworkSpec, config: Config, environments: int, seed: Sequence[int]) -> RecurrentBehaviour:
+    del spec, seed
+    return RecurrentBehaviour(config, environments)
+
+
+AGENT = Agent(
+    groups=("critic", "policy"),
+    acting_groups=("critic", "policy"),
+    make_networks=RecurrentNetworks,
+    draw_noise=losses.draw_noise,
+    total_loss=total_loss,
+    sequence=_sequence,
+    make_behaviour=_behaviour,
+    make_environments=lambda environments, config: TrialBatch(environments, config.trial_episodes, config.losses.reward_scale),
+)

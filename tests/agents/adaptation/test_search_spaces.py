@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import pytest
+
+from agents.adaptation.methods import NAMES, RECURRENT, default_adaptation
+from agents.adaptation.search_spaces import CONFIGURATIONS, SEARCH_SPACES, configurations
+
+
+@pytest.mark.parametrize("method", SEARCH_SPACES)
+def test_every_method_is_tried_in_as_many_configurations_and_in_its_own_defaults(method):
+    tried = configurations(method, 7)
+    assert len({config.digest() for config in tried}) == len(tried) == CONFIGURATIONS == 16
+    assert default_adaptation(method, 7) in tried
+    assert {config.episodes for config in tried} == {7}
+
+
+def test_every_method_that_has_something_to_tune_has_a_space():
+    assert set(SEARCH_SPACES) == set(NAMES) - {"prior", *RECURRENT}
+    with pytest.raises(ValueError, match="nothing to tune in 'prior'"):
+        configurations("prior", 3)

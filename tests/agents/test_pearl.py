@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from agents.learning import Learner
+from agents.networks import export_weights
+from agents.pearl import LatentBehaviour
+from agents.recurrent_inference import Contexts, NumpyEncoder, NumpyLatentPolicy
+from environments import StepBatch
+
+
+@pytest.fixture(scope="module")
+def learner(configured, tiny):
+    learner = Learner(tiny.spec, configured("pearl")[0], seed=1)
+    stream = np.random.default_rng(0)
+    for variable in learner.online.variables:
+        variable.assign(stream.normal(0.0, 0.5, variable.shape))
+    return learner
+
+
+@pytest.fixture(scope="module")
+def fresh(learner, act):
+    """What an actor with the learner's weights writes in 60 control steps."""
+    recorder, _ = act("pearl", export_weights(learner.online), 60)
+    return recorder.batch(range(len(recorder.items)))
+
+
+def _contexts(lengths, seed=0, rows=10, width=7):
+    contexts = np.random.default_rng(seed).normal(size=(len(lengths), rows, width + 1)).astype(np.float32)
+    contexts[..., -1] = np.arange(rows) < np.array(lengths)[:, None]
+    return contexts
+
+
+def test_encoding_step_by_step_in_numpy_is_encoding_the_whole_context_anew(learner, configured):
+    contexts = _contexts([0, 1, 4, 10])
+    theirs = learner.online.encoder(tf.constant(contexts))
+    networks = configured("pearl")[0].networks
+    encoder, growing = NumpyEncoder(export_weights(learner.online), networks), Contexts(4, networks)
+    for t in range(10):
+        growing.add(encoder, contexts[:, t, :-1], contexts[:, t, -1] > 0)
+    own = growing.posterior(encoder)
+    np.testing.assert_allclose(own.mean, theirs.mean, atol=1e-5)
+    np.testing.assert_allclose(own.std, theirs.std, atol=1e-5)
+    assert len({tuple(mean) for mean in own.mean.tolist()}) == 4
+
+
+def test_without_a_context_z_is_standard_normal_exactly(learner):
+    posterior = learner.online.encoder(tf.constant(_contexts([0, 0])))
+    np.testing.assert_array_equal(posterior.mean, 0.0)
+    np.testing.assert_array_equal(posterior.std, 1.0)
+
+
+def test_rows_that_are_not_there_change_nothing(learner):
+    one, other = _contexts([3, 7], seed=1), _contexts([3, 7], seed=2)
+    there = one[..., -1:] > 0
+    mixed = np.where(there, one, other)
+    for left, right in zip(learner.online.encoder(tf.constant(one)), learner.online.encoder(tf.constant(mixed)), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_the_policy_in_numpy_is_that_of_the_learner(learner, configured):
+    stream = np.random.default_rng(0)
+    observations, latents = stream.normal(size=(6, 1, 3)).astype(np.float32), stream.normal(size=(6, 3)).astype(np.float32)
+    theirs = learner.online.policy(tf.constant(observations), tf.constant(latents))
+    own = NumpyLatentPolicy(export_weights(learner.online), configured("pearl")[0].networks)(observations[:, 0], latents)
+    np.testing.assert_allclose(own.mean, theirs.mean[:, 0], atol=1e-5)
+    np.testing.assert_allclose(own.std, theirs.std[:, 0], atol=1e-5)
+
+
+def test_a_context_holds_whole_earlier_episodes_of_the_task(fresh):
+    ends, lengths = fresh["memory"][..., -2], fresh["memory"][..., -1].sum(axis=1).astype(int)
+    assert set(ends.sum(axis=1).astype(int)) == {0, 1, 2}  # episodes, in trials of three
+    for row, length in enumerate(lengths):
+        context = fresh["memory"][row]
+        np.testing.assert_array_equal(context[:length, -1], 1.0)
+        np.testing.assert_array_equal(context[length:], 0.0)
+        assert length == 0 or context[length - 1, -2] == 1.0  # it stops where an episode did
+        endless = fresh["observations"][row, 0, 0]
+        np.testing.assert_array_equal(context[:length, 0], endless)  # the same task's
+
+
+def test_sequences_keep_the_environments_discount_and_carry_on_as_the_multi_task_agents_do(fresh):
+    terminated = (fresh["task_rewards"] == 1.0) & (fresh["task"] == 0)[:, None]
+    np.testing.assert_array_equal(fresh["discounts"][terminated], 0.0)
+    assert (fresh["discounts"][(fresh["task"] == 1)[:, None] & (fresh["mask"] > 0)] == 1).all()
+
+
+class _Played:
+    """A behaviour in one environment that plays episodes of given lengths; keeps the posterior's mean through z."""
+
+    def __init__(self, learner, configured, tiny):
+        config, _ = configured("pearl")
+        self.behaviour = LatentBehaviour(tiny.spec, config, 1, [0])
+        self.behaviour.update(export_weights(learner.online))
+        self._stream = np.random.default_rng(5)
+
+    def episode(self, length, *, new_task, task=0, faulted=False, seed=0):
+        stream = np.random.default_rng(seed)
+        self.behaviour.begin_episode(0, task, new_task=new_task)
+        means = []
+        observations = np.zeros((1, 3), np.float32)
+        for step in range(length):
+            means.append(self.behaviour.act(np.zeros((1, 3), np.float32)).mean[0])
+            last = np.array([step == length - 1])
+            result = StepBatch(stream.normal(size=1), np.zeros(1), np.ones(1), last, last & faulted)
+            observations = stream.normal(size=(1, 3)).astype(np.float32)
+            self.behaviour.observe(np.zeros((1, 2), np.float32), result, observations)
+        return np.array(means)
+
+    def context_lengths(self, task, draws=50):
+        """How many rows the contexts have that items of a task would carry."""
+        lengths = set()
+        for _ in range(draws):
+            self.behaviour.begin_episode(0, task, new_task=True)
+            lengths.add(int(self.behaviour.memories[0, :, -1].sum()))
+        return lengths
+
+
+def test_z_is_fixed_within_an_episode_and_drawn_anew_for_the_next(learner, configured, tiny):
+    played = _Played(learner, configured, tiny)
+    first, second = played.episode(4, new_task=True), played.episode(4, new_task=False)
+    assert (first == first[0]).all()
+    assert (second == second[0]).all()
+    assert not np.allclose(first[0], second[0])
+
+
+def test_z_knows_nothing_of_the_episode_it_acts_in_nor_of_what_a_fault_broke_off(learner, configured, tiny):
+    acted, lengths = [], []
+    for seed in (1, 2):
+        played = _Played(learner, configured, tiny)
+        played.episode(4, new_task=True)
+        played.episode(3, new_task=False, faulted=True, seed=seed)
+        acted.append(played.episode(2, new_task=False, seed=seed))
+        lengths.append(played.context_lengths(task=0))
+    np.testing.assert_array_equal(*acted)
+    assert lengths == [{0, 4, 2, 6}] * 2
+
+
+def test_z_forgets_a_task_that_is_over_and_later_items_of_the_task_do_not(learner, configured, tiny):
+    acted = []
+    for seed in (1, 2):
+        played = _Played(learner, configured, tiny)
+        played.episode(4, new_task=True, seed=seed)
+        acted.append(played.episode(2, new_task=True, task=1))
+        assert played.context_lengths(task=0) == {0, 4}
+        assert played.context_lengths(task=1) == {0, 2}
+        assert played.context_lengths(task=2) == {0}
+    np.testing.assert_array_equal(*acted)

@@ -1,0 +1,119 @@
+"""What holds for every agent."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from agents.config import AGENTS, default_config
+from agents.learning import Learner
+from agents.registry import make_agent
+from replay.sequence import example_batch
+
+# Which groups of online variables each loss trains; no loss reaches any other.
+GRADIENTS = [
+    ("multitask", "critic_loss", {"critic"}),
+    ("multitask", "policy_loss", {"expert"}),
+    ("multitask", "prior_loss", {"prior"}),
+    ("rl2", "critic_loss", {"critic"}),
+    ("rl2", "policy_loss", {"policy"}),
+    ("pearl", "critic_loss", {"critic", "encoder"}),
+    ("pearl", "latent_kl", {"encoder"}),
+    ("pearl", "policy_loss", {"policy"}),  # z is a constant to the policy
+]
+
+
+def _batch(sequence, seed=0):
+    batch = example_batch(sequence, batch_size=32, seed=seed, tasks=2)
+    if len(sequence.memory) == 2:
+        batch["memory"][..., -1] = np.arange(sequence.memory[0]) < np.arange(32)[:, None] % 11
+    return batch
+
+
+@pytest.mark.parametrize(("agent", "loss", "trained"), GRADIENTS)
+def test_each_loss_trains_its_groups_of_variables_alone(agent, loss, trained, configured, tiny):
+    config, sequence = configured(agent)
+    parts = make_agent(agent)
+    online, target = (parts.make_networks(tiny.spec, config.networks) for _ in range(2))
+    stream = np.random.default_rng(0)
+    for variable in (*online.variables, *target.variables):
+        variable.assign(stream.normal(0.0, 0.5, variable.shape))
+    batch = {key: tf.constant(value) for key, value in _batch(sequence).items()}
+    noise = parts.draw_noise(batch, config, tf.constant([0, 0], tf.int64))
+    with tf.GradientTape() as tape:
+        _, metrics = parts.total_loss(online, target, batch, noise, config)
+    gradients = tape.gradient(metrics[loss], list(online.variables), unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    reached = {variable.ref() for variable, gradient in zip(online.variables, gradients, strict=True) if np.any(gradient)}
+    assert reached == {variable.ref() for group in trained for variable in online.group(group)}
+
+
+@pytest.mark.parametrize("agent", ["rl2", "pearl"])
+def test_recurrent_agents_learn_from_the_training_reward_and_a_share_of_the_tasks_own(agent, configured, tiny):
+    config, sequence = configured(agent)
+    parts = make_agent(agent)
+    networks = [parts.make_networks(tiny.spec, config.networks) for _ in range(2)]
+    batch = _batch(sequence)
+    mixed = {**batch, "rewards": batch["rewards"] + np.float32(3.0) * batch["task_rewards"]}
+
+    def losses(batch, weight):
+        weighted = dataclasses.replace(config, losses=dataclasses.replace(config.losses, task_reward_weight=weight))
+        tensors = {key: tf.constant(value) for key, value in batch.items()}
+        noise = parts.draw_noise(tensors, weighted, tf.constant([0, 0], tf.int64))
+        return [float(value) for value in parts.total_loss(*networks, tensors, noise, weighted)[1].values()]
+
+    assert losses(batch, 3.0) == pytest.approx(losses(mixed, 0.0), rel=1e-4)
+    assert losses(batch, 3.0) != pytest.approx(losses(batch, 0.0), rel=1e-4)
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_the_groups_hold_every_variable_once(agent, configured, tiny):
+    config, _ = configured(agent)
+    parts = make_agent(agent)
+    networks = parts.make_networks(tiny.spec, config.networks)
+    grouped = [variable.ref() for group in parts.groups for variable in networks.group(group)]
+    assert len(grouped) == len(set(grouped))
+    assert set(grouped) == {variable.ref() for variable in networks.variables}
+    assert set(parts.acting_groups) <= set(parts.groups)
+
+
+@pytest.mark.parametrize("agent", ["rl2", "pearl"])
+def test_a_recurrent_learner_that_is_restored_continues_bit_for_bit(agent, configured, tiny):
+    config, sequence = configured(agent)
+    learner = Learner(tiny.spec, config, seed=3)
+    learner.step(_batch(sequence))
+    state = {name: value.copy() for name, value in learner.save().items()}
+
+    def go_on():
+        metrics = [learner.step(_batch(sequence, seed)) for seed in (1, 2)]
+        return [{name: value.numpy() for name, value in part.items()} for part in metrics], learner.save()
+
+    first, first_state = go_on()
+    learner.restore(state)
+    second, second_state = go_on()
+    assert first == second
+    assert all(np.isfinite(value) for part in first for value in part.values())
+    for name, value in first_state.items():
+        assert value.tobytes() == second_state[name].tobytes(), name
+        if name.startswith("online/"):
+            assert value.tobytes() != state[name].tobytes(), f"{name} does not learn"
+
+
+@pytest.mark.parametrize("agent", ["rl2", "pearl"])
+@pytest.mark.parametrize(("environment", "episode_steps"), [("sparse_navigation", 20), ("half_cheetah_velocity", 200), ("other", 700)])
+def test_the_default_replay_keeps_as_many_transitions_for_every_agent(agent, environment, episode_steps):
+    multitask, recurrent = (default_config(environment, episode_steps, name).replay for name in ("multitask", agent))
+    assert recurrent.capacity * recurrent.sequence_length == pytest.approx(multitask.capacity * multitask.sequence_length, rel=0.01)
+    assert recurrent.samples_per_insert == multitask.samples_per_insert
+    assert recurrent.context_length % episode_steps == 0
+    assert recurrent.context_length <= max(400, episode_steps)
+
+
+def test_an_unknown_agent_and_a_critic_that_needs_another_are_refused():
+    with pytest.raises(ValueError, match="Unknown agent 'dqn': choose one of multitask, rl2, pearl"):
+        dataclasses.replace(default_config("other", 10), agent="dqn")
+    config = default_config("other", 10, "rl2")
+    with pytest.raises(ValueError, match="--critic=task_description needs --agent=multitask"):
+        dataclasses.replace(config, networks=dataclasses.replace(config.networks, critic="task_description"))

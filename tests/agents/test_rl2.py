@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from agents.learning import Learner
+from agents.networks import export_weights
+from agents.recurrent_inference import NumpyRecurrentPolicy
+
+_BURN_IN = 2
+
+
+@pytest.fixture(scope="module")
+def learner(configured, tiny):
+    return Learner(tiny.spec, configured("rl2")[0], seed=1)
+
+
+@pytest.fixture(scope="module")
+def fresh(learner, act):
+    """What an actor with the learner's weights writes in 60 control steps."""
+    recorder, _ = act("rl2", export_weights(learner.online), 60)
+    return recorder.batch(range(len(recorder.items)))
+
+
+def test_the_policy_in_numpy_is_that_of_the_learner(learner, configured):
+    config, sequence = configured("rl2")
+    stream = np.random.default_rng(0)
+    observations = stream.normal(size=(5, 4, sequence.observation_size)).astype(np.float32)
+    states = stream.normal(size=(5, *sequence.memory)).astype(np.float32)
+    memories = learner.online.memories(tf.constant(observations), tf.constant(states), tf.ones((5, 4)), 0)
+    theirs = learner.online.policy(memories)
+    policy = NumpyRecurrentPolicy(export_weights(learner.online), config.networks)
+    for t in range(4):
+        own, states = policy(observations[:, t], states)
+        np.testing.assert_allclose(own.mean, theirs.mean[:, t], atol=1e-5)
+        np.testing.assert_allclose(own.std, theirs.std[:, t], atol=1e-5)
+        np.testing.assert_allclose(states[:, 10:15], memories.critic[:, t], atol=1e-5)
+
+
+def test_the_learner_unrolls_to_the_actors_own_log_probabilities_from_the_stored_state(learner, fresh):
+    mask = np.concatenate([fresh["mask"], np.ones_like(fresh["mask"][:, :1])], axis=1)
+    memories = learner.online.memories(*(tf.constant(x) for x in (fresh["observations"], fresh["memory"], mask)), burn_in=0)
+    theirs = learner.online.policy(memories).at(slice(0, -1)).log_prob(fresh["actions"])
+    real = fresh["mask"] > 0
+    assert (fresh["memory"] != 0).any(axis=1).mean() > 0.3  # most sequences begin within a trial
+    np.testing.assert_allclose(fresh["log_probs"][real], theirs.numpy()[real], atol=1e-4)
+
+
+def test_the_ratio_is_1_on_fresh_data(learner, fresh):
+    metrics = learner.step({key: value[:32] for key, value in fresh.items()})
+    for quantile in ("rho_q10", "rho_q50", "rho_q90"):
+        assert metrics[quantile].numpy() == pytest.approx(1.0, abs=1e-4)
+
+
+def test_the_state_runs_over_the_ends_of_episodes_and_is_new_for_a_new_task(fresh):
+    starts = fresh["mask"][:, 0] == 0  # a burn-in of padding
+    assert 0 < starts.sum() < len(starts)
+    np.testing.assert_array_equal(fresh["memory"][starts], 0.0)
+    # What is shown before a trial's first step is zero.
+    np.testing.assert_array_equal(fresh["observations"][starts, _BURN_IN, 3:], 0.0)
+    assert (np.abs(fresh["memory"][~starts]).max(axis=1) > 0).all()
+    # Ends of episodes (an observed discount of 0) lie in the middle of trained rows, and the sequence goes on.
+    inner = (fresh["observations"][:, _BURN_IN + 1 : -1, -1] == 0) & (fresh["mask"][:, _BURN_IN + 1 :] > 0)
+    assert inner.any()
+
+
+def test_the_discount_runs_across_episodes_and_is_cut_where_the_trial_ends(fresh):
+    trained = fresh["mask"][:, _BURN_IN:] > 0
+    discounts = fresh["discounts"][:, _BURN_IN:]
+    lengths = trained.sum(axis=1)
+    ended = discounts[np.arange(len(lengths)), lengths - 1] == 0
+    # A tail ends its trial; nowhere but at the last transition is the discount 0.
+    assert ended[lengths < 3].all()
+    assert (discounts[trained] == 0).sum() == ended.sum()
+    # Task 0 terminates within trials, where the environment's own discount is 0 and the trial's 1.
+    terminated = (fresh["task_rewards"][:, _BURN_IN:] == 1.0) & (fresh["task"] == 0)[:, None] & trained
+    assert (discounts[terminated] == 1).any()
+
+
+def test_padding_before_a_trial_changes_nothing(learner, fresh):
+    starts = np.flatnonzero(fresh["mask"][:, 0] == 0)[:2]
+    batch = {key: value[starts] for key, value in fresh.items()}
+    mask = np.concatenate([batch["mask"], np.ones_like(batch["mask"][:, :1])], axis=1)
+    noise = np.random.default_rng(0).normal(size=batch["observations"][:, :_BURN_IN].shape)
+    seen = []
+    for padding in (0.0, noise):
+        observations = batch["observations"].copy()
+        observations[:, :_BURN_IN] = padding
+        seen.append(learner.online.memories(*(tf.constant(x) for x in (observations, batch["memory"], mask)), burn_in=_BURN_IN))
+    np.testing.assert_array_equal(seen[0].policy, seen[1].policy)
+    np.testing.assert_array_equal(seen[0].critic, seen[1].critic)

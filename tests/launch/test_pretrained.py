@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from program import ROOT
+
+from agents.learning import Learner
+from agents.snapshots import write_snapshot
+from launch import pretrained
+from launch.run_directory import RunDirectoryError, open_run, prepare
+from launch.settings import default_settings
+from results.costs import adaptation_cpu_seconds
+from results.selection import Selection
+from results.store import RecordWriter, read_records
+
+
+@pytest.fixture
+def packed(tmp_path, monkeypatch):
+    """The folder of pretrained runs, in which one is called `line`; of its two snapshots the first was selected."""
+    settings = default_settings("tiny_distribution:Line")
+    spec = settings.network_spec(settings.distribution())
+    run = prepare(str(tmp_path / "trained"), settings)
+    for step in (7, 9):
+        write_snapshot(run.snapshots, step, spec, settings.config, Learner(spec, settings.config, step).get_variables(["all"])[0])
+    folder = tmp_path / "pretrained"
+    monkeypatch.setattr(pretrained, "FOLDER", folder)
+    with RecordWriter(run.path, "events", "evaluate") as events:
+        with pytest.raises(RunDirectoryError, match="no selected snapshot yet"):
+            pretrained.pack(run, folder / "line")
+        events.append({"event": "resumed", "learner_steps": 8})
+        events.append({"event": "training_finished", "reason": "learner_steps", "learner_steps": 9, "minutes": 1.0})
+        events.append(Selection(7, 1.5).event())
+    pretrained.pack(run, folder / "line")
+    return folder
+
+
+def test_a_packed_run_holds_the_selected_snapshot_and_what_was_chosen(packed, tmp_path):
+    assert pretrained.names() == ["line"]
+    pretrained.unpack("line", str(tmp_path / "run"))
+    run, settings = open_run(str(tmp_path / "run"))
+    assert settings.identity() == default_settings("tiny_distribution:Line").identity()
+    assert [path.name for path in run.snapshots.iterdir()] == ["7"]
+    assert [event["event"] for event in read_records(run.path, "events")] == ["training_finished", "snapshot_selected"]
+    assert sorted(path.name for path in packed.iterdir()) == ["line"]
+
+
+def test_unpacking_again_keeps_what_was_found_since_and_no_other_run_is_overwritten(packed, tmp_path):
+    pretrained.unpack("line", str(tmp_path / "run"))
+    with RecordWriter(tmp_path / "run", "adaptation", "evaluate") as writer:
+        writer.append({"return": 1.0})
+    pretrained.unpack("line", str(tmp_path / "run"))
+    assert len(read_records(tmp_path / "run", "adaptation")) == 1
+    prepare(str(tmp_path / "other"), default_settings("tiny_distribution:Line", seed=5))
+    with pytest.raises(RunDirectoryError, match="holds another run than the pretrained line"):
+        pretrained.unpack("line", str(tmp_path / "other"))
+    with pytest.raises(RunDirectoryError, match="no pretrained 'cirle': choose from line"):
+        pretrained.unpack("cirle", str(tmp_path / "run"))
+
+
+def test_the_command_adapts_from_what_comes_with_the_sources(tmp_path):
+    """Needs a run of docs/results/pretrained; its prior alone is tested, on one task."""
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "launch.evaluate", "--pretrained=sparse_navigation", f"--run_dir={run}"]
+    shown = subprocess.run(
+        [*command, "--methods=prior,shared_q_iw_ls", "--tasks=3", "--seeds=1", "--episodes=2"],
+        cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert shown.returncode == 0, shown.stderr
+    assert str(run) in shown.stdout
+    (selected,) = (event for event in read_records(run, "events") if event["event"] == "snapshot_selected")
+    assert adaptation_cpu_seconds(run, "test", selected["snapshot"]).keys() == {"prior", "shared_q_iw_ls"}
+    assert {(record["split"], record["task"]) for record in read_records(run, "adaptation")} == {("test", 3)}

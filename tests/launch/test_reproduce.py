@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pathlib
+
+from agents.adaptation import methods
+from agents.adaptation.search_spaces import SEARCH_SPACES
+from agents.config import AGENTS
+from launch.reproduce import steps
+
+OUT = pathlib.Path("runs/reproduced")
+
+
+def arguments(step):
+    return dict(argument[2:].split("=", 1) for argument in step.arguments)
+
+
+def test_every_agent_is_trained_with_every_seed_and_every_method_is_tested_once_from_each():
+    done = list(steps("sparse_navigation", OUT, [3, 5], test_seeds=2))
+    trained = [arguments(step) for step in done if step.module == "launch.local_multiprocess" and "critic" not in arguments(step)]
+    assert [(run["agent"], run["seed"]) for run in trained] == [(agent, seed) for seed in ("3", "5") for agent in AGENTS]
+    tested = [arguments(step) for step in done if step.module == "launch.evaluate"]
+    for run, test in zip(trained, tested, strict=True):
+        assert test["run_dir"] == run["run_dir"]
+        assert test["methods"].split(",") == list(methods.served_by(run["agent"]))
+        assert test["seeds"] == "2"
+
+
+def test_methods_are_tuned_from_the_first_seed_before_any_is_tested():
+    done = list(steps("sparse_navigation", OUT, [3, 5], test_seeds=2))
+    (tuning,) = (step for step in done if step.module == "launch.tune")
+    assert set(arguments(tuning)["methods"].split(",")) == SEARCH_SPACES.keys()
+    assert arguments(tuning)["run_dir"].endswith("multitask-3")
+    tests = [step for step in done if step.module == "launch.evaluate" and "tuned_on" in arguments(step)]
+    assert {arguments(step)["tuned_on"] for step in tests} == {arguments(tuning)["run_dir"]}
+    assert len(tests) == 2
+    assert all(done.index(tuning) < done.index(step) for step in tests)
+
+
+def test_critics_that_know_tasks_by_description_are_trained_for_figure_4_where_there_are_descriptions():
+    done = list(steps("sparse_navigation", OUT, [3, 5], test_seeds=2))
+    described = [arguments(step)["run_dir"] for step in done if arguments(step).get("critic") == "task_description"]
+    assert len(described) == 2
+    assert arguments(done[-1])["figure"] == "4"
+    assert set(described) < set(arguments(done[-1])["run_dirs"].split(","))
+    done = list(steps("tiny_distribution:Line", OUT, [3], test_seeds=2))
+    assert not any("critic" in arguments(step) or step.module == "results.figures" for step in done)
+
+
+def test_the_papers_figure_of_the_environment_shows_all_runs():
+    done = list(steps("reach", OUT, [0], test_seeds=1))
+    (figure,) = (arguments(step) for step in done if arguments(step).get("figure") == "2")
+    assert len(figure["run_dirs"].split(",")) == len(AGENTS)
+
+
+def test_the_estimate_grows_with_seeds_and_tests():
+    def minutes(seeds, test_seeds):
+        return sum(step.minutes for step in steps("half_cheetah_velocity", OUT, seeds, test_seeds))
+
+    assert minutes([0], 1) < minutes([0], 3) < minutes([0, 1], 3) < 3 * minutes([0], 3)
