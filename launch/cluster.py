@@ -9,6 +9,7 @@ join as places come. The run directory must be the same for all hosts. The same 
 from __future__ import annotations
 
 import pathlib
+import threading
 
 from absl import flags
 
@@ -30,7 +31,7 @@ def main() -> int:
     if not ENGINE.exists():
         raise command_line.UsageError(f"{ENGINE} is missing: `make cluster-env` installs Ray there, beside this program's environment.")
 
-    def train(run: RunDirectory) -> int:
+    def train(run: RunDirectory, stop: threading.Event) -> int:
         from launch.cluster_agents import ClusterAgents, Needs
 
         needs = {
@@ -41,7 +42,7 @@ def main() -> int:
         }
         agents = ClusterAgents(ENGINE, values.address, ports, needs, run.path)
         return training.train(
-            run, settings, agents, validation_nodes=values.validation_evaluators, elastic=True,
+            run, settings, agents, stop, validation_nodes=values.validation_evaluators, elastic=True,
             placement_seconds=values.placement_seconds, echo=True,
         )  # fmt: skip
 

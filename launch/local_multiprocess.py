@@ -8,6 +8,8 @@ a node that dies is started again.
 
 from __future__ import annotations
 
+import threading
+
 from absl import flags
 
 from environments import command_line
@@ -19,10 +21,10 @@ def main() -> int:
     """Runs the three stages that are not complete yet; returns the exit code."""
     settings = training.settings_from_flags()
 
-    def train(run: RunDirectory) -> int:
+    def train(run: RunDirectory, stop: threading.Event) -> int:
         from launch.local_agents import LocalAgents
 
-        return training.train(run, settings, LocalAgents())
+        return training.train(run, settings, LocalAgents(), stop)
 
     return training.run_stages(settings, train)
 

@@ -130,10 +130,11 @@ def main() -> int:
         print(f"  {number:2d}. {step.title}: about {step.minutes:.0f} minutes", flush=True)
     if values.estimate:
         return 0
+    stop = command_line.stop_on_signals()
     for number, step in enumerate(to_do, start=1):
         print(f"\n{number} of {len(to_do)}, {step.title}\n  {shlex.join(['python', '-m', step.module, *step.arguments])}", flush=True)
         started = time.monotonic()
-        code = run_module(step.module, *step.arguments)
+        code = run_module(stop, step.module, *step.arguments)
         if code:
             return code
         print(f"Took {(time.monotonic() - started) / 60:.1f} minutes.", flush=True)

@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _SHORT_RUN_STEPS = 20_000
 # Settings of ours, MuJoCo's and TensorFlow's that nodes on other hosts must see as well.
 _PASSED_ON = ("IWPA_", "MUJOCO_", "TF_", "OPENBLAS_")
+_POLL_SECONDS = 0.1
 
 
 def define_flags() -> None:
@@ -65,34 +67,36 @@ def settings_from_flags() -> RunSettings:
     )
 
 
-def run_stages(settings: RunSettings, train: Callable[[RunDirectory], int]) -> int:
+def run_stages(settings: RunSettings, train: Callable[[RunDirectory, threading.Event], int]) -> int:
     """Runs those of the three stages that are not complete yet.
 
     Args:
         settings: The run.
-        train: Stage 1; returns an exit code.
+        train: Stage 1, which ends early when the event is set; returns an exit code.
 
     Returns:
         The exit code.
     """
     _refuse_broken_rules(settings)
+    stop = command_line.stop_on_signals()
     with owned(command_line.required("run_dir"), settings) as run:
         if not training_finished(run, settings):
             print(f"Stage 1 of 3: training, at most {settings.learner_steps} steps or {settings.minutes:g} minutes.", flush=True)
-            code = train(run)
+            code = train(run, stop)
             if code:
                 return code
         print("Stages 2 and 3 of 3: selecting the snapshot on validation tasks, adapting to test tasks.", flush=True)
-        code = run_module("launch.evaluate", f"--run_dir={run.path}", f"--methods={','.join(settings.methods)}")
+        code = run_module(stop, "launch.evaluate", f"--run_dir={run.path}", f"--methods={','.join(settings.methods)}")
         if code:
             return code
-        return run_module("results.report", f"--run_dir={run.path}")
+        return run_module(stop, "results.report", f"--run_dir={run.path}")
 
 
 def train(
     run: RunDirectory,
     settings: RunSettings,
     agents: Agents,
+    stop: threading.Event,
     *,
     validation_nodes: int = 1,
     elastic: bool = False,
@@ -105,6 +109,7 @@ def train(
         run: The run directory.
         settings: The run.
         agents: What starts nodes.
+        stop: Ends training early, when it is set.
         validation_nodes: How many.
         elastic: Whether training may begin when replay, learner and one actor have a place, and the rest joins as places come.
         placement_seconds: How long those that must be there may wait for a place.
@@ -118,7 +123,6 @@ def train(
     from launch.program import REBORN, make_program
     from launch.supervise import CrashError, Supervisor
 
-    stop = command_line.stop_on_signals()
     plans = payloads.make_plans(make_program(run, settings, validation_nodes=validation_nodes))
     flags_of_xla = os.environ.get("XLA_FLAGS", QUICK_COMPILE if settings.learner_steps <= _SHORT_RUN_STEPS else "")
     shared = {name: os.environ[name] for name in os.environ if name == "PYTHONPATH" or name.startswith(_PASSED_ON)}
@@ -151,7 +155,8 @@ def train(
     if failure:
         print(f"{failure}\nNothing finished is lost; the same command resumes:\n  {_this_command()}", file=sys.stderr)
         return 1
-    if not training_finished(run, settings):
+    # A signal that comes while a finished training winds down ends what follows, too.
+    if stop.is_set() or not training_finished(run, settings):
         print(f"Stopped. The same command resumes:\n  {_this_command()}")
         return command_line.INTERRUPTED
     return 0
@@ -174,16 +179,19 @@ def _this_command() -> str:
     return shlex.join(["python", "-m", module.name if module else "launch.local_multiprocess", *sys.argv[1:]])
 
 
-def run_module(module: str, *arguments: str) -> int:
-    """Runs a program of ours in a fresh process and passes interrupts on to it; returns its exit code.
+def run_module(stop: threading.Event, module: str, *arguments: str) -> int:
+    """Runs a program of ours in a fresh process, and ends it when `stop` is set; returns its exit code.
 
     It starts with Ctrl-C ignored, which would otherwise break off Python's own start with a traceback; SIGTERM ends it at any moment.
     """
+    if stop.is_set():
+        return command_line.INTERRUPTED
     process = subprocess.Popen([sys.executable, "-m", module, *arguments], preexec_fn=_ignore_control_c)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: process.terminate())
-    code = process.wait()
-    return command_line.INTERRUPTED if code < 0 else code
+    while process.poll() is None:
+        if stop.wait(_POLL_SECONDS):
+            process.terminate()
+            process.wait()
+    return command_line.INTERRUPTED if process.returncode < 0 else process.returncode
 
 
 def _ignore_control_c() -> None:

@@ -56,7 +56,7 @@ class Terminal:
             self.output += os.read(self._master, 65536)
 
 
-def interrupted_when(program: Program, condition: Callable[[], bool], *flags: str) -> Terminal:
+def interrupted_when(program: Program, condition: Callable[[], bool], *flags: str) -> None:
     terminal = Terminal(program.command(*flags))
     try:
         terminal.wait_for(condition)
@@ -70,7 +70,6 @@ def interrupted_when(program: Program, condition: Callable[[], bool], *flags: st
         if terminal.exit_code(0.0) is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(terminal.pid, signal.SIGKILL)
-    return terminal
 
 
 def test_while_nodes_start_and_the_learner_compiles(program: Program) -> None:
@@ -112,10 +111,15 @@ def test_while_evaluating(program: Program) -> None:
     assert "Stage 1" not in output
 
 
+def test_while_a_finished_training_winds_down(program: Program) -> None:
+    flags = ("--learner_steps=2", "--methods=prior")
+    interrupted_when(program, lambda: bool(program.events("training_finished")), *flags)
+
+
 def test_while_the_program_of_a_stage_starts() -> None:
     starts_a_stage = (
-        "import signal, sys; from launch.training import run_module; signal.signal(signal.SIGINT, signal.SIG_IGN);"
-        "print('started', flush=True); sys.exit(run_module('waiting'))"
+        "import sys; from environments.command_line import stop_on_signals; from launch.training import run_module;"
+        "stop = stop_on_signals(); print('started', flush=True); sys.exit(run_module(stop, 'waiting'))"
     )
     launcher = subprocess.Popen(
         [sys.executable, "-c", starts_a_stage], cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -127,12 +131,8 @@ def test_while_the_program_of_a_stage_starts() -> None:
     while not children():
         assert launcher.poll() is None, launcher.communicate()[1]
         time.sleep(0.001)
-    # Python itself is starting there. Once more, should the launcher not have been listening yet.
-    for _ in range(3):
-        os.killpg(launcher.pid, signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            launcher.wait(timeout=10)
-            break
+    # Python itself is starting there.
+    os.killpg(launcher.pid, signal.SIGINT)
     _, errors = launcher.communicate(timeout=30)
     assert (launcher.returncode, errors) == (130, "")
 
