@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import subprocess
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.timeout(300)
 def small_disk(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], capture_output=True, text=True, check=False)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", disk], capture_output=True, text=True, check=False)
     if mounted.returncode:
         pytest.skip(f"needs the right to mount a small file system: {mounted.stderr.strip()}")
     yield disk
@@ -27,8 +28,10 @@ def small_disk(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 def test_what_was_finished_stays_and_the_same_command_goes_on_when_there_is_room(small_disk: pathlib.Path) -> None:
     program = Program(small_disk / "run")
-    flags = ("--learner_steps=1000000", "--methods=prior")
-    program.start(*flags)
+    program.start("--learner_steps=1000000", "--methods=prior")
+    program.wait_until(lambda: bool(durable.numbered(program.run_dir / "checkpoints")))
+    ballast = small_disk / "ballast"
+    fill(ballast)
     code, output = program.finish()
     assert code == 1
     assert "No space left on device" in output
@@ -38,8 +41,15 @@ def test_what_was_finished_stays_and_the_same_command_goes_on_when_there_is_room
     for path in complete:
         durable.check(path)
 
-    subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
+    ballast.unlink()
     program.start("--learner_steps=1", "--methods=prior")
     code, output = program.finish()
     assert code == 0, output
     assert program.events("resumed")
+
+
+def fill(ballast: pathlib.Path) -> None:
+    """Writes until the disk has no room left."""
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(65536))

@@ -111,11 +111,6 @@ def test_while_evaluating(program: Program) -> None:
     assert "Stage 1" not in output
 
 
-def test_while_a_finished_training_winds_down(program: Program) -> None:
-    flags = ("--learner_steps=2", "--methods=prior")
-    interrupted_when(program, lambda: bool(program.events("training_finished")), *flags)
-
-
 def test_while_the_program_of_a_stage_starts() -> None:
     starts_a_stage = (
         "import sys; from environments.command_line import stop_on_signals; from launch.training import run_module;"
