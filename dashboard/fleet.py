@@ -111,5 +111,13 @@ def _in_words(event: Mapping[str, Any]) -> str:
         return f"training ended by --{event['reason']} after {event['learner_steps']:,} learner steps and {event['minutes']:.1f} minutes"
     if kind == "snapshot_selected":
         return f"snapshot {event['snapshot']:,} selected, validation score {event['score']:.2f}"
-    details = ", ".join(f"{name} {json.dumps(value)}" for name, value in event.items() if name not in ("event", "time"))
+    details = ", ".join(f"{name} {_value(value)}" for name, value in event.items() if _is_told(name, value))
     return f"{str(kind).replace('_', ' ')}{': ' if details else ''}{details}"
+
+
+def _is_told(name: str, value: Any) -> bool:
+    return name not in ("event", "time") and not isinstance(value, dict)
+
+
+def _value(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else json.dumps(value)

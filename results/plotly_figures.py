@@ -140,14 +140,19 @@ def training(
     """
     alone = len(run_dirs) == 1
     panels: dict[str, list[Line]] = {}
+    quantities: dict[str, dict[str, None]] = {}  # in order, each once
+    for panel in (panel for figure in by_run_dir.values() for panel in figure.panels):
+        quantities.setdefault(panel.title, {}).update(dict.fromkeys(panel.series))
     for name, figure in by_run_dir.items():
         for panel in figure.panels:
-            words = _distinct_parts(list(panel.series))
-            for rank, (word, series) in enumerate(zip(words, panel.series.values(), strict=True)):
+            among = list(quantities[panel.title])
+            words = _distinct_parts(among)
+            for quantity, series in panel.series.items():
+                rank = among.index(quantity)
                 hue = HUES[(rank if alone else run_dirs.index(name)) % len(HUES)]
                 line_dash = "solid" if alone else _DASHES[rank % len(_DASHES)]
-                line = Line(word, series.against(axis_name).tolist(), series.values.tolist(), hue, line_dash, None if alone else name)
-                panels.setdefault(panel.title, []).append(line)
+                x, y = series.against(axis_name).tolist(), series.values.tolist()
+                panels.setdefault(panel.title, []).append(Line(words[rank], x, y, hue, line_dash, None if alone else name))
     logarithmic = {panel.title for figure in by_run_dir.values() for panel in figure.panels if panel.logarithmic}
     return grid(f"training {axis_name}", panels, training_figures.AXES[axis_name], columns, logarithmic)
 

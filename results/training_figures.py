@@ -23,15 +23,17 @@ _PANELS: Mapping[str, tuple[str, ...]] = {
     "Critic loss": ("critic_loss",),
     "Losses of policy and prior": ("policy_loss", "prior_loss"),
     "KL from the prior, nats": ("kl_to_prior",),
-    "Experts' entropy, nats": ("expert_entropy",),
+    "KL of z from N(0, I), nats": ("latent_kl",),
+    "Policy's entropy, nats": ("expert_entropy", "policy_entropy"),
     "Prior's standard deviation": ("prior_std",),
     "Gradient norms": ("critic_gradient_norm", "expert_gradient_norm", "prior_gradient_norm"),
+    "Gradient norms without prior": ("policy_gradient_norm", "encoder_gradient_norm"),
     "Value": ("q_value",),
     "Importance weights, quantiles": ("rho_q10", "rho_q50", "rho_q90"),
     "Skipped steps": ("skipped_steps",),
 }
 REPLAY = ("replay_size", "sample_age", "samples_per_insert")  # the figure of the fleet shows these
-_LOGARITHMIC = ("Critic loss", "Gradient norms", "Importance weights, quantiles")
+_LOGARITHMIC = ("Critic loss", "Gradient norms", "Gradient norms without prior", "Importance weights, quantiles")
 _MOST_POINTS = 800  # of a line: more than a screen has columns for
 
 

@@ -14,6 +14,7 @@ import synthetic_run
 from dashboard import page
 from dashboard.choices import TABS
 from dashboard.server import Dashboard, named_runs
+from results.store import RecordWriter
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -164,3 +165,12 @@ def test_neither_tensorflow_nor_a_package_beside_the_results_is_imported():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_events_that_the_page_has_never_heard_of_are_told_briefly(tmp_path):
+    with RecordWriter(tmp_path, "events", "tune") as events:
+        events.append({"event": "configuration_chosen", "method": "iw", "configuration": {"episodes": 40}, "score": 12.345678})
+    shown = json.dumps(refreshed([tmp_path], "?tab=fleet"), default=str)
+    assert "configuration chosen: method" in shown
+    assert "score 12.35" in shown
+    assert "episodes" not in shown

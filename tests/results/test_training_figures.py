@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from results import training_figures
+from results import plotly_figures, training_figures
 
 
 def log_of(*points, **metrics):
@@ -77,3 +77,16 @@ def test_the_caption_names_the_method_that_selects(adaptation_run):
 def test_without_a_complete_validation_there_is_nothing_to_draw(adaptation_run):
     figure = training_figures.validation_figure([adaptation_run([1.0])], None, training_figures.TrainingLog())
     assert len(figure.scores) == len(figure.low) == 0
+
+
+def test_a_quantity_has_one_name_in_a_panel_however_many_of_its_fellows_a_run_recorded():
+    built = {
+        "a": training_figures.training_figure(log_of((100, 1.0), policy_loss=2.0, prior_loss=3.0)),
+        "b": training_figures.training_figure(log_of((100, 1.0), policy_loss=2.0)),
+    }
+    chart = plotly_figures.training(built, "steps", ("a", "b"))
+    names = [trace["hovertemplate"].split("<extra>")[1].removesuffix("</extra>") for trace in chart["data"]]
+    assert names == ["a training return", "b training return", "a policy", "a prior", "b policy"]
+    policy_of_a, policy_of_b = chart["data"][2]["line"], chart["data"][4]["line"]
+    assert policy_of_a["dash"] == policy_of_b["dash"]
+    assert policy_of_a["color"] != policy_of_b["color"]
