@@ -4,7 +4,8 @@
 
 Figure 1 shows adaptation on half-cheetah and sparse navigation, figure 2 on the environments with sparse rewards: mean return of the last 3
 episodes over tasks and seeds, 95% interval, the paper's smoothing. Figure 4 shows training with critics that know tasks by id or by
-description. Each is written as SVG, PNG and HTML, and its numbers as CSV.
+description. Each is written as SVG, PNG and HTML, and its numbers as CSV: the points of the curves, and in `figure_N_runs.csv` every run
+behind them.
 """
 
 from __future__ import annotations
@@ -55,7 +56,13 @@ class Line:
     mean: FloatArray  # [P]
     low: FloatArray  # [P], NaN where there is no interval
     high: FloatArray  # [P]
-    runs: int
+    sources: tuple[tuple[str, int | None, int | None], ...]  # n runs: run directory, task and seed
+    values: FloatArray  # [n, P], what each returned: single episodes, or the smoothed curve of training
+
+    @property
+    def runs(self) -> int:
+        """How many there are, n."""
+        return len(self.sources)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -98,43 +105,47 @@ def paper_figure(run_dirs: Sequence[str | os.PathLike[str]], figure: str) -> lis
 
 
 def _adaptation_panel(environment: str, runs: Sequence[tuple[pathlib.Path, Mapping[str, Any]]]) -> Panel:
-    pooled: dict[str, list[records.AdaptationRun]] = {}
+    pooled: dict[str, list[tuple[str, records.AdaptationRun]]] = {}
     for run_dir, _ in runs:
         recorded = records.adaptation_runs(store.read_records(run_dir, "adaptation"))
         selected = selection.selected_snapshot(store.read_records(run_dir, "events")) or selection.select_snapshot(recorded)
         tested, _ = summary.tested(recorded, selected.snapshot, "test")
         for method, of_method in tested.items():
-            pooled.setdefault(method, []).extend(of_method)
+            pooled.setdefault(method, []).extend((run_dir.name, run) for run in of_method)
     if not pooled:
         names = ", ".join(str(run_dir) for run_dir, _ in runs)
         raise summary.RunDirectoryError(f"no test of {environment} is complete in {names}: finish it with python -m launch.evaluate")
     lines = []
     for method in figures.ordered(pooled):
-        points = statistics.trailing_mean(records.returns_by_episode(pooled[method]))
+        returns = records.returns_by_episode([run for _, run in pooled[method]])
+        points = statistics.trailing_mean(returns)
         low, high = statistics.confidence_interval_95(points)
         window = figures.smoothing_window(points.shape[1])
         mean, low, high = (statistics.smooth(part, window) for part in (points.mean(axis=0), low, high))
         episodes = np.arange(1.0, points.shape[1] + 1)
-        lines.append(Line(method, figures.label(method), figures.colour(method), episodes, mean, low, high, len(points)))
+        sources = tuple((name, run.key.task, run.key.seed) for name, run in pooled[method])
+        lines.append(Line(method, figures.label(method), figures.colour(method), episodes, mean, low, high, sources, returns))
     return Panel(environment, "episodes", tuple(lines))
 
 
 def _training_panel(environment: str, runs: Sequence[tuple[pathlib.Path, Mapping[str, Any]]]) -> Panel:
-    by_critic: dict[str, list[tuple[FloatArray, FloatArray]]] = {}
+    by_critic: dict[str, dict[str, tuple[FloatArray, FloatArray]]] = {}
     for run_dir, identity in runs:
         steps, returns = _training_curve(store.read_records(run_dir, "training"))
         if len(steps) < 2:
             raise summary.RunDirectoryError(f"{run_dir} has no curve of training yet: train longer")
         critic = identity.get("config", {}).get("networks", {}).get("critic", "task_id")
-        by_critic.setdefault(critic, []).append((steps, returns))
+        by_critic.setdefault(critic, {})[run_dir.name] = (steps, returns)
     lines = []
     for critic, (label, colour) in _CRITICS.items():
         curves = by_critic.get(critic)
         if curves:
-            grid = np.linspace(max(steps[0] for steps, _ in curves), min(steps[-1] for steps, _ in curves), _GRID)
-            points = np.stack([statistics.smooth(np.interp(grid, *curve), _GRID_SMOOTHING) for curve in curves])
+            starts, ends = zip(*((steps[0], steps[-1]) for steps, _ in curves.values()), strict=True)
+            grid = np.linspace(max(starts), min(ends), _GRID)
+            points = np.stack([statistics.smooth(np.interp(grid, *curve), _GRID_SMOOTHING) for curve in curves.values()])
             low, high = statistics.confidence_interval_95(points)
-            lines.append(Line(critic, label, colour, grid, np.asarray(points.mean(axis=0), np.float64), low, high, len(curves)))
+            sources = tuple((name, None, None) for name in curves)
+            lines.append(Line(critic, label, colour, grid, np.asarray(points.mean(axis=0), np.float64), low, high, sources, points))
     return Panel(environment, "environment steps", tuple(lines))
 
 
@@ -149,7 +160,7 @@ def _training_curve(training: Sequence[Mapping[str, Any]]) -> tuple[FloatArray, 
 
 
 def write_figure(panels: Sequence[Panel], stem: pathlib.Path) -> list[pathlib.Path]:
-    """Writes `stem` with .svg, .png, .html and .csv; returns the paths."""
+    """Writes `stem` with .svg, .png, .html and .csv, and its runs as `stem`_runs.csv; returns the paths."""
     from results import panel_drawing  # Drawing takes long to import.
 
     stem.parent.mkdir(parents=True, exist_ok=True)
@@ -157,14 +168,30 @@ def write_figure(panels: Sequence[Panel], stem: pathlib.Path) -> list[pathlib.Pa
     for path in paths[:2]:
         panel_drawing.save(panels, path)
     paths[2].write_text(panel_drawing.page(panels), encoding="utf-8")
-    with paths[3].open("w", newline="", encoding="utf-8") as file:
+    curves = [
+        (panel.environment, line.name, *point, line.runs)
+        for panel in panels
+        for line in panel.lines
+        for point in zip(*(part.tolist() for part in (line.x, line.mean, line.low, line.high)), strict=True)
+    ]
+    _write_table(paths[3], ("environment", "line", "x", "mean", "ci95_low", "ci95_high", "runs"), curves)
+    runs = [
+        (panel.environment, line.name, *source, *values)
+        for panel in panels
+        for line in panel.lines
+        for source, values in zip(line.sources, line.values.tolist(), strict=True)
+    ]
+    points = max(len(line.x) for panel in panels for line in panel.lines)
+    names = ("environment", "line", "run_dir", "task", "seed", *(f"value_{place}" for place in range(1, points + 1)))
+    return [*paths, _write_table(stem.with_name(f"{stem.name}_runs.csv"), names, runs)]
+
+
+def _write_table(path: pathlib.Path, names: Sequence[str], rows: Sequence[Sequence[str | float | None]]) -> pathlib.Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["environment", "line", "x", "mean", "ci95_low", "ci95_high", "runs"])
-        for panel in panels:
-            for line in panel.lines:
-                for point in zip(line.x.tolist(), line.mean.tolist(), line.low.tolist(), line.high.tolist(), strict=True):
-                    writer.writerow([panel.environment, line.name, *(f"{value:g}" for value in point), line.runs])
-    return paths
+        writer.writerow(names)
+        writer.writerows([f"{value:.6g}" if isinstance(value, float) else value for value in row] for row in rows)
+    return path
 
 
 def main(argv: Sequence[str]) -> int:

@@ -98,7 +98,7 @@ def test_the_command_writes_pictures_a_page_and_the_numbers(navigation_runs, tmp
     ]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert shown.returncode == 0, shown.stderr
-    assert shown.stdout.split() == [str(tmp_path / f"figure_1.{suffix}") for suffix in ("svg", "png", "html", "csv")]
+    assert shown.stdout.split() == [str(tmp_path / f"figure_1{end}") for end in (".svg", ".png", ".html", ".csv", "_runs.csv")]
     assert (tmp_path / "figure_1.svg").read_bytes().startswith(b"<?xml")
     assert (tmp_path / "figure_1.png").read_bytes().startswith(b"\x89PNG")
     assert "Shared Q + IW" in (tmp_path / "figure_1.html").read_text()
@@ -106,6 +106,11 @@ def test_the_command_writes_pictures_a_page_and_the_numbers(navigation_runs, tmp
         rows = [row for row in csv.DictReader(file) if row["line"] == "shared_q_iw"]
     assert [float(row["mean"]) for row in rows] == pytest.approx([2, 4, 6, 28 / 3], rel=1e-5)
     assert {row["runs"] for row in rows} == {"8"}
+    with (tmp_path / "figure_1_runs.csv").open(newline="") as file:
+        runs = [row for row in csv.DictReader(file) if row["line"] == "shared_q_iw"]
+    assert len({(run["run_dir"], run["task"], run["seed"]) for run in runs}) == 8
+    # Single episodes, not the trailing means of the curve.
+    assert [np.mean([float(run[f"value_{episode}"]) for run in runs]) for episode in (1, 2, 3, 4)] == pytest.approx([2, 6, 10, 12])
 
 
 @pytest.mark.parametrize(
