@@ -51,7 +51,7 @@ class AdaptationConfig:
     target_rate: float = 0.05
     ridge: float = 0.3
     solve_period: int = 20
-    error_correlation: float = 3.0
+    error_correlation: float = 2.0
     value_samples: int = 1
     kl_cost: float = 0.01
     entropy_cost: float = 1e-3

@@ -168,5 +168,5 @@ def default_adaptation(name: str, episodes: int) -> AdaptationConfig:
     if name in ("from_scratch", "distral", "iw"):
         return AdaptationConfig(episodes=episodes, learning_rate=1e-3)
     if name == "shared_q_iw_posterior":
-        return AdaptationConfig(episodes=episodes, ridge=300.0, kl_bound=3.0)
+        return AdaptationConfig(episodes=episodes, ridge=1.0, kl_bound=3.0)
     return AdaptationConfig(episodes=episodes)

@@ -74,7 +74,7 @@ def test_replicas_gather_evidence_of_their_own():
 
 def test_no_regression_is_made_before_two_rewards_differ():
     memory, seen = FeatureMemory(1, 2, 3, 40), RewardRange(1)
-    head = posterior_head(memory, seen, ridge=0.1)
+    head = posterior_head(memory, seen, ridge=0.1, error_correlation=3.0)
     for _ in range(20):
         visit(head, memory, seen, state=0, reward=0.0)
     head.learn_after_episode(memory, TAU, [])
