@@ -22,6 +22,8 @@ from environments.arrays import Array
 
 # Of squared scaled rewards: keeps the first comparison of errors from dividing by 0.
 _LEAST_ERROR = 1e-12
+# A head of a smaller norm, as a share of their median, is of a task that training did not learn.
+_LEARNED = 0.75
 
 
 class PosteriorHead(RidgeHead):
@@ -30,21 +32,26 @@ class PosteriorHead(RidgeHead):
     The likelihood is Gaussian in the one-step errors, of the variance that the best task's errors have. Neighbouring errors are alike, so
     that `error_correlation` of them count as one; before as many are known, the mean over all tasks stands in for the best task's.
 
+    Tasks that training did not learn are left out: their heads promise next to nothing anywhere, which would explain best that nothing is
+    found.
+
     Attributes:
-        posterior: Of each training task, `[R, N]`.
+        posterior: Of each of the N training tasks that training learned, `[R, N]`.
     """
 
     def __init__(self, task_heads: Array, replicas: int, config: AdaptationConfig, seen: RewardRange, discount: float, capacity: int):
         """Starts from the mean of the training tasks' heads.
 
         Args:
-            task_heads: u_i, `[N, d]`.
+            task_heads: u_i of all training tasks, `[tasks, d]`.
             replicas: R.
             config: Hyper-parameters.
             seen: The rewards seen.
             discount: gamma.
             capacity: Transitions of a whole adaptation.
         """
+        norms = np.linalg.norm(task_heads[:, :-1], axis=1)
+        task_heads = task_heads[norms >= _LEARNED * np.median(norms)]
         super().__init__(np.repeat(task_heads.mean(axis=0)[None], replicas, axis=0), config, seen, discount)
         self._task_heads = task_heads
         self._squared_errors = np.zeros((replicas, len(task_heads)))

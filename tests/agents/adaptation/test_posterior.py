@@ -64,6 +64,16 @@ def test_where_nothing_was_paid_is_left_for_what_remains():
     assert shares[-1] > 0.95
 
 
+def test_a_task_that_training_did_not_learn_is_no_explanation_of_finding_nothing():
+    memory, seen = FeatureMemory(1, 2, 3, 10), RewardRange(1)
+    # The third head promises next to nothing anywhere, whatever its constant.
+    unlearned = np.float32([[0.0, 0.1, 2.0]])
+    head = PosteriorHead(np.concatenate([TASK_HEADS, unlearned]), 1, AdaptationConfig(), seen, 0.9, 10)
+    for state in (0, 1, 0, 1):
+        visit(head, memory, seen, state, reward=0.0)
+    np.testing.assert_allclose(head.posterior, [[0.5, 0.5]])
+
+
 def test_replicas_gather_evidence_of_their_own():
     memory, seen = FeatureMemory(2, 2, 3, 10), RewardRange(2)
     head = posterior_head(memory, seen, replicas=2)
