@@ -30,7 +30,8 @@ _LEARNER_STEP_SECONDS = {"multitask": 0.031, "rl2": 0.033, "pearl": 0.02}
 _REPLICA_STEP_SECONDS = {
     **dict.fromkeys(("prior", "rl2", "pearl"), 2e-5),
     "shared_q_iw": 5.1e-4,
-    **dict.fromkeys(("shared_q_iw_ls", "shared_q_iw_posterior"), 1.5e-4),
+    **dict.fromkeys(("shared_q_iw_ls", "shared_q_iw_posterior"), 3e-4),
+    "iw": 8e-3,
 }
 _TRAINED_STEP_SECONDS = 5.3e-3
 _LARGER = 3.0
