@@ -43,7 +43,7 @@ _LABELS = {
     "iw": "IW",
     "distral": "DISTRAL",
     "rl2": "RL²",
-    "pearl": "PEARL",
+    "pearl": "PEARL*",
 }
 
 
