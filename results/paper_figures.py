@@ -129,22 +129,21 @@ def _adaptation_panel(environment: str, runs: Sequence[tuple[pathlib.Path, Mappi
 
 
 def _training_panel(environment: str, runs: Sequence[tuple[pathlib.Path, Mapping[str, Any]]]) -> Panel:
-    by_critic: dict[str, dict[str, tuple[FloatArray, FloatArray]]] = {}
+    by_critic: dict[str, list[tuple[str, FloatArray, FloatArray]]] = {}
     for run_dir, identity in runs:
         steps, returns = _training_curve(store.read_records(run_dir, "training"))
         if len(steps) < 2:
             raise summary.RunDirectoryError(f"{run_dir} has no curve of training yet: train longer")
         critic = identity.get("config", {}).get("networks", {}).get("critic", "task_id")
-        by_critic.setdefault(critic, {})[run_dir.name] = (steps, returns)
+        by_critic.setdefault(critic, []).append((run_dir.name, steps, returns))
     lines = []
     for critic, (label, colour) in _CRITICS.items():
         curves = by_critic.get(critic)
         if curves:
-            starts, ends = zip(*((steps[0], steps[-1]) for steps, _ in curves.values()), strict=True)
-            grid = np.linspace(max(starts), min(ends), _GRID)
-            points = np.stack([statistics.smooth(np.interp(grid, *curve), _GRID_SMOOTHING) for curve in curves.values()])
+            grid = np.linspace(max(steps[0] for _, steps, _ in curves), min(steps[-1] for _, steps, _ in curves), _GRID)
+            points = np.stack([statistics.smooth(np.interp(grid, steps, returns), _GRID_SMOOTHING) for _, steps, returns in curves])
             low, high = statistics.confidence_interval_95(points)
-            sources = tuple((name, None, None) for name in curves)
+            sources = tuple((name, None, None) for name, _, _ in curves)
             lines.append(Line(critic, label, colour, grid, np.asarray(points.mean(axis=0), np.float64), low, high, sources, points))
     return Panel(environment, "environment steps", tuple(lines))
 

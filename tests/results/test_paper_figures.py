@@ -66,6 +66,15 @@ def test_training_is_compared_by_what_the_critic_knows_tasks_by(tmp_path):
     assert (np.diff(by_description.mean) > 0).all()
 
 
+def test_runs_of_the_same_name_in_different_folders_all_count(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    runs = [write_training(tmp_path / folder / "run", "move_box", "task_id", [value] * 5) for folder, value in (("a", 0.0), ("b", 2.0))]
+    (panel,) = paper_figures.paper_figure(runs, "4")
+    assert panel.lines[0].runs == 2
+    np.testing.assert_allclose(panel.lines[0].mean, 1.0)
+
+
 def test_what_a_restart_went_back_behind_is_not_drawn(tmp_path):
     folder = write_training(tmp_path / "run", "reach", "task_id", [5.0, 5.0, 99.0])
     with store.RecordWriter(folder, "training", "restarted") as writer:
