@@ -3,7 +3,8 @@
     python -m launch.reproduce --environment=sparse_navigation --out=runs/reproduced --training_seeds=0,1,2
 
 Every step is a command of its own, printed before it runs; what is finished is not repeated, so that the same command resumes. Methods are
-tuned on the validation tasks from the first training seed, and tested from every seed in what was chosen there.
+tuned on the validation tasks from the first training seed, and tested from every seed in what was chosen there. Where time is short,
+--training_share trains each agent for a share of its steps, the same for all, and --notuning tests every method as it is by default.
 """
 
 from __future__ import annotations
@@ -55,20 +56,37 @@ class Step:
     minutes: float
 
 
-def steps(environment: str, out: pathlib.Path, training_seeds: Sequence[int], test_seeds: int) -> Iterator[Step]:
+@dataclasses.dataclass(frozen=True)
+class Effort:
+    """How much is spent on a comparison.
+
+    Attributes:
+        training_seeds: Seeds to train with.
+        test_seeds: Adaptations to each test task from each trained run.
+        training_share: Of each agent's default learner steps, how many are made.
+        tuning: Whether methods are tuned before they are tested.
+    """
+
+    training_seeds: Sequence[int]
+    test_seeds: int
+    training_share: float = 1.0
+    tuning: bool = True
+
+
+def steps(environment: str, out: pathlib.Path, effort: Effort) -> Iterator[Step]:
     """Yields what there is to do, in order.
 
     Args:
         environment: Its name.
         out: Where run directories and figures go.
-        training_seeds: Seeds to train with.
-        test_seeds: Adaptations to each test task from each trained run.
+        effort: How much of it.
     """
     runs = []
+    training_seeds = effort.training_seeds
     for seed in training_seeds:
         for agent in AGENTS:
             runs.append(out / f"{environment}-{agent}-{seed}")
-            yield from _of_agent(environment, agent, seed, runs[-1], out / f"{environment}-multitask-{training_seeds[0]}", test_seeds)
+            yield from _of_agent(environment, agent, seed, runs[-1], out / f"{environment}-multitask-{training_seeds[0]}", effort)
     folder = out / "figures"
     figure = figure_of(environment)
     if figure is not None:
@@ -78,7 +96,7 @@ def steps(environment: str, out: pathlib.Path, training_seeds: Sequence[int], te
         described = [out / f"{environment}-described-{seed}" for seed in training_seeds]
         for seed, run in zip(training_seeds, described, strict=True):
             flags_of_run = ("--critic=task_description", "--methods=prior")
-            yield _training(f"critic by description, seed {seed}: ", environment, "multitask", seed, run, flags_of_run)
+            yield _training(f"critic by description, seed {seed}: ", environment, "multitask", seed, run, effort, flags_of_run)
         yield _figure("4", [*(run for run in runs if "-multitask-" in run.name), *described], folder)
 
 
@@ -87,14 +105,15 @@ def _figure(figure: str, runs: Sequence[pathlib.Path], folder: pathlib.Path) -> 
     return Step(f"figure {figure}", "results.figures", arguments, 0.1)
 
 
-def _training(title: str, environment: str, agent: str, seed: int, run: pathlib.Path, more: tuple[str, ...]) -> Step:
-    """Returns the training of an agent to its default number of steps, however long it takes."""
-    arguments = (f"--environment={environment}", f"--run_dir={run}", f"--agent={agent}", f"--seed={seed}", "--minutes=100000", *more)
-    minutes = default_settings(environment, agent=agent).learner_steps * _LEARNER_STEP_SECONDS[agent] / 60
-    return Step(f"{title}training", "launch.local_multiprocess", arguments, minutes)
+def _training(title: str, environment: str, agent: str, seed: int, run: pathlib.Path, effort: Effort, more: tuple[str, ...]) -> Step:
+    """Returns the training of an agent to its number of steps, however long it takes."""
+    learner_steps = max(1, round(effort.training_share * default_settings(environment, agent=agent).learner_steps))
+    length = (f"--learner_steps={learner_steps}", "--minutes=100000")
+    arguments = (f"--environment={environment}", f"--run_dir={run}", f"--agent={agent}", f"--seed={seed}", *length, *more)
+    return Step(f"{title}training", "launch.local_multiprocess", arguments, learner_steps * _LEARNER_STEP_SECONDS[agent] / 60)
 
 
-def _of_agent(environment: str, agent: str, seed: int, run: pathlib.Path, tuned: pathlib.Path, test_seeds: int) -> Iterator[Step]:
+def _of_agent(environment: str, agent: str, seed: int, run: pathlib.Path, tuned: pathlib.Path, effort: Effort) -> Iterator[Step]:
     """Yields the training of an agent with a seed, and the tests of the methods that it serves."""
     settings = default_settings(environment, agent=agent)
     distribution, episodes = load(environment), settings.config.adaptation_episodes
@@ -106,15 +125,15 @@ def _of_agent(environment: str, agent: str, seed: int, run: pathlib.Path, tuned:
         return steps_of_each * sum(_REPLICA_STEP_SECONDS.get(name, _TRAINED_STEP_SECONDS) for name in names)
 
     title = f"{agent}, seed {seed}: "
-    yield _training(title, environment, agent, seed, run, (f"--methods={tested[0]}",))
-    tunable = [name for name in tested if name in SEARCH_SPACES]
+    yield _training(title, environment, agent, seed, run, effort, (f"--methods={tested[0]}",))
+    tunable = [name for name in tested if name in SEARCH_SPACES and effort.tuning]
     if tunable and run == tuned:
         replicas = CONFIGURATIONS * _TUNING_SEEDS * len(distribution.tasks("validation"))
         arguments = (f"--run_dir={run}", f"--methods={','.join(tunable)}", f"--seeds={_TUNING_SEEDS}")
         yield Step(f"{title}tuning, {CONFIGURATIONS} configurations each", "launch.tune", arguments, minutes(tunable, replicas))
     choices = (f"--tuned_on={tuned}",) if tunable else ()
-    arguments = (f"--run_dir={run}", f"--methods={','.join(tested)}", f"--seeds={test_seeds}", *choices)
-    yield Step(f"{title}test", "launch.evaluate", arguments, minutes(tested, test_seeds * len(distribution.tasks("test"))))
+    arguments = (f"--run_dir={run}", f"--methods={','.join(tested)}", f"--seeds={effort.test_seeds}", *choices)
+    yield Step(f"{title}test", "launch.evaluate", arguments, minutes(tested, effort.test_seeds * len(distribution.tasks("test"))))
 
 
 def main() -> int:
@@ -125,7 +144,8 @@ def main() -> int:
         training_seeds = [int(seed) for seed in values.training_seeds]
     except ValueError as error:
         raise command_line.UsageError(f"--training_seeds takes numbers, not {','.join(values.training_seeds)}.") from error
-    to_do = list(steps(environment, pathlib.Path(values.out), training_seeds, values.seeds))
+    effort = Effort(training_seeds, values.seeds, values.training_share, values.tuning)
+    to_do = list(steps(environment, pathlib.Path(values.out), effort))
     print(f"About {sum(step.minutes for step in to_do) / 60:.1f} hours on two cores of an AMD EPYC; what is finished takes seconds.")
     for number, step in enumerate(to_do, start=1):
         print(f"  {number:2d}. {step.title}: about {step.minutes:.0f} minutes", flush=True)
@@ -148,6 +168,8 @@ def define_flags() -> None:
     flags.DEFINE_string("out", "runs/reproduced", "Where run directories and figures go.")
     flags.DEFINE_list("training_seeds", ["0"], "Seeds to train each agent with, comma-separated.")
     flags.DEFINE_integer("seeds", 3, "Adaptations to each test task.", lower_bound=1)
+    flags.DEFINE_float("training_share", 1.0, "Of each agent's learner steps, how many to make.", lower_bound=0.0)
+    flags.DEFINE_boolean("tuning", True, "Tune the methods before they are tested.")
     flags.DEFINE_boolean("estimate", False, "Only print what there is to do and how long it takes.")
 
 

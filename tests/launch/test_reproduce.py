@@ -5,7 +5,7 @@ import pathlib
 from agents.adaptation import methods
 from agents.adaptation.search_spaces import SEARCH_SPACES
 from agents.config import AGENTS
-from launch.reproduce import steps
+from launch.reproduce import Effort, steps
 
 OUT = pathlib.Path("runs/reproduced")
 
@@ -15,7 +15,7 @@ def arguments(step):
 
 
 def test_every_agent_is_trained_with_every_seed_and_every_method_is_tested_once_from_each():
-    done = list(steps("sparse_navigation", OUT, [3, 5], test_seeds=2))
+    done = list(steps("sparse_navigation", OUT, Effort([3, 5], test_seeds=2)))
     trained = [arguments(step) for step in done if step.module == "launch.local_multiprocess" and "critic" not in arguments(step)]
     assert [(run["agent"], run["seed"]) for run in trained] == [(agent, seed) for seed in ("3", "5") for agent in AGENTS]
     tested = [arguments(step) for step in done if step.module == "launch.evaluate"]
@@ -26,7 +26,7 @@ def test_every_agent_is_trained_with_every_seed_and_every_method_is_tested_once_
 
 
 def test_methods_are_tuned_from_the_first_seed_before_any_is_tested():
-    done = list(steps("sparse_navigation", OUT, [3, 5], test_seeds=2))
+    done = list(steps("sparse_navigation", OUT, Effort([3, 5], test_seeds=2)))
     (tuning,) = (step for step in done if step.module == "launch.tune")
     assert set(arguments(tuning)["methods"].split(",")) == SEARCH_SPACES.keys()
     assert arguments(tuning)["run_dir"].endswith("multitask-3")
@@ -37,23 +37,35 @@ def test_methods_are_tuned_from_the_first_seed_before_any_is_tested():
 
 
 def test_critics_that_know_tasks_by_description_are_trained_for_figure_4_where_there_are_descriptions():
-    done = list(steps("sparse_navigation", OUT, [3, 5], test_seeds=2))
+    done = list(steps("sparse_navigation", OUT, Effort([3, 5], test_seeds=2)))
     described = [arguments(step)["run_dir"] for step in done if arguments(step).get("critic") == "task_description"]
     assert len(described) == 2
     assert arguments(done[-1])["figure"] == "4"
     assert set(described) < set(arguments(done[-1])["run_dirs"].split(","))
-    done = list(steps("tiny_distribution:Line", OUT, [3], test_seeds=2))
+    done = list(steps("tiny_distribution:Line", OUT, Effort([3], test_seeds=2)))
     assert not any("critic" in arguments(step) or step.module == "results.figures" for step in done)
 
 
 def test_the_papers_figure_of_the_environment_shows_all_runs():
-    done = list(steps("reach", OUT, [0], test_seeds=1))
+    done = list(steps("reach", OUT, Effort([0], test_seeds=1)))
     (figure,) = (arguments(step) for step in done if arguments(step).get("figure") == "2")
     assert len(figure["run_dirs"].split(",")) == len(AGENTS)
 
 
+def test_every_agent_is_trained_for_the_same_share_of_its_steps():
+    done = list(steps("half_cheetah_velocity", OUT, Effort([0], 1, training_share=0.4)))
+    trained = {arguments(step)["agent"]: arguments(step)["learner_steps"] for step in done if step.module == "launch.local_multiprocess"}
+    assert trained == {"multitask": "40000", "rl2": "21333", "pearl": "16000"}
+
+
+def test_without_tuning_every_method_is_tested_as_it_is_by_default():
+    done = list(steps("sparse_navigation", OUT, Effort([3, 5], 2, tuning=False)))
+    assert not any(step.module == "launch.tune" or "tuned_on" in arguments(step) for step in done)
+
+
 def test_the_estimate_grows_with_seeds_and_tests():
-    def minutes(seeds, test_seeds):
-        return sum(step.minutes for step in steps("half_cheetah_velocity", OUT, seeds, test_seeds))
+    def minutes(*effort):
+        return sum(step.minutes for step in steps("half_cheetah_velocity", OUT, Effort(*effort)))
 
     assert minutes([0], 1) < minutes([0], 3) < minutes([0, 1], 3) < 3 * minutes([0], 3)
+    assert minutes([0], 1, 0.1, False) < minutes([0], 1, 0.1) < minutes([0], 1)

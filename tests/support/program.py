@@ -62,7 +62,7 @@ class Program:
         assert self.process is not None
         names = {}
         for child in psutil.Process(self.process.pid).children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess, OSError):
+            with contextlib.suppress(psutil.Error, OSError):
                 if "--data_file" in child.cmdline():
                     names[pathlib.Path(os.readlink(f"/proc/{child.pid}/fd/1")).name] = child.pid
         return names
@@ -82,9 +82,8 @@ def leftover_processes(run_dir: pathlib.Path) -> list[str]:
     """Returns the command lines of living processes whose output goes into a run directory."""
     found = []
     for process in psutil.process_iter():
-        try:
+        # It may end between any two of these reads.
+        with contextlib.suppress(psutil.Error, OSError):
             if os.readlink(f"/proc/{process.pid}/fd/1").startswith(str(run_dir)):
                 found.append(" ".join(process.cmdline()))
-        except OSError:
-            continue
     return found
