@@ -25,17 +25,15 @@ from launch.settings import default_settings
 from launch.training import run_module
 from results.paper_figures import figure_of
 
-# On one core of an AMD EPYC: a learner step with what goes with it, and a control step of one replica (`python -m benchmarks.adaptation`,
-# where a full test has 72,000). The other environments' networks are larger than navigation's and take about this much longer.
+# CPU seconds on one core of an AMD EPYC: a learner step with what goes with it; a replica's control step and, where it learns by them, an
+# update, on navigation (docs/results.md).
 _LEARNER_STEP_SECONDS = {"multitask": 0.031, "rl2": 0.033, "pearl": 0.02}
-_REPLICA_STEP_SECONDS = {
-    **dict.fromkeys(("prior", "rl2", "pearl"), 2e-5),
-    "shared_q_iw": 5.1e-4,
-    **dict.fromkeys(("shared_q_iw_ls", "shared_q_iw_posterior"), 3e-4),
-    "iw": 8e-3,
-}
-_TRAINED_STEP_SECONDS = 5.3e-3
-_LARGER = 3.0
+_CONTROL_STEP_SECONDS = {"shared_q_iw": 2e-4, "shared_q_iw_ls": 4e-4, "shared_q_iw_posterior": 2e-4, "iw": 1e-4}
+_OTHER_CONTROL_STEP_SECONDS = 2e-5
+_UPDATE_SECONDS = {"shared_q_iw": 8e-5, "shared_q": 7e-4, "distral": 9.5e-4, "from_scratch": 8e-4, "iw": 1.5e-3}
+# The other environments have larger networks, which take so much longer, and physics to simulate.
+_LARGER = 3.5
+_SIMULATION_SECONDS = 2e-4
 _TUNING_SEEDS = 1
 
 
@@ -116,13 +114,12 @@ def _training(title: str, environment: str, agent: str, seed: int, run: pathlib.
 def _of_agent(environment: str, agent: str, seed: int, run: pathlib.Path, tuned: pathlib.Path, effort: Effort) -> Iterator[Step]:
     """Yields the training of an agent with a seed, and the tests of the methods that it serves."""
     settings = default_settings(environment, agent=agent)
-    distribution, episodes = load(environment), settings.config.adaptation_episodes
+    distribution = load(environment)
     tested = methods.served_by(agent)
 
     def minutes(names: Sequence[str], replicas: int) -> float:
-        larger = 1.0 if environment == "sparse_navigation" else _LARGER
-        steps_of_each = larger * replicas * episodes * distribution.episode_steps / 60
-        return steps_of_each * sum(_REPLICA_STEP_SECONDS.get(name, _TRAINED_STEP_SECONDS) for name in names)
+        seconds = sum(_episode_seconds(environment, name, distribution.episode_steps) for name in names)
+        return replicas * settings.config.adaptation_episodes * seconds / 60
 
     title = f"{agent}, seed {seed}: "
     yield _training(title, environment, agent, seed, run, effort, (f"--methods={tested[0]}",))
@@ -134,6 +131,15 @@ def _of_agent(environment: str, agent: str, seed: int, run: pathlib.Path, tuned:
     choices = (f"--tuned_on={tuned}",) if tunable else ()
     arguments = (f"--run_dir={run}", f"--methods={','.join(tested)}", f"--seeds={effort.test_seeds}", *choices)
     yield Step(f"{title}test", "launch.evaluate", arguments, minutes(tested, effort.test_seeds * len(distribution.tasks("test"))))
+
+
+def _episode_seconds(environment: str, method: str, steps: int) -> float:
+    """Returns about how long one replica's episode of adaptation takes, in CPU seconds."""
+    config = methods.default_adaptation(method, 1)
+    larger, simulation = (1.0, 0.0) if environment == "sparse_navigation" else (_LARGER, _SIMULATION_SECONDS)
+    updates = config.updates_per_episode + steps // config.update_period
+    acting = steps * (_CONTROL_STEP_SECONDS.get(method, _OTHER_CONTROL_STEP_SECONDS) * larger + simulation)
+    return acting + updates * _UPDATE_SECONDS.get(method, 0.0) * larger
 
 
 def main() -> int:
@@ -148,7 +154,7 @@ def main() -> int:
     to_do = list(steps(environment, pathlib.Path(values.out), effort))
     print(f"About {sum(step.minutes for step in to_do) / 60:.1f} hours on two cores of an AMD EPYC; what is finished takes seconds.")
     for number, step in enumerate(to_do, start=1):
-        print(f"  {number:2d}. {step.title}: about {step.minutes:.0f} minutes", flush=True)
+        print(f"  {number:2d}. {step.title}: about {step.minutes:.0f} min", flush=True)
     if values.estimate:
         return 0
     stop = command_line.stop_on_signals()
