@@ -34,10 +34,11 @@ dashboard: $(SETUP)
 	$(PYTHON) -m dashboard $(foreach run,$(RUNS),--run_dir=$(run))
 
 # All methods on an environment from nothing, resumably: make reproduce ENVIRONMENT=half_cheetah_velocity TRAINING_SEEDS=0,1,2
+# With less time: make reproduce … FLAGS='--training_share=0.4 --seeds=1'
 ENVIRONMENT ?= sparse_navigation
 TRAINING_SEEDS ?= 0
 reproduce: $(SETUP)
-	$(PYTHON) -m launch.reproduce --environment=$(ENVIRONMENT) --training_seeds=$(TRAINING_SEEDS)
+	$(PYTHON) -m launch.reproduce --environment=$(ENVIRONMENT) --training_seeds=$(TRAINING_SEEDS) $(FLAGS)
 
 lint: $(SETUP)
 	.venv/bin/ruff check .
