@@ -36,7 +36,8 @@ def save(panels: Sequence[Panel], path: pathlib.Path) -> None:
             for line in panel.lines:
                 axes.fill_between(line.x, line.low, line.high, color=line.colour, alpha=0.18, linewidth=0)
                 axes.plot(line.x, line.mean, color=line.colour, linewidth=1.8)
-            axes.set_title(panel.title)
+            axes.set_title(panel.title, pad=18)
+            axes.text(0.5, 1.02, panel.caption, transform=axes.transAxes, ha="center", va="bottom", fontsize=7, color="#52606D")
             axes.set_xlabel(panel.x_title)
             axes.xaxis.set_major_formatter(matplotlib.ticker.EngFormatter(sep=""))
         canvas.axes[0].set_ylabel("average episodic return")
@@ -51,7 +52,9 @@ def save(panels: Sequence[Panel], path: pathlib.Path) -> None:
 
 def page(panels: Sequence[Panel]) -> str:
     """Returns the panels as a self-contained page."""
-    chart = plotly.subplots.make_subplots(rows=1, cols=len(panels), subplot_titles=[panel.title for panel in panels])
+    chart = plotly.subplots.make_subplots(
+        rows=1, cols=len(panels), subplot_titles=[f"{panel.title}<br><sub>{panel.caption}</sub>" for panel in panels]
+    )
     named: set[str] = set()
     for column, panel in enumerate(panels, start=1):
         for line in panel.lines:

@@ -72,11 +72,19 @@ class Panel:
     environment: str
     x_title: str
     lines: tuple[Line, ...]
+    environment_steps: tuple[int, ...]  # of training, of each run directory that recorded it
 
     @property
     def title(self) -> str:
         """The environment as the paper names it."""
         return TITLES.get(self.environment, self.environment)
+
+    @property
+    def caption(self) -> str:
+        """How much training and how many runs are behind it."""
+        runs = f"{_span([line.runs for line in self.lines])} runs a line"
+        trained = f"{_span(self.environment_steps)} environment steps of training, " if self.environment_steps else ""
+        return f"{trained}{runs}"
 
 
 def figure_of(environment: str) -> str | None:
@@ -125,7 +133,7 @@ def _adaptation_panel(environment: str, runs: Sequence[tuple[pathlib.Path, Mappi
         episodes = np.arange(1.0, points.shape[1] + 1)
         sources = tuple((name, run.key.task, run.key.seed) for name, run in pooled[method])
         lines.append(Line(method, figures.label(method), figures.colour(method), episodes, mean, low, high, sources, returns))
-    return Panel(environment, "episodes", tuple(lines))
+    return Panel(environment, "episodes", tuple(lines), _environment_steps(runs))
 
 
 def _training_panel(environment: str, runs: Sequence[tuple[pathlib.Path, Mapping[str, Any]]]) -> Panel:
@@ -145,7 +153,25 @@ def _training_panel(environment: str, runs: Sequence[tuple[pathlib.Path, Mapping
             low, high = statistics.confidence_interval_95(points)
             sources = tuple((name, None, None) for name, _, _ in curves)
             lines.append(Line(critic, label, colour, grid, np.asarray(points.mean(axis=0), np.float64), low, high, sources, points))
-    return Panel(environment, "environment steps", tuple(lines))
+    return Panel(environment, "environment steps", tuple(lines), _environment_steps(runs))
+
+
+def _environment_steps(runs: Sequence[tuple[pathlib.Path, Mapping[str, Any]]]) -> tuple[int, ...]:
+    """Returns the environment steps of each run's training, of those that have a record of it."""
+    last = (store.read_records(run_dir, "training")[-1:] for run_dir, _ in runs)
+    return tuple(int(record["environment_steps"]) for records_of_run in last for record in records_of_run)
+
+
+def _span(values: Sequence[int]) -> str:
+    """Returns the least and the greatest number as text in two digits, such as 0.64M-0.65M, or one where they look alike."""
+    return "–".join(dict.fromkeys(_in_short(bound) for bound in (min(values), max(values))))
+
+
+def _in_short(number: int) -> str:
+    if number < 1000:
+        return str(number)
+    thousands = float(f"{number:.2g}") / 1000
+    return f"{thousands:g}k" if thousands < 1000 else f"{thousands / 1000:g}M"
 
 
 def _training_curve(training: Sequence[Mapping[str, Any]]) -> tuple[FloatArray, FloatArray]:

@@ -42,6 +42,14 @@ def test_the_runs_of_all_training_seeds_are_pooled(navigation_runs):
     np.testing.assert_allclose(lines["prior"].mean, 1.0)
 
 
+def test_a_caption_says_how_much_training_and_how_many_runs_are_behind_a_panel(tmp_path, navigation_runs):
+    (panel,) = paper_figures.paper_figure(navigation_runs, "1")
+    assert panel.caption == "3k environment steps of training, 8 runs a line"
+    ids = [write_training(tmp_path / f"id{last}", "reach", "task_id", [0.0] * (1 + last)) for last in (6439, 6461)]
+    (panel,) = paper_figures.paper_figure([*ids, write_training(tmp_path / "described", "reach", "task_description", [0.0] * 21234)], "4")
+    assert panel.caption == "640k–2.1M environment steps of training, 1–2 runs a line"
+
+
 def test_panels_stand_in_the_papers_order(tmp_path, write_run):
     for environment in ("reach", "move_box", "go_to_ring"):
         write_run(tmp_path / environment, environment=environment)
