@@ -178,6 +178,9 @@ def default_config(environment: str, episode_steps: int, agent: str = "multitask
     trial = 10 if navigation else 3
     # The distance alone is smallest in the middle of all goals, where none is ever met: what a goal pays has to be worth a search.
     losses = dataclasses.replace(config.losses, task_reward_weight=5.0 if navigation else 0.0)
+    # RL2's values are rewards per step, its bonus, too. One of navigation's size would hold policies at their widest where rewards are small.
+    entropy_costs = {"rl2": 5e-4, "pearl": 2e-2} if navigation else {"rl2": 4e-6, "pearl": 2e-4}
+    losses = dataclasses.replace(losses, entropy_cost=entropy_costs[agent])
     common = dataclasses.replace(config, agent=agent, trial_episodes=trial, losses=losses)
     return _rl2_config(common, episode_steps) if agent == "rl2" else _pearl_config(common, episode_steps)
 
@@ -185,7 +188,7 @@ def default_config(environment: str, episode_steps: int, agent: str = "multitask
 def _rl2_config(config: Config, episode_steps: int) -> Config:
     """Sequences of 100 transitions, burnt in over 20; values reach over episodes, hence a longer horizon than an episode's end."""
     length = min(100, config.trial_episodes * episode_steps)
-    losses = dataclasses.replace(config.losses, discount=max(0.98, config.losses.discount), entropy_cost=0.0005, **_WITHOUT_PRIOR)
+    losses = dataclasses.replace(config.losses, discount=max(0.98, config.losses.discount), **_WITHOUT_PRIOR)
     replay = dataclasses.replace(_same_transitions(config.replay, length), burn_in=min(20, length))
     return _same_experience(config, dataclasses.replace(config, losses=losses, replay=replay), batch_size=12)
 
@@ -193,7 +196,7 @@ def _rl2_config(config: Config, episode_steps: int) -> Config:
 def _pearl_config(config: Config, episode_steps: int) -> Config:
     """Sequences of an episode's 100 transitions at most, with contexts of at most 400, but of one whole episode at least."""
     trial = min(config.trial_episodes, max(2, 1 + _LONGEST_CONTEXT // episode_steps))
-    losses = dataclasses.replace(config.losses, entropy_cost=0.02, latent_cost=0.01, **_WITHOUT_PRIOR)
+    losses = dataclasses.replace(config.losses, latent_cost=0.01, **_WITHOUT_PRIOR)
     replay = dataclasses.replace(_same_transitions(config.replay, min(100, episode_steps)), context_length=(trial - 1) * episode_steps)
     return _same_experience(config, dataclasses.replace(config, losses=losses, replay=replay, trial_episodes=trial), batch_size=16)
 
