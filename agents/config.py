@@ -174,15 +174,27 @@ def default_config(environment: str, episode_steps: int, agent: str = "multitask
     config = _multitask_config(environment, episode_steps)
     if agent == "multitask":
         return config
-    navigation = environment == "sparse_navigation"
-    trial = 10 if navigation else 3
-    # The distance alone is smallest in the middle of all goals, where none is ever met: what a goal pays has to be worth a search.
-    losses = dataclasses.replace(config.losses, task_reward_weight=5.0 if navigation else 0.0)
-    # RL2's values are rewards per step, its bonus, too. One of navigation's size would hold policies at their widest where rewards are small.
-    entropy_costs = {"rl2": 5e-4, "pearl": 2e-2} if navigation else {"rl2": 4e-6, "pearl": 2e-4}
-    losses = dataclasses.replace(losses, entropy_cost=entropy_costs[agent])
-    common = dataclasses.replace(config, agent=agent, trial_episodes=trial, losses=losses)
+    common = _without_task_knowledge(config, agent, navigation=environment == "sparse_navigation")
     return _rl2_config(common, episode_steps) if agent == "rl2" else _pearl_config(common, episode_steps)
+
+
+def _without_task_knowledge(config: Config, agent: str, *, navigation: bool) -> Config:
+    """Returns what both agents that learn how to learn a task have in common, from the multi-task agent's configuration.
+
+    Nothing holds their policies near one that does not know the task yet: fast ones run into the actions' bounds and stay there. RL2's
+    values are rewards per step, and so is its entropy bonus.
+    """
+    if navigation:
+        # The distance alone is smallest in the middle of all goals, where none is ever met: what a goal pays has to be worth a search.
+        losses = dataclasses.replace(config.losses, task_reward_weight=5.0, entropy_cost={"rl2": 5e-4, "pearl": 2e-2}[agent])
+        optimiser = dataclasses.replace(config.optimiser, learning_rate=3e-4)
+        return dataclasses.replace(config, agent=agent, trial_episodes=10, losses=losses, optimiser=optimiser)
+    # Rewards of long episodes reach their values over many updates of the target networks, and only while Retrace's traces are not cut
+    # because replay holds policies of long ago.
+    losses = dataclasses.replace(config.losses, entropy_cost={"rl2": 6e-5, "pearl": 3e-3}[agent])
+    optimiser = dataclasses.replace(config.optimiser, learning_rate=1e-4, target_rate=0.03)
+    replay = dataclasses.replace(config.replay, capacity=config.replay.capacity // 5)
+    return dataclasses.replace(config, agent=agent, trial_episodes=3, losses=losses, optimiser=optimiser, replay=replay)
 
 
 def _rl2_config(config: Config, episode_steps: int) -> Config:
@@ -213,8 +225,7 @@ def _same_experience(multitask: Config, config: Config, batch_size: int) -> Conf
     """Returns a configuration with batches of another size and so many learner steps that they go with as many environment steps."""
     transitions = batch_size * config.replay.sequence_length
     share = multitask.optimiser.batch_size * multitask.replay.sequence_length / transitions
-    # Nothing holds these policies near one that does not know the task yet: faster ones run into the actions' bounds and stay there.
-    optimiser = dataclasses.replace(config.optimiser, batch_size=batch_size, learning_rate=3e-4)
+    optimiser = dataclasses.replace(config.optimiser, batch_size=batch_size)
     return dataclasses.replace(config, optimiser=optimiser, learner_steps=round(share * multitask.learner_steps))
 
 
