@@ -1,7 +1,7 @@
 """Adaptation to all test tasks at once: CPU time of each method's full test, how it grows, and against one task after the other.
 
-The snapshot is random at sparse_navigation's default sizes: what it knows makes no difference to the time. Each of 30 test tasks has 3
-seeds. Methods that train networks are compiled within the time that is measured.
+Snapshots are random at sparse_navigation's default sizes: what they know makes no difference to the time. Each of 30 test tasks has 3
+seeds. Methods that train networks are compiled within the time that is measured. It takes about half an hour.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import statistics
+import sys
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -17,10 +18,11 @@ from absl import flags
 import environments
 from agents.adaptation.config import changed
 from agents.adaptation.engine import adapt
-from agents.adaptation.methods import NAMES, default_adaptation, make_method
+from agents.adaptation.methods import METHODS, NAMES, RECURRENT, default_adaptation, make_method
 from agents.adaptation.randomness import Replica
 from agents.config import NetworkSpec, default_config
-from agents.networks import MultiTaskNetworks, export_weights
+from agents.networks import export_weights
+from agents.registry import make_agent
 from agents.snapshots import Snapshot
 from benchmarks import measure
 from benchmarks.plain_iwpa import PlainIWPA
@@ -36,7 +38,8 @@ _RATIO_METHOD = "shared_q_iw"
 # Where it grows from, and what each quantity is in turn; from a tenth of the replicas, because that takes minutes enough.
 _GROWTH_REPLICAS, _GROWTH_EPISODES = 10, 5
 _FLOOR_REPETITIONS = 200
-_REPLICAS, _ACTION_SAMPLES, _EPISODES = (1, 10, 90), (16, 64, 256), (5, 10, 20)
+_REPLICAS, _ACTION_SAMPLES, _EPISODES = (1, 10, 90), (32, 64, 256), (5, 10, 20)
+_IMPORTANCE_WEIGHTED = tuple(name for name, parts in METHODS.items() if parts.policy == "importance_weighting")
 
 _DESCRIPTIONS = {
     "speedup_90": f"CPU time of Algorithm 1 line by line, 90 tasks one at a time, over the engine's 90 at once, {_RATIO_METHOD}",
@@ -44,7 +47,7 @@ _DESCRIPTIONS = {
     "cpu_seconds_full_test": "CPU seconds of the full test, all replicas at once",
     "floor_seconds": "of these, what the matrix products of the networks' training alone take in numpy, one after the other",
     "by_replicas": f"CPU seconds of {_GROWTH_EPISODES} episodes by the number of replicas",
-    "by_action_samples": f"the same of {_GROWTH_REPLICAS} replicas, by K",
+    "by_action_samples": f"the same of {_GROWTH_REPLICAS} replicas, by K, where there are proposals",
     "by_episodes": f"CPU seconds of {_GROWTH_REPLICAS} replicas by the number of episodes",
     "replicas": "30 test tasks x 3 seeds",
     "episodes": "of the full test",
@@ -55,40 +58,47 @@ def main() -> measure.Figures:
     """Measures everything; see `_DESCRIPTIONS`."""
     distribution = environments.load("sparse_navigation")
     replicas = [Replica("test", task, seed) for task, seed in itertools.product(distribution.tasks("test"), range(_SEEDS))]
-    snapshot = _random_snapshot(distribution)
+    snapshots = {agent: _random_snapshot(distribution, agent) for agent in ("multitask", *RECURRENT)}
+    multitask = snapshots["multitask"]
     episodes = flags.FLAGS.episodes or default_config(distribution.name, distribution.episode_steps).adaptation_episodes
     # Spread over the tasks, each alone.
     singles = replicas[:: len(replicas) // _SINGLE_REPLICAS][:_SINGLE_REPLICAS]
     sides = {f"alone {place}": [replica] for place, replica in enumerate(singles)} | {"all": replicas}
-    functions = {name: _adaptation(distribution, snapshot, _RATIO_METHOD, side, _RATIO_EPISODES) for name, side in sides.items()}
-    plain = PlainIWPA(snapshot, default_adaptation(_RATIO_METHOD, _RATIO_EPISODES), seed=0)
+    functions = {name: _adaptation(distribution, multitask, _RATIO_METHOD, side, _RATIO_EPISODES) for name, side in sides.items()}
+    plain = PlainIWPA(multitask, default_adaptation(_RATIO_METHOD, _RATIO_EPISODES), seed=0)
     functions["plain"] = functools.partial(plain.run, distribution, singles[0].task)
     functions["plain"]()  # compiles
     seconds = measure.interleaved_medians(functions, repetitions=3)
     alone = sum(seconds[f"alone {place}"] for place in range(len(singles))) / len(singles)
-    full = {name: measure.cpu_seconds(_adaptation(distribution, snapshot, name, replicas, episodes)) for name in NAMES}
+
+    def timed(name: str, which: list[Replica], episodes: int, **changes: int) -> float:
+        adaptation = _adaptation(distribution, snapshots[name if name in RECURRENT else "multitask"], name, which, episodes, **changes)
+        taken = measure.cpu_seconds(adaptation)
+        print(f"{name}, replicas {len(which)}, episodes {episodes}, {changes or 'defaults'}: {taken:.2f} s", file=sys.stderr, flush=True)
+        return taken
+
     return {
-        **_growth(distribution, snapshot, replicas),
-        "floor_seconds": _floors(snapshot, len(replicas) * episodes, distribution.episode_steps),
+        "cpu_seconds_full_test": {name: timed(name, replicas, episodes) for name in NAMES},
+        **_growth(timed, replicas),
+        "floor_seconds": _floors(multitask, len(replicas) * episodes, distribution.episode_steps),
         "speedup_90": len(replicas) * seconds["plain"] / seconds["all"],
         "speedup_over_engine_alone": len(replicas) * alone / seconds["all"],
-        "cpu_seconds_full_test": full,
         "replicas": len(replicas),
         "episodes": episodes,
     }
 
 
-def _growth(distribution: TaskDistribution, snapshot: Snapshot, replicas: list[Replica]) -> measure.Figures:
+def _growth(timed: Callable[..., float], replicas: list[Replica]) -> measure.Figures:
     """Returns how the time of each method grows with replicas, K and episodes."""
     spread = replicas[:: len(replicas) // _GROWTH_REPLICAS][:_GROWTH_REPLICAS]
-
-    def seconds(name: str, which: list[Replica], episodes: int = _GROWTH_EPISODES, **changes: int) -> float:
-        return measure.cpu_seconds(_adaptation(distribution, snapshot, name, which, episodes, **changes))
-
+    grown = itertools.product
     return {
-        "by_replicas": {f"{name}.{size}": seconds(name, replicas[:size]) for name in NAMES for size in _REPLICAS},
-        "by_action_samples": {f"{name}.{size}": seconds(name, spread, action_samples=size) for name in NAMES for size in _ACTION_SAMPLES},
-        "by_episodes": {f"{name}.{episodes}": seconds(name, spread, episodes) for name in NAMES for episodes in _EPISODES},
+        "by_replicas": {f"{name}.{size}": timed(name, replicas[:size], _GROWTH_EPISODES) for name, size in grown(NAMES, _REPLICAS)},
+        "by_action_samples": {
+            f"{name}.{size}": timed(name, spread, _GROWTH_EPISODES, action_samples=size)
+            for name, size in grown(_IMPORTANCE_WEIGHTED, _ACTION_SAMPLES)
+        },
+        "by_episodes": {f"{name}.{episodes}": timed(name, spread, episodes) for name, episodes in grown(NAMES, _EPISODES)},
     }
 
 
@@ -152,13 +162,13 @@ def _seconds_of_products(parts: Sequence[tuple[tuple[int, ...], int, int, int, i
     return statistics.median(measure.cpu_seconds(multiply) for _ in range(_FLOOR_REPETITIONS))
 
 
-def _random_snapshot(distribution: TaskDistribution) -> Snapshot:
-    config = default_config(distribution.name, distribution.episode_steps)
+def _random_snapshot(distribution: TaskDistribution, agent: str) -> Snapshot:
+    config = default_config(distribution.name, distribution.episode_steps, agent)
     probe = EnvironmentBatch(distribution, 1)
     tasks = len(distribution.tasks("train"))
-    spec = NetworkSpec(probe.layout.size, probe.layout.prior_columns, probe.action_size, tasks, task_reward_heads=True)
-    weights = export_weights(MultiTaskNetworks(spec, config.networks))
-    return Snapshot(0, spec, config.networks, config.losses.discount, config.losses.reward_scale, weights)
+    spec = NetworkSpec(probe.layout.size, probe.layout.prior_columns, probe.action_size, tasks, task_reward_heads=agent == "multitask")
+    weights = export_weights(make_agent(agent).make_networks(spec, config.networks))
+    return Snapshot(0, spec, config.networks, config.losses.discount, config.losses.reward_scale, weights, agent)
 
 
 if __name__ == "__main__":

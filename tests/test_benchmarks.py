@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from program import ENVIRONMENT, ROOT
+
+_ONE_EPISODE_OF_EACH = """
+import environments
+from agents.adaptation.methods import NAMES, RECURRENT, default_adaptation
+from agents.adaptation.randomness import Replica
+from benchmarks import adaptation
+
+distribution = environments.load("sparse_navigation")
+for name in NAMES:
+    snapshot = adaptation._random_snapshot(distribution, name if name in RECURRENT else "multitask")
+    quick = {"updates_per_episode": 1, "update_period": 20}
+    adaptation._adaptation(distribution, snapshot, name, [Replica("test", distribution.tasks("test")[0], 0)], 1, **quick)()
+for name in adaptation._IMPORTANCE_WEIGHTED:
+    for samples in adaptation._ACTION_SAMPLES:
+        adaptation.changed(default_adaptation(name, 1), {"action_samples": samples})
+print("measured", *NAMES)
+"""
+
+
+def test_the_benchmark_of_adaptation_can_run_every_method_and_every_k():
+    run = subprocess.run(
+        [sys.executable, "-c", _ONE_EPISODE_OF_EACH], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("measured prior")
