@@ -75,8 +75,16 @@ class LossConfig:
     Attributes:
         discount: gamma.
         reward_scale: Rewards are multiplied by it in every loss, never in what is recorded.
-        kl_cost: The paper's lambda, the price of leaving the prior.
-        entropy_cost: Weight of the experts' entropy in their own loss.
+        kl_cost: The paper's lambda, the price of leaving the prior; where there is a kl_target, its first value.
+        kl_target: Mean KL(expert || prior) in nats that lambda is adapted to hold; 0 keeps lambda fixed.
+        kl_rate: Largest change of log lambda in one learner step.
+        kl_cost_min: Smallest lambda that the target may lead to.
+        kl_cost_max: Largest.
+        entropy_cost: eta, weight of a policy's entropy in its own loss; where there is a std_target, its first value.
+        std_target: Geometric mean of a policy's standard deviations below which eta rises; 0 keeps eta fixed.
+        entropy_rate: Largest change of log eta in one learner step.
+        entropy_cost_min: Smallest eta that the target may lead to.
+        entropy_cost_max: Largest.
         action_samples: S, reparameterised samples for each expectation over a policy.
         trace_decay: Retrace's lambda.
         task_reward_weight: How much of the task's own reward a recurrent agent's losses add to the training reward.
@@ -87,7 +95,15 @@ class LossConfig:
     discount: float = 0.99
     reward_scale: float = 1.0
     kl_cost: float = 0.01
+    kl_target: float = 0.0
+    kl_rate: float = 1e-3
+    kl_cost_min: float = 1e-4
+    kl_cost_max: float = 1.0
     entropy_cost: float = 0.0
+    std_target: float = 0.0
+    entropy_rate: float = 1e-3
+    entropy_cost_min: float = 1e-5
+    entropy_cost_max: float = 1.0
     action_samples: int = 4
     trace_decay: float = 1.0
     task_reward_weight: float = 0.0
@@ -99,6 +115,10 @@ class LossConfig:
             raise ValueError(f"The discount must be in [0, 1), not {self.discount}.")
         if self.action_samples < 1:
             raise ValueError(f"At least one action sample is needed, not {self.action_samples}.")
+        for cost, target in (("kl_cost", "kl_target"), ("entropy_cost", "std_target")):
+            start, low, high = (getattr(self, name) for name in (cost, f"{cost}_min", f"{cost}_max"))
+            if getattr(self, target) and not low <= start <= high:
+                raise ValueError(f"With {target}, {cost} starts between {cost}_min and {cost}_max, {low} and {high}, not at {start}.")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ import tensorflow as tf
 
 from agents.agent import Networks
 from agents.config import Config, NetworkConfig, NetworkSpec
+from agents.losses import Costs
+from agents.multiplier import Multiplier
 from agents.networks import export_weights, import_weights, weight_name
 from agents.optimiser import VectorAdam
 from agents.registry import make_agent
@@ -51,6 +54,20 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
         self._groups = {name: self.online.group(name) for name in self._agent.groups}
         self._trained = tuple(variable for group in self._groups.values() for variable in group)
         self._optimiser = VectorAdam(self._trained, config.optimiser.learning_rate)
+        objective = config.losses
+        self._kl_cost = Multiplier(
+            objective.kl_cost,
+            target=objective.kl_target,
+            rate=objective.kl_rate,
+            bounds=(objective.kl_cost_min, objective.kl_cost_max),
+        )
+        # Of the target over the spread there is: the price rises while the spread is too small.
+        self._entropy_cost = Multiplier(
+            objective.entropy_cost,
+            target=1.0 if objective.std_target else 0.0,
+            rate=objective.entropy_rate,
+            bounds=(objective.entropy_cost_min, objective.entropy_cost_max),
+        )
         self._step = tf.Variable(0, dtype=tf.int64, name="learner_step")
         self._skipped = tf.Variable(0, dtype=tf.int64, name="skipped_steps")
 
@@ -86,6 +103,7 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
         rate = tf.where(finite, self._config.optimiser.target_rate, 0.0)
         for source, copy in zip(self.online.variables, self.target.variables, strict=True):
             copy.assign_add(rate * (source - copy))
+        metrics = {**metrics, **self._adapt_costs(metrics, finite, actions=batch["actions"].shape[-1])}
         self._step.assign_add(1)
         self._skipped.assign_add(tf.cast(~finite, tf.int64))
         age = tf.cast(self._step, tf.float32) - tf.reduce_mean(tf.cast(batch["learner_step"], tf.float32))
@@ -95,8 +113,21 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
     def _gradients(self, batch: Mapping[str, tf.Tensor]) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._trained)
-            loss, metrics = self._agent.total_loss(self.online, self.target, batch, self.draw_noise(batch), self._config)
+            loss, metrics = self._agent.total_loss(self.online, self.target, batch, self.draw_noise(batch), self._config, self._costs())
         return tape.gradient(loss, self._trained, unconnected_gradients=tf.UnconnectedGradients.ZERO), metrics
+
+    def _costs(self) -> Costs:
+        return Costs(tf.identity(self._kl_cost.weight), tf.identity(self._entropy_cost.weight))
+
+    def _adapt_costs(self, metrics: Mapping[str, tf.Tensor], allowed: tf.Tensor, *, actions: int) -> dict[str, tf.Tensor]:
+        """Moves the multipliers by what a step measured; returns the costs that the step had."""
+        costs = self._costs()
+        log_std = metrics["policy_entropy"] / actions - 0.5 * math.log(2 * math.pi * math.e)
+        self._entropy_cost.update(self._config.losses.std_target * tf.exp(-log_std), allowed)
+        if "kl_to_prior" not in metrics:
+            return {"entropy_cost": costs.entropy}
+        self._kl_cost.update(metrics["kl_to_prior"], allowed)
+        return {"kl_cost": costs.kl, "entropy_cost": costs.entropy}
 
     def _clip(self, gradients: list[tf.Tensor]) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
         clipped: list[tf.Tensor] = []
@@ -141,6 +172,8 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
             "adam/m": m,
             "adam/v": v,
             "adam/count": self._optimiser.count,
+            "kl_cost": self._kl_cost.weight,
+            "entropy_cost": self._entropy_cost.weight,
             "learner_step": self._step,
             "skipped_steps": self._skipped,
         }

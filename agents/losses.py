@@ -30,6 +30,18 @@ class Noise(NamedTuple):
     policy: tf.Tensor
 
 
+class Costs(NamedTuple):
+    """Weights of the regularisers at one step; multipliers may adapt them (`agents/multiplier.py`).
+
+    Attributes:
+        kl: lambda, the price of a nat between expert and prior, a scalar.
+        entropy: eta, what a nat of a policy's entropy is paid, a scalar.
+    """
+
+    kl: tf.Tensor
+    entropy: tf.Tensor
+
+
 def draw_noise(batch: Mapping[str, tf.Tensor], config: Config, seed: tf.Tensor) -> Noise:
     """Returns the draws of one step: a function of the seed, two integers, alone. States of the burn-in need none."""
     rows, length, actions = batch["actions"].shape
@@ -94,8 +106,8 @@ def policy_loss(
     entropy: tf.Tensor,
     mask: tf.Tensor,
     *,
-    kl_cost: float,
-    entropy_cost: float,
+    kl_cost: float | tf.Tensor,
+    entropy_cost: float | tf.Tensor,
 ) -> tf.Tensor:
     """SVG(0) with the paper's KL charge: -E_a[Q'(s, a)] + lambda KL(pi || pi_0') - entropy bonus.
 
@@ -149,24 +161,48 @@ def expected_value(value: Callable[[tf.Tensor], tf.Tensor], policy: Gaussian, no
 
 
 def reparameterised_value(value: Callable[[tf.Tensor], tf.Tensor], policy: Gaussian, noise: tf.Tensor) -> tf.Tensor:
-    """As `expected_value` of one critic, `[B, T]`, with SVG(0)'s gradient with respect to the policy's parameters.
+    """As `expected_value` of one critic, `[B, T]`, with SVG(0)'s gradient with respect to the policy.
 
-    A row's value depends on its own mean and standard deviation only, so the gradient of the sum is each row's own. Taking it sample by
-    sample means that no sample's activations have to be kept.
+    For an action mean + std * draw with the slope dQ/da, kept `within_bounds`, the gradient of the
+    mean is the slope, that of the standard deviation slope * draw. Taking it sample by sample means
+    that no sample's activations have to be kept.
     """
     fixed = policy.stop_gradient()
 
     def value_and_gradient(draw: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        action = fixed.sample(draw)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(fixed)
-            of_draw = value(fixed.sample(draw))
-        return (of_draw, *tape.gradient(of_draw, fixed))
+            tape.watch(action)
+            of_draw = value(action)
+        slope = within_bounds(tape.gradient(of_draw, action), action)
+        return of_draw, slope, slope * draw
 
     each = tf.map_fn(value_and_gradient, noise, fn_output_signature=(tf.float32,) * 3)
     mean_value, by_mean, by_std = (tf.reduce_mean(part, axis=0) for part in each)
     # The differences are zero: they carry the gradient alone.
     slope = by_mean * (policy.mean - fixed.mean) + by_std * (policy.std - fixed.std)
     return mean_value + tf.reduce_sum(slope, axis=-1)
+
+
+def within_bounds(ascent: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
+    """Returns a direction of ascent without what would push an action further beyond its bounds.
+
+    Environments clip actions to [-1, 1], so that nothing can be gained out there. The critics' clip
+    lets gradients pass all the same, because those that point back in are needed; the others pull
+    draws on both sides outwards at once, and only the standard deviation grows.
+
+    Args:
+        ascent: The gradient of what is maximised with respect to the action, `[..., A]`.
+        action: Unclipped, `[..., A]`.
+    """
+    outwards = (tf.abs(action) > 1.0) & (ascent * action > 0.0)
+    return tf.where(outwards, 0.0, ascent)
+
+
+@tf.custom_gradient  # type: ignore[untyped-decorator]
+def bounded_action(action: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+    """Returns the action as it is; the gradient of a loss that is minimised is kept `within_bounds`."""
+    return tf.identity(action), lambda by_action: -within_bounds(-by_action, action)
 
 
 def quantiles(name: str, values: tf.Tensor, mask: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -33,7 +33,12 @@ class Networks(agent.Networks, Protocol):
 
 
 def total_loss(
-    online: Networks, target: Networks, batch: Mapping[str, tf.Tensor], noise: losses.Noise, config: Config
+    online: Networks,
+    target: Networks,
+    batch: Mapping[str, tf.Tensor],
+    noise: losses.Noise,
+    config: Config,
+    costs: losses.Costs,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """The sum of the three losses. Each depends on one group of online variables only, so that one gradient serves all.
 
@@ -43,16 +48,16 @@ def total_loss(
         batch: As `SequenceSpec.signature`, with a leading B.
         noise: The step's random draws.
         config: Hyper-parameters.
+        costs: Weights of the regularisers.
 
     Returns:
         The scalar loss, and what is worth recording.
     """
-    costs = config.losses
     task, mask, actions = batch["task"], batch["mask"], batch["actions"]
     states, next_states = batch["observations"][:, :-1], batch["observations"][:, 1:]
 
     target_prior = target.prior(batch["observations"])
-    targets, log_rhos = _critic_targets(target, target_prior.at(slice(1, None)), batch, next_states, noise.value, config)
+    targets, log_rhos = _critic_targets(target, target_prior.at(slice(1, None)), batch, next_states, noise.value, config, costs.kl)
     q_values = online.values(states, actions, task)
     critic_loss = tf.add_n([losses.critic_loss(q, y, mask) for q, y in zip(tf.unstack(q_values), targets, strict=True)])
 
@@ -60,7 +65,7 @@ def total_loss(
     expected_q = losses.reparameterised_value(lambda a: target.values(states, a, task)[0], expert, noise.policy)
     kl_to_target_prior = expert.kl_to(target_prior.at(slice(0, -1)))
     entropy = expert.entropy()
-    policy_loss = losses.policy_loss(expected_q, kl_to_target_prior, entropy, mask, kl_cost=costs.kl_cost, entropy_cost=costs.entropy_cost)
+    policy_loss = losses.policy_loss(expected_q, kl_to_target_prior, entropy, mask, kl_cost=costs.kl, entropy_cost=costs.entropy)
 
     prior = online.prior(states)
     prior_loss = losses.masked_mean(expert.stop_gradient().kl_to(prior), mask)
@@ -70,7 +75,7 @@ def total_loss(
         "policy_loss": policy_loss,
         "prior_loss": prior_loss,
         "kl_to_prior": losses.masked_mean(kl_to_target_prior, mask),
-        "expert_entropy": losses.masked_mean(entropy, mask),
+        "policy_entropy": losses.masked_mean(entropy, mask),
         "prior_std": losses.masked_mean(tf.reduce_mean(prior.std, axis=-1), mask),
         "q_value": losses.masked_mean(q_values[0], mask),
         **losses.quantiles("rho", tf.exp(log_rhos), mask),
@@ -85,6 +90,7 @@ def _critic_targets(
     next_states: tf.Tensor,
     noise: tf.Tensor,
     config: Config,
+    kl_cost: tf.Tensor,
 ) -> tuple[list[tf.Tensor], tf.Tensor]:
     """Retrace targets of r + gamma [E_{a'~pi'} Q'(s', a') - lambda KL(pi' || pi_0')(s')] for each kind of head, and log rho."""
     costs = config.losses
@@ -94,7 +100,7 @@ def _critic_targets(
     at_next = expert.at(slice(1, None))
     log_rhos = expert.at(slice(0, -1)).log_prob(batch["actions"]) - batch["log_probs"]
     next_values = losses.expected_value(lambda a: target.values(next_states, a, task), at_next, noise)
-    kl_charge = costs.kl_cost * at_next.kl_to(prior_at_next)
+    kl_charge = kl_cost * at_next.kl_to(prior_at_next)
     q_values = target.values(batch["observations"][:, :-1], batch["actions"], task)
     # Heads of the tasks' own rewards serve adaptation, which charges no KL, so their values carry none.
     kinds = [(batch["rewards"], kl_charge), (batch["task_rewards"], tf.zeros_like(kl_charge))]

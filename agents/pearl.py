@@ -107,7 +107,12 @@ def draw_noise(batch: Mapping[str, tf.Tensor], config: Config, seed: tf.Tensor) 
 
 
 def total_loss(
-    online: LatentNetworks, target: LatentNetworks, batch: Mapping[str, tf.Tensor], noise: Noise, config: Config
+    online: LatentNetworks,
+    target: LatentNetworks,
+    batch: Mapping[str, tf.Tensor],
+    noise: Noise,
+    config: Config,
+    costs: losses.Costs,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """The sum of the critic's loss, with what z costs, and the policy's.
 
@@ -119,11 +124,12 @@ def total_loss(
         batch: As `SequenceSpec.signature`, with a leading B; its memory is the context.
         noise: The step's random draws.
         config: Hyper-parameters.
+        costs: Weights of the regularisers; there is no prior to stay near.
 
     Returns:
         The scalar loss, and what is worth recording.
     """
-    costs = config.losses
+    objective = config.losses
     actions, mask = batch["actions"], batch["mask"]
     now, later = slice(0, -1), slice(1, None)
     states, next_states = batch["observations"][:, now], batch["observations"][:, later]
@@ -136,11 +142,11 @@ def total_loss(
     targets = losses.retrace_targets(
         q_values=target.values(states, actions, fixed),
         next_values=losses.expected_value(lambda a: target.values(next_states, a, fixed), behind.at(later), noise.actions.value),
-        rewards=costs.reward_scale * (batch["rewards"] + costs.task_reward_weight * batch["task_rewards"]),
-        discounts=costs.discount * batch["discounts"],
+        rewards=objective.reward_scale * (batch["rewards"] + objective.task_reward_weight * batch["task_rewards"]),
+        discounts=objective.discount * batch["discounts"],
         log_rhos=log_rhos,
         mask=mask,
-        trace_decay=costs.trace_decay,
+        trace_decay=objective.trace_decay,
     )
     q_values = online.values(states, actions, latent)
     critic_loss = losses.critic_loss(q_values, targets, mask)
@@ -149,7 +155,7 @@ def total_loss(
 
     policy = online.policy(states, fixed)
     expected_q = losses.reparameterised_value(lambda a: target.values(states, a, fixed), policy, noise.actions.policy)
-    policy_loss = losses.entropy_regularised_loss(expected_q, policy.entropy(), mask, entropy_cost=costs.entropy_cost)
+    policy_loss = losses.entropy_regularised_loss(expected_q, policy.entropy(), mask, entropy_cost=costs.entropy)
     metrics = {
         "critic_loss": critic_loss,
         "policy_loss": policy_loss,
@@ -158,7 +164,7 @@ def total_loss(
         "q_value": losses.masked_mean(q_values, mask),
         **losses.quantiles("rho", tf.exp(log_rhos), mask),
     }
-    return critic_loss + costs.latent_cost * latent_kl + policy_loss, metrics
+    return critic_loss + objective.latent_cost * latent_kl + policy_loss, metrics
 
 
 class LatentBehaviour(Behaviour):

@@ -93,7 +93,12 @@ class RecurrentNetworks(snt.Module):  # type: ignore[misc]
 
 
 def total_loss(
-    online: RecurrentNetworks, target: RecurrentNetworks, batch: Mapping[str, tf.Tensor], noise: losses.Noise, config: Config
+    online: RecurrentNetworks,
+    target: RecurrentNetworks,
+    batch: Mapping[str, tf.Tensor],
+    noise: losses.Noise,
+    config: Config,
+    costs: losses.Costs,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """The sum of critic's and policy's loss, each of which depends on one group of online variables only.
 
@@ -103,11 +108,12 @@ def total_loss(
         batch: As `SequenceSpec.signature`, with a leading B; the losses are over the T rows after the burn-in.
         noise: The step's random draws.
         config: Hyper-parameters.
+        costs: Weights of the regularisers; there is no prior to stay near.
 
     Returns:
         The scalar loss, and what is worth recording.
     """
-    costs, burn_in = config.losses, config.replay.burn_in
+    objective, burn_in = config.losses, config.replay.burn_in
     # The last observation counts, too: it is real wherever a value is made of it.
     counted = tf.concat([batch["mask"], tf.ones_like(batch["mask"][:, :1])], axis=1)
     after, before = (networks.memories(batch["observations"], batch["memory"], counted, burn_in) for networks in (online, target))
@@ -123,18 +129,20 @@ def total_loss(
         q_values=target.values(before.at(now), states, actions),
         next_values=losses.expected_value(lambda a: target.values(before.at(later), next_states, a), behind.at(later), noise.value),
         # Values as a reward per step: those of a sum over a long horizon would be large long before the policy knows a task.
-        rewards=(1.0 - costs.discount) * costs.reward_scale * (trained["rewards"] + costs.task_reward_weight * trained["task_rewards"]),
-        discounts=costs.discount * trained["discounts"],
+        rewards=(1.0 - objective.discount)
+        * objective.reward_scale
+        * (trained["rewards"] + objective.task_reward_weight * trained["task_rewards"]),
+        discounts=objective.discount * trained["discounts"],
         log_rhos=log_rhos,
         mask=mask,
-        trace_decay=costs.trace_decay,
+        trace_decay=objective.trace_decay,
     )
     q_values = online.values(after.at(now), states, actions)
     critic_loss = losses.critic_loss(q_values, targets, mask)
 
     policy = online.policy(after.at(now))
     expected_q = losses.reparameterised_value(lambda a: target.values(before.at(now), states, a), policy, noise.policy)
-    policy_loss = losses.entropy_regularised_loss(expected_q, policy.entropy(), mask, entropy_cost=costs.entropy_cost)
+    policy_loss = losses.entropy_regularised_loss(expected_q, policy.entropy(), mask, entropy_cost=costs.entropy)
     metrics = {
         "critic_loss": critic_loss,
         "policy_loss": policy_loss,

@@ -149,7 +149,7 @@ def _heartbeat(node: str, beat: int) -> dict[str, Any]:
 
 
 def _training_record(index: int) -> dict[str, Any]:
-    names = ("critic_loss", "policy_loss", "prior_loss", "kl_to_prior", "expert_entropy", "prior_std", "q_value", "sample_age")
+    names = ("critic_loss", "policy_loss", "prior_loss", "kl_to_prior", "policy_entropy", "prior_std", "q_value", "sample_age")
     return {
         "learner_steps": index + 1, "environment_steps": 40 * index, "minutes": index / 12, "replay_size": 20_000,
         "training_return": index / 2000, "metrics": {name: 1.0 / (index + 1) for name in names},

@@ -227,7 +227,7 @@ class ActorCriticLearner(CriticLearner):
         policy = self._policy(take_columns(observations, self._columns))
         samples = self._config.value_samples
         mean, std, states = (tf.tile(part, (1, samples, 1)) for part in (*policy, observations))
-        values = self._target(states, mean + std * noise)
+        values = self._target(states, losses.bounded_action(mean + std * noise))
         return policy, tf.reduce_mean(tf.reshape(values, (values.shape[0], samples, -1)), axis=1)
 
     def _kl_charge(self, observations: tf.Tensor, policy: Gaussian) -> tf.Tensor:

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from agents.acting import Actor
 from agents.inference import NumpyExpert, NumpyFeatures, NumpyPrior
-from agents.losses import Noise
+from agents.losses import Costs, Noise
 from agents.multitask import ExpertBehaviour, total_loss
 from agents.networks import export_weights
 from environments import EnvironmentBatch
@@ -87,7 +87,7 @@ def test_the_losses_are_those_of_the_paper_transition_by_transition(pair, tiny, 
     batch, noise = make_batch(1), _noise()
     critic, policy, prior, by_heads = _by_hand(*(_Numpy(part, config, tiny.spec) for part in pair), batch, noise, config)
     with tf.GradientTape() as tape:
-        total, metrics = total_loss(*pair, constant(batch), noise, config)
+        total, metrics = total_loss(*pair, constant(batch), noise, config, Costs(0.3, 0.2))
     assert metrics["critic_loss"].numpy() == pytest.approx(critic, rel=1e-4)
     assert metrics["policy_loss"].numpy() == pytest.approx(policy, rel=1e-4)
     assert metrics["prior_loss"].numpy() == pytest.approx(prior, rel=1e-4)
@@ -100,7 +100,7 @@ def test_targets_are_constants_to_critic_and_prior(pair, tiny, make_batch, const
     # The policy's loss does pass through the target critic and prior, whose variables the learner does not watch.
     online, target = pair
     with tf.GradientTape(persistent=True) as tape:
-        _, metrics = total_loss(online, target, constant(make_batch()), _noise(), tiny.config)
+        _, metrics = total_loss(online, target, constant(make_batch()), _noise(), tiny.config, Costs(0.05, 0.01))
     for loss in ("critic_loss", "prior_loss"):
         assert tape.gradient(metrics[loss], list(target.variables)) == [None] * len(target.variables)
 
@@ -109,7 +109,7 @@ def test_quantiles_of_the_ratio_are_over_real_transitions_alone(pair, tiny, make
     batch = make_batch(1)
     real = batch["mask"] > 0
     assert not real.all()
-    _, metrics = total_loss(*pair, constant(batch), _noise(), tiny.config)
+    _, metrics = total_loss(*pair, constant(batch), _noise(), tiny.config, Costs(0.05, 0.01))
     policy = pair[1].expert(batch["observations"][:, :-1], tf.constant(batch["task"]))
     ratios = np.sort(np.exp(policy.log_prob(batch["actions"]).numpy() - batch["log_probs"])[real])
     for percent in (10, 50, 90):

@@ -6,6 +6,7 @@ import tensorflow as tf
 import trfl
 
 from agents import losses
+from agents.networks import Gaussian, clip_straight_through
 
 # One sequence of three transitions: its temporal differences are 1 + 0.5*2.5 - 1 = 1.25, 0 + 0.5*3.5 - 2 = -0.25 and -1 + 0.5*4 - 3 = -2.
 _SEQUENCE = {
@@ -125,3 +126,51 @@ def test_the_one_step_loss_averages_over_minibatches_alone():
     by_q, by_target = tape.gradient(loss, [q_values, next_values])
     np.testing.assert_allclose(by_q, [[-0.5, 0.5], [-1.5, -1.0]])
     assert by_target is None
+
+
+# Q(s, a) = 3 a0 - 2 a1 of clipped actions, whose straight-through slope is (3, -2) everywhere.
+def _straight_through_value(actions):
+    clipped = clip_straight_through(actions)
+    return 3.0 * clipped[..., 0] - 2.0 * clipped[..., 1]
+
+
+@pytest.mark.parametrize(
+    ("action", "slope"),
+    [
+        ((0.5, -0.5), (3.0, -2.0)),  # inside
+        ((1.0, -1.0), (3.0, -2.0)),  # at the bounds
+        ((1.5, -1.5), (0.0, 0.0)),  # beyond, and further out
+        ((-1.5, 1.5), (3.0, -2.0)),  # beyond, and back in
+        ((1.5, 0.0), (0.0, -2.0)),  # one component alone
+    ],
+)
+def test_no_gradient_pushes_an_action_further_beyond_its_bound(action, slope):
+    mean, std = tf.constant([[[0.2, 0.1]]]), tf.constant([[[0.5, 0.4]]])
+    draw = (tf.constant([[action]]) - mean) / std  # so that mean + std * draw is the action
+    with tf.GradientTape() as tape:
+        tape.watch([mean, std])
+        value = losses.reparameterised_value(_straight_through_value, Gaussian(mean, std), draw[None])
+        total = tf.reduce_sum(value)
+    by_mean, by_std = tape.gradient(total, [mean, std])
+    clipped = np.clip(action, -1.0, 1.0)
+    np.testing.assert_allclose(value, [[3.0 * clipped[0] - 2.0 * clipped[1]]], rtol=1e-5)
+    np.testing.assert_allclose(by_mean[0, 0], slope, rtol=1e-5)
+    np.testing.assert_allclose(by_std[0, 0], slope * draw.numpy()[0, 0], rtol=1e-5)
+
+    with tf.GradientTape() as tape:
+        actions = tf.constant([action])
+        tape.watch(actions)
+        loss = -tf.reduce_sum(_straight_through_value(losses.bounded_action(actions)))
+    np.testing.assert_allclose(tape.gradient(loss, actions)[0], [-slope[0], -slope[1]])
+
+
+def test_samples_on_both_sides_of_their_bounds_leave_the_standard_deviation_alone():
+    # Half of the draws point inwards and average out with nothing: 0.5 * (3 * -2) for the first.
+    policy = Gaussian(tf.constant([[[0.0, 0.0]]]), tf.constant([[[1.0, 1.0]]]))
+    with tf.GradientTape() as tape:
+        tape.watch(policy)
+        noise = tf.constant([2.0, -2.0])[:, None, None, None] * tf.ones((2, 1, 1, 2))
+        value = tf.reduce_sum(losses.reparameterised_value(_straight_through_value, policy, noise))
+    by_mean, by_std = tape.gradient(value, [policy.mean, policy.std])
+    np.testing.assert_allclose(by_mean[0, 0], [1.5, -1.0])
+    np.testing.assert_allclose(by_std[0, 0], [-3.0, -2.0])

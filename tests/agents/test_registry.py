@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from agents.config import AGENTS, default_config
 from agents.learning import Learner
+from agents.losses import Costs
 from agents.registry import make_agent
 from replay.sequence import example_batch
 
@@ -44,7 +45,8 @@ def test_each_loss_trains_its_groups_of_variables_alone(agent, loss, trained, co
     batch = {key: tf.constant(value) for key, value in _batch(sequence).items()}
     noise = parts.draw_noise(batch, config, tf.constant([0, 0], tf.int64))
     with tf.GradientTape() as tape:
-        _, metrics = parts.total_loss(online, target, batch, noise, config)
+        costs = Costs(0.0, config.losses.entropy_cost)
+        _, metrics = parts.total_loss(online, target, batch, noise, config, costs)
     gradients = tape.gradient(metrics[loss], list(online.variables), unconnected_gradients=tf.UnconnectedGradients.ZERO)
     reached = {variable.ref() for variable, gradient in zip(online.variables, gradients, strict=True) if np.any(gradient)}
     assert reached == {variable.ref() for group in trained for variable in online.group(group)}
@@ -62,7 +64,9 @@ def test_recurrent_agents_learn_from_the_training_reward_and_a_share_of_the_task
         weighted = dataclasses.replace(config, losses=dataclasses.replace(config.losses, task_reward_weight=weight))
         tensors = {key: tf.constant(value) for key, value in batch.items()}
         noise = parts.draw_noise(tensors, weighted, tf.constant([0, 0], tf.int64))
-        return [float(value) for value in parts.total_loss(*networks, tensors, noise, weighted)[1].values()]
+        costs = Costs(0.0, config.losses.entropy_cost)
+        _, metrics = parts.total_loss(*networks, tensors, noise, weighted, costs)
+        return [float(value) for value in metrics.values()]
 
     assert losses(batch, 3.0) == pytest.approx(losses(mixed, 0.0), rel=1e-4)
     assert losses(batch, 3.0) != pytest.approx(losses(batch, 0.0), rel=1e-4)
