@@ -16,6 +16,7 @@ from agents.multiplier import Multiplier
 from agents.networks import export_weights, import_weights, weight_name
 from agents.optimiser import VectorAdam
 from agents.registry import make_agent
+from agents.warm_start import starting_weights
 from environments.arrays import Array
 
 
@@ -145,6 +146,11 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
             export_weights(self.online) if name == "all" else {weight_name(variable): variable.numpy() for variable in self._groups[name]}
             for name in names
         ]
+
+    def start_from(self, weights: Mapping[str, Array]) -> None:
+        """Starts the networks and their targets from a snapshot's weights; all else is as new."""
+        for networks in (self.online, self.target):
+            import_weights(networks, starting_weights(weights, export_weights(self.online)))
 
     def save(self) -> dict[str, Array]:
         """Returns everything that a restore needs, as arrays by name."""

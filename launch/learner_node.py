@@ -201,6 +201,9 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
     def _restore(self) -> None:
         newest = self._run.newest_checkpoint()
         if newest is None:
+            if self._settings.initial_snapshot is not None:
+                start = snapshots.read_snapshot(self._run.initial_snapshot)
+                self._learner.start_from(start.weights)
             return
         arrays, manifest = durable.read_arrays(newest, _ARRAYS)
         self._learner.restore(arrays)

@@ -48,6 +48,7 @@ class RunSettings:
     methods: tuple[str, ...]
     checkpoint_seconds: float = 60.0
     options: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    initial_snapshot: str | None = None
 
     def distribution(self) -> TaskDistribution:
         """Makes the task distribution."""
@@ -80,7 +81,7 @@ class RunSettings:
 
     def identity(self) -> dict[str, Any]:
         """Returns what a resumed run must repeat, JSON values."""
-        names = ("environment", "task_set", "task_set_seed", "options", "seed")
+        names = ("environment", "task_set", "task_set_seed", "options", "seed", "initial_snapshot")
         return {**{name: getattr(self, name) for name in names}, "config": self.config.as_dict()}
 
     def operation(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from absl import flags
 from agents.adaptation import methods
 from agents.config import AGENTS, CRITICS
 from environments import command_line, conformance, names
-from launch.run_directory import RunDirectory, owned, training_finished
+from launch.run_directory import RunDirectory, check_initial_snapshot, owned, training_finished
 from launch.settings import QUICK_COMPILE, RunSettings, default_settings
 from launch.status import StatusLine, announce
 from results.store import RecordWriter
@@ -41,6 +41,12 @@ def define_flags() -> None:
     flags.DEFINE_enum("agent", "multitask", list(AGENTS), "What to train: IWPA's agent, or one that learns how to learn a task.")
     flags.DEFINE_enum("critic", None, list(CRITICS), "What the critic knows training tasks by; by default task_id.")
     flags.DEFINE_integer("seed", 0, "Seed of networks, actors and adaptation.")
+    flags.DEFINE_string(
+        "initial_snapshot",
+        None,
+        "Start the networks from those of this run's selected (else newest) snapshot, or from this snapshot's folder; "
+        "optimiser, replay and counters are new. Rows of further tasks start anew.",
+    )
     flags.DEFINE_integer("learner_steps", None, "End training after this many updates; by default the environment's.", lower_bound=1)
     flags.DEFINE_float("minutes", 15.0, "End training after this many minutes, over all restarts.", lower_bound=0.0)
     flags.DEFINE_integer("actors", 1, "Actor processes.", lower_bound=1)
@@ -64,6 +70,7 @@ def settings_from_flags() -> RunSettings:
         critic=values.critic,
         methods=methods.known(values.methods) or None,
         checkpoint_seconds=values.checkpoint_seconds,
+        initial_snapshot=values.initial_snapshot,
     )
 
 
@@ -78,6 +85,7 @@ def run_stages(settings: RunSettings, train: Callable[[RunDirectory, threading.E
         The exit code.
     """
     _refuse_broken_rules(settings)
+    check_initial_snapshot(command_line.required("run_dir"), settings)
     stop = command_line.stop_on_signals()
     with owned(command_line.required("run_dir"), settings) as run:
         if not training_finished(run, settings):

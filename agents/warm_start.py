@@ -1,0 +1,51 @@
+"""Networks that start from a snapshot: for curricula, other rewards, more tasks."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from agents.config import Config, NetworkConfig, NetworkSpec
+from agents.snapshots import Snapshot
+from environments.arrays import Array
+
+# What has a row for each training task. Rows of tasks that a snapshot does not have start anew.
+_PER_TASK = ("embedding", "heads", "task_reward_heads")
+# What may differ: the number of tasks, whether they have another reward for training, and the
+# bounds of standard deviations, which no weight depends on.
+_FREE = ("tasks", "task_reward_heads", "min_std", "max_std")
+
+
+def check_start(snapshot: Snapshot, spec: NetworkSpec, config: Config) -> None:
+    """Checks that a run's networks can start from a snapshot.
+
+    Raises:
+        ValueError: Naming the first thing that differs, and both values.
+    """
+    theirs = _facts(snapshot.agent, snapshot.spec, snapshot.networks)
+    for name, ours in _facts(config.agent, spec, config.networks).items():
+        if theirs[name] != ours:
+            raise ValueError(
+                f"--initial_snapshot was trained with {name} {theirs[name]}, but this run has {ours}: "
+                "choose another snapshot, or the same value."
+            )
+
+
+def _facts(agent: str, spec: NetworkSpec, networks: NetworkConfig) -> dict[str, object]:
+    known = {"agent": agent, **dataclasses.asdict(spec), **dataclasses.asdict(networks)}
+    return {name: value for name, value in known.items() if name not in _FREE}
+
+
+def starting_weights(weights: Mapping[str, Array], fresh: Mapping[str, Array]) -> dict[str, Array]:
+    """Returns the weights to start with, by name.
+
+    Args:
+        weights: A snapshot's, which passed `check_start`.
+        fresh: Newly drawn ones of the networks to be trained.
+    """
+    started = {name: value.copy() for name, value in fresh.items()}
+    for name, value in started.items():
+        if name in weights:
+            rows = min(len(value), len(weights[name])) if name in _PER_TASK else len(value)
+            value[:rows] = weights[name][:rows]
+    return started
