@@ -5,8 +5,9 @@ it is worth 10 and ends the episode; every step costs 0.005, the last one too; a
 Only the task tells the target: everyone observes the ant's own sensors, its place and its heading.
 
 Ours: the ant starts at the origin with a uniform yaw; the target is reached when the torso is less than 1 m from it in the plane; and
-training on a dense reward (`training="dense"`), the task's own plus 1 for every metre that the torso came closer to the target in the
-step, since random exploration never gets there. What approaching is worth adds up to the distance covered: no detour pays.
+training on a dense reward (`training="dense"`), the task's own plus 5 for every metre that the torso came closer to the target in the
+step, since random exploration never gets there. What approaching is worth adds up to the distance covered: no detour pays. With 1
+instead of 5, the cost of a policy's entropy and of leaving the prior hid it: nothing was learned in 260 000 control steps.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from environments.walker import EPISODE_STEPS, OBSERVED, WalkerEnvironment
 
 _SUCCESS_REWARD = 10.0
 _STEP_REWARD = -0.005
+_APPROACH_REWARD = 5.0  # per metre
 _NEAREST, _FARTHEST = 3.0, 7.0
 
 
@@ -38,7 +40,7 @@ class _Ant(WalkerEnvironment):
         before, distance = self.approach()
         reached = distance < self._success_radius
         reward = _STEP_REWARD + _SUCCESS_REWARD if reached else _STEP_REWARD
-        return Outcome(reward, reached, reward + before - distance if self._dense else None)
+        return Outcome(reward, reached, reward + _APPROACH_REWARD * (before - distance) if self._dense else None)
 
 
 class GoToRing(TaskDistribution):
@@ -61,7 +63,7 @@ class GoToRing(TaskDistribution):
 
         Args:
             task_set_seed: The seed of the draw of 100/10/30 tasks, by default 0.
-            training: The reward that trains: `dense` (default) adds the metres by which the target came closer, `sparse` is the task's own.
+            training: The reward that trains: `dense` (default) also pays for the metres by which the target came closer, `sparse` is the task's own.
             success_radius: How near the torso must be to the target in the plane, by default 1 m.
 
         Raises:

@@ -54,14 +54,14 @@ def test_the_success_radius_is_an_option_that_the_mark_shows():
     assert environment.step(np.zeros(8)).discount == 0.0
 
 
-def test_dense_training_pays_for_every_metre_closer():
+def test_dense_training_pays_five_for_every_metre_closer():
     environment = GoToRing().make_environment(0)
     position = start(environment, _AHEAD).observation["position"].copy()
     for action in np.random.default_rng(1).uniform(-1, 1, (30, 8)):
         timestep = environment.step(action)
         after = timestep.observation["position"].copy()
         closer = np.linalg.norm(position[:2] - (5, 0)) - np.linalg.norm(after[:2] - (5, 0))
-        assert environment.training_reward == pytest.approx(-0.005 + closer, abs=1e-12)
+        assert environment.training_reward == pytest.approx(-0.005 + 5 * closer, abs=1e-12)
         assert timestep.reward == -0.005
         position = after
 
