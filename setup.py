@@ -49,8 +49,8 @@ setuptools.setup(
     description="Learn a new control task in a handful of episodes: importance weighted policy learning and adaptation",
     license="Apache-2.0",
     python_requires="==3.10.*",
-    packages=["environments", "replay", "agents", "agents.adaptation", "launch", "results", "dashboard"],
-    package_data={"environments": ["assets/*.xml"], "launch": ["clusters/*"], "dashboard": ["assets/*"]},
+    packages=["environments", "replay", "agents", "agents.adaptation", "agents.presets", "launch", "results", "dashboard"],
+    package_data={"agents.presets": ["*/*.json"], "environments": ["assets/*.xml"], "launch": ["clusters/*"], "dashboard": ["assets/*"]},
     install_requires=RUNTIME,
     extras_require={"development": DEVELOPMENT},
 )

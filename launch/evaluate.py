@@ -20,12 +20,12 @@ import numpy as np
 from absl import flags
 
 from agents import snapshots
-from agents.adaptation.config import changed
 from agents.adaptation.engine import EpisodeRecord
 from agents.adaptation.methods import NAMES, default_adaptation, known
 from agents.durable import DamagedError
 from agents.snapshots import Snapshot
 from environments import SPLITS, command_line
+from environments.fields import with_values
 from launch import evaluation, pretrained
 from launch.choices import chosen_configuration
 from launch.recording import record, why_not_filmed
@@ -217,7 +217,7 @@ def _assignments(settings: RunSettings) -> list[evaluation.Assignment]:
         raise command_line.UsageError(f"--tasks takes task numbers, not {','.join(values.tasks)}.") from error
     changes = command_line.options(values.hyper_parameters, "hyper_parameters")
     assignments = [
-        evaluation.Assignment(method, values.split, changed(default_adaptation(method, episodes), changes), values.seeds, tasks)
+        evaluation.Assignment(method, values.split, with_values(default_adaptation(method, episodes), changes), values.seeds, tasks)
         for method in methods
     ]
     for assignment in assignments:
