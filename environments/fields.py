@@ -124,18 +124,11 @@ class Allowed:
         return None if text.startswith("--") else self.kind(text)
 
 
-class FieldError(ValueError):
-    """The value of a field is not allowed; the message names the field, the value and what is."""
-
-    def __init__(self, name: str, reason: str):
-        super().__init__(f"{name} {reason}.")
-        self.name, self.reason = name, reason
-
-
 @dataclasses.dataclass(frozen=True)
 class Leaf:
-    """What is declared of one hyper-parameter: what it is for, and which values it may have."""
+    """What is declared of one field: its default, what it is for, and which values it may have."""
 
+    default: Any
     help: str
     allowed: Allowed
 
@@ -149,37 +142,52 @@ def field(default: Any, help: str, **allowed: Any) -> Any:
         **allowed: Of `Allowed`, without the kind.
     """
     if isinstance(default, tuple):
-        leaf = Leaf(help, Allowed(int, **{"shortest": 1, **allowed}))
+        leaf = Leaf(default, help, Allowed(int, **{"shortest": 1, **allowed}))
     else:
-        leaf = Leaf(help, Allowed(type(default), **allowed))
+        leaf = Leaf(default, help, Allowed(type(default), **allowed))
     return dataclasses.field(default=default, metadata={_METADATA: leaf})
 
 
 def check(instance: Any) -> None:
-    """Checks and converts every field of a dataclass; first in its `__post_init__`.
+    """Checks and converts every declared field of a dataclass; first in its `__post_init__`.
 
     Raises:
-        FieldError: If a value is not allowed.
+        ValueError: If a value is not allowed; the message names the field, the value and what is.
     """
     for part in dataclasses.fields(instance):
-        if _group(part) is None:
-            try:
-                value = part.metadata[_METADATA].allowed.check(getattr(instance, part.name))
-            except ValueError as error:
-                raise FieldError(part.name, str(error)) from None
+        leaf = part.metadata.get(_METADATA)
+        if leaf is not None:
+            value = _checked(part.name, leaf, getattr(instance, part.name))
             object.__setattr__(instance, part.name, value)
 
 
 def leaves(kind: type[Any]) -> dict[str, Leaf]:
-    """Returns what is declared of every hyper-parameter of a dataclass, by dotted names, in their order."""
+    """Returns what is declared of a dataclass's fields and of those in its groups, by dotted names."""
     found: dict[str, Leaf] = {}
     for part in dataclasses.fields(kind):
-        group = _group(part)
-        if group is None:
+        group = part.default_factory
+        if _METADATA in part.metadata:
             found[part.name] = part.metadata[_METADATA]
-        else:
+        elif isinstance(group, type) and dataclasses.is_dataclass(group):
             found.update({f"{part.name}.{name}": leaf for name, leaf in leaves(group).items()})
     return found
+
+
+def check_values(known: Mapping[str, Leaf], values: Mapping[str, object]) -> None:
+    """Checks values one by one.
+
+    Args:
+        known: What is declared, of `leaves`.
+        values: By dotted names.
+
+    Raises:
+        ValueError: If a name is unknown or its value not allowed.
+    """
+    for name, value in values.items():
+        if name not in known:
+            near = nearest(name, known)
+            raise ValueError(f"There is no hyper-parameter {name!r}: did you mean {near}?")
+        _checked(name, known[name], value)
 
 
 def with_values(config: _T, changes: Mapping[str, object]) -> _T:
@@ -190,14 +198,11 @@ def with_values(config: _T, changes: Mapping[str, object]) -> _T:
         changes: The values, by dotted names.
 
     Raises:
-        FieldError: If a value is not allowed.
-        ValueError: If there is no such name, or values do not go together.
+        ValueError: If a name is unknown, a value not allowed, or values do not go together.
     """
-    known = leaves(type(config))
-    for name in changes:
-        if name not in known:
-            raise ValueError(f"There is no hyper-parameter {name!r}: did you mean {nearest(name, known)}?")
-    return _replaced(config, changes)
+    check_values(leaves(type(config)), changes)
+    changed: _T = _replaced(config, changes)
+    return changed
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -240,25 +245,22 @@ def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return values
 
 
-def _group(part: dataclasses.Field[Any]) -> type[Any] | None:
-    """Returns the dataclass of a group of fields."""
-    factory = part.default_factory
-    return factory if isinstance(factory, type) and dataclasses.is_dataclass(factory) else None
+def _checked(name: str, leaf: Leaf, value: object) -> Any:
+    try:
+        return leaf.allowed.check(value)
+    except ValueError as error:
+        raise ValueError(f"{name} {error}.") from None
 
 
-def _replaced(config: _T, changes: Mapping[str, object]) -> _T:
-    parts: dict[str, Any] = {}
-    grouped: dict[str, dict[str, object]] = {}
+def _replaced(config: Any, changes: Mapping[str, object]) -> Any:
+    parts: dict[str, object] = {}
+    groups: dict[str, dict[str, object]] = {}
     for name, value in changes.items():
         first, _, rest = name.partition(".")
         if rest:
-            grouped.setdefault(first, {})[rest] = value
+            groups.setdefault(first, {})[rest] = value
         else:
             parts[first] = value
-    for first, values in grouped.items():
-        try:
-            parts[first] = _replaced(getattr(config, first), values)
-        except FieldError as error:
-            raise FieldError(f"{first}.{error.name}", error.reason) from None
-    changed: _T = dataclasses.replace(config, **parts)  # type: ignore[type-var]
-    return changed
+    for first, values in groups.items():
+        parts[first] = _replaced(getattr(config, first), values)
+    return dataclasses.replace(config, **parts)

@@ -73,7 +73,8 @@ def validation_assignment(settings: RunSettings) -> Assignment:
     """
     episodes = max(1, _VALIDATION_STEPS // settings.distribution().episode_steps)
     method = "shared_q_iw" if settings.config.agent == "multitask" else settings.config.agent
-    return Assignment(method, "validation", default_adaptation(method, min(episodes, settings.config.adaptation_episodes)))
+    episodes = min(episodes, settings.config.adaptation_episodes)
+    return Assignment(method, "validation", default_adaptation(method, episodes, settings.environment))
 
 
 def recorded_runs(run: RunDirectory, kind: str = "adaptation") -> list[AdaptationRun]:
