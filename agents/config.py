@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from agents.presets import preset
-from environments.fields import check, field, with_values
+from environments.fields import check, check_values, field, leaves, with_values
 from replay.config import ReplayConfig
 
 CRITICS = ("task_id", "task_description")
@@ -185,6 +185,12 @@ class Config:
         check(self)
         if self.agent != "multitask" and self.networks.critic != "task_id":
             raise ValueError(f"--critic={self.networks.critic} needs --agent=multitask: the critic of {self.agent} knows no task.")
+        burn_in, context = self.replay.burn_in, self.replay.context_length
+        if burn_in and self.agent != "rl2":
+            raise ValueError(f"replay.burn_in takes 0 with --agent={self.agent}, not {burn_in}: only rl2 unrolls a state.")
+        if bool(context) != (self.agent == "pearl"):
+            allowed = "1 or more" if self.agent == "pearl" else "0"
+            raise ValueError(f"replay.context_length takes {allowed} with --agent={self.agent}, not {context}.")
 
     def as_dict(self) -> dict[str, Any]:
         """Returns nested plain values, as in run.json: the agent first, since much else follows from it."""
@@ -205,11 +211,11 @@ def default_config(environment: str, episode_steps: int, agent: str = "multitask
     Raises:
         ValueError: If there is no such agent.
     """
-    asked = Config(agent=agent)  # Refuses an unknown agent.
+    check_values(leaves(Config), {"agent": agent})
     values = preset(agent, environment)
     if values is not None:
-        return with_values(asked, values)
-    config = with_values(asked, preset(agent, "default") or {})
+        return with_values(Config(), values)
+    config = with_values(Config(), preset(agent, "default") or {})
     if agent != "multitask":
         return _cut_recurrent(config, default_config("default", episode_steps), episode_steps)
     length = min(config.replay.sequence_length, episode_steps)

@@ -51,7 +51,9 @@ class _Parser(flags.ArgumentParser[Any]):
         self.syntactic_help = str(allowed)
 
     def parse(self, argument: Any) -> Any:
-        return self._allowed.parse(argument) if isinstance(argument, str) else argument
+        if isinstance(argument, str):
+            return self._allowed.parse(argument)
+        return self._allowed.check(argument)
 
 
 def define(name: str, default: Any, help: str, allowed: Allowed, section: str | None = None) -> None:
@@ -132,7 +134,7 @@ def run(main: Callable[[], int], description: str | None) -> None:
     except flags.UnrecognizedFlagError as error:
         near = nearest(error.flagname, flags.FLAGS)
         sys.exit(_fail(f"there is no flag --{error.flagname}: did you mean --{near}?", USAGE_ERROR))
-    except flags.Error as error:
+    except (flags.Error, ValueError) as error:  # absl's own flags raise the latter.
         sys.exit(_fail(str(error), USAGE_ERROR))
     if flags.FLAGS.help:
         sys.exit(_help(description))

@@ -29,7 +29,7 @@ def flag_parser(program: str) -> Callable[[Sequence[str]], list[str]]:
         except flags.UnrecognizedFlagError as error:
             (near,) = difflib.get_close_matches(error.flagname, list(flags.FLAGS), 1, cutoff=0.0)
             sys.exit(fail(program, f"there is no flag --{error.flagname}: did you mean --{near}?", USAGE_ERROR))
-        except flags.Error as error:
+        except (flags.Error, ValueError) as error:  # absl's own flags raise the latter.
             sys.exit(fail(program, str(error), USAGE_ERROR))
 
     return parse
