@@ -154,5 +154,6 @@ def default_settings(
     settings = dataclasses.replace(settings, **changes)
     for method in methods.known(settings.methods, config.agent):
         settings.adaptation_config(method, config.adaptation_episodes)
-    settings.descriptions(distribution)  # Refuses a critic that the environment has no descriptions for.
+    # Refuses an unknown task set, and a critic that the environment has no descriptions for.
+    settings.descriptions(settings.distribution())
     return settings
