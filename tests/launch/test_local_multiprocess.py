@@ -14,14 +14,36 @@ import psutil
 import pytest
 from program import ROOT, Program, leftover_processes
 
+from agents.adaptation.config import AdaptationConfig
 from results.store import read_records
 
 pytestmark = pytest.mark.timeout(300)
 
 
-def test_a_run_trains_validates_selects_adapts_and_reports_and_is_then_finished(program: Program) -> None:
-    flags = ("--learner_steps=4", "--methods=prior,shared_q_iw,shared_q_iw_ls")
-    program.start(*flags)
+_FROM_PYTHON = """
+from launch.experiment import run_experiment
+from launch.settings import default_settings
+
+settings = default_settings(
+    "tiny_distribution:Line",
+    learner_steps=4,
+    checkpoint_seconds=2,
+    methods=("prior", "shared_q_iw", "shared_q_iw_ls"),
+    hyper_parameters={"losses.discount": 0.9},
+    adaptation={"ridge": 0.5},
+)
+raise SystemExit(run_experiment(settings, "RUN_DIR"))
+"""
+_BY_FLAGS = (
+    "--learner_steps=4",
+    "--methods=prior,shared_q_iw,shared_q_iw_ls",
+    "--config.losses.discount=0.9",
+    "--adaptation.ridge=0.5",
+)
+
+
+def test_a_run_from_python_trains_validates_selects_adapts_and_reports_and_to_a_command_it_is_finished(program: Program) -> None:
+    program.start_command([sys.executable, "-c", _FROM_PYTHON.replace("RUN_DIR", str(program.run_dir))])
     code, output = program.finish()
     assert code == 0, output
     assert "shared_q_iw_ls" in output
@@ -38,10 +60,15 @@ def test_a_run_trains_validates_selects_adapts_and_reports_and_is_then_finished(
     for picture in ("report.html", "figures/adaptation.png"):
         assert (program.run_dir / picture).stat().st_size > 1000
 
+    adapted = {record["method"]: record["configuration"] for record in records_of_test(program)}
+    assert adapted["shared_q_iw_ls"] == AdaptationConfig(ridge=0.5).digest()
+    validated = [record for record in read_records(program.run_dir, "adaptation") if record["split"] == "validation"]
+    assert {record["configuration"] for record in validated} == {AdaptationConfig().digest()}
+
     started = time.monotonic()
-    program.start(*flags)
+    program.start(*_BY_FLAGS)
     code, again = program.finish()
-    assert code == 0
+    assert code == 0, again
     assert again.count("shared_q_iw_ls") >= 1
     assert "Stage 1" not in again, f"a finished run trained again for {time.monotonic() - started:.0f} s"
     assert_no_record_is_there_twice(program.run_dir)
