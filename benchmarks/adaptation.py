@@ -26,9 +26,10 @@ from agents.snapshots import Snapshot
 from benchmarks import measure
 from benchmarks.plain_iwpa import PlainIWPA
 from environments import EnvironmentBatch, TaskDistribution
-from environments.fields import with_values
+from environments.command_line import define
+from environments.fields import Allowed, with_values
 
-flags.DEFINE_integer("episodes", 0, "Episodes of the full test; 0 for the environment's default.", lower_bound=0)
+define("episodes", 0, "Episodes of the full test; 0 for the environment's default.", Allowed(int, at_least=0, at_most=10_000))
 
 _SEEDS = 3
 _SINGLE_REPLICAS = 3
