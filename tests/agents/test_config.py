@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
 
+from agents.adaptation.config import AdaptationConfig
 from agents.config import AGENTS, Config, LossConfig, NetworkConfig, default_config
 from environments import load, names
-from environments.fields import leaves, with_values
+from environments.fields import flattened, leaves, with_values
 
 
 @pytest.mark.parametrize("bounds", [(0.0, 0.5), (0.5, 0.5), (0.9, 0.1), (-0.1, 0.5)])
@@ -54,9 +56,9 @@ def test_general_values_keep_their_proportions_where_episodes_are_short():
     assert seen[0] == pytest.approx(seen[1], rel=1e-5)
 
 
-def test_every_hyper_parameter_is_explained_and_its_default_allowed():
-    for name, leaf in leaves(Config).items():
-        assert leaf.help.endswith("."), name
-        group, _, last = name.rpartition(".")
-        default = getattr(getattr(Config(), group) if group else Config(), last)
-        assert with_values(Config(), {name: default}) == Config()
+@pytest.mark.parametrize("config", [Config(), AdaptationConfig()])
+def test_every_hyper_parameter_is_declared_and_explained_and_its_default_allowed(config):
+    declared = leaves(type(config))
+    assert declared.keys() == flattened(dataclasses.asdict(config)).keys()
+    assert all(leaf.help.endswith(".") for leaf in declared.values())
+    assert with_values(config, {name: leaf.default for name, leaf in declared.items()}) == config

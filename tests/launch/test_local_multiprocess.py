@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -20,30 +21,27 @@ from results.store import read_records
 pytestmark = pytest.mark.timeout(300)
 
 
-_FROM_PYTHON = """
-from launch.experiment import run_experiment
-from launch.settings import default_settings
-
-settings = default_settings(
-    "tiny_distribution:Line",
-    learner_steps=4,
-    checkpoint_seconds=2,
-    methods=("prior", "shared_q_iw", "shared_q_iw_ls"),
-    hyper_parameters={"losses.discount": 0.9},
-    adaptation={"ridge": 0.5},
-)
-raise SystemExit(run_experiment(settings, "RUN_DIR"))
-"""
 _BY_FLAGS = (
     "--learner_steps=4",
     "--methods=prior,shared_q_iw,shared_q_iw_ls",
-    "--config.losses.discount=0.9",
-    "--adaptation.ridge=0.5",
+    "--config.losses.kl_cost=0.02",
+    "--config.networks.policy_layers=128,64",
+    "--adaptation.ridge=0.1",
 )
 
 
+def script_of_the_readme(program: Program) -> str:
+    """Returns README.md's lines of Python, made short."""
+    (script,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    short = 'learner_steps=4, checkpoint_seconds=2, methods=("prior", "shared_q_iw", "shared_q_iw_ls")'
+    for asked, tested in (("sparse_navigation", program.environment), ("minutes=10", short), ("runs/mine", str(program.run_dir))):
+        assert asked in script
+        script = script.replace(asked, tested)
+    return f"{script}raise SystemExit(exit_code)"
+
+
 def test_a_run_from_python_trains_validates_selects_adapts_and_reports_and_to_a_command_it_is_finished(program: Program) -> None:
-    program.start_command([sys.executable, "-c", _FROM_PYTHON.replace("RUN_DIR", str(program.run_dir))])
+    program.start_command([sys.executable, "-c", script_of_the_readme(program)])
     code, output = program.finish()
     assert code == 0, output
     assert "shared_q_iw_ls" in output
@@ -61,7 +59,7 @@ def test_a_run_from_python_trains_validates_selects_adapts_and_reports_and_to_a_
         assert (program.run_dir / picture).stat().st_size > 1000
 
     adapted = {record["method"]: record["configuration"] for record in records_of_test(program)}
-    assert adapted["shared_q_iw_ls"] == AdaptationConfig(ridge=0.5).digest()
+    assert adapted["shared_q_iw_ls"] == AdaptationConfig(ridge=0.1).digest()
     validated = [record for record in read_records(program.run_dir, "adaptation") if record["split"] == "validation"]
     assert {record["configuration"] for record in validated} == {AdaptationConfig().digest()}
 
