@@ -1,4 +1,4 @@
-"""Every hyper-parameter of training; the values that suit each environment and agent are in `agents/presets`."""
+"""Every hyper-parameter of training; what suits each environment is in `agents/presets`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class NetworkConfig:
     )
     min_std: float = field(
         0.1,
-        "Floor of every action's standard deviation; importance weighting cannot leave the prior's support.",
+        "Floor of every action's standard deviation; no weighting leaves the prior's support.",
         above=0,
     )
     max_std: float = field(0.9, "Its ceiling, above min_std.", above=0)
@@ -66,7 +66,9 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         check(self)
         if self.min_std >= self.max_std:
-            raise ValueError(f"min_std takes a number below max_std = {self.max_std}, not {self.min_std}.")
+            raise ValueError(
+                f"min_std takes a number below max_std = {self.max_std}, not {self.min_std}.",
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +125,7 @@ class LossConfig:
     )
     task_reward_heads: bool = field(
         True,
-        "Whether psi carries a second set of heads fitted to the tasks' own rewards (where training rewards differ).",
+        "Whether psi has heads for the tasks' own rewards, too, where training rewards differ.",
     )
 
     def __post_init__(self) -> None:
@@ -154,7 +156,7 @@ class OptimiserConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """All of training's hyper-parameters; part of a run's identity. Each field's text says what it is."""
+    """All of training's hyper-parameters, each explained by its text; part of a run's identity."""
 
     networks: NetworkConfig = dataclasses.field(default_factory=NetworkConfig)
     losses: LossConfig = dataclasses.field(default_factory=LossConfig)
@@ -187,10 +189,14 @@ class Config:
             raise ValueError(f"--critic={self.networks.critic} needs --agent=multitask: the critic of {self.agent} knows no task.")
         burn_in, context = self.replay.burn_in, self.replay.context_length
         if burn_in and self.agent != "rl2":
-            raise ValueError(f"replay.burn_in takes 0 with --agent={self.agent}, not {burn_in}: only rl2 unrolls a state.")
+            raise ValueError(
+                f"replay.burn_in takes 0 with --agent={self.agent}, not {burn_in}: rl2 has any.",
+            )
         if bool(context) != (self.agent == "pearl"):
             allowed = "1 or more" if self.agent == "pearl" else "0"
-            raise ValueError(f"replay.context_length takes {allowed} with --agent={self.agent}, not {context}.")
+            raise ValueError(
+                f"replay.context_length takes {allowed} with --agent={self.agent}, not {context}.",
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """Returns nested plain values, as in run.json: the agent first, since much else follows from it."""
@@ -225,8 +231,9 @@ def default_config(environment: str, episode_steps: int, agent: str = "multitask
 def _cut_recurrent(config: Config, multitask: Config, episode_steps: int) -> Config:
     """Returns a recurrent agent's general values, cut to short episodes.
 
-    An item is no longer than a trial, or than an episode where it carries others as context, which then holds one at least. Of shorter
-    items there are as many more as keep the proportion to what the multi-task agent keeps and sees in its default number of steps.
+    An item is no longer than a trial, or than an episode where it carries others as context, which
+    then holds one at least. Of shorter items there are more: as many transitions are kept, and
+    trained on, in proportion to the multi-task agent's.
     """
     replay, trial = config.replay, config.trial_episodes
     length, context = min(replay.sequence_length, trial * episode_steps), 0
@@ -236,11 +243,12 @@ def _cut_recurrent(config: Config, multitask: Config, episode_steps: int) -> Con
     kept = min(multitask.replay.sequence_length, episode_steps)
     more = Fraction(replay.sequence_length * kept, multitask.replay.sequence_length * length)
     seen = multitask.learner_steps * multitask.optimiser.batch_size * kept
+    batch = config.optimiser.batch_size * length
     return with_values(
         config,
         {
             "trial_episodes": trial,
-            "learner_steps": config.learner_steps if more == 1 else round(seen / (config.optimiser.batch_size * length)),
+            "learner_steps": config.learner_steps if more == 1 else round(seen / batch),
             "replay.sequence_length": length,
             "replay.burn_in": min(replay.burn_in, length),
             "replay.context_length": context,

@@ -29,7 +29,12 @@ from environments import EnvironmentBatch, TaskDistribution
 from environments.command_line import define
 from environments.fields import Allowed, with_values
 
-define("episodes", 0, "Episodes of the full test; 0 for the environment's default.", Allowed(int, at_least=0, at_most=10_000))
+define(
+    "episodes",
+    0,
+    "Episodes of the full test; 0 for the environment's default.",
+    Allowed(int, at_least=0, at_most=10_000),
+)
 
 _SEEDS = 3
 _SINGLE_REPLICAS = 3

@@ -66,7 +66,7 @@ def define_flags() -> None:
     text = "A run directory, runs/NAME; repeat it to compare runs."
     flags.DEFINE_multi(Text(), flags.ArgumentSerializer(), "run_dir", [], text)
     flags.DEFINE_integer("port", 8050, "Port of the page; 0 for any that is free.", lower_bound=0, upper_bound=65535)
-    text = "Address to listen on. Any other than this machine's own shows the runs to whoever can reach it."
+    text = "Address to listen on. Any but this machine's own shows the runs to all who reach it."
     flags.DEFINE(Text(), "host", "127.0.0.1", text)
 
 

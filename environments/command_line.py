@@ -1,4 +1,4 @@
-"""What all entry points share: exit codes, one-line errors, and flags that refuse what makes no sense."""
+"""What all entry points share: exit codes, one-line errors, flags that refuse nonsense."""
 
 from __future__ import annotations
 
@@ -56,7 +56,13 @@ class _Parser(flags.ArgumentParser[Any]):
         return self._allowed.check(argument)
 
 
-def define(name: str, default: Any, help: str, allowed: Allowed, section: str | None = None) -> None:
+def define(
+    name: str,
+    default: Any,
+    help: str,
+    allowed: Allowed,
+    section: str | None = None,
+) -> None:
     """Defines a flag.
 
     Args:
@@ -72,7 +78,7 @@ def define(name: str, default: Any, help: str, allowed: Allowed, section: str | 
 
 
 class _OptionsParser(flags.ArgumentParser[Any]):
-    syntactic_help = "NAME=VALUE pairs separated by commas; a value is a Python literal, or else a word"
+    syntactic_help = "NAME=VALUE, separated by commas; a value is a Python literal or a word"
 
     def parse(self, argument: Any) -> Any:
         return _options(argument) if isinstance(argument, str) else argument
@@ -80,7 +86,7 @@ class _OptionsParser(flags.ArgumentParser[Any]):
 
 def define_options() -> None:
     """Defines `--options`, whose value is a dictionary."""
-    text = "Further arguments of the environment as NAME=VALUE, separated by commas, such as training=sparse."
+    text = "Further arguments of the environment, such as training=sparse."
     flags.DEFINE(_OptionsParser(), "options", {}, text)
 
 
@@ -89,7 +95,9 @@ def _options(text: str) -> dict[str, object]:
     for assignment in next(csv.reader([text]), []) or [""]:
         name, equals, value = assignment.strip().partition("=")
         if not (name.isidentifier() and equals and value) or name in parsed:
-            raise ValueError(f"takes NAME=VALUE, each name once, not {assignment!r}: docs/environments.md names what there is")
+            raise ValueError(
+                f"takes NAME=VALUE, each once, not {assignment!r}: docs/environments.md lists them",
+            )
         try:
             parsed[name] = ast.literal_eval(value)
         except (SyntaxError, ValueError):

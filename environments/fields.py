@@ -1,4 +1,4 @@
-"""Which values a hyper-parameter or a flag may have: declared once, and checked alike everywhere."""
+"""Which values a hyper-parameter or a flag may have: declared once, checked everywhere."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Allowed:
         """Returns the value that a text states, elements separated by commas.
 
         Raises:
-            ValueError: If it states none that is allowed; the message is to follow the value's name.
+            ValueError: If it states none that is allowed; the message is to follow its name.
         """
         try:
             if self.shortest is None:
@@ -112,7 +112,8 @@ class Allowed:
         if self.above is None and self.below is None:
             return f"from {low} to {high}"
         start = f"of at least {low}" if self.above is None else f"above {self.above:g}"
-        return f"{start} and " + (f"at most {high}" if self.below is None else f"below {self.below:g}")
+        end = f"at most {high}" if self.below is None else f"below {self.below:g}"
+        return f"{start} and {end}"
 
     def _converted(self, value: object) -> Any:
         return float(value) if self.kind is float and isinstance(value, int) else value
@@ -137,7 +138,7 @@ def field(default: Any, help: str, **allowed: Any) -> Any:
     """Returns a dataclass's field that is explained and has a range.
 
     Args:
-        default: Its default, whose type is the field's: a number, a truth value, a word or a tuple of whole numbers.
+        default: Of the field's type: a number, a truth value, a word or a tuple of whole numbers.
         help: What it is for, with its unit.
         **allowed: Of `Allowed`, without the kind.
     """
@@ -162,7 +163,7 @@ def check(instance: Any) -> None:
 
 
 def leaves(kind: type[Any]) -> dict[str, Leaf]:
-    """Returns what is declared of a dataclass's fields and of those in its groups, by dotted names."""
+    """Returns what is declared of a dataclass's fields, those in groups by dotted names."""
     found: dict[str, Leaf] = {}
     for part in dataclasses.fields(kind):
         group = part.default_factory
@@ -228,7 +229,10 @@ def read_values(path: str | os.PathLike[str]) -> dict[str, object]:
         ValueError: If it cannot be read, or is not an object with each name once.
     """
     try:
-        values = json.loads(pathlib.Path(path).read_text(encoding="utf-8"), object_pairs_hook=_each_once)
+        values = json.loads(
+            pathlib.Path(path).read_text(encoding="utf-8"),
+            object_pairs_hook=_each_once,
+        )
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:

@@ -120,7 +120,12 @@ def _policy_factory(name: str) -> PolicyFactory:
 def define_flags() -> None:
     """Defines the command's flags."""
     define = command_line.define
-    define("environment", None, f"What to draw: {', '.join(names())}, or your own as module:factory.", TEXT)
+    define(
+        "environment",
+        None,
+        f"What to draw: {', '.join(names())}, or your own as module:factory.",
+        TEXT,
+    )
     define("out", None, "Where to write, without an ending.", TEXT)
     define("policy", "random", f"Who acts: {', '.join(_POLICIES)}, or module:factory.", TEXT)
     text = "For expert and prior: the folder of a snapshot, runs/NAME/snapshots/STEP."

@@ -55,10 +55,12 @@ class _PortsParser(flags.ArgumentParser[Any]):
     def parse(self, argument: Any) -> Any:
         if not isinstance(argument, str):
             return argument
-        first, _, last = argument.partition("-")
-        if not (first.isdecimal() and last.isdecimal() and 1024 <= int(first) <= int(last) <= 65535):
-            raise ValueError(f"takes {self.syntactic_help}, not {argument!r}")
-        return int(first), int(last)
+        ends = argument.split("-")
+        if len(ends) == 2 and all(map(str.isdecimal, ends)):
+            first, last = map(int, ends)
+            if 1024 <= first <= last <= 65535:
+                return first, last
+        raise ValueError(f"takes {self.syntactic_help}, not {argument!r}")
 
 
 class _AddressParser(flags.ArgumentParser[str]):
@@ -87,8 +89,18 @@ def define_flags() -> None:
     text = "Where nodes may listen, FIRST-LAST: what the firewall lets through between hosts."
     flags.DEFINE(_PortsParser(), "ports", PORTS, text)
     define("learner_cpus", 2, "Cores that the learner takes of its host.", cores)
-    define("learner_gpus", 0, "GPUs that the learner takes of its host.", Allowed(int, at_least=0, at_most=1024))
-    define("placement_seconds", 60.0, "How long replay, learner and the first actor may wait for a place.", seconds)
+    define(
+        "learner_gpus",
+        0,
+        "GPUs that the learner takes of its host.",
+        Allowed(int, at_least=0, at_most=1024),
+    )
+    define(
+        "placement_seconds",
+        60.0,
+        "How long replay, learner and the first actor may wait for a place.",
+        seconds,
+    )
 
 
 if __name__ == "__main__":

@@ -30,19 +30,32 @@ def define_config() -> None:
     section = "of training: by default the environment's, of agents/presets"
     text = "JSON file of hyper-parameters such as agents/presets/multitask/reach.json."
     define("config", None, text, TEXT, section)
-    _define("config", {name: leaf for name, leaf in _CONFIG.items() if name in _CONFIG_FLAGS}, section)
+    _define(
+        "config",
+        {name: leaf for name, leaf in _CONFIG.items() if name in _CONFIG_FLAGS},
+        section,
+    )
 
 
 def define_adaptation() -> None:
     """Defines the flags of adaptation's hyper-parameters."""
     section = "of adaptation, for every method alike: by default its own"
-    define("adaptation", None, 'JSON file of hyper-parameters such as {"ridge": 0.1}.', TEXT, section)
+    define(
+        "adaptation",
+        None,
+        'JSON file of hyper-parameters such as {"ridge": 0.1}.',
+        TEXT,
+        section,
+    )
     _define("adaptation", _ADAPTATION, section)
 
 
 def define_effort() -> None:
     """Defines how much is adapted, and from what."""
-    seeds, episodes = Allowed(int, at_least=1, at_most=1000), leaves(AdaptationConfig)["episodes"].allowed
+    seeds, episodes = (
+        Allowed(int, at_least=1, at_most=1000),
+        leaves(AdaptationConfig)["episodes"].allowed,
+    )
     define("seeds", SEEDS, "Independent adaptations to each task.", seeds)
     define("episodes", None, "Episodes of adaptation; by default the environment's.", episodes)
     text = "Adapt from the snapshot of this learner step instead of the selected one."

@@ -82,7 +82,9 @@ class Evaluator:
             self.validate()
         elif step not in known:
             there = ", ".join(map(str, known)) or "none"
-            raise RunDirectoryError(f"--snapshot={step} is not there: {self._run.snapshots} holds {there}.")
+            raise RunDirectoryError(
+                f"--snapshot={step} is not there: {self._run.snapshots} holds {there}.",
+            )
         if self._stop.is_set():
             return None
         return self.select() if step is None else self.read(step)
@@ -227,7 +229,13 @@ def _assignments(settings: RunSettings) -> list[evaluation.Assignment]:
     methods = known(values.methods or settings.methods, settings.config.agent)
     episodes = values.episodes or settings.config.adaptation_episodes
     assignments = [
-        evaluation.Assignment(method, values.split, settings.adaptation_config(method, episodes), values.seeds, values.tasks)
+        evaluation.Assignment(
+            method,
+            values.split,
+            settings.adaptation_config(method, episodes),
+            values.seeds,
+            values.tasks,
+        )
         for method in methods
     ]
     for assignment in assignments:
@@ -240,7 +248,7 @@ def _as_tuned(
     tuned_on: tuple[RunDirectory, int | None],
     given: Mapping[str, object],
 ) -> evaluation.Assignment:
-    """Returns the assignment in the configuration that `launch.tune` chose for its method, where it did.
+    """Returns the assignment as `launch.tune` chose for its method, where it did.
 
     Args:
         assignment: What to test.
@@ -260,14 +268,24 @@ def define_flags() -> None:
     define("run_dir", None, "The run directory, runs/NAME.", TEXT)
     text = "Adapt from a trained run that comes with the sources."
     define("pretrained", None, text, Allowed(str, choices=tuple(pretrained.names())))
-    define("methods", None, "Methods to compare; by default those of the run.", config_flags.METHODS)
+    define(
+        "methods",
+        None,
+        "Methods to compare; by default those of the run.",
+        config_flags.METHODS,
+    )
     text = "Which tasks to adapt to; from training tasks one sees what the held-out ones lack."
     define("split", "test", text, Allowed(str, choices=SPLITS))
     numbers = Allowed(int, at_least=0, shortest=1, distinct=True)
     define("tasks", None, "Numbers of the split's tasks to adapt to; by default all.", numbers)
     config_flags.define_effort()
     videos = Allowed(int, at_least=0, at_most=10_000)
-    define("videos", 0, "Record each method on this many of the tasks, to watch in the dashboard.", videos)
+    define(
+        "videos",
+        0,
+        "Record each method on this many of the tasks, to watch in the dashboard.",
+        videos,
+    )
     text = "Run directory whose choices of launch.tune hold; by default this one's own."
     define("tuned_on", None, text, TEXT)
     config_flags.define_adaptation()

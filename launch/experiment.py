@@ -20,6 +20,7 @@ from launch.run_directory import RunDirectory, owned, training_finished
 from launch.settings import RunSettings
 
 _POLL_SECONDS = 0.1
+_LAST_STAGES = "Stages 2 and 3 of 3: selection on validation tasks, adaptation to test tasks."
 
 
 def run_experiment(
@@ -27,31 +28,35 @@ def run_experiment(
     run_dir: str,
     train: Callable[[RunDirectory, threading.Event], int] | None = None,
 ) -> int:
-    """Runs those of the three stages that are not complete yet; Ctrl-C and SIGTERM stop it cleanly. For the main thread.
+    """Runs those of the three stages that are not complete yet, in the main thread.
+
+    Ctrl-C and SIGTERM stop it cleanly; the same call resumes.
 
     Args:
         settings: The run, of `default_settings`.
         run_dir: Where everything is kept.
-        train: Stage 1, which ends early when the event is set, and returns an exit code; by default one process per node on this machine.
+        train: Stage 1, which ends early when the event is set, and returns an exit code; by default
+            one process per node on this machine.
 
     Returns:
         The exit code: 0 done, 1 failed while running, 130 interrupted.
 
     Raises:
-        ValueError: If the environment breaks a rule, or the directory cannot be used or holds another run. Nothing was started then.
+        ValueError: If the environment breaks a rule, or the directory cannot be used or holds
+            another run. Nothing was started then.
     """
     _refuse_broken_rules(settings)
     with command_line.stopping_on_signals() as stop, owned(run_dir, settings) as run:
         if not training_finished(run, settings):
-            print(f"Stage 1 of 3: training, at most {settings.learner_steps} steps or {settings.minutes:g} minutes.", flush=True)
+            length = f"at most {settings.learner_steps} steps or {settings.minutes:g} minutes"
+            print(f"Stage 1 of 3: training, {length}.", flush=True)
             code = train(run, stop) if train else _train_here(run, settings, stop)
             if code:
                 return code
-        print("Stages 2 and 3 of 3: selecting the snapshot on validation tasks, adapting to test tasks.", flush=True)
-        code = run_module(stop, "launch.evaluate", f"--run_dir={run.path}", f"--methods={','.join(settings.methods)}")
-        if code:
-            return code
-        return run_module(stop, "results.report", f"--run_dir={run.path}")
+        print(_LAST_STAGES, flush=True)
+        directory, methods = f"--run_dir={run.path}", f"--methods={','.join(settings.methods)}"
+        code = run_module(stop, "launch.evaluate", directory, methods)
+        return code or run_module(stop, "results.report", directory)
 
 
 def _train_here(run: RunDirectory, settings: RunSettings, stop: threading.Event) -> int:
@@ -63,25 +68,30 @@ def _train_here(run: RunDirectory, settings: RunSettings, stop: threading.Event)
 
 
 def _refuse_broken_rules(settings: RunSettings) -> None:
-    """Plays six episodes of a user's own environment: what training would only show after hours is refused now. Ours are tested."""
+    """Plays six episodes of a user's own environment; ours are tested.
+
+    What training would only show after hours is refused now.
+    """
     environment = settings.environment
-    if ":" not in environment:
-        return
-    findings = conformance.check(settings.distribution(), quick=True)
+    findings = conformance.check(settings.distribution(), quick=True) if ":" in environment else []
     if findings:
-        raise command_line.UsageError(
-            f"The environment {environment} breaks a rule: {findings[0]} For all of them: python -m environments.conformance {environment}"
-        )
+        rest = f"For all of them: python -m environments.conformance {environment}"
+        broken = f"The environment {environment} breaks a rule: {findings[0]}"
+        raise command_line.UsageError(f"{broken} {rest}")
 
 
 def run_module(stop: threading.Event, module: str, *arguments: str) -> int:
-    """Runs a program of ours in a fresh process, and ends it when `stop` is set; returns its exit code.
+    """Runs a program of ours in a fresh process; returns its exit code.
 
-    It starts with Ctrl-C ignored, which would otherwise break off Python's own start with a traceback; SIGTERM ends it at any moment.
+    It ends when `stop` is set. It starts with Ctrl-C ignored, which would otherwise break off
+    Python's own start with a traceback; SIGTERM ends it at any moment.
     """
     if stop.is_set():
         return command_line.INTERRUPTED
-    process = subprocess.Popen([sys.executable, "-m", module, *arguments], preexec_fn=_ignore_control_c)
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        preexec_fn=_ignore_control_c,
+    )
     while process.poll() is None:
         if stop.wait(_POLL_SECONDS):
             process.terminate()

@@ -169,7 +169,12 @@ def main() -> int:
 def define_flags() -> None:
     """Defines the command's flags."""
     define = command_line.define
-    define("environment", None, f"Which: {', '.join(names())}, or your own as module:factory.", TEXT)
+    define(
+        "environment",
+        None,
+        f"Which: {', '.join(names())}, or your own as module:factory.",
+        TEXT,
+    )
     define("out", "runs/reproduced", "Where run directories and figures go.", TEXT)
     seeds = Allowed(int, at_least=0, shortest=1, distinct=True)
     define("training_seeds", (0,), "Seeds to train each agent with.", seeds)

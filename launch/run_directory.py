@@ -115,12 +115,20 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
         raise RunDirectoryError(f"Cannot write to --run_dir={path}: {error.strerror or error}. Choose another directory.") from error
     # What a run made by an earlier version does not say is as it was then, which is the default now.
     before = open_run(path)[1]
-    difference = _first_difference(*(json.loads(json.dumps(run.identity())) for run in (before, settings)))
+    difference = _first_difference(
+        *(json.loads(json.dumps(run.identity())) for run in (before, settings)),
+    )
     if difference:
         raise RunDirectoryError(f"--run_dir={path} holds another run: its {difference}. Choose another directory, or the same values.")
     if before.operation() != settings.operation():
         with RecordWriter(run.path, "events", "launcher") as events:
-            events.append({"event": "configuration_changed", "before": before.operation(), "after": settings.operation()})
+            events.append(
+                {
+                    "event": "configuration_changed",
+                    "before": before.operation(),
+                    "after": settings.operation(),
+                },
+            )
         _write(run.path / _RUN_FILE, settings)
     return run
 
@@ -146,7 +154,9 @@ def open_run(path: str) -> tuple[RunDirectory, RunSettings]:
         config = with_values(Config(), flattened(identity["config"]))
         return run, RunSettings(**{**identity, "config": config}, **operation)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise RunDirectoryError(f"{run.path / _RUN_FILE} is of another version of this program: {error}") from error
+        raise RunDirectoryError(
+            f"{run.path / _RUN_FILE} is of another version of this program: {error}",
+        ) from error
 
 
 def training_finished(run: RunDirectory, settings: RunSettings) -> bool:

@@ -30,7 +30,7 @@ class RunSettings:
         config: Hyper-parameters of training.
         methods: What is compared on the test tasks.
         options: Further arguments of the task distribution.
-        adaptation: Hyper-parameters of adaptation to the test tasks that hold in place of every method's own.
+        adaptation: Hyper-parameters that hold in the test in place of every method's own.
     """
 
     environment: str
@@ -97,7 +97,14 @@ class RunSettings:
 
     def operation(self) -> dict[str, Any]:
         """Returns what may change on resuming, JSON values."""
-        names = ("learner_steps", "minutes", "actors", "methods", "checkpoint_seconds", "adaptation")
+        names = (
+            "learner_steps",
+            "minutes",
+            "actors",
+            "methods",
+            "checkpoint_seconds",
+            "adaptation",
+        )
         return {name: getattr(self, name) for name in names}
 
     def adaptation_config(self, method: str, episodes: int) -> AdaptationConfig:
@@ -108,9 +115,14 @@ class RunSettings:
         """
         if self.adaptation and method in methods.RECURRENT:
             given = next(iter(self.adaptation))
-            raise ValueError(f"--agent={method} adapts without hyper-parameters: leave out adaptation.{given}.")
+            raise ValueError(
+                f"--agent={method} adapts without hyper-parameters: leave out adaptation.{given}.",
+            )
         try:
-            return with_values(methods.default_adaptation(method, episodes, self.environment), self.adaptation)
+            return with_values(
+                methods.default_adaptation(method, episodes, self.environment),
+                self.adaptation,
+            )
         except ValueError as error:
             raise ValueError(f"Adaptation with {method}: {error}") from error
 
@@ -129,18 +141,20 @@ def default_settings(
         environment: A built-in name, or `module:factory`.
         agent: What to train, by default the multi-task agent.
         critic: What the critic knows training tasks by.
-        hyper_parameters: Of training, in place of the environment's, by dotted names such as `losses.discount`.
+        hyper_parameters: Of training, in place of the environment's, by dotted names.
         **changes: Fields of `RunSettings`; those that are None are left.
 
     Raises:
-        ValueError: If a name is unknown, a value makes no sense, the agent cannot serve a method, or
-            the environment has no descriptions for the critic.
+        ValueError: If a name is unknown, a value makes no sense, the agent cannot serve a method,
+            or the environment has no descriptions for the critic.
     """
     given = dict(hyper_parameters or {})
     changes = {name: value for name, value in changes.items() if value is not None}
     distribution = load(environment, **changes.get("options", {}))
     if agent and given.get("agent", agent) != agent:
-        raise ValueError(f"--agent={agent} differs from the agent {given['agent']} of the hyper-parameters.")
+        raise ValueError(
+            f"--agent={agent} differs from the agent {given['agent']} of the hyper-parameters.",
+        )
     if critic:
         given["networks.critic"] = critic
     trained = agent or str(given.get("agent", "multitask"))

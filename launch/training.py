@@ -34,11 +34,26 @@ _ONE_OF_AGENTS, _ONE_OF_CRITICS = Allowed(str, choices=AGENTS), Allowed(str, cho
 def define_flags() -> None:
     """Defines the flags of a training command."""
     define = command_line.define
-    define("environment", None, f"What to train on: {', '.join(names())}, or your own as module:factory.", TEXT)
+    define(
+        "environment",
+        None,
+        f"What to train on: {', '.join(names())}, or your own as module:factory.",
+        TEXT,
+    )
     define("run_dir", None, "Where everything is kept, runs/NAME.", TEXT)
     command_line.define_options()
-    define("agent", None, "What to train: IWPA's agent, or one that learns how to learn a task; by default multitask.", _ONE_OF_AGENTS)
-    define("critic", None, "What the critic knows training tasks by; by default task_id.", _ONE_OF_CRITICS)
+    define(
+        "agent",
+        None,
+        "What to train: IWPA's multitask, by default, or what learns how to learn a task.",
+        _ONE_OF_AGENTS,
+    )
+    define(
+        "critic",
+        None,
+        "What the critic knows training tasks by; by default task_id.",
+        _ONE_OF_CRITICS,
+    )
     define("methods", None, "What to compare on the test tasks.", METHODS)
     for name, leaf in leaves(RunSettings).items():
         # How long to train is the environment's to say.

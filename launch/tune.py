@@ -89,9 +89,9 @@ def main() -> int:
     if settings.config.agent != "multitask":
         raise command_line.UsageError(f"--agent={settings.config.agent} adapts without hyper-parameters: there is nothing to tune.")
     given = {**settings.adaptation, **config_flags.adaptation_values()}
-    methods = values.methods or tuple(method for method in settings.methods if method in SEARCH_SPACES)
+    methods = values.methods or [name for name in settings.methods if name in SEARCH_SPACES]
     episodes = values.episodes or settings.config.adaptation_episodes
-    to_try = {method: configurations(method, episodes, settings.environment, given) for method in methods}
+    to_try = {name: configurations(name, episodes, settings.environment, given) for name in methods}
     stop = command_line.stop_on_signals()
     snapshot = Evaluator(run, settings, stop).snapshot(values.snapshot)
     if snapshot is not None:

@@ -9,7 +9,7 @@ from environments.fields import check, field
 
 @dataclasses.dataclass(frozen=True)
 class ReplayConfig:
-    """How experience is cut and kept; each field's text says what it is, and its range what it may be."""
+    """How experience is cut and kept; each field's text says what it is."""
 
     sequence_length: int = field(
         10,
@@ -20,7 +20,7 @@ class ReplayConfig:
     capacity: int = field(20_000, "Items kept; the oldest are removed first.", at_least=1)
     samples_per_insert: float = field(
         32.0,
-        "How often an item is sampled on average; the slower of actors and learner waits for the other.",
+        "How often an item is sampled on average; of actors and learner the faster waits.",
         above=0,
     )
     min_size: int = field(200, "Items before the first sample, at most capacity.", at_least=1)
@@ -28,7 +28,7 @@ class ReplayConfig:
     # episode starts they are padding.
     burn_in: int = field(
         0,
-        "Rows in front of a sequence, at most as many, over which a recurrent state is unrolled from the stored one (R2D2).",
+        "Rows in front of a sequence over which a recurrent state is unrolled (R2D2).",
         at_least=0,
         at_most=10_000,
     )
@@ -42,6 +42,11 @@ class ReplayConfig:
     def __post_init__(self) -> None:
         check(self)
         if self.min_size > self.capacity:
-            raise ValueError(f"min_size takes at most the capacity of {self.capacity} items, not {self.min_size}.")
-        if self.burn_in > self.sequence_length:
-            raise ValueError(f"burn_in takes at most the {self.sequence_length} rows of a sequence, not {self.burn_in}.")
+            raise ValueError(
+                f"min_size takes at most the capacity of {self.capacity}, not {self.min_size}.",
+            )
+        rows = self.sequence_length
+        if self.burn_in > rows:
+            raise ValueError(
+                f"burn_in takes at most the {rows} rows of a sequence, not {self.burn_in}.",
+            )

@@ -28,7 +28,13 @@ def flag_parser(program: str) -> Callable[[Sequence[str]], list[str]]:
             return list(flags.FLAGS(argv))
         except flags.UnrecognizedFlagError as error:
             (near,) = difflib.get_close_matches(error.flagname, list(flags.FLAGS), 1, cutoff=0.0)
-            sys.exit(fail(program, f"there is no flag --{error.flagname}: did you mean --{near}?", USAGE_ERROR))
+            sys.exit(
+                fail(
+                    program,
+                    f"there is no flag --{error.flagname}: did you mean --{near}?",
+                    USAGE_ERROR,
+                ),
+            )
         except (flags.Error, ValueError) as error:  # absl's own flags raise the latter.
             sys.exit(fail(program, str(error), USAGE_ERROR))
 
@@ -36,7 +42,7 @@ def flag_parser(program: str) -> Callable[[Sequence[str]], list[str]]:
 
 
 class Text(flags.ArgumentParser[str]):
-    """Reads a flag's text, which is not empty, and not another flag that follows one without a value."""
+    """Reads a text that is not empty, nor another flag that follows one without a value."""
 
     syntactic_help = "a text"
 

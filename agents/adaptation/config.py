@@ -69,7 +69,7 @@ class AdaptationConfig:
     )
     soft_values: bool = field(
         False,
-        "Whether importance weighting values a next state by tau log mean exp(Q / tau), not sum_k q_k Q.",
+        "Whether importance weighting values a next state by tau log mean exp(Q / tau).",
     )
     target_rate: float = field(
         0.05,
@@ -89,7 +89,7 @@ class AdaptationConfig:
     )
     error_correlation: float = field(
         2.0,
-        "How many transitions count as one where training tasks are weighed by the errors of their values.",
+        "How many transitions count as one where errors of values weigh training tasks.",
         above=0,
     )
     value_samples: int = field(
@@ -98,8 +98,16 @@ class AdaptationConfig:
         at_least=1,
         at_most=1024,
     )
-    kl_cost: float = field(0.01, "lambda, the price of such a policy for leaving the prior.", at_least=0)
-    entropy_cost: float = field(1e-3, "Entropy bonus of such a policy that has no prior.", at_least=0)
+    kl_cost: float = field(
+        0.01,
+        "lambda, the price of such a policy for leaving the prior.",
+        at_least=0,
+    )
+    entropy_cost: float = field(
+        1e-3,
+        "Entropy bonus of such a policy that has no prior.",
+        at_least=0,
+    )
     max_gradient_norm: float = field(
         40.0,
         "Each trained network's gradient is scaled down to this norm, replica by replica.",
@@ -108,13 +116,15 @@ class AdaptationConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        samples = self.action_samples
-        if self.next_action_samples > samples:
-            raise ValueError(f"next_action_samples takes at most the {samples} of action_samples, not {self.next_action_samples}.")
-        if self.kl_bound >= math.log(samples):
+        samples, own = self.action_samples, self.next_action_samples
+        if own > samples:
             raise ValueError(
-                f"kl_bound takes a number below log K = {math.log(samples):.2f} of action_samples, to bind, not {self.kl_bound}."
+                f"next_action_samples takes at most the {samples} of action_samples, not {own}.",
             )
+        highest = math.log(samples)
+        if self.kl_bound >= highest:
+            limit = f"log K = {highest:.2f} of action_samples"
+            raise ValueError(f"kl_bound takes a number below {limit}, not {self.kl_bound}.")
 
     def digest(self) -> str:
         """Returns a short name of exactly these values, part of every record's key."""

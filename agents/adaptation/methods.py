@@ -165,7 +165,11 @@ def known(names: Sequence[str], agent: str | None = None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def default_adaptation(name: str, episodes: int, environment: str | None = None) -> AdaptationConfig:
+def default_adaptation(
+    name: str,
+    episodes: int,
+    environment: str | None = None,
+) -> AdaptationConfig:
     """Returns the hyper-parameters of a method, as chosen on validation tasks.
 
     Args:
@@ -173,7 +177,10 @@ def default_adaptation(name: str, episodes: int, environment: str | None = None)
         episodes: Of adaptation.
         environment: Registered name of the environment, where it may have values of its own.
     """
-    values = {**(preset("adaptation", "default") or {}), **(preset("adaptation", environment or "default") or {})}
+    values = {
+        **(preset("adaptation", "default") or {}),
+        **(preset("adaptation", environment or "default") or {}),
+    }
     start = f"{name}."
-    own = {field.removeprefix(start): value for field, value in values.items() if field.startswith(start)}
+    own = {key.removeprefix(start): value for key, value in values.items() if key.startswith(start)}
     return with_values(AdaptationConfig(episodes=episodes), own)

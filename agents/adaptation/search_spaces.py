@@ -60,7 +60,9 @@ def configurations(
     space = SEARCH_SPACES[method]
     for name in given or {}:
         if name in space:
-            raise ValueError(f"adaptation.{name} is given, but tuning {method} searches it: leave one of them out.")
+            raise ValueError(
+                f"adaptation.{name} is given, but tuning {method} searches it: leave one out.",
+            )
     default = default_adaptation(method, episodes, environment)
     tried = [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
     return [with_values(default, {**(given or {}), **values}) for values in tried]

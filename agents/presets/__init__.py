@@ -1,9 +1,9 @@
-"""The settings that come with the program: `AGENT/ENVIRONMENT.json` for training, `adaptation/ENVIRONMENT.json` by method.
+"""The settings that come with the program, as data.
 
-A file states what differs from the defaults of `agents/config.py` and `agents/adaptation/config.py`.
-A copy of an agent's can be changed and handed to a command by `--config=FILE`. An agent's `default.json`
-holds for every environment without a file of its own; that of adaptation holds wherever an
-environment's own says nothing else.
+`AGENT/ENVIRONMENT.json` states what of training differs from the defaults of `agents/config.py`;
+`default.json` beside it holds for every environment without a file of its own. A copy can be
+changed and handed to a command by `--config=FILE`. `adaptation/default.json` states in what each
+method's hyper-parameters differ; an environment's file beside it would hold over it.
 """
 
 from __future__ import annotations

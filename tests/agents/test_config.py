@@ -33,7 +33,11 @@ def test_an_objective_of_no_use_is_refused_with_its_value(wrong):
 @pytest.mark.parametrize("agent", AGENTS)
 @pytest.mark.parametrize(
     ("environment", "steps"),
-    [*((name, load(name).episode_steps) for name in names()), ("my_own:environment", 7), ("my_own:environment", 500)],
+    [
+        *((name, load(name).episode_steps) for name in names()),
+        ("my_own:environment", 7),
+        ("my_own:environment", 500),
+    ],
 )
 def test_defaults_fit_the_episode_and_are_json(environment, steps, agent):
     config = default_config(environment, steps, agent)
@@ -49,11 +53,14 @@ def test_a_preset_states_only_what_differs_from_the_defaults_of_the_fields_or_is
 
 
 def test_general_values_keep_their_proportions_where_episodes_are_short():
-    multitask, recurrent = (default_config("my_own:environment", 5, agent) for agent in ("multitask", "rl2"))
+    multitask, recurrent = (default_config("my_own:it", 5, agent) for agent in ("multitask", "rl2"))
     assert (multitask.replay.sequence_length, recurrent.replay.sequence_length) == (5, 15)
     assert recurrent.replay.capacity == pytest.approx(multitask.replay.capacity / 5 / 3, rel=1e-3)
-    seen = [config.learner_steps * config.optimiser.batch_size * config.replay.sequence_length for config in (multitask, recurrent)]
-    assert seen[0] == pytest.approx(seen[1], rel=1e-5)
+
+    def seen(config):
+        return config.learner_steps * config.optimiser.batch_size * config.replay.sequence_length
+
+    assert seen(multitask) == pytest.approx(seen(recurrent), rel=1e-5)
 
 
 @pytest.mark.parametrize("config", [Config(), AdaptationConfig()])

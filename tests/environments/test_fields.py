@@ -61,7 +61,10 @@ def test_a_value_that_is_not_allowed_is_refused_with_its_field_and_what_is(name,
     assert str(caught.value).endswith(f"not {value!r}.")
 
 
-@pytest.mark.parametrize(("name", "near"), [("front.radios", "front.radius"), ("spokes", "front.spokes"), ("kin", "kind")])
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("front.radios", "front.radius"), ("spokes", "front.spokes"), ("kin", "kind")],
+)
 def test_an_unknown_name_is_refused_with_the_nearest_known_one(name, near):
     with pytest.raises(ValueError, match=f"no hyper-parameter '{name}': did you mean {near}"):
         with_values(Cart(), {name: 1})
@@ -105,7 +108,11 @@ def test_texts_that_state_no_allowed_value_are_refused(allowed, text):
 
 def test_a_file_gives_values_by_dotted_names(tmp_path):
     (tmp_path / "mine.json").write_text('{"front": {"radius": 2, "teeth": [5]}, "kind": "hay"}')
-    assert read_values(tmp_path / "mine.json") == {"front.radius": 2, "front.teeth": [5], "kind": "hay"}
+    assert read_values(tmp_path / "mine.json") == {
+        "front.radius": 2,
+        "front.teeth": [5],
+        "kind": "hay",
+    }
 
 
 @pytest.mark.parametrize(

@@ -31,17 +31,39 @@ def run(module: str, *flags: str) -> tuple[int, str]:
         (["--environment=tiny_distribution:Line", "--task_set=mine"], ["task_set", "'mine'"]),
         (
             ["--environment=tiny_distribution:LeakyLine"],
-            ["breaks a rule", "'position' differs between two tasks", "python -m environments.conformance tiny_distribution:LeakyLine"],
+            [
+                "breaks a rule",
+                "'position' differs between two tasks",
+                "python -m environments.conformance tiny_distribution:LeakyLine",
+            ],
         ),
-        (["--environment=sparse_navigation", "--options=training"], ["--options", "NAME=VALUE", "'training'"]),
-        (["--environment=sparse_navigation", "--options=training=lazy"], ["'lazy'", "dense or sparse"]),
-        (["--environment=sparse_navigation", "--options=colour=2"], ["colour", "sparse_navigation", "2"]),
+        (
+            ["--environment=sparse_navigation", "--options=training"],
+            ["--options", "NAME=VALUE", "'training'"],
+        ),
+        (
+            ["--environment=sparse_navigation", "--options=training=lazy"],
+            ["'lazy'", "dense or sparse"],
+        ),
+        (
+            ["--environment=sparse_navigation", "--options=colour=2"],
+            ["colour", "sparse_navigation", "2"],
+        ),
         (["--environment=half_cheetah_velocity", "--options=observations=16"], ["16", "20 or 17"]),
-        (["--environment=tiny_distribution:Line", "--critic=task_description"], ["line", "--critic=task_id"]),
+        (
+            ["--environment=tiny_distribution:Line", "--critic=task_description"],
+            ["line", "--critic=task_id"],
+        ),
         (["--environment=sparse_navigation", "--learner_steps=0"], ["learner_steps", "0"]),
         (["--environment=sparse_navigation", "--speed=9"], ["--speed", "did you mean --seed?"]),
-        (["--environment=sparse_navigation", "--config.losses.kl_csot=1"], ["did you mean --config.losses.kl_cost?"]),
-        (["--environment=sparse_navigation", "--config={tmp}/mine.json"], ["mine.json", "losses.discount", "below 1", "nan"]),
+        (
+            ["--environment=sparse_navigation", "--config.losses.kl_csot=1"],
+            ["did you mean --config.losses.kl_cost?"],
+        ),
+        (
+            ["--environment=sparse_navigation", "--config={tmp}/mine.json"],
+            ["mine.json", "losses.discount", "below 1", "nan"],
+        ),
         (["--environment=sparse_navigation", "fast"], ["'fast'"]),
         ([], ["--environment", "missing"]),
     ],
@@ -97,7 +119,10 @@ def test_of_the_evaluation_command(tmp_path: pathlib.Path, flags: list[str], wor
     ("flags", "words"),
     [
         (["--methods=prior"], ["'prior'", "shared_q_iw"]),
-        (["--methods=iw", "--adaptation.kl_bound=1"], ["adaptation.kl_bound", "tuning iw searches it"]),
+        (
+            ["--methods=iw", "--adaptation.kl_bound=1"],
+            ["adaptation.kl_bound", "tuning iw searches it"],
+        ),
         ([], ["no snapshot", "repeat the command"]),
     ],
 )

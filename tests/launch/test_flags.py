@@ -41,7 +41,9 @@ STEP = {"launch.evaluate", "launch.tune"}  # whose --snapshot is a learner step
 
 def flags_of(command: str) -> dict[str, flags.Flag]:
     """Returns a command's own flags, without leaving them defined."""
-    module = importlib.import_module("launch.training" if command == "launch.local_multiprocess" else command)
+    module = importlib.import_module(
+        "launch.training" if command == "launch.local_multiprocess" else command,
+    )
     before = set(flags.FLAGS)
     module.define_flags()
     own = {name: flags.FLAGS[name] for name in set(flags.FLAGS) - before}
@@ -94,9 +96,20 @@ def parsed(monkeypatch):
 
 
 def test_flags_hold_over_a_file(parsed, tmp_path):
-    (tmp_path / "mine.json").write_text('{"losses": {"discount": 0.5, "kl_cost": 1}, "networks": {"critic": "task_id"}}')
-    parsed(f"--config={tmp_path}/mine.json", "--config.losses.kl_cost=2", "--config.networks.policy_layers=8,9")
-    given = {"losses.discount": 0.5, "losses.kl_cost": 2.0, "networks.critic": "task_id", "networks.policy_layers": (8, 9)}
+    (tmp_path / "mine.json").write_text(
+        '{"losses": {"discount": 0.5, "kl_cost": 1}, "networks": {"critic": "task_id"}}',
+    )
+    parsed(
+        f"--config={tmp_path}/mine.json",
+        "--config.losses.kl_cost=2",
+        "--config.networks.policy_layers=8,9",
+    )
+    given = {
+        "losses.discount": 0.5,
+        "losses.kl_cost": 2.0,
+        "networks.critic": "task_id",
+        "networks.policy_layers": (8, 9),
+    }
     assert config_flags.config_values() == given
     assert config_flags.adaptation_values() == {}
 
@@ -104,8 +117,14 @@ def test_flags_hold_over_a_file(parsed, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"losses": {"discount": NaN}}', "losses.discount takes a number of at least 0 and below 1, not nan"),
-        ('{"losses": {"discuont": 0.5}}', "no hyper-parameter 'losses.discuont': did you mean losses.discount"),
+        (
+            '{"losses": {"discount": NaN}}',
+            "losses.discount takes a number of at least 0 and below 1, not nan",
+        ),
+        (
+            '{"losses": {"discuont": 0.5}}',
+            "no hyper-parameter 'losses.discuont': did you mean losses.discount",
+        ),
         ('{"losses": 3}', "no hyper-parameter 'losses'"),
         ('{"episodes": true}', "no hyper-parameter 'episodes'"),
     ],

@@ -32,15 +32,24 @@ _BY_FLAGS = (
 
 def script_of_the_readme(program: Program) -> str:
     """Returns README.md's lines of Python, made short."""
-    (script,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
-    short = 'learner_steps=4, checkpoint_seconds=2, methods=("prior", "shared_q_iw", "shared_q_iw_ls")'
-    for asked, tested in (("sparse_navigation", program.environment), ("minutes=10", short), ("runs/mine", str(program.run_dir))):
+    (script,) = re.findall(
+        r"^```python\n(.*?)^```$",
+        (ROOT / "README.md").read_text(),
+        re.MULTILINE | re.DOTALL,
+    )
+    methods = '("prior", "shared_q_iw", "shared_q_iw_ls")'
+    short = f"learner_steps=4, checkpoint_seconds=2, methods={methods}"
+    for asked, tested in (
+        ("sparse_navigation", program.environment),
+        ("minutes=10", short),
+        ("runs/mine", str(program.run_dir)),
+    ):
         assert asked in script
         script = script.replace(asked, tested)
     return f"{script}raise SystemExit(exit_code)"
 
 
-def test_a_run_from_python_trains_validates_selects_adapts_and_reports_and_to_a_command_it_is_finished(program: Program) -> None:
+def test_a_run_from_python_passes_all_stages_and_is_then_finished(program: Program) -> None:
     program.start_command([sys.executable, "-c", script_of_the_readme(program)])
     code, output = program.finish()
     assert code == 0, output
@@ -60,8 +69,9 @@ def test_a_run_from_python_trains_validates_selects_adapts_and_reports_and_to_a_
 
     adapted = {record["method"]: record["configuration"] for record in records_of_test(program)}
     assert adapted["shared_q_iw_ls"] == AdaptationConfig(ridge=0.1).digest()
-    validated = [record for record in read_records(program.run_dir, "adaptation") if record["split"] == "validation"]
-    assert {record["configuration"] for record in validated} == {AdaptationConfig().digest()}
+    records = read_records(program.run_dir, "adaptation")
+    validated = {record["configuration"] for record in records if record["split"] == "validation"}
+    assert validated == {AdaptationConfig().digest()}
 
     started = time.monotonic()
     program.start(*_BY_FLAGS)
