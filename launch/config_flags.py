@@ -52,10 +52,8 @@ def define_adaptation() -> None:
 
 def define_effort() -> None:
     """Defines how much is adapted, and from what."""
-    seeds, episodes = (
-        Allowed(int, at_least=1, at_most=1000),
-        leaves(AdaptationConfig)["episodes"].allowed,
-    )
+    seeds = Allowed(int, at_least=1, at_most=1000)
+    episodes = leaves(AdaptationConfig)["episodes"].allowed
     define("seeds", SEEDS, "Independent adaptations to each task.", seeds)
     define("episodes", None, "Episodes of adaptation; by default the environment's.", episodes)
     text = "Adapt from the snapshot of this learner step instead of the selected one."

@@ -1,10 +1,12 @@
 """A run from Python: the three stages that the training commands run, too.
 
-from launch.experiment import run_experiment
-from launch.settings import default_settings
+    from launch.experiment import run_experiment
+    from launch.settings import default_settings
 
-settings = default_settings("sparse_navigation", hyper_parameters={"losses.discount": 0.95})
-run_experiment(settings, "runs/mine")
+    settings = default_settings("sparse_navigation", hyper_parameters={"losses.discount": 0.95})
+    run_experiment(settings, "runs/mine")
+
+The same settings and directory resume a run; `launch.local_multiprocess` does so by flags.
 """
 
 from __future__ import annotations
