@@ -23,12 +23,13 @@ from agents.networks import MultiTaskNetworks, export_weights
 from benchmarks import measure
 from environments import EnvironmentBatch, ObservationLayout, TaskDistribution
 from environments.arrays import Array
+from environments.command_line import COUNT, TEXT, define
 from replay.sequence import SequenceSpec
 from replay.table import make_tables
 from replay.writer import SequenceWriter
 
-flags.DEFINE_string("environment", "sparse_navigation", "The task distribution to act in.")
-flags.DEFINE_integer("repetitions", 9, "Timed runs of our loop and of the bare environment.", lower_bound=1)
+define("environment", "sparse_navigation", "The task distribution to act in.", TEXT)
+define("repetitions", 9, "Timed runs of our loop and of the bare environment.", COUNT)
 
 _OUR_STEPS, _BARE_STEPS, _ACME_STEPS = 16_000, 16_000, 400
 _ACME_RUNS = 3

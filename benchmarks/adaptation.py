@@ -16,7 +16,6 @@ import numpy as np
 from absl import flags
 
 import environments
-from agents.adaptation.config import changed
 from agents.adaptation.engine import adapt
 from agents.adaptation.methods import METHODS, NAMES, RECURRENT, default_adaptation, make_method
 from agents.adaptation.randomness import Replica
@@ -27,8 +26,15 @@ from agents.snapshots import Snapshot
 from benchmarks import measure
 from benchmarks.plain_iwpa import PlainIWPA
 from environments import EnvironmentBatch, TaskDistribution
+from environments.command_line import define
+from environments.fields import Allowed, with_values
 
-flags.DEFINE_integer("episodes", 0, "Episodes of the full test; 0 for the environment's default.", lower_bound=0)
+define(
+    "episodes",
+    0,
+    "Episodes of the full test; 0 for the environment's default.",
+    Allowed(int, at_least=0, at_most=10_000),
+)
 
 _SEEDS = 3
 _SINGLE_REPLICAS = 3
@@ -108,7 +114,7 @@ def _adaptation(
     """Returns a function that adapts once, from the making of method and environments on."""
 
     def run() -> None:
-        config = changed(default_adaptation(name, episodes), changes)
+        config = with_values(default_adaptation(name, episodes), changes)
         method = make_method(name, snapshot, config, replicas, episode_steps=distribution.episode_steps, run_seed=0)
         records = adapt(
             method,

@@ -18,9 +18,10 @@ import environments
 from benchmarks import measure, stock
 from environments import TaskDistribution
 from environments.arrays import Array
+from environments.command_line import COUNT, define
 from environments.simulation import SimulatedEnvironment
 
-flags.DEFINE_integer("repetitions", 9, "Timed episodes of each side.", lower_bound=1)
+define("repetitions", 9, "Timed episodes of each side.", COUNT)
 
 _NAMES = ("half_cheetah_velocity", "go_to_ring", "move_box", "reach", "go_to_target")
 _DESCRIPTIONS = {name: "CPU time: of a step over raw, stock over ours; of a reset in ms; of a step in µs" for name in _NAMES}

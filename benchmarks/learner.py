@@ -25,13 +25,14 @@ from agents.learning import Learner
 from agents.networks import Gaussian, Linear, Torso
 from benchmarks import measure
 from environments.arrays import Array
+from environments.command_line import COUNT, define
 from replay.config import ReplayConfig
 from replay.sequence import SequenceSpec, example_batch
 
 if TYPE_CHECKING:
     from benchmarks.acme_svg0 import AcmeLearner
 
-flags.DEFINE_integer("repetitions", 15, "Timed steps of each side.", lower_bound=1)
+define("repetitions", 15, "Timed steps of each side.", COUNT)
 flags.DEFINE_boolean("ours_alone", False, "Time only our steps, with the XLA_FLAGS of the environment.")
 
 _OBSERVATION, _ACTION = 17, 6

@@ -15,6 +15,8 @@ from typing import Any
 import tensorflow as tf
 from absl import app, flags, logging
 
+from results.command_line import flag_parser
+
 flags.DEFINE_boolean("json", False, "Print exactly one line of JSON instead of a table.")
 
 Figures = Mapping[str, Any]
@@ -40,7 +42,7 @@ def run(measure: Callable[[], Figures], descriptions: Mapping[str, str], title: 
             print(f"{title}\n{machine()}\n{table(figures, descriptions)}")
         sys.stdout.flush()
 
-    app.run(main)
+    app.run(main, flags_parser=flag_parser("benchmarks"))
 
 
 def cpu_seconds(function: Callable[[], object]) -> float:

@@ -25,16 +25,20 @@ import psutil
 from absl import flags
 
 from benchmarks import measure
+from environments.command_line import TEXT, define
+from environments.fields import Allowed
 from results.store import read_records
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # The clusters and hosts of the tests.
 sys.path.append(str(ROOT / "tests" / "support"))
 
-flags.DEFINE_string("environment", "sparse_navigation", "The task distribution to train on.")
-flags.DEFINE_list("actors", ["1", "2", "4"], "Numbers of actors, comma-separated.")
-flags.DEFINE_integer("pairs", 7, "Runs of the bridge and of the local launcher, in turns.", lower_bound=0)
-flags.DEFINE_float("window", 20.0, "Seconds that are measured of each run.", lower_bound=5.0)
+define("environment", "sparse_navigation", "The task distribution to train on.", TEXT)
+_NUMBERS = Allowed(int, at_least=1, at_most=10_000, shortest=1, distinct=True)
+define("actors", (1, 2, 4), "Numbers of actors.", _NUMBERS)
+_PAIRS = Allowed(int, at_least=0, at_most=1000)
+define("pairs", 7, "Runs of the bridge and of the local launcher, in turns.", _PAIRS)
+define("window", 20.0, "Seconds that are measured of each run.", Allowed(float, at_least=5))
 flags.DEFINE_boolean("hosts", False, "Also spread actors over simulated hosts.")
 
 _PORT, _ALLOWED_SECONDS = 24680, 180.0
@@ -83,7 +87,7 @@ class Observation:
 def main() -> measure.Figures:
     """Measures everything; see `_DESCRIPTIONS`."""
     values = flags.FLAGS
-    counts = [int(count) for count in values.actors]
+    counts = list(values.actors)
     figures: dict[str, Any] = {"local": {count: _local(count).describe() for count in counts}}
     if values.hosts:
         figures["hosts"] = {count: _on_hosts(count).describe() for count in counts}

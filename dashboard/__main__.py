@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-from results.command_line import INTERRUPTED, USAGE_ERROR, fail, flag_parser
+from results.command_line import INTERRUPTED, USAGE_ERROR, Text, fail, flag_parser
 
 _PROGRAM = "dashboard"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -61,10 +61,15 @@ def _serve(listener: socket.socket, paths: Sequence[pathlib.Path], *, loopback: 
     server.serve_forever()
 
 
-if __name__ == "__main__":
-    flags.DEFINE_multi_string("run_dir", [], "A run directory, runs/NAME; repeat it to compare runs.")
+def define_flags() -> None:
+    """Defines the program's flags."""
+    text = "A run directory, runs/NAME; repeat it to compare runs."
+    flags.DEFINE_multi(Text(), flags.ArgumentSerializer(), "run_dir", [], text)
     flags.DEFINE_integer("port", 8050, "Port of the page; 0 for any that is free.", lower_bound=0, upper_bound=65535)
-    flags.DEFINE_string(
-        "host", "127.0.0.1", "Address to listen on. Any other than this machine's own shows the runs to whoever can reach it."
-    )
+    text = "Address to listen on. Any but this machine's own shows the runs to all who reach it."
+    flags.DEFINE(Text(), "host", "127.0.0.1", text)
+
+
+if __name__ == "__main__":
+    define_flags()
     app.run(_main, flags_parser=flag_parser(_PROGRAM))

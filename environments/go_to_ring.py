@@ -63,7 +63,7 @@ class GoToRing(TaskDistribution):
 
         Args:
             task_set_seed: The seed of the draw of 100/10/30 tasks, by default 0.
-            training: The reward that trains: `dense` (default) also pays for the metres by which the target came closer, `sparse` is the task's own.
+            training: The reward that trains: `dense` (default) also pays for coming closer to the target, `sparse` is the task's own.
             success_radius: How near the torso must be to the target in the plane, by default 1 m.
 
         Raises:

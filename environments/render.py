@@ -18,8 +18,10 @@ from collections.abc import Callable
 import numpy as np
 from absl import flags
 
-from environments import SPLITS, EnvironmentBatch, Task, TaskDistribution, command_line, load
+from environments import SPLITS, EnvironmentBatch, Task, TaskDistribution, command_line, load, names
 from environments.arrays import Array
+from environments.command_line import SEED, TEXT
+from environments.fields import Allowed
 
 # From a flat observation `[D]` to an action `[A]` in [-1, 1].
 Policy = Callable[[Array], Array]
@@ -89,11 +91,15 @@ def main() -> int:
     # Imported late: it takes a second, and wrong flags should not wait for it.
     import imageio.v3
 
-    options = command_line.options(values.options)
-    distribution = load(command_line.required("environment"), task_set=values.task_set, task_set_seed=values.task_set_seed, **options)
+    out = pathlib.Path(command_line.required("out"))
+    distribution = load(
+        command_line.required("environment"),
+        task_set=values.task_set,
+        task_set_seed=values.task_set_seed,
+        **values.options,
+    )
     task = distribution.task_set.task(values.split, values.task)
     policy = _policy_factory(values.policy)(distribution, task, values.seed, values.snapshot)
-    out = pathlib.Path(command_line.required("out"))
     out.parent.mkdir(parents=True, exist_ok=True)
     pictures = play(distribution, task, policy, values.seed, (values.width, values.height))
     imageio.v3.imwrite(out.with_suffix(".png"), pictures[len(pictures) // 2])
@@ -113,18 +119,25 @@ def _policy_factory(name: str) -> PolicyFactory:
 
 def define_flags() -> None:
     """Defines the command's flags."""
-    flags.DEFINE_string("environment", None, "What to draw: a built-in name, or your own as module:factory.")
-    flags.DEFINE_string("out", None, "Where to write, without an ending.")
-    flags.DEFINE_string("policy", "random", f"Who acts: {', '.join(_POLICIES)}, or module:factory.")
-    flags.DEFINE_string("snapshot", None, "For expert and prior: the folder of a snapshot, runs/NAME/snapshots/STEP.")
-    flags.DEFINE_string("task_set", "default", "Which of the environment's named task sets.")
-    flags.DEFINE_integer("task_set_seed", 0, "Seed of the tasks' draw.")
-    flags.DEFINE_list("options", [], "Further arguments of the environment as NAME=VALUE, comma-separated.")
-    flags.DEFINE_enum("split", "test", list(SPLITS), "From which split the task is.")
-    flags.DEFINE_integer("task", 0, "Number of the task.")
-    flags.DEFINE_integer("seed", 0, "Seed of the episode.")
-    flags.DEFINE_integer("width", 640, "Of the pictures, in pixels.", lower_bound=16, upper_bound=1280)
-    flags.DEFINE_integer("height", 480, "Of the pictures, in pixels.", lower_bound=16, upper_bound=960)
+    define = command_line.define
+    define(
+        "environment",
+        None,
+        f"What to draw: {', '.join(names())}, or your own as module:factory.",
+        TEXT,
+    )
+    define("out", None, "Where to write, without an ending.", TEXT)
+    define("policy", "random", f"Who acts: {', '.join(_POLICIES)}, or module:factory.", TEXT)
+    text = "For expert and prior: the folder of a snapshot, runs/NAME/snapshots/STEP."
+    define("snapshot", None, text, TEXT)
+    define("task_set", "default", "Which of the environment's named task sets.", TEXT)
+    define("task_set_seed", 0, "Seed of the tasks' draw.", SEED)
+    command_line.define_options()
+    define("split", "test", "From which split the task is.", Allowed(str, choices=SPLITS))
+    define("task", 0, "Number of the task.", SEED)
+    define("seed", 0, "Seed of the episode.", SEED)
+    define("width", 640, "Of the pictures, in pixels.", Allowed(int, at_least=16, at_most=1280))
+    define("height", 480, "Of the pictures, in pixels.", Allowed(int, at_least=16, at_most=960))
 
 
 if __name__ == "__main__":

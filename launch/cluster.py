@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import pathlib
 import threading
+from typing import Any
 
 from absl import flags
 
 from environments import command_line
+from environments.fields import Allowed
 from launch import training
+from launch.experiment import run_experiment
 from launch.local_agents import PORTS
 from launch.run_directory import RunDirectory
 
@@ -25,9 +28,6 @@ def main() -> int:
     """Runs the three stages that are not complete yet; returns the exit code."""
     settings = training.settings_from_flags()
     values = flags.FLAGS
-    ports = _port_range(values.ports)
-    if values.address != "auto" and not values.address.rpartition(":")[2].isdigit():
-        raise command_line.UsageError(f"--address takes HOST:PORT or auto, not {values.address!r}.")
     if not ENGINE.exists():
         raise command_line.UsageError(f"{ENGINE} is missing: `make cluster-env` installs Ray there, beside this program's environment.")
 
@@ -40,31 +40,67 @@ def main() -> int:
             "actor": Needs(),
             "validation": Needs(),
         }
-        agents = ClusterAgents(ENGINE, values.address, ports, needs, run.path)
+        agents = ClusterAgents(ENGINE, values.address, values.ports, needs, run.path)
         return training.train(
             run, settings, agents, stop, validation_nodes=values.validation_evaluators, elastic=True,
             placement_seconds=values.placement_seconds, echo=True,
         )  # fmt: skip
 
-    return training.run_stages(settings, train)
+    return run_experiment(settings, command_line.required("run_dir"), train)
 
 
-def _port_range(text: str) -> tuple[int, int]:
-    first, dash, last = text.partition("-")
-    if not (dash and first.isdigit() and last.isdigit() and 1024 <= int(first) <= int(last) <= 65535):
-        raise command_line.UsageError(f"--ports takes FIRST-LAST within 1024-65535, not {text!r}.")
-    return int(first), int(last)
+class _PortsParser(flags.ArgumentParser[Any]):
+    syntactic_help = "FIRST-LAST within 1024-65535"
+
+    def parse(self, argument: Any) -> Any:
+        if not isinstance(argument, str):
+            return argument
+        ends = argument.split("-")
+        if len(ends) == 2 and all(map(str.isdecimal, ends)):
+            first, last = map(int, ends)
+            if 1024 <= first <= last <= 65535:
+                return first, last
+        raise ValueError(f"takes {self.syntactic_help}, not {argument!r}")
+
+
+class _AddressParser(flags.ArgumentParser[str]):
+    syntactic_help = "HOST:PORT or auto"
+
+    def parse(self, argument: str) -> str:
+        host, _, port = argument.rpartition(":")
+        if argument != "auto" and not (host and port.isdecimal() and 0 < int(port) <= 65535):
+            raise ValueError(f"takes {self.syntactic_help}, not {argument!r}")
+        return argument
 
 
 def define_flags() -> None:
     """Defines the command's flags."""
     training.define_flags()
-    flags.DEFINE_integer("validation_evaluators", 1, "Nodes that adapt to validation tasks while training goes on.", lower_bound=0)
-    flags.DEFINE_string("address", "auto", "The Ray cluster, HOST:PORT of its head; auto is the one that this host belongs to.")
-    flags.DEFINE_string("ports", f"{PORTS[0]}-{PORTS[1]}", "Where nodes may listen: what the firewall lets through between hosts.")
-    flags.DEFINE_integer("learner_cpus", 2, "Cores that the learner takes of its host.", lower_bound=1)
-    flags.DEFINE_integer("learner_gpus", 0, "GPUs that the learner takes of its host.", lower_bound=0)
-    flags.DEFINE_float("placement_seconds", 60.0, "How long replay, learner and the first actor may wait for a place.", lower_bound=1.0)
+    cores, seconds = Allowed(int, at_least=1, at_most=1024), Allowed(float, at_least=1)
+    define = command_line.define
+    define(
+        "validation_evaluators",
+        1,
+        "Nodes that adapt to validation tasks while training goes on.",
+        Allowed(int, at_least=0, at_most=1000),
+    )
+    text = "The Ray cluster, HOST:PORT of its head; auto is the one that this host belongs to."
+    flags.DEFINE(_AddressParser(), "address", "auto", text)
+    text = "Where nodes may listen, FIRST-LAST: what the firewall lets through between hosts."
+    flags.DEFINE(_PortsParser(), "ports", PORTS, text)
+    define("learner_cpus", 2, "Cores that the learner takes of its host.", cores)
+    define(
+        "learner_gpus",
+        0,
+        "GPUs that the learner takes of its host.",
+        Allowed(int, at_least=0, at_most=1024),
+    )
+    define(
+        "placement_seconds",
+        60.0,
+        "How long replay, learner and the first actor may wait for a place.",
+        seconds,
+    )
 
 
 if __name__ == "__main__":

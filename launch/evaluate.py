@@ -14,19 +14,20 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from absl import flags
 
 from agents import snapshots
-from agents.adaptation.config import changed
 from agents.adaptation.engine import EpisodeRecord
-from agents.adaptation.methods import NAMES, default_adaptation, known
+from agents.adaptation.methods import known
 from agents.durable import DamagedError
 from agents.snapshots import Snapshot
 from environments import SPLITS, command_line
-from launch import evaluation, pretrained
+from environments.command_line import TEXT
+from environments.fields import Allowed, with_values
+from launch import config_flags, evaluation, pretrained
 from launch.choices import chosen_configuration
 from launch.recording import record, why_not_filmed
 from launch.run_directory import RunDirectory, RunDirectoryError, open_run, training_finished, write_places
@@ -76,8 +77,14 @@ class Evaluator:
             RunDirectoryError: If there is no snapshot to select.
             ValueError: If it is damaged or of another environment.
         """
+        known = snapshots.snapshot_steps(self._run.snapshots)
         if step is None:
             self.validate()
+        elif step not in known:
+            there = ", ".join(map(str, known)) or "none"
+            raise RunDirectoryError(
+                f"--snapshot={step} is not there: {self._run.snapshots} holds {there}.",
+            )
         if self._stop.is_set():
             return None
         return self.select() if step is None else self.read(step)
@@ -176,20 +183,25 @@ def main() -> int:
     """Runs the evaluation that the flags ask for; returns the exit code."""
     os.environ.setdefault("XLA_FLAGS", QUICK_COMPILE)
     values = flags.FLAGS
-    run, settings = _open()
+    path = _source()
+    settings = open_run(path)[1]
+    given = {**settings.adaptation, **config_flags.adaptation_values()}
+    settings = dataclasses.replace(settings, adaptation=given)
+    assignments = _assignments(settings)
+    tuned_on = open_run(values.tuned_on)[0] if values.tuned_on else None
     not_filmed = why_not_filmed(settings) if values.videos else None
     if not_filmed:
         print(f"Paths alone are recorded, without videos: {not_filmed}", file=sys.stderr)
-    assignments = _assignments(settings)
+    run = open_run(_unpacked() if values.pretrained else path)[0]
     if read_tasks(run.path) is None:  # The run is older than this file.
         write_places(run, settings)
     stop = command_line.stop_on_signals()
     evaluator = Evaluator(run, settings, stop)
     snapshot = evaluator.snapshot(values.snapshot)
     if snapshot is not None:
-        if values.split == "test" and not values.hyper_parameters:
-            tuned_on = (run, snapshot.step) if values.tuned_on is None else (open_run(values.tuned_on)[0], None)
-            assignments = [_as_tuned(assignment, *tuned_on) for assignment in assignments]
+        if values.split == "test":
+            chosen = (run, snapshot.step) if tuned_on is None else (tuned_on, None)
+            assignments = [_as_tuned(assignment, chosen, given) for assignment in assignments]
         evaluator.measure_levels(snapshot)
         evaluator.test(snapshot, assignments)
         if values.videos:
@@ -197,27 +209,33 @@ def main() -> int:
     return command_line.INTERRUPTED if stop.is_set() else 0
 
 
-def _open() -> tuple[RunDirectory, RunSettings]:
+def _source() -> str:
+    """Returns where to read what is evaluated, before anything is written."""
+    name = flags.FLAGS.pretrained
+    return str(pretrained.FOLDER / name) if name else command_line.required("run_dir")
+
+
+def _unpacked() -> str:
+    """Makes a run directory of the pretrained run; returns its path."""
     values = flags.FLAGS
-    if values.pretrained is None:
-        return open_run(command_line.required("run_dir"))
-    path = values.run_dir or f"runs/pretrained/{values.pretrained}"
+    path: str = values.run_dir or f"runs/pretrained/{values.pretrained}"
     pretrained.unpack(values.pretrained, path)
     print(f"Adapting from {path}; the table: python -m results.report --run_dir={path}", flush=True)
-    return open_run(path)
+    return path
 
 
 def _assignments(settings: RunSettings) -> list[evaluation.Assignment]:
     values = flags.FLAGS
-    methods = known(values.methods, settings.config.agent) or settings.methods
+    methods = known(values.methods or settings.methods, settings.config.agent)
     episodes = values.episodes or settings.config.adaptation_episodes
-    try:
-        tasks = tuple(int(index) for index in values.tasks) or None
-    except ValueError as error:
-        raise command_line.UsageError(f"--tasks takes task numbers, not {','.join(values.tasks)}.") from error
-    changes = command_line.options(values.hyper_parameters, "hyper_parameters")
     assignments = [
-        evaluation.Assignment(method, values.split, changed(default_adaptation(method, episodes), changes), values.seeds, tasks)
+        evaluation.Assignment(
+            method,
+            values.split,
+            settings.adaptation_config(method, episodes),
+            values.seeds,
+            values.tasks,
+        )
         for method in methods
     ]
     for assignment in assignments:
@@ -225,25 +243,52 @@ def _assignments(settings: RunSettings) -> list[evaluation.Assignment]:
     return assignments
 
 
-def _as_tuned(assignment: evaluation.Assignment, run: RunDirectory, snapshot_step: int | None) -> evaluation.Assignment:
-    """Returns the assignment in the configuration that `launch.tune` chose for its method on a run, where it did."""
-    chosen = chosen_configuration(run, assignment.method, snapshot_step, assignment.config.episodes)
-    return dataclasses.replace(assignment, config=chosen or assignment.config)
+def _as_tuned(
+    assignment: evaluation.Assignment,
+    tuned_on: tuple[RunDirectory, int | None],
+    given: Mapping[str, object],
+) -> evaluation.Assignment:
+    """Returns the assignment as `launch.tune` chose for its method, where it did.
+
+    Args:
+        assignment: What to test.
+        tuned_on: On which run, and from the snapshot of which step, or of any.
+        given: Hyper-parameters that hold in place of the chosen ones.
+    """
+    run, step = tuned_on
+    chosen = chosen_configuration(run, assignment.method, step, assignment.config.episodes)
+    if chosen is None:
+        return assignment
+    return dataclasses.replace(assignment, config=with_values(chosen, given))
 
 
 def define_flags() -> None:
     """Defines the command's flags."""
-    flags.DEFINE_string("run_dir", None, "The run directory, runs/NAME.")
-    flags.DEFINE_string("pretrained", None, f"Adapt from a trained run that comes with the sources: {', '.join(pretrained.names())}.")
-    flags.DEFINE_list("methods", [], f"Methods to compare, of {', '.join(NAMES)}; by default those of the run.")
-    flags.DEFINE_enum("split", "test", list(SPLITS), "Which tasks to adapt to; from training tasks one sees what the held-out ones lack.")
-    flags.DEFINE_list("tasks", [], "Numbers of the split's tasks to adapt to, comma-separated; by default all.")
-    flags.DEFINE_integer("seeds", evaluation.SEEDS, "Independent adaptations to each task.", lower_bound=1)
-    flags.DEFINE_integer("episodes", None, "Episodes of adaptation; by default the environment's.", lower_bound=1)
-    flags.DEFINE_integer("videos", 0, "Record each method on this many of the tasks, to watch in the dashboard.", lower_bound=0)
-    flags.DEFINE_string("tuned_on", None, "Run directory whose choices of launch.tune hold; by default this one's own.")
-    flags.DEFINE_list("hyper_parameters", [], "Of adaptation, as NAME=VALUE; by default what launch.tune chose.")
-    flags.DEFINE_integer("snapshot", None, "Adapt from the snapshot of this learner step instead of the selected one.")
+    define = command_line.define
+    define("run_dir", None, "The run directory, runs/NAME.", TEXT)
+    text = "Adapt from a trained run that comes with the sources."
+    define("pretrained", None, text, Allowed(str, choices=tuple(pretrained.names())))
+    define(
+        "methods",
+        None,
+        "Methods to compare; by default those of the run.",
+        config_flags.METHODS,
+    )
+    text = "Which tasks to adapt to; from training tasks one sees what the held-out ones lack."
+    define("split", "test", text, Allowed(str, choices=SPLITS))
+    numbers = Allowed(int, at_least=0, shortest=1, distinct=True)
+    define("tasks", None, "Numbers of the split's tasks to adapt to; by default all.", numbers)
+    config_flags.define_effort()
+    videos = Allowed(int, at_least=0, at_most=10_000)
+    define(
+        "videos",
+        0,
+        "Record each method on this many of the tasks, to watch in the dashboard.",
+        videos,
+    )
+    text = "Run directory whose choices of launch.tune hold; by default this one's own."
+    define("tuned_on", None, text, TEXT)
+    config_flags.define_adaptation()
 
 
 if __name__ == "__main__":

@@ -73,7 +73,12 @@ def validation_assignment(settings: RunSettings) -> Assignment:
     """
     episodes = max(1, _VALIDATION_STEPS // settings.distribution().episode_steps)
     method = "shared_q_iw" if settings.config.agent == "multitask" else settings.config.agent
-    return Assignment(method, "validation", default_adaptation(method, min(episodes, settings.config.adaptation_episodes)))
+    episodes = min(episodes, settings.config.adaptation_episodes)
+    return Assignment(
+        method,
+        "validation",
+        default_adaptation(method, episodes, settings.environment),
+    )
 
 
 def recorded_runs(run: RunDirectory, kind: str = "adaptation") -> list[AdaptationRun]:
@@ -114,6 +119,7 @@ def evaluate(
 
     Raises:
         EnvironmentFailure: If an environment failed in too many episodes in a row.
+        ValueError: If one replica's transitions do not fit into the machine's memory.
     """
     distribution = settings.distribution()
     replicas = assignment.replicas(distribution)
@@ -128,9 +134,15 @@ def evaluate(
     }
     episodes = assignment.config.episodes
     transitions = episodes * distribution.episode_steps
+    bytes_of_each = transition_bytes(assignment.method, snapshot, assignment.config) * transitions
+    if bytes_of_each > _machine_bytes():
+        needed = f"{bytes_of_each / 1024**3:.0f} GB of memory for one task"
+        raise ValueError(
+            f"{episodes} episodes of {assignment.method} take {needed}: adapt for fewer.",
+        )
     cpu_before = time.process_time()
     with RecordWriter(run.path, kind, node) as writer:
-        for group in _groups(replicas, transition_bytes(assignment.method, snapshot, assignment.config) * transitions):
+        for group in _groups(replicas, bytes_of_each):
             method = make_method(
                 assignment.method,
                 snapshot,
@@ -151,6 +163,10 @@ def evaluate(
         part = {name: common[name] for name in ("split", "method", "configuration", "snapshot")}
         events.append({"event": ADAPTED, **part, "runs": len(replicas), "cpu_seconds": time.process_time() - cpu_before})
     return True
+
+
+def _machine_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _groups(replicas: Sequence[Replica], bytes_of_each: int) -> list[Sequence[Replica]]:

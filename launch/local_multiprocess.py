@@ -8,25 +8,16 @@ a node that dies is started again.
 
 from __future__ import annotations
 
-import threading
-
 from absl import flags
 
 from environments import command_line
 from launch import training
-from launch.run_directory import RunDirectory
+from launch.experiment import run_experiment
 
 
 def main() -> int:
     """Runs the three stages that are not complete yet; returns the exit code."""
-    settings = training.settings_from_flags()
-
-    def train(run: RunDirectory, stop: threading.Event) -> int:
-        from launch.local_agents import LocalAgents
-
-        return training.train(run, settings, LocalAgents(), stop)
-
-    return training.run_stages(settings, train)
+    return run_experiment(training.settings_from_flags(), command_line.required("run_dir"))
 
 
 if __name__ == "__main__":

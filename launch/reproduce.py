@@ -21,8 +21,10 @@ from agents.adaptation import methods
 from agents.adaptation.search_spaces import CONFIGURATIONS, SEARCH_SPACES
 from agents.config import AGENTS
 from environments import command_line, load, names
+from environments.command_line import TEXT
+from environments.fields import Allowed
+from launch.experiment import run_module
 from launch.settings import default_settings
-from launch.training import run_module
 from results.paper_figures import figure_of
 
 # CPU seconds on one core of an AMD EPYC: a learner step with what goes with it; a replica's control step and, where it learns by them, an
@@ -135,7 +137,7 @@ def _of_agent(environment: str, agent: str, seed: int, run: pathlib.Path, tuned:
 
 def _episode_seconds(environment: str, method: str, steps: int) -> float:
     """Returns about how long one replica's episode of adaptation takes, in CPU seconds."""
-    config = methods.default_adaptation(method, 1)
+    config = methods.default_adaptation(method, 1, environment)
     larger, simulation = (1.0, 0.0) if environment == "sparse_navigation" else (_LARGER, _SIMULATION_SECONDS)
     updates = config.updates_per_episode + steps // config.update_period
     acting = steps * (_CONTROL_STEP_SECONDS.get(method, _OTHER_CONTROL_STEP_SECONDS) * larger + simulation)
@@ -146,11 +148,7 @@ def main() -> int:
     """Takes the steps that the flags ask for; returns the exit code of the first that fails, else 0."""
     values = flags.FLAGS
     environment = command_line.required("environment")
-    try:
-        training_seeds = [int(seed) for seed in values.training_seeds]
-    except ValueError as error:
-        raise command_line.UsageError(f"--training_seeds takes numbers, not {','.join(values.training_seeds)}.") from error
-    effort = Effort(training_seeds, values.seeds, values.training_share, values.tuning)
+    effort = Effort(values.training_seeds, values.seeds, values.training_share, values.tuning)
     to_do = list(steps(environment, pathlib.Path(values.out), effort))
     print(f"About {sum(step.minutes for step in to_do) / 60:.1f} hours on two cores of an AMD EPYC; what is finished takes seconds.")
     for number, step in enumerate(to_do, start=1):
@@ -170,11 +168,19 @@ def main() -> int:
 
 def define_flags() -> None:
     """Defines the command's flags."""
-    flags.DEFINE_string("environment", None, f"Which: {', '.join(names())}, or your own as module:factory.")
-    flags.DEFINE_string("out", "runs/reproduced", "Where run directories and figures go.")
-    flags.DEFINE_list("training_seeds", ["0"], "Seeds to train each agent with, comma-separated.")
-    flags.DEFINE_integer("seeds", 3, "Adaptations to each test task.", lower_bound=1)
-    flags.DEFINE_float("training_share", 1.0, "Of each agent's learner steps, how many to make.", lower_bound=0.0)
+    define = command_line.define
+    define(
+        "environment",
+        None,
+        f"Which: {', '.join(names())}, or your own as module:factory.",
+        TEXT,
+    )
+    define("out", "runs/reproduced", "Where run directories and figures go.", TEXT)
+    seeds = Allowed(int, at_least=0, shortest=1, distinct=True)
+    define("training_seeds", (0,), "Seeds to train each agent with.", seeds)
+    define("seeds", 3, "Adaptations to each test task.", Allowed(int, at_least=1, at_most=1000))
+    text = "Of each agent's learner steps, how many to make."
+    define("training_share", 1.0, text, Allowed(float, above=0, at_most=1))
     flags.DEFINE_boolean("tuning", True, "Tune the methods before they are tested.")
     flags.DEFINE_boolean("estimate", False, "Only print what there is to do and how long it takes.")
 

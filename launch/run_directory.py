@@ -17,11 +17,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from agents import durable, snapshots
-from agents.config import Config, LossConfig, NetworkConfig, OptimiserConfig
+from agents.config import Config
 from agents.warm_start import check_start
 from environments import SPLITS
+from environments.fields import flattened, with_values
 from launch.settings import RunSettings
-from replay.config import ReplayConfig
 from results.selection import selected_snapshot
 from results.store import RecordWriter, read_records
 from results.tasks import TaskPlaces, write_tasks
@@ -122,15 +122,22 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
             return run
     except OSError as error:
         raise RunDirectoryError(f"Cannot write to --run_dir={path}: {error.strerror or error}. Choose another directory.") from error
-    stored = _read(run.path / _RUN_FILE)
     # What a run made by an earlier version does not say is as it was then, which is the default now.
-    identity = open_run(path)[1].identity()
-    difference = _first_difference(json.loads(json.dumps(identity)), json.loads(json.dumps(settings.identity())))
+    before = open_run(path)[1]
+    difference = _first_difference(
+        *(json.loads(json.dumps(run.identity())) for run in (before, settings)),
+    )
     if difference:
         raise RunDirectoryError(f"--run_dir={path} holds another run: its {difference}. Choose another directory, or the same values.")
-    if stored["operational"] != json.loads(json.dumps(settings.operation())):
+    if before.operation() != settings.operation():
         with RecordWriter(run.path, "events", "launcher") as events:
-            events.append({"event": "configuration_changed", "before": stored["operational"], "after": settings.operation()})
+            events.append(
+                {
+                    "event": "configuration_changed",
+                    "before": before.operation(),
+                    "after": settings.operation(),
+                },
+            )
         _write(run.path / _RUN_FILE, settings)
     return run
 
@@ -194,9 +201,12 @@ def open_run(path: str) -> tuple[RunDirectory, RunSettings]:
     try:
         identity = dict(stored["identity"])
         operation = {**stored["operational"], "methods": tuple(stored["operational"]["methods"])}
-        return run, RunSettings(**{**identity, "config": _config(identity["config"])}, **operation)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise RunDirectoryError(f"{run.path / _RUN_FILE} is of another version of this program: {error}.") from error
+        config = with_values(Config(), flattened(identity["config"]))
+        return run, RunSettings(**{**identity, "config": config}, **operation)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RunDirectoryError(
+            f"{run.path / _RUN_FILE} is of another version of this program: {error}",
+        ) from error
 
 
 def training_finished(run: RunDirectory, settings: RunSettings) -> bool:
@@ -231,14 +241,6 @@ def exclusive(path: pathlib.Path, wait_seconds: float = 0.0) -> Iterator[bool]:
         yield held
     finally:
         os.close(descriptor)
-
-
-def _config(values: dict[str, Any]) -> Config:
-    def tuples(part: dict[str, Any]) -> dict[str, Any]:
-        return {name: tuple(value) if isinstance(value, list) else value for name, value in part.items()}
-
-    parts = {"networks": NetworkConfig, "losses": LossConfig, "optimiser": OptimiserConfig, "replay": ReplayConfig}
-    return Config(**{**values, **{name: kind(**tuples(values[name])) for name, kind in parts.items()}})
 
 
 def _write(path: pathlib.Path, settings: RunSettings) -> None:

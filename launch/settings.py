@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from agents.adaptation import methods
+from agents.adaptation.config import AdaptationConfig
 from agents.config import Config, NetworkSpec, default_config
 from environments import EnvironmentBatch, TaskDistribution, load
 from environments.arrays import Array
+from environments.fields import check, field, with_values
 
 # For XLA_FLAGS: without LLVM's expensive passes a step compiles in a third of the time and takes at most a tenth longer.
 QUICK_COMPILE = "--xla_llvm_disable_expensive_passes=true"
@@ -25,30 +27,40 @@ class RunSettings:
 
     Attributes:
         environment: Name of the task distribution.
-        task_set: Which of its named task sets.
-        task_set_seed: Seed of the tasks' draw.
-        options: Further arguments of the task distribution.
-        seed: Seed of networks, actors and adaptation.
-        config: Hyper-parameters.
-        learner_steps: Training ends at this many updates, over all restarts.
-        minutes: Training ends after this time, over all restarts.
-        actors: Actor processes.
+        config: Hyper-parameters of training.
         methods: What is compared on the test tasks.
-        checkpoint_seconds: Time between checkpoints: the most training that a crash can cost.
+        options: Further arguments of the task distribution.
+        adaptation: Hyper-parameters that hold in the test in place of every method's own.
     """
 
     environment: str
-    task_set: str
-    task_set_seed: int
-    seed: int
     config: Config
-    learner_steps: int
-    minutes: float
-    actors: int
     methods: tuple[str, ...]
-    checkpoint_seconds: float = 60.0
     options: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    adaptation: Mapping[str, object] = dataclasses.field(default_factory=dict)
     initial_snapshot: str | None = None
+    task_set: str = field("default", "Which of the environment's named task sets.")
+    task_set_seed: int = field(0, "Seed of the tasks' draw.", at_least=0)
+    seed: int = field(0, "Seed of networks, actors and adaptation.", at_least=0)
+    learner_steps: int = field(
+        100_000,
+        "End training after this many updates; by default as many as suit the environment.",
+        at_least=1,
+    )
+    minutes: float = field(
+        15.0,
+        "End training after this many minutes, over all restarts.",
+        above=0,
+    )
+    actors: int = field(1, "Actor processes.", at_least=1, at_most=10_000)
+    checkpoint_seconds: float = field(
+        60.0,
+        "Time between checkpoints: the most that a crash costs.",
+        at_least=1,
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def distribution(self) -> TaskDistribution:
         """Makes the task distribution."""
@@ -86,34 +98,77 @@ class RunSettings:
 
     def operation(self) -> dict[str, Any]:
         """Returns what may change on resuming, JSON values."""
-        names = ("learner_steps", "minutes", "actors", "methods", "checkpoint_seconds")
+        names = (
+            "learner_steps",
+            "minutes",
+            "actors",
+            "methods",
+            "checkpoint_seconds",
+            "adaptation",
+        )
         return {name: getattr(self, name) for name in names}
 
+    def adaptation_config(self, method: str, episodes: int) -> AdaptationConfig:
+        """Returns the hyper-parameters of a method in this run.
 
-def default_settings(environment: str, **changes: Any) -> RunSettings:
-    """Returns the settings for an environment with the given fields, `agent` or kind of `critic` (those that are None are left).
+        Raises:
+            ValueError: If those that were given do not go together with the method's own.
+        """
+        if self.adaptation and method in methods.RECURRENT:
+            given = next(iter(self.adaptation))
+            raise ValueError(
+                f"--agent={method} adapts without hyper-parameters: leave out adaptation.{given}.",
+            )
+        try:
+            return with_values(
+                methods.default_adaptation(method, episodes, self.environment),
+                self.adaptation,
+            )
+        except ValueError as error:
+            raise ValueError(f"Adaptation with {method}: {error}") from error
+
+
+def default_settings(
+    environment: str,
+    *,
+    agent: str | None = None,
+    critic: str | None = None,
+    hyper_parameters: Mapping[str, object] | None = None,
+    **changes: Any,
+) -> RunSettings:
+    """Returns the settings for an environment.
+
+    Args:
+        environment: A built-in name, or `module:factory`.
+        agent: What to train, by default the multi-task agent.
+        critic: What the critic knows training tasks by.
+        hyper_parameters: Of training, in place of the environment's, by dotted names.
+        **changes: Fields of `RunSettings`; those that are None are left.
 
     Raises:
-        ValueError: If there is no such environment, agent or kind of critic, the agent cannot serve a method, or the environment has no
-            descriptions for the critic.
+        ValueError: If a name is unknown, a value makes no sense, the agent cannot serve a method,
+            or the environment has no descriptions for the critic.
     """
+    given = dict(hyper_parameters or {})
+    changes = {name: value for name, value in changes.items() if value is not None}
     distribution = load(environment, **changes.get("options", {}))
-    agent = changes.pop("agent", None) or "multitask"
-    config = changes.pop("config", None) or default_config(environment, distribution.episode_steps, agent)
-    critic = changes.pop("critic", None) or config.networks.critic
-    config = dataclasses.replace(config, networks=dataclasses.replace(config.networks, critic=critic))
+    if agent and given.get("agent", agent) != agent:
+        raise ValueError(
+            f"--agent={agent} differs from the agent {given['agent']} of the hyper-parameters.",
+        )
+    if critic:
+        given["networks.critic"] = critic
+    trained = agent or str(given.get("agent", "multitask"))
+    config = with_values(default_config(environment, distribution.episode_steps, trained), given)
     settings = RunSettings(
         environment=environment,
-        task_set="default",
-        task_set_seed=0,
-        seed=0,
         config=config,
         learner_steps=config.learner_steps,
-        minutes=15.0,
-        actors=1,
         methods=_DEFAULT_METHODS if config.agent == "multitask" else methods.served_by(config.agent),
     )
-    settings = dataclasses.replace(settings, **{name: value for name, value in changes.items() if value is not None})
-    methods.known(settings.methods, config.agent)
-    settings.descriptions(distribution)  # Refuses a critic that the environment has no descriptions for.
+    settings = dataclasses.replace(settings, **changes)
+    for method in methods.known(settings.methods, config.agent):
+        settings.adaptation_config(method, config.adaptation_episodes)
+    # Refuses an unknown task set, and a critic that the environment has no descriptions for.
+    settings.descriptions(settings.distribution())
     return settings

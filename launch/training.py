@@ -1,22 +1,22 @@
-"""What every launcher does: flags, the three stages, and the training program under a supervisor."""
+"""What every training command does: its flags, and the training program under a supervisor."""
 
 from __future__ import annotations
 
 import os
 import shlex
-import signal
-import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from absl import flags
 
-from agents.adaptation import methods
 from agents.config import AGENTS, CRITICS
-from environments import command_line, conformance, names
-from launch.run_directory import RunDirectory, check_initial_snapshot, owned, training_finished
+from environments import command_line, names
+from environments.command_line import TEXT
+from environments.fields import Allowed, leaves
+from launch import config_flags
+from launch.config_flags import METHODS
+from launch.run_directory import RunDirectory, training_finished
 from launch.settings import QUICK_COMPILE, RunSettings, default_settings
 from launch.status import StatusLine, announce
 from results.store import RecordWriter
@@ -28,30 +28,45 @@ if TYPE_CHECKING:
 _SHORT_RUN_STEPS = 20_000
 # Settings of ours, MuJoCo's and TensorFlow's that nodes on other hosts must see as well.
 _PASSED_ON = ("IWPA_", "MUJOCO_", "TF_", "OPENBLAS_")
-_POLL_SECONDS = 0.1
+_ONE_OF_AGENTS, _ONE_OF_CRITICS = Allowed(str, choices=AGENTS), Allowed(str, choices=CRITICS)
 
 
 def define_flags() -> None:
     """Defines the flags of a training command."""
-    flags.DEFINE_string("environment", None, f"What to train on: {', '.join(names())}, or your own as module:factory.")
-    flags.DEFINE_string("run_dir", None, "Where everything is kept, runs/NAME.")
-    flags.DEFINE_string("task_set", "default", "Which of the environment's named task sets.")
-    flags.DEFINE_integer("task_set_seed", 0, "Seed of the tasks' draw.")
-    flags.DEFINE_list("options", [], "Further arguments of the environment as NAME=VALUE, comma-separated, such as training=sparse.")
-    flags.DEFINE_enum("agent", "multitask", list(AGENTS), "What to train: IWPA's agent, or one that learns how to learn a task.")
-    flags.DEFINE_enum("critic", None, list(CRITICS), "What the critic knows training tasks by; by default task_id.")
-    flags.DEFINE_integer("seed", 0, "Seed of networks, actors and adaptation.")
-    flags.DEFINE_string(
+    define = command_line.define
+    define(
+        "environment",
+        None,
+        f"What to train on: {', '.join(names())}, or your own as module:factory.",
+        TEXT,
+    )
+    define("run_dir", None, "Where everything is kept, runs/NAME.", TEXT)
+    command_line.define_options()
+    define(
+        "agent",
+        None,
+        "What to train: IWPA's multitask, by default, or what learns how to learn a task.",
+        _ONE_OF_AGENTS,
+    )
+    define(
+        "critic",
+        None,
+        "What the critic knows training tasks by; by default task_id.",
+        _ONE_OF_CRITICS,
+    )
+    define(
         "initial_snapshot",
         None,
-        "Start the networks from those of this run's selected (else newest) snapshot, or from this snapshot's folder; "
-        "optimiser, replay and counters are new. Rows of further tasks start anew.",
+        "Start the networks from those of this run (its selected, else newest snapshot) or of this "
+        "snapshot's folder; optimiser, replay and counters are new. Rows of further tasks start anew.",
+        TEXT,
     )
-    flags.DEFINE_integer("learner_steps", None, "End training after this many updates; by default the environment's.", lower_bound=1)
-    flags.DEFINE_float("minutes", 15.0, "End training after this many minutes, over all restarts.", lower_bound=0.0)
-    flags.DEFINE_integer("actors", 1, "Actor processes.", lower_bound=1)
-    flags.DEFINE_float("checkpoint_seconds", 60.0, "Time between checkpoints: the most that a crash costs.", lower_bound=1.0)
-    flags.DEFINE_list("methods", [], "Methods to compare on the test tasks, comma-separated.")
+    define("methods", None, "What to compare on the test tasks.", METHODS)
+    for name, leaf in leaves(RunSettings).items():
+        # How long to train is the environment's to say.
+        define(name, None if name == "learner_steps" else leaf.default, leaf.help, leaf.allowed)
+    config_flags.define_config()
+    config_flags.define_adaptation()
 
 
 def settings_from_flags() -> RunSettings:
@@ -59,45 +74,15 @@ def settings_from_flags() -> RunSettings:
     values = flags.FLAGS
     return default_settings(
         command_line.required("environment"),
-        task_set=values.task_set,
-        task_set_seed=values.task_set_seed,
-        options=command_line.options(values.options),
-        seed=values.seed,
-        learner_steps=values.learner_steps,
-        minutes=values.minutes,
-        actors=values.actors,
         agent=values.agent,
         critic=values.critic,
-        methods=methods.known(values.methods) or None,
-        checkpoint_seconds=values.checkpoint_seconds,
+        hyper_parameters=config_flags.config_values(),
+        adaptation=config_flags.adaptation_values(),
+        options=values.options,
         initial_snapshot=values.initial_snapshot,
+        methods=values.methods,
+        **{name: values[name].value for name in leaves(RunSettings)},
     )
-
-
-def run_stages(settings: RunSettings, train: Callable[[RunDirectory, threading.Event], int]) -> int:
-    """Runs those of the three stages that are not complete yet.
-
-    Args:
-        settings: The run.
-        train: Stage 1, which ends early when the event is set; returns an exit code.
-
-    Returns:
-        The exit code.
-    """
-    _refuse_broken_rules(settings)
-    check_initial_snapshot(command_line.required("run_dir"), settings)
-    stop = command_line.stop_on_signals()
-    with owned(command_line.required("run_dir"), settings) as run:
-        if not training_finished(run, settings):
-            print(f"Stage 1 of 3: training, at most {settings.learner_steps} steps or {settings.minutes:g} minutes.", flush=True)
-            code = train(run, stop)
-            if code:
-                return code
-        print("Stages 2 and 3 of 3: selecting the snapshot on validation tasks, adapting to test tasks.", flush=True)
-        code = run_module(stop, "launch.evaluate", f"--run_dir={run.path}", f"--methods={','.join(settings.methods)}")
-        if code:
-            return code
-        return run_module(stop, "results.report", f"--run_dir={run.path}")
 
 
 def train(
@@ -170,37 +155,6 @@ def train(
     return 0
 
 
-def _refuse_broken_rules(settings: RunSettings) -> None:
-    """Plays six episodes of a user's own environment: what training would only show after hours is refused now. Ours are tested."""
-    environment = settings.environment
-    if ":" not in environment:
-        return
-    findings = conformance.check(settings.distribution(), quick=True)
-    if findings:
-        raise command_line.UsageError(
-            f"The environment {environment} breaks a rule: {findings[0]} For all of them: python -m environments.conformance {environment}"
-        )
-
-
 def _this_command() -> str:
     module = sys.modules["__main__"].__spec__
-    return shlex.join(["python", "-m", module.name if module else "launch.local_multiprocess", *sys.argv[1:]])
-
-
-def run_module(stop: threading.Event, module: str, *arguments: str) -> int:
-    """Runs a program of ours in a fresh process, and ends it when `stop` is set; returns its exit code.
-
-    It starts with Ctrl-C ignored, which would otherwise break off Python's own start with a traceback; SIGTERM ends it at any moment.
-    """
-    if stop.is_set():
-        return command_line.INTERRUPTED
-    process = subprocess.Popen([sys.executable, "-m", module, *arguments], preexec_fn=_ignore_control_c)
-    while process.poll() is None:
-        if stop.wait(_POLL_SECONDS):
-            process.terminate()
-            process.wait()
-    return command_line.INTERRUPTED if process.returncode < 0 else process.returncode
-
-
-def _ignore_control_c() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return shlex.join(["python", *(["-m", module.name, *sys.argv[1:]] if module else sys.argv)])

@@ -4,6 +4,7 @@
 
 Every method is tried in as many configurations (agents/adaptation/search_spaces.py), on the same tasks and seeds, for as many episodes. The
 one of the highest mean return over all of them is chosen. What was finished is not repeated: the unit of resumption is one configuration.
+`--adaptation.NAME=VALUE` holds in all of them.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from collections.abc import Sequence
 import numpy as np
 from absl import flags
 
-from agents.adaptation.methods import known
 from agents.adaptation.search_spaces import SEARCH_SPACES, configurations
 from agents.snapshots import Snapshot
 from environments import command_line
-from launch import evaluation
+from environments.command_line import TEXT
+from environments.fields import Allowed
+from launch import config_flags, evaluation
 from launch.choices import keep_choice
 from launch.evaluate import Evaluator, Progress
 from launch.run_directory import RunDirectory, open_run
@@ -86,9 +88,10 @@ def main() -> int:
     run, settings = open_run(command_line.required("run_dir"))
     if settings.config.agent != "multitask":
         raise command_line.UsageError(f"--agent={settings.config.agent} adapts without hyper-parameters: there is nothing to tune.")
-    methods = known(values.methods) or tuple(method for method in settings.methods if method in SEARCH_SPACES)
+    given = {**settings.adaptation, **config_flags.adaptation_values()}
+    methods = values.methods or [name for name in settings.methods if name in SEARCH_SPACES]
     episodes = values.episodes or settings.config.adaptation_episodes
-    to_try = {method: configurations(method, episodes) for method in methods}
+    to_try = {name: configurations(name, episodes, settings.environment, given) for name in methods}
     stop = command_line.stop_on_signals()
     snapshot = Evaluator(run, settings, stop).snapshot(values.snapshot)
     if snapshot is not None:
@@ -102,11 +105,11 @@ def main() -> int:
 
 def define_flags() -> None:
     """Defines the command's flags."""
-    flags.DEFINE_string("run_dir", None, "The run directory, runs/NAME.")
-    flags.DEFINE_list("methods", [], f"Methods to tune, of {', '.join(SEARCH_SPACES)}; by default those of the run.")
-    flags.DEFINE_integer("seeds", evaluation.SEEDS, "Independent adaptations to each validation task.", lower_bound=1)
-    flags.DEFINE_integer("episodes", None, "Episodes of adaptation; by default the environment's.", lower_bound=1)
-    flags.DEFINE_integer("snapshot", None, "Adapt from the snapshot of this learner step instead of the selected one.")
+    command_line.define("run_dir", None, "The run directory, runs/NAME.", TEXT)
+    tunable = Allowed(str, choices=tuple(SEARCH_SPACES), shortest=1, distinct=True)
+    command_line.define("methods", None, "Methods to tune; by default those of the run.", tunable)
+    config_flags.define_effort()
+    config_flags.define_adaptation()
 
 
 if __name__ == "__main__":

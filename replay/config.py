@@ -4,30 +4,49 @@ from __future__ import annotations
 
 import dataclasses
 
+from environments.fields import check, field
+
 
 @dataclasses.dataclass(frozen=True)
 class ReplayConfig:
-    """How experience is cut and kept.
+    """How experience is cut and kept; each field's text says what it is."""
 
-    Attributes:
-        sequence_length: T, transitions in an item that train. Shorter tails of episodes are padded and masked.
-        burn_in: Rows in front of them, over which a recurrent state is unrolled from the stored one (R2D2). They are the last transitions
-            of the sequence before, so that each transition is trained once; where an episode starts they are padding.
-        context_length: C, transitions of earlier episodes of the same task that an item carries beside its own.
-        capacity: Items kept; the oldest are removed first.
-        samples_per_insert: How often an item is sampled on average; the slower of actors and learner waits for the other.
-        min_size: Items before the first sample.
-    """
-
-    sequence_length: int
-    capacity: int = 20_000
-    samples_per_insert: float = 32.0
-    min_size: int = 200
-    burn_in: int = 0
-    context_length: int = 0
+    sequence_length: int = field(
+        10,
+        "T, transitions in an item that train. Shorter tails of episodes are padded and masked.",
+        at_least=1,
+        at_most=10_000,
+    )
+    capacity: int = field(20_000, "Items kept; the oldest are removed first.", at_least=1)
+    samples_per_insert: float = field(
+        32.0,
+        "How often an item is sampled on average; of actors and learner the faster waits.",
+        above=0,
+    )
+    min_size: int = field(200, "Items before the first sample, at most capacity.", at_least=1)
+    # The last transitions of the sequence before, so that each transition is trained once; where an
+    # episode starts they are padding.
+    burn_in: int = field(
+        0,
+        "Rows in front of a sequence over which a recurrent state is unrolled (R2D2).",
+        at_least=0,
+        at_most=10_000,
+    )
+    context_length: int = field(
+        0,
+        "C, transitions of earlier episodes of the same task that an item carries beside its own.",
+        at_least=0,
+        at_most=100_000,
+    )
 
     def __post_init__(self) -> None:
-        if self.sequence_length < 1 or self.samples_per_insert <= 0 or not 0 < self.min_size <= self.capacity:
-            raise ValueError(f"A replay of no use: {self}. Lengths and rates are positive and min_size fits into capacity.")
-        if not 0 <= self.burn_in <= self.sequence_length or self.context_length < 0:
-            raise ValueError(f"A burn-in has at most the {self.sequence_length} rows of a sequence, a context none or more: {self}.")
+        check(self)
+        if self.min_size > self.capacity:
+            raise ValueError(
+                f"min_size takes at most the capacity of {self.capacity}, not {self.min_size}.",
+            )
+        rows = self.sequence_length
+        if self.burn_in > rows:
+            raise ValueError(
+                f"burn_in takes at most the {rows} rows of a sequence, not {self.burn_in}.",
+            )

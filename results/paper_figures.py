@@ -22,7 +22,7 @@ import numpy.typing as npt
 from absl import app, flags
 
 from results import figures, records, selection, statistics, store, summary
-from results.command_line import FAILED, USAGE_ERROR, fail, flag_parser
+from results.command_line import FAILED, USAGE_ERROR, Text, Texts, fail, flag_parser
 
 FloatArray = npt.NDArray[np.float64]
 _PROGRAM = "results.figures"
@@ -237,9 +237,14 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
+def define_flags() -> None:
+    """Defines the program's flags."""
+    flags.DEFINE(Texts(), "run_dirs", None, "Run directories; those of one environment are pooled.")
+    flags.DEFINE_enum("figure", None, list(_ENVIRONMENTS), "The paper's figure.")
+    flags.DEFINE(Text(), "out", "figures", "Where the files go.")
+
+
 def run() -> None:
     """Parses the flags, draws and ends the process."""
-    flags.DEFINE_list("run_dirs", [], "Run directories; those of one environment are pooled.")
-    flags.DEFINE_enum("figure", None, list(_ENVIRONMENTS), "The paper's figure.")
-    flags.DEFINE_string("out", "figures", "Where the files go.")
+    define_flags()
     app.run(main, flags_parser=flag_parser(_PROGRAM))

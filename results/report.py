@@ -17,7 +17,7 @@ from typing import Any
 from absl import app, flags
 
 from results import selection, store, summary, table
-from results.command_line import FAILED, USAGE_ERROR, fail, flag_parser
+from results.command_line import FAILED, USAGE_ERROR, Text, fail, flag_parser
 
 _PROGRAM = "results.report"
 
@@ -113,9 +113,13 @@ def _main(argv: Sequence[str]) -> int:
     return 0
 
 
-if __name__ == "__main__":
-    # Defined here and not at import, since the programs that import this module have a --run_dir of their own.
-    flags.DEFINE_string("run_dir", None, "The run directory, runs/NAME.")
+def define_flags() -> None:
+    """Defines the program's flags."""
+    flags.DEFINE(Text(), "run_dir", None, "The run directory, runs/NAME.")
     flags.DEFINE_enum("split", "test", ["train", "validation", "test"], "Which tasks to report; the page is about the test tasks alone.")
     flags.DEFINE_bool("json", False, "Print one line of JSON instead of the table, and write no files.")
+
+
+if __name__ == "__main__":
+    define_flags()
     app.run(_main, flags_parser=flag_parser(_PROGRAM))

@@ -18,7 +18,7 @@ for name in NAMES:
     adaptation._adaptation(distribution, snapshot, name, [Replica("test", distribution.tasks("test")[0], 0)], 1, **quick)()
 for name in adaptation._IMPORTANCE_WEIGHTED:
     for samples in adaptation._ACTION_SAMPLES:
-        adaptation.changed(default_adaptation(name, 1), {"action_samples": samples})
+        adaptation.with_values(default_adaptation(name, 1), {"action_samples": samples})
 print("measured", *NAMES)
 """
 

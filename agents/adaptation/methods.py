@@ -18,7 +18,9 @@ from agents.adaptation.posterior import PosteriorHead, PosteriorWeighting
 from agents.adaptation.proposals import Proposals
 from agents.adaptation.randomness import Purpose, Replica
 from agents.adaptation.recurrent import PearlMethod, RL2Method
+from agents.presets import preset
 from agents.snapshots import Snapshot
+from environments.fields import with_values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,10 +165,22 @@ def known(names: Sequence[str], agent: str | None = None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def default_adaptation(name: str, episodes: int) -> AdaptationConfig:
-    """Returns the hyper-parameters of a method, as chosen on validation tasks."""
-    if name in ("from_scratch", "distral", "iw"):
-        return AdaptationConfig(episodes=episodes, learning_rate=1e-3)
-    if name == "shared_q_iw_posterior":
-        return AdaptationConfig(episodes=episodes, ridge=1.0, kl_bound=3.0)
-    return AdaptationConfig(episodes=episodes)
+def default_adaptation(
+    name: str,
+    episodes: int,
+    environment: str | None = None,
+) -> AdaptationConfig:
+    """Returns the hyper-parameters of a method, as chosen on validation tasks.
+
+    Args:
+        name: Of the method.
+        episodes: Of adaptation.
+        environment: Registered name of the environment, where it may have values of its own.
+    """
+    values = {
+        **(preset("adaptation", "default") or {}),
+        **(preset("adaptation", environment or "default") or {}),
+    }
+    start = f"{name}."
+    own = {key.removeprefix(start): value for key, value in values.items() if key.startswith(start)}
+    return with_values(AdaptationConfig(episodes=episodes), own)

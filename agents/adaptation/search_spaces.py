@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 
-from agents.adaptation.config import AdaptationConfig, changed
+from agents.adaptation.config import AdaptationConfig
 from agents.adaptation.methods import default_adaptation
+from environments.fields import with_values
 
 CONFIGURATIONS = 16
 
@@ -37,18 +38,31 @@ SEARCH_SPACES: Mapping[str, Mapping[str, Sequence[float | bool]]] = {
 }
 
 
-def configurations(method: str, episodes: int) -> list[AdaptationConfig]:
+def configurations(
+    method: str,
+    episodes: int,
+    environment: str | None = None,
+    given: Mapping[str, object] | None = None,
+) -> list[AdaptationConfig]:
     """Returns what to try of a method, `CONFIGURATIONS` of them.
 
     Args:
         method: A name of `SEARCH_SPACES`.
         episodes: Of each adaptation.
+        environment: Registered name of the environment, where it may have values of its own.
+        given: Values that hold in all of them, beside those that are searched.
 
     Raises:
-        ValueError: If there is nothing to tune in the method.
+        ValueError: If there is nothing to tune in the method, or a given value is searched.
     """
     if method not in SEARCH_SPACES:
         raise ValueError(f"There is nothing to tune in {method!r}: choose from {', '.join(SEARCH_SPACES)}.")
     space = SEARCH_SPACES[method]
-    default = default_adaptation(method, episodes)
-    return [changed(default, dict(zip(space, values, strict=True))) for values in itertools.product(*space.values())]
+    for name in given or {}:
+        if name in space:
+            raise ValueError(
+                f"adaptation.{name} is given, but tuning {method} searches it: leave one out.",
+            )
+    default = default_adaptation(method, episodes, environment)
+    tried = [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
+    return [with_values(default, {**(given or {}), **values}) for values in tried]

@@ -118,7 +118,7 @@ def test_the_default_replay_samples_each_transition_as_often_for_every_agent(age
 
 
 def test_an_unknown_agent_and_a_critic_that_needs_another_are_refused():
-    with pytest.raises(ValueError, match="Unknown agent 'dqn': choose one of multitask, rl2, pearl"):
+    with pytest.raises(ValueError, match="agent takes one of multitask, rl2, pearl, not 'dqn'"):
         dataclasses.replace(default_config("other", 10), agent="dqn")
     config = default_config("other", 10, "rl2")
     with pytest.raises(ValueError, match="--critic=task_description needs --agent=multitask"):

@@ -31,27 +31,50 @@ def run(module: str, *flags: str) -> tuple[int, str]:
         (["--environment=tiny_distribution:Line", "--task_set=mine"], ["task_set", "'mine'"]),
         (
             ["--environment=tiny_distribution:LeakyLine"],
-            ["breaks a rule", "'position' differs between two tasks", "python -m environments.conformance tiny_distribution:LeakyLine"],
+            [
+                "breaks a rule",
+                "'position' differs between two tasks",
+                "python -m environments.conformance tiny_distribution:LeakyLine",
+            ],
         ),
-        (["--environment=sparse_navigation", "--options=training"], ["--options", "NAME=VALUE", "'training'"]),
-        (["--environment=sparse_navigation", "--options=training=lazy"], ["'lazy'", "dense or sparse"]),
-        (["--environment=sparse_navigation", "--options=colour=2"], ["colour", "sparse_navigation", "2"]),
+        (
+            ["--environment=sparse_navigation", "--options=training"],
+            ["--options", "NAME=VALUE", "'training'"],
+        ),
+        (
+            ["--environment=sparse_navigation", "--options=training=lazy"],
+            ["'lazy'", "dense or sparse"],
+        ),
+        (
+            ["--environment=sparse_navigation", "--options=colour=2"],
+            ["colour", "sparse_navigation", "2"],
+        ),
         (["--environment=half_cheetah_velocity", "--options=observations=16"], ["16", "20 or 17"]),
-        (["--environment=sparse_navigation", "--methods=prior,magic"], ["'magic'", "shared_q_iw"]),
-        (["--environment=sparse_navigation", "--critic=smell"], ["critic", "smell", "task_description"]),
-        (["--environment=tiny_distribution:Line", "--critic=task_description"], ["line", "--critic=task_id"]),
+        (
+            ["--environment=tiny_distribution:Line", "--critic=task_description"],
+            ["line", "--critic=task_id"],
+        ),
         (["--environment=sparse_navigation", "--learner_steps=0"], ["learner_steps", "0"]),
-        (["--environment=sparse_navigation", "--actors=many"], ["actors", "many"]),
-        (["--environment=sparse_navigation", "--speed=9"], ["speed"]),
+        (["--environment=sparse_navigation", "--speed=9"], ["--speed", "did you mean --seed?"]),
+        (
+            ["--environment=sparse_navigation", "--config.losses.kl_csot=1"],
+            ["did you mean --config.losses.kl_cost?"],
+        ),
+        (
+            ["--environment=sparse_navigation", "--config={tmp}/mine.json"],
+            ["mine.json", "losses.discount", "below 1", "nan"],
+        ),
         (["--environment=sparse_navigation", "fast"], ["'fast'"]),
         ([], ["--environment", "missing"]),
     ],
 )
 def test_of_the_training_command(tmp_path: pathlib.Path, flags: list[str], words: list[str]) -> None:
+    (tmp_path / "mine.json").write_text('{"losses": {"discount": NaN}}')
+    flags = [flag.format(tmp=tmp_path) for flag in flags]
     code, message = run("launch.local_multiprocess", f"--run_dir={tmp_path / 'run'}", *flags)
     assert code == 2
     assert_one_line_with(message, words)
-    assert not (tmp_path / "run" / "logs").exists() or not list((tmp_path / "run" / "logs").iterdir())
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_missing_run_dir(tmp_path: pathlib.Path) -> None:
@@ -78,13 +101,10 @@ def test_a_directory_below_a_file(tmp_path: pathlib.Path) -> None:
     ("flags", "words"),
     [
         (["--tasks=30"], ["Task 30", "0 to 29"]),
-        (["--split=validation", "--tasks=-1"], ["Task -1", "0 to 9"]),
-        (["--tasks=first"], ["first"]),
-        (["--methods=magic"], ["'magic'"]),
-        (["--split=all"], ["split", "all"]),
-        (["--hyper_parameters=kl_bound"], ["--hyper_parameters", "NAME=VALUE", "'kl_bound'"]),
-        (["--hyper_parameters=speed=3"], ["'speed'", "kl_bound"]),
-        (["--hyper_parameters=kl_bound=9"], ["KL bound", "9"]),
+        (["--split=validation", "--tasks=10"], ["Task 10", "0 to 9"]),
+        (["--adaptation.speed=3"], ["--adaptation.speed", "did you mean --adaptation."]),
+        (["--adaptation.kl_bound=9"], ["kl_bound", "below log K = 4.16", "9"]),
+        (["--snapshot=7"], ["--snapshot=7", "none"]),
         ([], ["no snapshot", "repeat the command"]),
     ],
 )
@@ -97,7 +117,14 @@ def test_of_the_evaluation_command(tmp_path: pathlib.Path, flags: list[str], wor
 
 @pytest.mark.parametrize(
     ("flags", "words"),
-    [(["--methods=prior"], ["'prior'", "shared_q_iw"]), (["--methods=magic"], ["'magic'"]), ([], ["no snapshot", "repeat the command"])],
+    [
+        (["--methods=prior"], ["'prior'", "shared_q_iw"]),
+        (
+            ["--methods=iw", "--adaptation.kl_bound=1"],
+            ["adaptation.kl_bound", "tuning iw searches it"],
+        ),
+        ([], ["no snapshot", "repeat the command"]),
+    ],
 )
 def test_of_the_tuning_command(tmp_path: pathlib.Path, flags: list[str], words: list[str]) -> None:
     prepare(str(tmp_path), default_settings("sparse_navigation"))

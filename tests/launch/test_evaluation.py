@@ -43,6 +43,36 @@ def test_groups_that_fit_into_memory_give_the_same_as_all_at_once(tmp_path, monk
     assert seen["cut"] == pytest.approx(seen["whole"], abs=1e-5)
 
 
+def test_more_episodes_than_memory_holds_are_refused_with_what_they_would_take(
+    tmp_path,
+    monkeypatch,
+):
+    settings = default_settings("tiny_distribution:Line")
+    spec = settings.network_spec(settings.distribution())
+    run = prepare(str(tmp_path), settings)
+    weights = Learner(spec, settings.config, 0).get_variables(["all"])[0]
+    write_snapshot(run.snapshots, 7, spec, settings.config, weights)
+    assignment = evaluation.Assignment(
+        "shared_q_iw",
+        "test",
+        settings.adaptation_config("shared_q_iw", 9),
+    )
+    monkeypatch.setattr(evaluation, "_machine_bytes", lambda: 1000)
+    with pytest.raises(
+        ValueError,
+        match="9 episodes of shared_q_iw take 0 GB of memory for one task",
+    ):
+        evaluation.evaluate(
+            run,
+            settings,
+            assignment,
+            read_snapshot(run.snapshots / "7"),
+            node="evaluate",
+            should_stop=lambda: False,
+        )
+    assert read_records(run.path, "adaptation") == []
+
+
 @pytest.mark.parametrize(("method", "elsewhere"), [("iw", False), ("shared_q_iw_ls", True)])  # the first trains networks
 def test_the_command_tests_methods_in_the_configuration_that_was_chosen_on_this_run_or_on_another(tmp_path, method, elsewhere):
     settings = default_settings("tiny_distribution:Line")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -14,14 +15,42 @@ import psutil
 import pytest
 from program import ROOT, Program, leftover_processes
 
+from agents.adaptation.config import AdaptationConfig
 from results.store import read_records
 
 pytestmark = pytest.mark.timeout(300)
 
 
-def test_a_run_trains_validates_selects_adapts_and_reports_and_is_then_finished(program: Program) -> None:
-    flags = ("--learner_steps=4", "--methods=prior,shared_q_iw,shared_q_iw_ls")
-    program.start(*flags)
+_BY_FLAGS = (
+    "--learner_steps=4",
+    "--methods=prior,shared_q_iw,shared_q_iw_ls",
+    "--config.losses.kl_cost=0.02",
+    "--config.networks.policy_layers=128,64",
+    "--adaptation.ridge=0.1",
+)
+
+
+def script_of_the_readme(program: Program) -> str:
+    """Returns README.md's lines of Python, made short."""
+    (script,) = re.findall(
+        r"^```python\n(.*?)^```$",
+        (ROOT / "README.md").read_text(),
+        re.MULTILINE | re.DOTALL,
+    )
+    methods = '("prior", "shared_q_iw", "shared_q_iw_ls")'
+    short = f"learner_steps=4, checkpoint_seconds=2, methods={methods}"
+    for asked, tested in (
+        ("sparse_navigation", program.environment),
+        ("minutes=10", short),
+        ("runs/mine", str(program.run_dir)),
+    ):
+        assert asked in script
+        script = script.replace(asked, tested)
+    return f"{script}raise SystemExit(exit_code)"
+
+
+def test_a_run_from_python_passes_all_stages_and_is_then_finished(program: Program) -> None:
+    program.start_command([sys.executable, "-c", script_of_the_readme(program)])
     code, output = program.finish()
     assert code == 0, output
     assert "shared_q_iw_ls" in output
@@ -38,10 +67,16 @@ def test_a_run_trains_validates_selects_adapts_and_reports_and_is_then_finished(
     for picture in ("report.html", "figures/adaptation.png"):
         assert (program.run_dir / picture).stat().st_size > 1000
 
+    adapted = {record["method"]: record["configuration"] for record in records_of_test(program)}
+    assert adapted["shared_q_iw_ls"] == AdaptationConfig(ridge=0.1).digest()
+    records = read_records(program.run_dir, "adaptation")
+    validated = {record["configuration"] for record in records if record["split"] == "validation"}
+    assert validated == {AdaptationConfig().digest()}
+
     started = time.monotonic()
-    program.start(*flags)
+    program.start(*_BY_FLAGS)
     code, again = program.finish()
-    assert code == 0
+    assert code == 0, again
     assert again.count("shared_q_iw_ls") >= 1
     assert "Stage 1" not in again, f"a finished run trained again for {time.monotonic() - started:.0f} s"
     assert_no_record_is_there_twice(program.run_dir)

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import dataclasses
+import math
+
 import numpy as np
 import pytest
 
+from agents.adaptation.methods import default_adaptation
+from agents.presets import preset
+from launch.evaluation import validation_assignment
 from launch.settings import default_settings
 
 
@@ -41,3 +47,75 @@ def test_agents_methods_and_critics_that_do_not_go_together_are_refused():
         default_settings("sparse_navigation", agent="rl2", methods=("rl2", "prior"))
     with pytest.raises(ValueError, match="--critic=task_description needs --agent=multitask"):
         default_settings("sparse_navigation", agent="pearl", critic="task_description")
+
+
+def test_given_hyper_parameters_hold_over_the_environments_and_belong_to_the_identity():
+    settings = default_settings(
+        "half_cheetah_velocity",
+        hyper_parameters={"losses.kl_cost": 0, "learner_steps": 7},
+    )
+    assert (settings.config.losses.kl_cost, settings.config.losses.discount) == (0.0, 0.98)
+    assert settings.learner_steps == 7
+    assert settings.identity()["config"]["losses"]["kl_cost"] == 0.0
+
+
+def test_a_preset_of_another_agent_can_be_handed_back():
+    settings = default_settings(
+        "sparse_navigation",
+        hyper_parameters=preset("rl2", "sparse_navigation"),
+    )
+    assert settings == default_settings("sparse_navigation", agent="rl2")
+    with pytest.raises(
+        ValueError,
+        match="--agent=pearl differs from the agent rl2 of the hyper-parameters",
+    ):
+        default_settings("sparse_navigation", agent="pearl", hyper_parameters={"agent": "rl2"})
+
+
+def test_given_values_of_adaptation_hold_for_every_method_in_the_test_but_not_in_the_validation():
+    settings = default_settings("sparse_navigation", adaptation={"ridge": 2.0})
+    own = default_adaptation("shared_q_iw_posterior", 5, "sparse_navigation")
+    assert settings.adaptation_config("shared_q_iw_posterior", 5) == dataclasses.replace(
+        own,
+        ridge=2.0,
+    )
+    assert settings.operation()["adaptation"] == {"ridge": 2.0}
+    validated = validation_assignment(settings).config
+    assert validated == default_adaptation("shared_q_iw", validated.episodes)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"seed": -1}, "seed takes a whole number from 0 to 2147483647, not -1"),
+        ({"minutes": math.nan}, "minutes takes a number above 0 .*, not nan"),
+        ({"task_set": "mine"}, "mine"),
+        (
+            {"hyper_parameters": {"losses.kl_csot": 1}},
+            "'losses.kl_csot': did you mean losses.kl_cost",
+        ),
+        (
+            {"hyper_parameters": {"replay.capacity": 100}},
+            "min_size takes at most the capacity of 100, not 200",
+        ),
+        (
+            {"hyper_parameters": {"replay.burn_in": 5}},
+            "replay.burn_in takes 0 with --agent=multitask, not 5",
+        ),
+        (
+            {"agent": "pearl", "hyper_parameters": {"replay.context_length": 0}},
+            "context_length takes 1 or more",
+        ),
+        (
+            {"adaptation": {"action_samples": 16}},
+            "Adaptation with shared_q_iw_posterior: kl_bound .* below log K",
+        ),
+        (
+            {"adaptation": {"ridge": 1}, "agent": "rl2"},
+            "--agent=rl2 adapts without .* leave out adaptation.ridge",
+        ),
+    ],
+)
+def test_values_that_make_no_sense_are_refused_with_their_names(given, message):
+    with pytest.raises(ValueError, match=message):
+        default_settings("sparse_navigation", **given)

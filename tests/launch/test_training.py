@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from environments.command_line import INTERRUPTED
-from launch import training
+from launch import experiment, training
 from launch.run_directory import owned
 from launch.settings import default_settings
 from results.store import RecordWriter
@@ -44,4 +44,4 @@ def test_a_signal_while_a_finished_training_winds_down_is_not_lost(tmp_path, pre
 def test_no_stage_starts_after_a_signal():
     stop = threading.Event()
     stop.set()
-    assert training.run_module(stop, "this") == INTERRUPTED
+    assert experiment.run_module(stop, "this") == INTERRUPTED

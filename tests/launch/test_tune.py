@@ -103,4 +103,4 @@ def test_the_test_uses_the_choice_and_the_defaults_where_there_is_none(run):
     keep_choice(run, evaluation.Assignment(METHOD, "validation", chosen), 7, 1.0)
     for method, expected in ((METHOD, chosen), ("shared_q_iw", default_adaptation("shared_q_iw", 5))):
         asked = evaluation.Assignment(method, "test", default_adaptation(method, 5))
-        assert _as_tuned(asked, run, 7).config == expected
+        assert _as_tuned(asked, (run, 7), {}).config == expected

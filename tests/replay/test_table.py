@@ -68,15 +68,26 @@ def test_the_example_batch_is_of_that_shape():
     assert set(batch["task"]) <= set(range(4))
 
 
-@pytest.mark.parametrize("wrong", [{"burn_in": 6}, {"burn_in": -1}, {"context_length": -1}])
-def test_a_burn_in_longer_than_a_sequence_is_refused(wrong):
-    with pytest.raises(ValueError, match="A burn-in has at most the 5 rows"):
-        ReplayConfig(sequence_length=5, **wrong)
-
-
-@pytest.mark.parametrize("wrong", [{"sequence_length": 0}, {"samples_per_insert": 0.0}, {"min_size": 0}, {"min_size": 100, "capacity": 99}])
-def test_a_replay_of_no_use_is_refused(wrong):
-    with pytest.raises(ValueError, match="A replay of no use"):
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"burn_in": 6}, "burn_in takes at most the 5 rows of a sequence, not 6"),
+        ({"burn_in": -1}, "burn_in takes a whole number from 0 to 10000, not -1"),
+        ({"context_length": -1}, "context_length takes .* not -1"),
+        ({"sequence_length": 0}, "sequence_length takes .* not 0"),
+        (
+            {"samples_per_insert": 0.0},
+            "samples_per_insert takes a number above 0 and at most 1000000000, not 0.0",
+        ),
+        ({"min_size": 0}, "min_size takes .* not 0"),
+        (
+            {"min_size": 100, "capacity": 99},
+            "min_size takes at most the capacity of 99, not 100",
+        ),
+    ],
+)
+def test_a_replay_of_no_use_is_refused_with_the_field_and_its_value(wrong, message):
+    with pytest.raises(ValueError, match=message):
         ReplayConfig(**{"sequence_length": 5, **wrong})
 
 

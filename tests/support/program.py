@@ -42,8 +42,11 @@ class Program:
         ]
 
     def start(self, *flags: str) -> None:
+        self.start_command(self.command(*flags))
+
+    def start_command(self, command: list[str]) -> None:
         self.process = subprocess.Popen(
-            self.command(*flags),
+            command,
             cwd=self.folder,
             env={**ENVIRONMENT, **self.variables},
             stdout=subprocess.PIPE,

@@ -2,26 +2,60 @@ from __future__ import annotations
 
 import pytest
 
-from agents.adaptation.config import AdaptationConfig, changed
+from agents.adaptation.config import AdaptationConfig
+from agents.adaptation.methods import NAMES, default_adaptation
+from environments.fields import read_values, with_values
 
 
-def test_values_are_changed_by_name():
-    config = changed(AdaptationConfig(), {"kl_bound": 2, "soft_values": True, "action_samples": 32})
-    assert (config.kl_bound, config.soft_values, config.action_samples) == (2.0, True, 32)
-    assert isinstance(config.kl_bound, float)
+def test_equal_values_have_one_digest_however_they_are_written():
+    config = with_values(
+        AdaptationConfig(),
+        {"kl_bound": 2, "soft_values": True, "action_samples": 32},
+    )
     assert config.digest() == AdaptationConfig(kl_bound=2.0, soft_values=True, action_samples=32).digest()
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"speed": 3}, "no hyper-parameter 'speed': choose from episodes, action_samples"),
-        ({"action_samples": 2.5}, "action_samples takes a value of type int, not 2.5"),
-        ({"soft_values": 1}, "soft_values takes a value of type bool, not 1"),
-        ({"kl_bound": "large"}, "kl_bound takes a value of type float, not 'large'"),
-        ({"kl_bound": 5.0}, "not 5.0"),
+        ({"speed": 3}, "no hyper-parameter 'speed': did you mean"),
+        ({"action_samples": 2.5}, "action_samples takes a whole number from 2 to 4096, not 2.5"),
+        ({"ridge": -5.0}, "ridge takes .* not -5.0"),
+        (
+            {"kl_bound": 5.0},
+            "kl_bound takes a number below log K = 4.16 of action_samples, not 5.0",
+        ),
+        (
+            {"next_action_samples": 65},
+            "next_action_samples takes at most the 64 of action_samples, not 65",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_its_value(changes, message):
     with pytest.raises(ValueError, match=message):
-        changed(AdaptationConfig(), changes)
+        with_values(AdaptationConfig(), changes)
+
+
+def test_methods_have_values_of_their_own_which_an_environment_may_change(tmp_path, monkeypatch):
+    from agents import presets
+
+    assert default_adaptation("distral", 7) == AdaptationConfig(episodes=7, learning_rate=1e-3)
+    assert default_adaptation("distral", 7, "sparse_navigation") == default_adaptation(
+        "distral",
+        7,
+        "my_own:environment",
+    )
+    known = read_values(presets._FOLDER / "adaptation" / "default.json")
+    assert {name.partition(".")[0] for name in known} <= set(NAMES)
+    (tmp_path / "adaptation").mkdir()
+    (tmp_path / "adaptation" / "default.json").write_text(
+        '{"distral": {"learning_rate": 0.1, "kl_cost": 0.2}}',
+    )
+    (tmp_path / "adaptation" / "desert.json").write_text('{"distral": {"kl_cost": 0.3}}')
+    monkeypatch.setattr(presets, "_FOLDER", tmp_path)
+    assert default_adaptation("distral", 7, "desert") == AdaptationConfig(
+        episodes=7,
+        learning_rate=0.1,
+        kl_cost=0.3,
+    )
+    assert default_adaptation("prior", 7, "desert") == AdaptationConfig(episodes=7)

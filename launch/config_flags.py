@@ -1,0 +1,103 @@
+"""Every hyper-parameter as a flag: `--config.losses.discount=0.9`, `--adaptation.ridge=0.1`.
+
+Or in a file: `--config=FILE` and `--adaptation=FILE` name JSON such as that of `agents/presets`.
+Flags hold over files, and files over presets.
+"""
+
+from __future__ import annotations
+
+from absl import flags
+
+from agents.adaptation.config import AdaptationConfig
+from agents.adaptation.methods import NAMES
+from agents.config import Config
+from environments.command_line import TEXT, UsageError, define
+from environments.fields import Allowed, Leaf, check_values, leaves, read_values
+from launch.evaluation import SEEDS
+
+# Flags belong to the commands that ask for them.
+flags.disclaim_key_flags()
+
+METHODS = Allowed(str, choices=NAMES, shortest=1, distinct=True)
+_CONFIG = leaves(Config)
+# The others have shorter flags of their own.
+_CONFIG_FLAGS = _CONFIG.keys() - {"agent", "networks.critic", "learner_steps"}
+_ADAPTATION = {name: leaf for name, leaf in leaves(AdaptationConfig).items() if name != "episodes"}
+
+
+def define_config() -> None:
+    """Defines the flags of training's hyper-parameters."""
+    section = "of training: by default the environment's, of agents/presets"
+    text = "JSON file of hyper-parameters such as agents/presets/multitask/reach.json."
+    define("config", None, text, TEXT, section)
+    _define(
+        "config",
+        {name: leaf for name, leaf in _CONFIG.items() if name in _CONFIG_FLAGS},
+        section,
+    )
+
+
+def define_adaptation() -> None:
+    """Defines the flags of adaptation's hyper-parameters."""
+    section = "of adaptation, for every method alike: by default its own"
+    define(
+        "adaptation",
+        None,
+        'JSON file of hyper-parameters such as {"ridge": 0.1}.',
+        TEXT,
+        section,
+    )
+    _define("adaptation", _ADAPTATION, section)
+
+
+def define_effort() -> None:
+    """Defines how much is adapted, and from what."""
+    seeds = Allowed(int, at_least=1, at_most=1000)
+    episodes = leaves(AdaptationConfig)["episodes"].allowed
+    define("seeds", SEEDS, "Independent adaptations to each task.", seeds)
+    define("episodes", None, "Episodes of adaptation; by default the environment's.", episodes)
+    text = "Adapt from the snapshot of this learner step instead of the selected one."
+    define("snapshot", None, text, Allowed(int, at_least=0))
+
+
+def config_values() -> dict[str, object]:
+    """Returns the hyper-parameters of training that files and flags give, by dotted names.
+
+    Raises:
+        UsageError: If a file cannot be read, or holds what makes no sense.
+    """
+    return _given("config", _CONFIG)
+
+
+def adaptation_values() -> dict[str, object]:
+    """Returns the hyper-parameters of adaptation that files and flags give.
+
+    Raises:
+        UsageError: If a file cannot be read, or holds what makes no sense.
+    """
+    return _given("adaptation", _ADAPTATION)
+
+
+def _define(prefix: str, known: dict[str, Leaf], section: str) -> None:
+    for name, leaf in known.items():
+        define(f"{prefix}.{name}", None, leaf.help, leaf.allowed, section)
+
+
+def _given(prefix: str, known: dict[str, Leaf]) -> dict[str, object]:
+    values = flags.FLAGS
+    path: str | None = values[prefix].value
+    given = {} if path is None else _of_file(path, known)
+    for name in known:
+        flag = f"{prefix}.{name}"
+        if flag in values and values[flag].value is not None:
+            given[name] = values[flag].value
+    return given
+
+
+def _of_file(path: str, known: dict[str, Leaf]) -> dict[str, object]:
+    given = read_values(path)
+    try:
+        check_values(known, given)
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from error
+    return given

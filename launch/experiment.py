@@ -1,0 +1,106 @@
+"""A run from Python: the three stages that the training commands run, too.
+
+    from launch.experiment import run_experiment
+    from launch.settings import default_settings
+
+    settings = default_settings("sparse_navigation", hyper_parameters={"losses.discount": 0.95})
+    run_experiment(settings, "runs/mine")
+
+The same settings and directory resume a run; `launch.local_multiprocess` does so by flags.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+
+from environments import command_line, conformance
+from launch.run_directory import RunDirectory, check_initial_snapshot, owned, training_finished
+from launch.settings import RunSettings
+
+_POLL_SECONDS = 0.1
+_LAST_STAGES = "Stages 2 and 3 of 3: selection on validation tasks, adaptation to test tasks."
+
+
+def run_experiment(
+    settings: RunSettings,
+    run_dir: str,
+    train: Callable[[RunDirectory, threading.Event], int] | None = None,
+) -> int:
+    """Runs those of the three stages that are not complete yet, in the main thread.
+
+    Ctrl-C and SIGTERM stop it cleanly; the same call resumes.
+
+    Args:
+        settings: The run, of `default_settings`.
+        run_dir: Where everything is kept.
+        train: Stage 1, which ends early when the event is set, and returns an exit code; by default
+            one process per node on this machine.
+
+    Returns:
+        The exit code: 0 done, 1 failed while running, 130 interrupted.
+
+    Raises:
+        ValueError: If the environment breaks a rule, or the directory cannot be used or holds
+            another run. Nothing was started then.
+    """
+    _refuse_broken_rules(settings)
+    check_initial_snapshot(run_dir, settings)
+    with command_line.stopping_on_signals() as stop, owned(run_dir, settings) as run:
+        if not training_finished(run, settings):
+            length = f"at most {settings.learner_steps} steps or {settings.minutes:g} minutes"
+            print(f"Stage 1 of 3: training, {length}.", flush=True)
+            code = train(run, stop) if train else _train_here(run, settings, stop)
+            if code:
+                return code
+        print(_LAST_STAGES, flush=True)
+        directory, methods = f"--run_dir={run.path}", f"--methods={','.join(settings.methods)}"
+        code = run_module(stop, "launch.evaluate", directory, methods)
+        return code or run_module(stop, "results.report", directory)
+
+
+def _train_here(run: RunDirectory, settings: RunSettings, stop: threading.Event) -> int:
+    # Imported late: a finished run does without.
+    from launch import training
+    from launch.local_agents import LocalAgents
+
+    return training.train(run, settings, LocalAgents(), stop)
+
+
+def _refuse_broken_rules(settings: RunSettings) -> None:
+    """Plays six episodes of a user's own environment; ours are tested.
+
+    What training would only show after hours is refused now.
+    """
+    environment = settings.environment
+    findings = conformance.check(settings.distribution(), quick=True) if ":" in environment else []
+    if findings:
+        rest = f"For all of them: python -m environments.conformance {environment}"
+        broken = f"The environment {environment} breaks a rule: {findings[0]}"
+        raise command_line.UsageError(f"{broken} {rest}")
+
+
+def run_module(stop: threading.Event, module: str, *arguments: str) -> int:
+    """Runs a program of ours in a fresh process; returns its exit code.
+
+    It ends when `stop` is set. It starts with Ctrl-C ignored, which would otherwise break off
+    Python's own start with a traceback; SIGTERM ends it at any moment.
+    """
+    if stop.is_set():
+        return command_line.INTERRUPTED
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        preexec_fn=_ignore_control_c,
+    )
+    while process.poll() is None:
+        if stop.wait(_POLL_SECONDS):
+            process.terminate()
+            process.wait()
+    return command_line.INTERRUPTED if process.returncode < 0 else process.returncode
+
+
+def _ignore_control_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,137 @@
+"""Every flag of every command refuses what makes no sense, in one line that names it."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+from absl import flags
+
+from launch import config_flags
+
+COMMANDS = (
+    "environments.render",
+    "launch.local_multiprocess",
+    "launch.cluster",
+    "launch.evaluate",
+    "launch.tune",
+    "launch.reproduce",
+    "results.report",
+    "results.paper_figures",
+    "dashboard.__main__",
+)
+VALUES = ("", "nan", "inf", "-inf", "-1", "0", "abc", "1e300", str(10**30), "1,", "--seed=1")
+# Of files, folders and the like: what is not there is refused when it is looked for.
+TEXTS = {
+    *("adaptation", "config", "environment", "host", "initial_snapshot", "out", "policy", "run_dir", "run_dirs"),
+    *("snapshot", "task_set", "tuned_on"),
+}
+REFUSED_TEXTS = {"", "--seed=1"}
+# Where 0 is allowed: it says none, the first, or false.
+ZERO = {
+    *("estimate", "json", "learner_gpus", "port", "seed", "task", "task_set_seed", "tasks"),
+    *("training_seeds", "tuning", "validation_evaluators", "videos"),
+    *("adaptation.entropy_cost", "adaptation.kl_cost", "adaptation.ridge"),
+    *("config.losses.discount", "config.losses.entropy_cost", "config.losses.kl_cost"),
+    *("config.losses.kl_target", "config.losses.std_target"),
+    *("config.losses.latent_cost", "config.losses.task_reward_weight", "config.losses.trace_decay"),
+    *("config.replay.burn_in", "config.replay.context_length"),
+}
+STEP = {"launch.evaluate", "launch.tune"}  # whose --snapshot is a learner step
+
+
+def flags_of(command: str) -> dict[str, flags.Flag]:
+    """Returns a command's own flags, without leaving them defined."""
+    module = importlib.import_module(
+        "launch.training" if command == "launch.local_multiprocess" else command,
+    )
+    before = set(flags.FLAGS)
+    module.define_flags()
+    own = {name: flags.FLAGS[name] for name in set(flags.FLAGS) - before}
+    for name in own:
+        delattr(flags.FLAGS, name)
+    return own
+
+
+def is_allowed(command: str, name: str, value: str) -> bool:
+    if name in TEXTS and not (name == "snapshot" and command in STEP):
+        return value not in REFUSED_TEXTS and not (name == "run_dirs" and value == "1,")
+    return value == "0" and (name in ZERO or (name == "snapshot" and command in STEP))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_flag_refuses_what_makes_no_sense_in_one_line_that_names_it(command):
+    wrong = []
+    own = flags_of(command)
+    assert own
+    for name, flag in own.items():
+        for value in VALUES:
+            values = flags.FlagValues()
+            values[name] = flag
+            try:
+                values(["command", f"--{name}={value}"])
+            except flags.Error as error:
+                message = str(error)
+                named = f"--{name}={value}" in message
+                if is_allowed(command, name, value) or not named or "\n" in message:
+                    wrong.append((name, value, message))
+            else:
+                if not is_allowed(command, name, value):
+                    wrong.append((name, value, "accepted"))
+    assert wrong == []
+
+
+@pytest.fixture
+def parsed(monkeypatch):
+    """Parses flags of a training command; they are no longer there after the test."""
+    own = flags_of("launch.local_multiprocess")
+
+    def parse(*arguments):
+        values = flags.FlagValues()
+        for name, flag in own.items():
+            values[name] = flag
+        values(["command", *arguments])
+        monkeypatch.setattr(config_flags.flags, "FLAGS", values)
+
+    return parse
+
+
+def test_flags_hold_over_a_file(parsed, tmp_path):
+    (tmp_path / "mine.json").write_text(
+        '{"losses": {"discount": 0.5, "kl_cost": 1}, "networks": {"critic": "task_id"}}',
+    )
+    parsed(
+        f"--config={tmp_path}/mine.json",
+        "--config.losses.kl_cost=2",
+        "--config.networks.policy_layers=8,9",
+    )
+    given = {
+        "losses.discount": 0.5,
+        "losses.kl_cost": 2.0,
+        "networks.critic": "task_id",
+        "networks.policy_layers": (8, 9),
+    }
+    assert config_flags.config_values() == given
+    assert config_flags.adaptation_values() == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            '{"losses": {"discount": NaN}}',
+            "losses.discount takes a number of at least 0 and below 1, not nan",
+        ),
+        (
+            '{"losses": {"discuont": 0.5}}',
+            "no hyper-parameter 'losses.discuont': did you mean losses.discount",
+        ),
+        ('{"losses": 3}', "no hyper-parameter 'losses'"),
+        ('{"episodes": true}', "no hyper-parameter 'episodes'"),
+    ],
+)
+def test_a_file_is_refused_with_its_name_and_the_field(parsed, tmp_path, content, message):
+    (tmp_path / "mine.json").write_text(content)
+    parsed(f"--config={tmp_path}/mine.json")
+    with pytest.raises(ValueError, match=f"mine.json: .*{message}"):
+        config_flags.config_values()
