@@ -35,6 +35,7 @@ class RunSettings:
         actors: Actor processes.
         methods: What is compared on the test tasks.
         checkpoint_seconds: Time between checkpoints: the most training that a crash can cost.
+        tensorboard: Whether the learner writes TensorBoard's event files beside the records.
     """
 
     environment: str
@@ -47,6 +48,7 @@ class RunSettings:
     actors: int
     methods: tuple[str, ...]
     checkpoint_seconds: float = 60.0
+    tensorboard: bool = False
     options: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
     def distribution(self) -> TaskDistribution:
@@ -85,7 +87,8 @@ class RunSettings:
 
     def operation(self) -> dict[str, Any]:
         """Returns what may change on resuming, JSON values."""
-        names = ("learner_steps", "minutes", "actors", "methods", "checkpoint_seconds")
+        limits = ("learner_steps", "minutes")
+        names = (*limits, "actors", "methods", "checkpoint_seconds", "tensorboard")
         return {name: getattr(self, name) for name in names}
 
 

@@ -45,6 +45,7 @@ def define_flags() -> None:
     flags.DEFINE_float("minutes", 15.0, "End training after this many minutes, over all restarts.", lower_bound=0.0)
     flags.DEFINE_integer("actors", 1, "Actor processes.", lower_bound=1)
     flags.DEFINE_float("checkpoint_seconds", 60.0, "Time between checkpoints: the most that a crash costs.", lower_bound=1.0)
+    flags.DEFINE_bool("tensorboard", False, "Write event files for TensorBoard, too.")
     flags.DEFINE_list("methods", [], "Methods to compare on the test tasks, comma-separated.")
 
 
@@ -64,6 +65,7 @@ def settings_from_flags() -> RunSettings:
         critic=values.critic,
         methods=methods.known(values.methods) or None,
         checkpoint_seconds=values.checkpoint_seconds,
+        tensorboard=values.tensorboard,
     )
 
 
