@@ -69,7 +69,8 @@ def save_training(validation: training_figures.ValidationFigure, training: train
         above.margins(y=0.2)
         above.set_ylabel("validation score")
         for panel in training.panels:
-            for series in panel.series.values():
+            series = panel.series.get(training_figures.RETURN)
+            if series is not None:
                 below.plot(series.learner_steps, series.values, color=figures.colour("iw"), linewidth=1.5)
         below.set_ylabel("return in training")
         below.set_xlabel("learner steps")

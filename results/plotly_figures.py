@@ -151,7 +151,7 @@ def training(
                 rank = among.index(quantity)
                 hue = HUES[(rank if alone else run_dirs.index(name)) % len(HUES)]
                 line_dash = "solid" if alone else _DASHES[rank % len(_DASHES)]
-                x, y = series.against(axis_name).tolist(), series.values.tolist()
+                x, y = series.against(axis_name).tolist(), panel.drawn(quantity).tolist()
                 panels.setdefault(panel.title, []).append(Line(words[rank], x, y, hue, line_dash, None if alone else name))
     logarithmic = {panel.title for figure in by_run_dir.values() for panel in figure.panels if panel.logarithmic}
     return grid(f"training {axis_name}", panels, training_figures.AXES[axis_name], columns, logarithmic)

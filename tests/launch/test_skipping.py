@@ -10,8 +10,11 @@ import launchpad as lp
 import numpy as np
 import pytest
 
+from agents.learning import Learner
+from agents.snapshots import write_snapshot
 from launch import learner_node, node
-from launch.run_directory import owned, training_finished
+from launch.evaluate import Evaluator
+from launch.run_directory import RunDirectoryError, owned, training_finished
 from launch.settings import default_settings
 from launch.skipping import SkippingWatch
 from launch.supervise import UNRECOVERABLE, UnrecoverableError
@@ -125,6 +128,21 @@ def test_a_training_without_a_single_update_does_not_finish(failing):
     run, settings, reason = failing(updates=0, learner_steps=3)
     assert "all 3 learner steps were skipped. Not finite: critic_loss" in reason
     assert not training_finished(run, settings)
+
+
+def test_no_snapshot_is_selected_from_a_failed_training_but_one_can_be_chosen(failing, capsys):
+    run, settings, _ = failing(updates=7, learner_steps=10**9)
+    write_snapshot(run.snapshots, 7, *snapshot_of(settings))
+    evaluator = Evaluator(run, settings, threading.Event())
+    with pytest.raises(RunDirectoryError, match=r"training failed at learner step .*--snapshot=STEP"):
+        evaluator.snapshot(None)
+    assert evaluator.snapshot(7).step == 7
+    assert "Warning: training failed at learner step" in capsys.readouterr().err
+
+
+def snapshot_of(settings):
+    spec = settings.network_spec(settings.distribution())
+    return spec, settings.config, Learner(spec, settings.config, 0).get_variables(["all"])[0]
 
 
 def test_the_node_prints_one_line_and_ends_for_good(monkeypatch, capfd):

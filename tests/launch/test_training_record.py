@@ -11,7 +11,6 @@ from launch.training_record import TrainingRecorder
 from replay.table import TABLE
 from results.store import read_records
 
-
 PARTS = ("learner", "environment")
 
 
