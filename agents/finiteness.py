@@ -31,7 +31,7 @@ def not_finite(
     losses = [name for name in measured if name.endswith("_loss")]
     norms = [name for name in measured if name.endswith("_gradient_norm")]
     effects = losses or norms or measured or ["something that no metric shows"]
-    floats = [key for key, value in arrays.items() if value.dtype.kind == "f"]
-    size, largest = max((float(np.abs(arrays[key]).max()), key) for key in floats)
-    known = f"its largest number is {size:.2g}, among {largest}"
+    sizes = {key: float(np.abs(x).max()) for key, x in arrays.items() if x.dtype.kind == "f"}
+    largest = max(sizes, key=lambda key: sizes[key])
+    known = f"its largest number is {sizes[largest]:.2g}, among {largest}"
     return f"{', '.join(effects)}, though the batch is: {known}"

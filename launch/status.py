@@ -18,6 +18,7 @@ from results.store import RecordReader
 _PERIOD_SECONDS = 2.0
 _LOG_PERIOD_SECONDS = 30.0
 _WIDEST = 160  # columns, of a log
+_LONGEST = 1e6  # from here numbers are shown by their powers of ten
 # Names of metrics (docs/training.md) and how the line shows them.
 _METRICS = {
     "kl_to_prior": ("KL", "{:.2f}"),
@@ -138,7 +139,9 @@ def _joined(parts: Sequence[Part]) -> str:
 
 
 def _number(value: float | None, form: str = "{:.2f}") -> str:
-    return "-" if value is None or not math.isfinite(value) else form.format(value)
+    if value is None or not math.isfinite(value):
+        return "-"
+    return form.format(value) if abs(value) < _LONGEST else f"{value:.2g}"
 
 
 def _short(count: int) -> str:

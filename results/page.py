@@ -83,8 +83,7 @@ def training_curves(figure: training_figures.TrainingFigure) -> list[str]:
     chart = plotly_figures.training({"": figure}, columns=_TRAINING_COLUMNS)
     return [
         _figure("Training", chart, "training"),
-        '<p class="caption">Returns are means over the episodes that training collects. What to '
-        "look at where nothing is learned: docs/training.md.</p>",
+        f'<p class="caption">{html.escape(training_figures.CAPTION)}</p>',
     ]
 
 

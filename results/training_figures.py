@@ -17,21 +17,28 @@ FloatArray = npt.NDArray[np.float64]
 
 RETURN = "training_return"  # of the episodes that training collects, in the tasks' own reward
 TRAINING_REWARD_RETURN = "training_reward_return"  # in the reward that trains, where it is another
+# IBM's colours that colour-blind readers can tell apart, the yellow darkened to show on white.
+HUES = ("#648FFF", "#DC267F", "#E09B00", "#785EF0", "#FE6100")
 AXES = {"steps": "learner steps", "minutes": "minutes of training"}
 
-_WEIGHTS = "Importance weights’ quantiles, ≥ 0.001"
+_WEIGHTS = "Importance weights"
 # Weights down to 1e-40 say no more than that all are nearly 0, and would flatten what can be read.
 _FLOORS = {_WEIGHTS: 1e-3}
+CAPTION = (
+    "Returns are means over the episodes that training collects. Of the importance weights three "
+    "quantiles are shown; what is below 0.001 is drawn there. "
+    "What to look at where nothing is learned: docs/training.md."
+)
 
 # What belongs into one panel, by the panel's title; what is not named here gets a panel of its own.
 _PANELS: Mapping[str, tuple[str, ...]] = {
     "Return in training": (RETURN,),
     "Return in the reward that trains": (TRAINING_REWARD_RETURN,),
     "KL from the prior, nats": ("kl_to_prior",),
-    "Price of that KL, λ": ("kl_cost",),
+    "λ, price of the KL": ("kl_cost",),
     "KL of z from N(0, I), nats": ("latent_kl",),
     "Policy's entropy, nats": ("expert_entropy", "policy_entropy"),
-    "Bonus for entropy, η": ("entropy_cost",),
+    "η, bonus for entropy": ("entropy_cost",),
     _WEIGHTS: ("rho_q10", "rho_q50", "rho_q90"),
     "Prior's standard deviation": ("prior_std",),
     "Critic loss": ("critic_loss",),
@@ -47,12 +54,13 @@ WATCHED = dict(itertools.islice(_PANELS.items(), 9))
 REPLAY = ("replay_size", "sample_age", "samples_per_insert")  # the figure of the fleet shows these
 _LOGARITHMIC = (
     "Critic loss",
-    "Price of that KL, λ",
-    "Bonus for entropy, η",
+    "λ, price of the KL",
+    "η, bonus for entropy",
     "Gradient norms",
     "Gradient norms without prior",
     _WEIGHTS,
 )
+FEW_DECADES = 2.5  # on an axis of so many, 2 and 5 are ticked, too
 _MOST_POINTS = 800  # of a line: more than a screen has columns for
 
 
@@ -246,3 +254,18 @@ def training_figure(training: TrainingLog, panels: Mapping[str, tuple[str, ...]]
             logarithmic = title in _LOGARITHMIC and (positive or floor is not None)
             built.append(Panel(title, series, logarithmic, floor))
     return TrainingFigure(tuple(built))
+
+
+def decades(values: Iterable[float | None]) -> float:
+    """Returns how many powers of ten the positive ones among the values span."""
+    positive = [value for value in values if value is not None and 0 < value < math.inf]
+    return math.log10(max(positive) / min(positive)) if positive else 0.0
+
+
+def distinct_parts(names: Sequence[str]) -> list[str]:
+    """Returns the names without the words that all of them begin or end with."""
+    parts = [name.split("_") for name in names]
+    for place, rest in ((-1, slice(None, -1)), (0, slice(1, None))):
+        while len(parts) > 1 == len({part[place] for part in parts}) and min(map(len, parts)) > 1:
+            parts = [part[rest] for part in parts]
+    return [" ".join(part) for part in parts]
