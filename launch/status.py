@@ -7,7 +7,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from launch.run_directory import RunDirectory
@@ -18,6 +18,7 @@ from results.store import RecordReader
 _PERIOD_SECONDS = 2.0
 _LOG_PERIOD_SECONDS = 30.0
 _WIDEST = 160  # columns, of a log
+_LEAST = 1e-5  # what is smaller is not worth its digits
 _LONGEST = 1e6  # from here numbers are shown by their powers of ten
 # Names of metrics (docs/training.md) and how the line shows them.
 _METRICS = {
@@ -34,7 +35,7 @@ def announce(text: str) -> None:
 
 
 class Part(NamedTuple):
-    """A part of the line; where there is no room, those of the highest rank are left out first."""
+    """A part of the line; where there is no room, low ranks take it before high ones."""
 
     text: str
     rank: int
@@ -127,20 +128,23 @@ class StatusLine:
 
 
 def fitted(parts: Sequence[Part], columns: int) -> str:
-    """Returns the parts as a line of at most so many columns, the highest ranks left out."""
-    parts = list(parts)
-    while len(parts) > 1 and len(_joined(parts)) > columns:
-        parts.remove(max(parts, key=lambda part: part.rank))
-    return _joined(parts)[:columns]
+    """Returns those parts for which a line of so many columns has room, low ranks first."""
+    kept: set[int] = set()
+    for place in sorted(range(len(parts)), key=lambda place: parts[place].rank):
+        if not kept or len(_joined(parts, {*kept, place})) <= columns:
+            kept.add(place)
+    return _joined(parts, kept)[:columns]
 
 
-def _joined(parts: Sequence[Part]) -> str:
-    return "  ".join(part.text for part in parts)
+def _joined(parts: Sequence[Part], places: Collection[int]) -> str:
+    return "  ".join(parts[place].text for place in sorted(places))
 
 
 def _number(value: float | None, form: str = "{:.2f}") -> str:
     if value is None or not math.isfinite(value):
         return "-"
+    if 0 <= value < _LEAST:
+        return f"<{_LEAST}" if value else "0"
     return form.format(value) if abs(value) < _LONGEST else f"{value:.2g}"
 
 
