@@ -210,7 +210,7 @@ def grid(name: str, panels: Mapping[str, Sequence[Line]], x_title: str, columns:
 
 
 def _logarithmic_scale(lines: Sequence[Line]) -> dict[str, Any]:
-    """Returns an axis with a handful of ticks, where plotly's own would tick 1, 2, 3 … and overlap."""
+    """Returns an axis with a handful of ticks; plotly's own tick 1, 2, 3 … and overlap."""
     decades = training_figures.decades(value for line in lines for value in line.y)
     few = decades < training_figures.FEW_DECADES
     return {"type": "log", "tickformat": "~g", "dtick": "D2" if few else math.ceil(decades / 5)}
