@@ -20,12 +20,14 @@ class ActorReport:
         environment_steps: Control steps.
         episodes: Finished episodes, faulted ones not counted.
         returns: Sum of their returns in the tasks' own rewards.
+        training_returns: The same in the rewards that train.
         faults: Episodes cut short by a fault or kept from starting, by reason.
     """
 
     environment_steps: int = 0
     episodes: int = 0
     returns: float = 0.0
+    training_returns: float = 0.0
     faults: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
@@ -59,7 +61,7 @@ class Actor:
         self._stream = np.random.default_rng(seed)
         self._rounds = _shuffled_rounds(tasks, self._stream)
         self._tasks = [tasks[0]] * len(environments)
-        self._returns = np.zeros(len(environments))
+        self._returns = np.zeros((2, len(environments)))  # own reward, the one that trains
         self._report = ActorReport()
         for place in range(len(environments)):
             self._start_episode(place)
@@ -93,7 +95,7 @@ class Actor:
             memories,
         )
         self._behaviour.observe(actions, result, observations)
-        self._returns += result.rewards
+        self._returns += (result.rewards, result.training_rewards)
         self._report.environment_steps += len(self._environments)
         for place in np.flatnonzero(result.last).tolist():
             self._finish_episode(place)
@@ -107,7 +109,8 @@ class Actor:
         fault = self._environments.fault(place)
         if fault is None:
             self._report.episodes += self._environments.episodes
-            self._report.returns += float(self._returns[place])
+            self._report.returns += float(self._returns[0, place])
+            self._report.training_returns += float(self._returns[1, place])
         else:
             self._count_fault(fault)
         self._start_episode(place)
@@ -119,7 +122,7 @@ class Actor:
             self._episodes_left[place] = self._episodes_per_task
         self._episodes_left[place] -= 1
         task = self._tasks[place]
-        self._returns[place] = 0.0
+        self._returns[:, place] = 0.0
         for fault in self._environments.reset(place, task, int(self._stream.integers(2**31))):
             self._count_fault(fault)
         self._behaviour.begin_episode(place, task.index, new_task=bool(new_task))

@@ -77,6 +77,11 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
         """How many updates were made, skipped ones included."""
         return int(self._step.numpy())
 
+    @property
+    def skipped(self) -> int:
+        """How many of them changed nothing, because a number was not finite."""
+        return int(self._skipped.numpy())
+
     def step(self, batch: Mapping[str, tf.Tensor | Array]) -> dict[str, tf.Tensor]:
         """Makes one update; one with a non-finite batch or gradient changes nothing but the count of skipped steps.
 

@@ -109,6 +109,9 @@ def _in_words(event: Mapping[str, Any]) -> str:
         return f"fault, {event.get('count')} ×: {event.get('reason')}"
     if kind == "training_finished":
         return f"training ended by --{event['reason']} after {event['learner_steps']:,} learner steps and {event['minutes']:.1f} minutes"
+    if kind == "training_failed":
+        reached = f"{event['learner_steps']:,} learner steps"
+        return f"training failed after {reached}: {event.get('reason')}"
     if kind == "snapshot_selected":
         return f"snapshot {event['snapshot']:,} selected, validation score {event['score']:.2f}"
     details = ", ".join(f"{name} {_value(value)}" for name, value in event.items() if _is_told(name, value))

@@ -11,7 +11,11 @@ from typing import Any
 from results import fleet, recordings, records, selection, store, summary, tasks, training_figures
 
 _FRESH_SECONDS = 0.5  # several open pages share what one of them had read
-_EVENT_NUMBERS = {"training_finished": ("learner_steps", "minutes"), "snapshot_selected": ("snapshot", "score")}
+_EVENT_NUMBERS = {
+    "training_finished": ("learner_steps", "minutes"),
+    "training_failed": ("learner_steps", "minutes"),
+    "snapshot_selected": ("snapshot", "score"),
+}
 
 
 class LiveRun:

@@ -45,9 +45,16 @@ def _state(run: LiveRun) -> tuple[str, str]:
         if time.time() - newest > _EPISODE_SECONDS:
             return "stale", f"{how}, not evaluated to the end: the command that started the run, or launch.evaluate, goes on"
         return "alive", f"{how}, {'adapting to held-out tasks' if run.selected else 'finishing the validation'}"
+    if training.failure is not None and not _learns_since(run, training.failure.time):
+        return "stale", str(training.failure)
     if last is None:
         return "waiting", "starting: nodes import TensorFlow, the learner compiles, replay fills"
     reached = f"step {training.learner_steps:,}, {training.minutes:.1f} min"
     if time.time() - last > fleet.STALE_SECONDS:
         return "stale", f"stopped or lost at {reached}: no sign of life for more than a minute"
     return "alive", f"training, {reached}"
+
+
+def _learns_since(run: LiveRun, moment: float) -> bool:
+    """Returns whether a learner has given a sign of life after a moment, in unix seconds."""
+    return any(node.name == "learner" and node.last_seen > moment for node in run.fleet.nodes())

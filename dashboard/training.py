@@ -43,7 +43,8 @@ def _training(view: View) -> Panel:
     if not built:
         return Panel(waiting="Nothing recorded yet: the learner compiles while replay fills, and then records every five seconds.")
     chart = plotly_figures.training(built, view.choices.axis, view.names, _COLUMNS)
-    return Panel(chart=chart, caption=_restarts(view), columns=overlaid_columns(built))
+    caption = f"{training_figures.CAPTION} {_restarts(view)}".rstrip()
+    return Panel(chart=chart, caption=caption, columns=overlaid_columns(built))
 
 
 def overlaid_columns(built: dict[str, training_figures.TrainingFigure]) -> dict[str, list[object]]:

@@ -32,6 +32,7 @@ from launch.choices import chosen_configuration
 from launch.recording import record, why_not_filmed
 from launch.run_directory import RunDirectory, RunDirectoryError, open_run, training_finished, write_places
 from launch.settings import QUICK_COMPILE, RunSettings
+from results.failure import training_failure
 from results.recordings import FOLDER
 from results.records import levels
 from results.selection import Selection, SelectionError, select_snapshot, selected_snapshot
@@ -74,9 +75,17 @@ class Evaluator:
         """Returns the snapshot of a learner step, or where that is None the selected one, validated before; None if a stop came first.
 
         Raises:
-            RunDirectoryError: If there is no snapshot to select.
+            RunDirectoryError: If there is no snapshot to select, or training failed.
             ValueError: If it is damaged or of another environment.
         """
+        failed = training_failure(read_records(self._run.path, "events"))
+        if failed is not None and step is None:
+            raise RunDirectoryError(
+                f"No snapshot is selected in {self._run.path}, because its {failed} "
+                "To adapt from one all the same, choose it: --snapshot=STEP."
+            )
+        if failed is not None:
+            print(f"Warning: {failed}", file=sys.stderr)
         known = snapshots.snapshot_steps(self._run.snapshots)
         if step is None:
             self.validate()

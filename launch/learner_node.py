@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import acme.core
@@ -14,6 +15,7 @@ import launchpad as lp
 import reverb
 
 from agents import durable, snapshots
+from agents.finiteness import not_finite
 from agents.learning import Learner
 from agents.registry import make_agent
 from launch import run_directory
@@ -21,6 +23,9 @@ from launch.heartbeat import Heartbeat
 from launch.replay_node import CHECKPOINT_PART, working_directory
 from launch.run_directory import RunDirectory
 from launch.settings import RunSettings
+from launch.skipping import PATIENCE_SECONDS, SkippingWatch
+from launch.supervise import UnrecoverableError
+from launch.training_record import TrainingRecorder
 from replay.dataset import SequenceDataset
 from replay.table import TABLE
 from results.store import RecordWriter
@@ -69,8 +74,12 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         self._learner = Learner(self._spec, settings.config, settings.seed, self._agent.make_networks)
         self._counters = Counters()
         self._lock = threading.Lock()
-        self._returns: list[tuple[int, float]] = []
-        self._training = RecordWriter(run.path, "training", "learner")
+        self._recorder = TrainingRecorder(
+            run,
+            replay,
+            two_rewards=distribution.dense_training,
+            tensorboard=settings.tensorboard,
+        )
         self._events = RecordWriter(run.path, "events", "learner")
         self._heartbeat = Heartbeat(run, "learner")
         self._sweep()
@@ -84,8 +93,7 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
                 self._counters.environment_steps += report["environment_steps"]
                 self._counters.episodes += report["episodes"]
                 self._counters.faults += sum(report["faults"].values())
-                if report["episodes"]:
-                    self._returns.append((report["episodes"], report["returns"]))
+            self._recorder.add(report)
             for reason, count in report["faults"].items():
                 self._events.append({"event": "fault", "reason": reason, "count": count})
         return self._published
@@ -100,35 +108,41 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         with run_directory.exclusive(self._run.learner_lock, wait_seconds=5.0) as alone:
             if not alone:
                 raise RuntimeError(f"Another learner is alive in {self._run.path}: stop it first.")
-            reason = self._train(stop)
+            try:
+                reason = self._train(stop)
+            except UnrecoverableError as error:
+                self._note("training_failed", str(error))
+                raise
             self._checkpoint()
             if reason:
                 self._snapshot()
-                minutes = self._counters.seconds / 60
-                self._events.append(
-                    {
-                        "event": "training_finished",
-                        "reason": reason,
-                        "learner_steps": self._learner.steps,
-                        "minutes": minutes,
-                    }
-                )
+                self._note("training_finished", reason)
         if reason:
             lp.stop()
 
+    def _note(self, event: str, reason: str) -> None:
+        reached = {"learner_steps": self._learner.steps, "minutes": self._counters.seconds / 60}
+        self._events.append({"event": event, "reason": reason, **reached})
+
     def _train(self, stop: threading.Event) -> str | None:
-        """Makes updates; returns which limit ended training, or None if the program was stopped."""
+        """Makes updates; returns which limit ended training, or None if the program was stopped.
+
+        Raises:
+            UnrecoverableError: If all steps of a minute were skipped, or all until the end.
+        """
         settings = self._settings
         sequence = self._agent.sequence(self._spec, settings.config)
         dataset = SequenceDataset(self._replay.server_address, sequence, settings.config.optimiser.batch_size)
         snapshot_period = max(1, settings.learner_steps // SNAPSHOTS_PER_RUN)
         clock = time.monotonic()
         next_checkpoint, next_metrics, next_publication = clock + settings.checkpoint_seconds, clock, clock
+        watch = SkippingWatch(PATIENCE_SECONDS)
+        batch = metrics = None
         while not stop.is_set():
-            if self._learner.steps >= settings.learner_steps:
-                return "learner_steps"
-            if self._counters.seconds >= 60 * settings.minutes:
-                return "minutes"
+            if limit := self._limit():
+                if 0 < self._learner.skipped == self._learner.steps:
+                    raise _skipping(f"all {self._learner.steps} learner steps", batch, metrics)
+                return limit
             batch = dataset.next(stop.is_set)
             metrics = self._learner.step(batch) if batch is not None else None
             now = time.monotonic()
@@ -139,6 +153,9 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
                 next_publication = now + _PUBLISH_SECONDS
             if now >= next_metrics and metrics is not None:
                 self._record({name: float(value) for name, value in metrics.items()})
+                if watch.is_hopeless(self._learner.steps, self._learner.skipped):
+                    steps = f"all steps of {PATIENCE_SECONDS:g} s up to {self._learner.steps}"
+                    raise _skipping(steps, batch, metrics)
                 next_metrics = now + _METRICS_SECONDS
             if self._learner.steps % snapshot_period == 0:
                 self._snapshot()
@@ -147,29 +164,17 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
                 next_checkpoint = time.monotonic() + settings.checkpoint_seconds
         return None
 
+    def _limit(self) -> str | None:
+        if self._learner.steps >= self._settings.learner_steps:
+            return "learner_steps"
+        return "minutes" if self._counters.seconds >= 60 * self._settings.minutes else None
+
     def _record(self, metrics: dict[str, float]) -> None:
         with self._lock:
-            returns, self._returns = self._returns, []
             counters = dataclasses.asdict(self._counters)
-        episodes = sum(count for count, _ in returns)
-        info = self._replay.server_info(timeout=5)[TABLE]
-        limiter = info.rate_limiter_info
-        inserts = limiter.insert_stats.completed
-        metrics["samples_per_insert"] = limiter.sample_stats.completed / max(inserts, 1)
-        self._training.append(
-            {
-                "learner_steps": self._learner.steps,
-                "environment_steps": counters["environment_steps"],
-                "episodes": counters["episodes"],
-                "faults": counters["faults"],
-                "minutes": counters["seconds"] / 60,
-                "replay_inserts": inserts,
-                "replay_size": info.current_size,
-                "training_return": sum(total for _, total in returns) / episodes if episodes else None,
-                "metrics": metrics,
-            }
-        )
-        self._heartbeat.beat(learner_steps=self._learner.steps, **counters)
+        counts = {"learner_steps": self._learner.steps, **counters}
+        self._recorder.record(counts, metrics)
+        self._heartbeat.beat(**counts)
 
     def _snapshot(self) -> None:
         """Publishes the networks, unless this step's are there already."""
@@ -217,6 +222,15 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
                 "replay_inserts": inserts,
             }
         )
+
+
+def _skipping(
+    steps: str,
+    batch: Mapping[str, Any] | None,
+    metrics: Mapping[str, Any] | None,
+) -> UnrecoverableError:
+    why = "" if batch is None or metrics is None else f" Not finite: {not_finite(batch, metrics)}."
+    return UnrecoverableError(f"The learner makes no updates: {steps} were skipped.{why}")
 
 
 def replay_inserts(path: pathlib.Path) -> int:

@@ -16,14 +16,17 @@ import traceback
 import tensorflow  # noqa: F401
 from launchpad.nodes.python import local_multi_processing
 
-from launch.supervise import UNRECOVERABLE
+from launch.supervise import UNRECOVERABLE, UnrecoverableError
 
 
 def main() -> None:
-    """Runs the node; one that found the disk full says so by its exit code, because it would find it full again."""
+    """Runs the node; its exit code tells of what would fail again, such as a full disk."""
     entry = pathlib.Path(local_multi_processing.__file__).with_name("process_entry.py")
     try:
         runpy.run_path(str(entry), run_name="__main__")
+    except UnrecoverableError as error:
+        print(f"error: {error}", flush=True)
+        sys.exit(UNRECOVERABLE)
     except Exception as error:
         # The errors of Reverb and safetensors bring the system's words, not its number.
         if os.strerror(errno.ENOSPC) not in str(error):

@@ -65,6 +65,11 @@ class RunDirectory:
         return self.path / "logs"
 
     @property
+    def tensorboard(self) -> pathlib.Path:
+        """TensorBoard's event files, where they are asked for."""
+        return self.path / "tensorboard"
+
+    @property
     def learner_lock(self) -> pathlib.Path:
         """Held by the learner while it lives; replay stops after it."""
         return self.path / ".learner.lock"

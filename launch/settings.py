@@ -59,6 +59,11 @@ class RunSettings:
         at_least=1,
     )
 
+    tensorboard: bool = field(
+        False,
+        "Whether the learner writes TensorBoard's event files beside the records.",
+    )
+
     def __post_init__(self) -> None:
         check(self)
 
@@ -105,6 +110,7 @@ class RunSettings:
             "methods",
             "checkpoint_seconds",
             "adaptation",
+            "tensorboard",
         )
         return {name: getattr(self, name) for name in names}
 

@@ -1,10 +1,14 @@
-"""The live line of a training run, read from the run directory like everything that a person looks at."""
+"""The live line of a training run, read from the run directory like all that a person looks at."""
 
 from __future__ import annotations
 
+import math
+import shutil
 import sys
 import threading
 import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from launch.run_directory import RunDirectory
 from results.records import AdaptationLog
@@ -12,6 +16,17 @@ from results.selection import score_snapshots
 from results.store import RecordReader
 
 _PERIOD_SECONDS = 2.0
+_LOG_PERIOD_SECONDS = 30.0
+_WIDEST = 160  # columns, of a log
+_LEAST = 1e-5  # what is smaller is not worth its digits
+_LONGEST = 1e6  # from here numbers are shown by their powers of ten
+# Names of metrics (docs/training.md) and how the line shows them.
+_METRICS = {
+    "kl_to_prior": ("KL", "{:.2f}"),
+    "kl_cost": ("λ", "{:.2g}"),
+    "policy_entropy": ("entropy", "{:.1f}"),
+    "rho_q50": ("weight", "{:.2g}"),
+}
 
 
 def announce(text: str) -> None:
@@ -19,8 +34,18 @@ def announce(text: str) -> None:
     print(f"\r\x1b[K{text}" if sys.stdout.isatty() else text, flush=True)
 
 
+class Part(NamedTuple):
+    """A part of the line; where there is no room, low ranks take it before high ones."""
+
+    text: str
+    rank: int
+
+
 class StatusLine:
-    """Shows elapsed time, throughput and returns while training goes on: in place on a terminal, every 30 s in a log."""
+    """Shows progress, throughput, returns and what regularises them while training goes on.
+
+    It is in place on a terminal, and a line every 30 s in a log.
+    """
 
     def __init__(self, run: RunDirectory, learner_steps: int, minutes: float):
         self._limits = (learner_steps, minutes)
@@ -28,9 +53,8 @@ class StatusLine:
         self._adaptation = RecordReader(run.path, "adaptation")
         self._validations = AdaptationLog()
         self._training.poll()
-        self._last: dict[str, object] | None = None
-        self._rates = (0.0, 0.0)
-        self._return: object = None
+        self._last: Mapping[str, Any] | None = None
+        self._returns: dict[str, float] = {}
         self._score: float | None = None
         self._started = time.monotonic()
         self._in_place = sys.stdout.isatty()
@@ -48,27 +72,24 @@ class StatusLine:
     def _run(self) -> None:
         next_line = 0.0
         while not self._stop.wait(_PERIOD_SECONDS):
-            self._read()
+            self.read()
             if self._in_place:
-                print(f"\r\x1b[K{self._text()}", end="", flush=True)
+                # A line that reaches the last column would wrap, and could not be overwritten.
+                columns = shutil.get_terminal_size().columns - 1
+                print(f"\r\x1b[K{self.text(columns)}", end="", flush=True)
             elif time.monotonic() >= next_line:
-                next_line = time.monotonic() + 30.0
-                print(self._text(), flush=True)
+                next_line = time.monotonic() + _LOG_PERIOD_SECONDS
+                print(self.text(_WIDEST), flush=True)
         if self._in_place:
             print()
 
-    def _read(self) -> None:
+    def read(self) -> None:
+        """Takes what is new in the run directory."""
         for record in self._training.poll():
-            if self._last is not None:
-                seconds = float(record["time"]) - float(self._last["time"])  # type: ignore[arg-type]
-                if seconds > 0:
-                    self._rates = tuple(
-                        (int(record[name]) - int(self._last[name])) / seconds  # type: ignore[call-overload]
-                        for name in ("learner_steps", "environment_steps")
-                    )
             self._last = record
-            if record["training_return"] is not None:
-                self._return = record["training_return"]
+            for name in ("training_return", "training_reward_return"):
+                if record[name] is not None:
+                    self._returns[name] = record[name]
         new = [record for record in self._adaptation.poll() if record["split"] == "validation"]
         if new:
             self._validations.extend(new)
@@ -76,24 +97,59 @@ class StatusLine:
             if scores:
                 self._score = scores[max(scores)]
 
-    def _text(self) -> str:
+    def text(self, columns: int) -> str:
+        """Returns the line, of at most so many columns."""
         elapsed = time.strftime("%H:%M:%S", time.gmtime(time.monotonic() - self._started))
         if self._last is None:
-            return f"{elapsed}  starting: nodes import TensorFlow, the learner compiles, replay fills"
+            waiting = "starting: nodes import TensorFlow, the learner compiles, replay fills"
+            return f"{elapsed}  {waiting}"[:columns]
+        return fitted(self._parts(elapsed, self._last), columns)
+
+    def _parts(self, elapsed: str, last: Mapping[str, Any]) -> list[Part]:
         steps, minutes = self._limits
-        share = max(int(self._last["learner_steps"]) / steps, float(self._last["minutes"]) / minutes)  # type: ignore[call-overload,arg-type]
-        learner, environment = self._rates
-        parts = [
-            f"{elapsed}  {min(share, 1.0):4.0%}",
-            f"learner {self._last['learner_steps']} ({learner:.0f}/s)",
-            f"environment {self._last['environment_steps']} ({environment:.0f}/s)",
-            f"training return {_number(self._return)}",
-            f"validation return {_number(self._score)}",
-        ]
-        if self._last["faults"]:
-            parts.append(f"faults {self._last['faults']}")
-        return "  ".join(parts)
+        share = min(1.0, max(last["learner_steps"] / steps, last["minutes"] / minutes))
+        parts = [Part(f"{elapsed} {share:4.0%}", 0)]
+        for rank, name, title in ((2, "learner", "learner"), (3, "environment", "env")):
+            rate = _number(last[f"{name}_steps_per_second"], "{:.0f}")
+            parts.append(Part(f"{title} {_short(last[f'{name}_steps'])} {rate}/s", rank))
+        parts.append(Part(f"return {_number(self._returns.get('training_return'))}", 1))
+        if "training_reward_return" in self._returns:
+            training = _number(self._returns["training_reward_return"])
+            parts.append(Part(f"training reward {training}", 7))
+        parts.append(Part(f"validation {_number(self._score)}", 4))
+        for rank, (name, (title, form)) in zip((5, 6, 8, 9), _METRICS.items(), strict=True):
+            if name in last["metrics"]:
+                parts.append(Part(f"{title} {_number(last['metrics'][name], form)}", rank))
+        if last["metrics"].get("skipped_steps"):
+            parts.append(Part(f"skipped {last['metrics']['skipped_steps']:.0f}", 1))
+        if last["faults"]:
+            parts.append(Part(f"faults {last['faults']}", 1))
+        return parts
 
 
-def _number(value: object) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else "-"
+def fitted(parts: Sequence[Part], columns: int) -> str:
+    """Returns those parts for which a line of so many columns has room, low ranks first."""
+    kept: set[int] = set()
+    for place in sorted(range(len(parts)), key=lambda place: parts[place].rank):
+        if not kept or len(_joined(parts, {*kept, place})) <= columns:
+            kept.add(place)
+    return _joined(parts, kept)[:columns]
+
+
+def _joined(parts: Sequence[Part], places: Collection[int]) -> str:
+    return "  ".join(parts[place].text for place in sorted(places))
+
+
+def _number(value: float | None, form: str = "{:.2f}") -> str:
+    if value is None or not math.isfinite(value):
+        return "-"
+    if 0 <= value < _LEAST:
+        return f"<{_LEAST}" if value else "0"
+    return form.format(value) if abs(value) < _LONGEST else f"{value:.2g}"
+
+
+def _short(count: int) -> str:
+    """Returns a count in a few characters, such as 12.3k."""
+    if count >= 1e6:
+        return f"{count / 1e6:.2f}M"
+    return f"{count / 1e3:.1f}k" if count >= 1e3 else f"{count}"

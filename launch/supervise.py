@@ -60,6 +60,10 @@ class CrashError(RuntimeError):
     """A node ended more often than its budget allows; the message says which, how, and shows the end of its log."""
 
 
+class UnrecoverableError(RuntimeError):
+    """A node would fail again, and ends with `UNRECOVERABLE`; the message, one line, says why."""
+
+
 @dataclasses.dataclass(frozen=True)
 class RestartBudget:
     """How often a node may come back, and how long it waits before it does.

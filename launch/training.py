@@ -19,7 +19,8 @@ from launch.config_flags import METHODS
 from launch.run_directory import RunDirectory, training_finished
 from launch.settings import QUICK_COMPILE, RunSettings, default_settings
 from launch.status import StatusLine, announce
-from results.store import RecordWriter
+from results.failure import training_failure
+from results.store import RecordWriter, read_records
 
 if TYPE_CHECKING:
     from launch.supervise import Agents
@@ -127,6 +128,7 @@ def train(
 
     first = {"replay-0", "learner-0", "actor-0"}
     failure = None
+    failed_before = training_failure(read_records(run.path, "events"))
     with RecordWriter(run.path, "events", "launcher") as events:
 
         def note(node: str, reason: str, restarts: int) -> None:
@@ -146,7 +148,11 @@ def train(
     if late:
         print(f"Ended by force, because they did not stop in time: {', '.join(late)}.", file=sys.stderr)
     if failure:
-        print(f"{failure}\nNothing finished is lost; the same command resumes:\n  {_this_command()}", file=sys.stderr)
+        failed = training_failure(read_records(run.path, "events"))
+        resume = f"Nothing finished is lost; the same command resumes:\n  {_this_command()}"
+        report = f"What to look at: docs/training.md, python -m results.report --run_dir={run.path}"
+        given_up = failed is not None and failed != failed_before
+        print(f"error: {failed}\n{report}" if given_up else f"{failure}\n{resume}", file=sys.stderr)
         return 1
     # A signal that comes while a finished training winds down ends what follows, too.
     if stop.is_set() or not training_finished(run, settings):

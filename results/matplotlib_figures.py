@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pathlib
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from results import figures, training_figures
 _INK = "#3D444D"
 _FAINT = "#8C959F"
 _LABEL_SPACING = 21  # pixels of a figure's 100 to the inch
+_PANEL_COLUMNS = 4
 _STYLE = {
     "font.size": 11,
     "axes.edgecolor": _FAINT,
@@ -69,12 +71,51 @@ def save_training(validation: training_figures.ValidationFigure, training: train
         above.margins(y=0.2)
         above.set_ylabel("validation score")
         for panel in training.panels:
-            for series in panel.series.values():
+            series = panel.series.get(training_figures.RETURN)
+            if series is not None:
                 below.plot(series.learner_steps, series.values, color=figures.colour("iw"), linewidth=1.5)
         below.set_ylabel("return in training")
         below.set_xlabel("learner steps")
         below.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.0f}"))
         _save(canvas, path)
+
+
+def save_panels(training: training_figures.TrainingFigure, path: pathlib.Path) -> None:
+    """Draws the panels in a grid against learner steps."""
+    columns = min(_PANEL_COLUMNS, len(training.panels))
+    rows = -(-len(training.panels) // columns)
+    with matplotlib.rc_context({**_STYLE, "font.size": 8}):
+        canvas = matplotlib.figure.Figure(figsize=(2.9 * columns, 1.8 * rows), layout="constrained")
+        grid = canvas.subplots(rows, columns, squeeze=False, sharex=True).ravel()
+        for axes, panel in zip(grid, training.panels, strict=False):
+            _draw_panel(axes, panel)
+        for place, axes in enumerate(grid):
+            axes.set_visible(place < len(training.panels))
+            if place + columns >= len(training.panels):  # the lowest of its column
+                axes.tick_params(labelbottom=True)
+        canvas.supxlabel("learner steps", fontsize=8, color=_INK)
+        _save(canvas, path)
+
+
+def _draw_panel(axes: matplotlib.axes.Axes, panel: training_figures.Panel) -> None:
+    axes.set_title(panel.title, loc="left", fontsize=9, color=_INK)
+    axes.xaxis.set_major_formatter(matplotlib.ticker.EngFormatter(sep=""))
+    if panel.logarithmic:
+        axes.set_yscale("log")
+        all_values = [value for name in panel.series for value in panel.drawn(name).tolist()]
+        few = training_figures.decades(all_values) < training_figures.FEW_DECADES
+        axes.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5) if few else (1,)))
+        axes.yaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:g}"))
+        axes.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+    words = training_figures.distinct_parts(list(panel.series))
+    hues = itertools.cycle(training_figures.HUES)
+    for (name, series), word, hue in zip(panel.series.items(), words, hues, strict=False):
+        values = panel.drawn(name)
+        axes.plot(series.learner_steps, values, color=hue, linewidth=1.2, label=word)
+    if len(panel.series) > 1:
+        place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0.2}
+        narrow = {"handlelength": 0.7, "handletextpad": 0.4, "columnspacing": 0.7}
+        axes.legend(fontsize=7, frameon=False, ncols=len(panel.series), **place, **narrow)
 
 
 def _canvas(height: float) -> tuple[matplotlib.figure.Figure, matplotlib.axes.Axes]:

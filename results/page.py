@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import html
+import os
+import pathlib
 from collections.abc import Sequence
 
 import plotly.io
 import plotly.offline
 
-from results import figures, plotly_figures, summary, table
+from results import figures, plotly_figures, summary, table, training_figures
 
 _STYLE = """
 :root {
@@ -44,6 +46,7 @@ th:last-child, td:last-child { padding-right: 0; }
 # Nothing may be fetched: the browser itself holds the page to it.
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 
+_TRAINING_COLUMNS = 2
 _COLUMNS = (
     "Last 3: mean of each run's last three episodes with the pooled 95% interval. IQM: interquartile mean of the "
     "same, with its stratified bootstrap interval. Found: share of runs that met a reward at all. After found: mean "
@@ -70,9 +73,22 @@ def format_page(result: summary.Summary) -> str:
         f'<p class="caption">{html.escape(result.found_figure.caption)}</p>',
         _figure("Selection of the snapshot", plotly_figures.validation({"": result.validation_figure}), "validation"),
         f'<p class="caption">{html.escape(result.validation_figure.caption)}</p>',
-        _figure("Training", plotly_figures.training({"": result.return_figure}), "training"),
-        '<p class="caption">Mean return of the episodes that training collects.</p>',
+        *training_curves(result.training_figure),
     ]
+    return document(title, body)
+
+
+def training_curves(figure: training_figures.TrainingFigure) -> list[str]:
+    """Returns what the learner recorded, as part of a page."""
+    chart = plotly_figures.training({"": figure}, columns=_TRAINING_COLUMNS)
+    return [
+        _figure("Training", chart, "training"),
+        f'<p class="caption">{html.escape(training_figures.CAPTION)}</p>',
+    ]
+
+
+def document(title: str, body: Sequence[str]) -> str:
+    """Returns a whole page."""
     return "\n".join(
         [
             "<!DOCTYPE html>",
@@ -87,6 +103,15 @@ def format_page(result: summary.Summary) -> str:
     )
 
 
+def write_page(content: str, folder: pathlib.Path) -> pathlib.Path:
+    """Writes `report.html`, which appears whole or not at all; returns its path."""
+    path = folder / "report.html"
+    temporary = folder / f".report.html.{os.getpid()}"
+    temporary.write_text(content, encoding="utf-8")
+    os.replace(temporary, path)
+    return path
+
+
 def _facts(result: summary.Summary) -> str:
     training = result.training
     facts = [
@@ -96,6 +121,11 @@ def _facts(result: summary.Summary) -> str:
         ("Experts' return", table.number(result.experts_return), "on training tasks"),
         ("Prior's return", table.number(result.prior_return), "before adaptation"),
     ]
+    return fact_list(facts)
+
+
+def fact_list(facts: Sequence[tuple[str, str, str]]) -> str:
+    """Returns facts, each a name, a value and a detail."""
     cells = (
         f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}<small>{html.escape(detail)}</small></dd></div>"
         for name, value, detail in facts

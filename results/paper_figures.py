@@ -107,6 +107,7 @@ def paper_figure(run_dirs: Sequence[str | os.PathLike[str]], figure: str) -> lis
             raise summary.RunDirectoryError(
                 f"figure {figure} does not show {environment}, of which {run_dir} is a run: it is about {', '.join(_ENVIRONMENTS[figure])}"
             )
+        summary.refuse_failed(run_dir, store.read_records(run_dir, "events"))
         by_environment.setdefault(environment, []).append((run_dir, identity))
     panel = _training_panel if figure == "4" else _adaptation_panel
     return [panel(environment, by_environment[environment]) for environment in _ENVIRONMENTS[figure] if environment in by_environment]

@@ -8,10 +8,12 @@ run directories apart or, of a single one, quantities.
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from results import figures, training_figures
+from results.training_figures import HUES
 
 Chart = dict[str, Any]
 
@@ -20,8 +22,6 @@ _GRID = "rgba(125, 133, 144, 0.22)"
 _TRANSPARENT = "rgba(0, 0, 0, 0)"
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 _DASH_MARKS = {"solid": "───", "dash": "╌╌╌", "dot": "····"}
-# IBM's colours that colour-blind readers can tell apart, the yellow darkened to show on white.
-HUES = ("#648FFF", "#DC267F", "#E09B00", "#785EF0", "#FE6100")
 _TEXT_SIZE = 13
 _PANEL_HEIGHT, _PANEL_GAP = 150, 64  # pixels
 _EPISODES_TICKED = 12
@@ -146,12 +146,12 @@ def training(
     for name, figure in by_run_dir.items():
         for panel in figure.panels:
             among = list(quantities[panel.title])
-            words = _distinct_parts(among)
+            words = training_figures.distinct_parts(among)
             for quantity, series in panel.series.items():
                 rank = among.index(quantity)
                 hue = HUES[(rank if alone else run_dirs.index(name)) % len(HUES)]
                 line_dash = "solid" if alone else _DASHES[rank % len(_DASHES)]
-                x, y = series.against(axis_name).tolist(), series.values.tolist()
+                x, y = series.against(axis_name).tolist(), panel.drawn(quantity).tolist()
                 panels.setdefault(panel.title, []).append(Line(words[rank], x, y, hue, line_dash, None if alone else name))
     logarithmic = {panel.title for figure in by_run_dir.values() for panel in figure.panels if panel.logarithmic}
     return grid(f"training {axis_name}", panels, training_figures.AXES[axis_name], columns, logarithmic)
@@ -188,7 +188,7 @@ def grid(name: str, panels: Mapping[str, Sequence[Line]], x_title: str, columns:
             # The lowest diagram of a column names the axis.
             "title": _axis_title(x_title if place + columns >= len(panels) else "", 8),
         }
-        scale = {"type": "log", "tickformat": "~g"} if title in logarithmic else {}
+        scale = _logarithmic_scale(lines) if title in logarithmic else {}
         described[f"yaxis{number}"] = {**axis(), "domain": [max(0.0, top - height), top], "anchor": f"x{number}", "nticks": 5, **scale}
         described["annotations"].append(
             {
@@ -207,6 +207,13 @@ def grid(name: str, panels: Mapping[str, Sequence[Line]], x_title: str, columns:
             data.append({**_trace(line), "xaxis": f"x{number}", "yaxis": f"y{number}", "showlegend": line.legend not in in_legend})
             in_legend.add(line.legend)
     return {"data": data, "layout": described}
+
+
+def _logarithmic_scale(lines: Sequence[Line]) -> dict[str, Any]:
+    """Returns an axis with a handful of ticks; plotly's own tick 1, 2, 3 … and overlap."""
+    decades = training_figures.decades(value for line in lines for value in line.y)
+    few = decades < training_figures.FEW_DECADES
+    return {"type": "log", "tickformat": "~g", "dtick": "D2" if few else math.ceil(decades / 5)}
 
 
 def _trace(line: Line) -> dict[str, Any]:
@@ -233,15 +240,6 @@ def _title(title: str, lines: Sequence[Line]) -> str:
         for name, line in names.items()
     ]
     return f"<b>{html.escape(title)}</b>" + (f"   {'  '.join(parts)}" if 1 < len(parts) <= len(HUES) else "")
-
-
-def _distinct_parts(names: Sequence[str]) -> list[str]:
-    """Returns the names without the words that all of them begin or end with."""
-    parts = [name.split("_") for name in names]
-    for place, rest in ((-1, slice(None, -1)), (0, slice(1, None))):
-        while len(parts) > 1 == len({part[place] for part in parts}) and min(map(len, parts)) > 1:
-            parts = [part[rest] for part in parts]
-    return [" ".join(part) for part in parts]
 
 
 def _band(curve: figures.MethodCurve) -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """Reports a run: `python -m results.report --run_dir=runs/NAME [--split=test] [--json]`.
 
 Without --json it prints the table and writes `report.html` and `figures/` into the run directory; with it, it prints
-one line of JSON and writes nothing. Exit codes: 0 done, 1 the report could not be written, 2 wrong input.
+one line of JSON and writes nothing. Of a run whose training failed, each says why.
+Exit codes: 0 done, 1 training failed or the report could not be written, 2 wrong input.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 from absl import app, flags
 
-from results import selection, store, summary, table
+from results import failed_run, selection, store, summary, table
 from results.command_line import FAILED, USAGE_ERROR, Text, fail, flag_parser
 
 _PROGRAM = "results.report"
@@ -44,12 +45,9 @@ def write_report(run_dir: str | os.PathLike[str]) -> pathlib.Path:
     matplotlib_figures.save_adaptation(result.adaptation_figure, pictures / "adaptation.png")
     matplotlib_figures.save_adaptation(result.adaptation_figure, pictures / "adaptation.svg")
     matplotlib_figures.save_adaptation(result.found_figure, pictures / "found.png")
-    matplotlib_figures.save_training(result.validation_figure, result.return_figure, pictures / "training.png")
-    path = folder / "report.html"
-    temporary = folder / f".report.html.{os.getpid()}"
-    temporary.write_text(page.format_page(result), encoding="utf-8")
-    os.replace(temporary, path)
-    return path
+    validation, training = result.validation_figure, result.training_figure
+    matplotlib_figures.save_training(validation, training, pictures / "training.png")
+    return page.write_page(page.format_page(result), folder)
 
 
 def as_json(result: summary.Summary) -> str:
@@ -95,6 +93,9 @@ def _main(argv: Sequence[str]) -> int:
     if run_dir is None or len(argv) > 1:
         return fail(_PROGRAM, "say which run to report: python -m results.report --run_dir=runs/NAME [--json]", USAGE_ERROR)
     try:
+        failed = failed_run.read(run_dir)
+        if failed is not None:
+            return _report_failure(failed)
         result = summary.summarise(run_dir, flags.FLAGS.split)
     except (summary.RunDirectoryError, selection.SelectionError) as error:
         return fail(_PROGRAM, str(error), USAGE_ERROR)
@@ -111,6 +112,19 @@ def _main(argv: Sequence[str]) -> int:
     except OSError as error:
         return fail(_PROGRAM, f"the page could not be written: {error}", FAILED)
     return 0
+
+
+def _report_failure(failed: failed_run.FailedRun) -> int:
+    """Prints and writes why there is no result; returns the exit code."""
+    if flags.FLAGS.json:
+        print(failed.as_json())
+        return FAILED
+    print(failed.text())
+    try:
+        print(f"\nWhat training recorded: {failed.write_page()}")
+    except OSError as error:
+        return fail(_PROGRAM, f"the page could not be written: {error}", FAILED)
+    return FAILED
 
 
 def define_flags() -> None:

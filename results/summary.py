@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from results import figures, records, selection, statistics, store, training_figures
+from results import failure, figures, records, selection, statistics, store, training_figures
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -37,10 +37,13 @@ class Training:
     learner_steps: int
     minutes: float
     ended_by: str | None  # "learner_steps" or "minutes", None while it goes on
+    failure: failure.TrainingFailure | None = None
 
     @property
     def ending(self) -> str:
         """Why training ended, in words."""
+        if self.failure is not None:
+            return "failed"
         return "not finished" if self.ended_by is None else f"ended by --{self.ended_by}"
 
 
@@ -98,19 +101,21 @@ class Summary:
     adaptation_figure: figures.AdaptationFigure
     found_figure: figures.AdaptationFigure
     validation_figure: training_figures.ValidationFigure
-    return_figure: training_figures.TrainingFigure  # of the return in training alone
+    training_figure: training_figures.TrainingFigure
 
 
 def summarise(run_dir: str | os.PathLike[str], split: str = "test") -> Summary:
     """Summarises the test of the selected snapshot, or its adaptation to the tasks of another split.
 
     Raises:
-      RunDirectoryError: the folder is no run directory or holds no finished evaluation of the selected snapshot.
+      RunDirectoryError: the folder is no run directory, training failed, or no evaluation of the
+        selected snapshot has finished.
       SelectionError: no snapshot was selected, and none could be.
     """
     environment = str(identity(pathlib.Path(run_dir))["environment"])
-    runs = records.adaptation_runs(store.read_records(run_dir, "adaptation"))
     events = store.read_records(run_dir, "events")
+    refuse_failed(run_dir, events)
+    runs = records.adaptation_runs(store.read_records(run_dir, "adaptation"))
     log = training_figures.TrainingLog()
     log.extend(store.read_records(run_dir, "training"))
     selected = selection.selected_snapshot(events) or selection.select_snapshot(runs)
@@ -133,7 +138,7 @@ def summarise(run_dir: str | os.PathLike[str], split: str = "test") -> Summary:
         adaptation_figure=figures.adaptation_figure(by_method, levels["experts"], levels["prior"]),
         found_figure=figures.adaptation_figure(by_method, None, None, figures.AdaptationView("found")),
         validation_figure=training_figures.validation_figure(runs, selected.snapshot, log),
-        return_figure=training_figures.training_figure(log, {"Return in training": (training_figures.RETURN,)}),
+        training_figure=training_figures.training_figure(log),
     )
 
 
@@ -156,6 +161,13 @@ def identity(run_dir: pathlib.Path) -> Mapping[str, Any]:
         raise RunDirectoryError(
             f"{path} names no environment under identity.environment: restore the file that the run was started with"
         ) from error
+
+
+def refuse_failed(run_dir: str | os.PathLike[str], events: Sequence[Mapping[str, Any]]) -> None:
+    """Raises a RunDirectoryError with the reason if training failed: no result may be shown."""
+    failed = failure.training_failure(events)
+    if failed is not None:
+        raise RunDirectoryError(f"{run_dir} shows no result, because its {failed}")
 
 
 def tested(runs: Sequence[records.AdaptationRun], snapshot: int, split: str) -> tuple[dict[str, list[records.AdaptationRun]], list[str]]:
@@ -195,6 +207,9 @@ def _fault_notes(by_method: Mapping[str, Sequence[records.AdaptationRun]]) -> li
 def training_progress(log: training_figures.TrainingLog, events: Sequence[Mapping[str, Any]]) -> Training:
     """Takes the last training record, or the event that says that training is over if nothing was trained after it."""
     learner_steps, minutes = log.reached
+    failed = failure.training_failure(events)
+    if failed is not None:
+        return Training(learner_steps, minutes, None, failed)
     for event in reversed(events):
         if event["event"] == "training_finished":
             if event["learner_steps"] >= learner_steps:

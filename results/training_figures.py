@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,26 +15,52 @@ from results import figures, records, selection, statistics
 
 FloatArray = npt.NDArray[np.float64]
 
-RETURN = "training_return"
+RETURN = "training_return"  # of the episodes that training collects, in the tasks' own reward
+TRAINING_REWARD_RETURN = "training_reward_return"  # in the reward that trains, where it is another
+# IBM's colours that colour-blind readers can tell apart, the yellow darkened to show on white.
+HUES = ("#648FFF", "#DC267F", "#E09B00", "#785EF0", "#FE6100")
 AXES = {"steps": "learner steps", "minutes": "minutes of training"}
+
+_WEIGHTS = "Importance weights"
+# Weights down to 1e-40 say no more than that all are nearly 0, and would flatten what can be read.
+_FLOORS = {_WEIGHTS: 1e-3}
+CAPTION = (
+    "Returns are means over the episodes that training collects. Of the importance weights three "
+    "quantiles are shown; what is below 0.001 is drawn there. "
+    "What to look at where nothing is learned: docs/training.md."
+)
 
 # What belongs into one panel, by the panel's title; what is not named here gets a panel of its own.
 _PANELS: Mapping[str, tuple[str, ...]] = {
     "Return in training": (RETURN,),
-    "Critic loss": ("critic_loss",),
-    "Losses of policy and prior": ("policy_loss", "prior_loss"),
+    "Return in the reward that trains": (TRAINING_REWARD_RETURN,),
     "KL from the prior, nats": ("kl_to_prior",),
+    "λ, price of the KL": ("kl_cost",),
     "KL of z from N(0, I), nats": ("latent_kl",),
     "Policy's entropy, nats": ("expert_entropy", "policy_entropy"),
+    "η, bonus for entropy": ("entropy_cost",),
+    _WEIGHTS: ("rho_q10", "rho_q50", "rho_q90"),
     "Prior's standard deviation": ("prior_std",),
+    "Critic loss": ("critic_loss",),
+    "Losses of policy and prior": ("policy_loss", "prior_loss"),
     "Gradient norms": ("critic_gradient_norm", "expert_gradient_norm", "prior_gradient_norm"),
     "Gradient norms without prior": ("policy_gradient_norm", "encoder_gradient_norm"),
     "Value": ("q_value",),
-    "Importance weights, quantiles": ("rho_q10", "rho_q50", "rho_q90"),
     "Skipped steps": ("skipped_steps",),
 }
+_OPTIONAL = (TRAINING_REWARD_RETURN, "replay_size")  # fields that early versions did not record
+# What to look at first (docs/training.md).
+WATCHED = dict(itertools.islice(_PANELS.items(), 9))
 REPLAY = ("replay_size", "sample_age", "samples_per_insert")  # the figure of the fleet shows these
-_LOGARITHMIC = ("Critic loss", "Gradient norms", "Gradient norms without prior", "Importance weights, quantiles")
+_LOGARITHMIC = (
+    "Critic loss",
+    "λ, price of the KL",
+    "η, bonus for entropy",
+    "Gradient norms",
+    "Gradient norms without prior",
+    _WEIGHTS,
+)
+FEW_DECADES = 2.5  # on an axis of so many, 2 and 5 are ticked, too
 _MOST_POINTS = 800  # of a line: more than a screen has columns for
 
 
@@ -67,7 +94,8 @@ class TrainingLog:
         for record in records:
             try:
                 step, minutes = float(record["learner_steps"]), float(record["minutes"])
-                given = {RETURN: record[RETURN], "replay_size": record.get("replay_size"), **record["metrics"]}
+                given = {RETURN: record[RETURN], **record["metrics"]}
+                given |= {name: record.get(name) for name in _OPTIONAL}
                 values = {name: float(value) for name, value in given.items() if value is not None}
             except (KeyError, TypeError, ValueError):
                 self.malformed += 1
@@ -185,6 +213,12 @@ class Panel:
     title: str
     series: Mapping[str, Series]  # by name
     logarithmic: bool
+    floor: float | None = None  # what is less is drawn there
+
+    def drawn(self, name: str) -> FloatArray:
+        """Returns the values of a quantity as they are drawn, shape [P]."""
+        values = self.series[name].values
+        return values if self.floor is None else np.maximum(values, self.floor)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -214,5 +248,24 @@ def training_figure(training: TrainingLog, panels: Mapping[str, tuple[str, ...]]
     for title, wanted in panels.items():
         series = {name: training.series(name) for name in wanted if name in names}
         if series:
-            built.append(Panel(title, series, title in _LOGARITHMIC))
+            # A logarithmic axis has no place for a cost that is 0 throughout.
+            positive = any((part.values > 0).any() for part in series.values())
+            floor = _FLOORS.get(title)
+            logarithmic = title in _LOGARITHMIC and (positive or floor is not None)
+            built.append(Panel(title, series, logarithmic, floor))
     return TrainingFigure(tuple(built))
+
+
+def decades(values: Iterable[float | None]) -> float:
+    """Returns how many powers of ten the positive ones among the values span."""
+    positive = [value for value in values if value is not None and 0 < value < math.inf]
+    return math.log10(max(positive) / min(positive)) if positive else 0.0
+
+
+def distinct_parts(names: Sequence[str]) -> list[str]:
+    """Returns the names without the words that all of them begin or end with."""
+    parts = [name.split("_") for name in names]
+    for place, rest in ((-1, slice(None, -1)), (0, slice(1, None))):
+        while len(parts) > 1 == len({part[place] for part in parts}) and min(map(len, parts)) > 1:
+            parts = [part[rest] for part in parts]
+    return [" ".join(part) for part in parts]

@@ -114,6 +114,7 @@ def test_the_report_counts_steps_and_whole_episodes_and_starts_anew(make_actor):
     assert report.episodes >= ended.sum()
     assert report.faults == {}
     assert 0.4 < report.returns / report.episodes < 2.0  # a countdown returns 1, the endless task 0.4 to 2
+    assert report.training_returns == pytest.approx(4 * report.returns)
     assert actor.take_report().environment_steps == 0
 
 

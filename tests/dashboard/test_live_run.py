@@ -5,7 +5,7 @@ import json
 import pytest
 import synthetic_run
 
-from dashboard import live_run
+from dashboard import live_run, status
 from dashboard.live_run import LiveRun
 from results import store
 from results.selection import Selection
@@ -114,3 +114,16 @@ def test_a_directory_that_cannot_be_read_is_said_to_be_in_trouble(run_dir, monke
     monkeypatch.setattr(live_run, "_FRESH_SECONDS", 0.0)
     run.poll()
     assert run.trouble is None
+
+
+def test_a_failed_training_is_told_at_the_top_until_a_learner_lives_again(run_dir):
+    reached = {"learner_steps": 300, "minutes": 3.5}
+    with store.RecordWriter(run_dir, "events", "learner") as writer:
+        writer.append({"event": "training_failed", "reason": "It broke.", **reached})
+    run = opened(run_dir)
+    state, words = status._state(run)
+    assert (state, words) == ("stale", "training failed at learner step 300: It broke.")
+    assert run.progress.ending == "failed"
+    synthetic_run.beat(run_dir, "learner", {"learner_steps": 300})
+    run.poll()
+    assert status._state(run)[1].startswith("training, step 300")

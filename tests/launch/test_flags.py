@@ -18,6 +18,7 @@ COMMANDS = (
     "launch.reproduce",
     "results.report",
     "results.paper_figures",
+    "results.training_curves",
     "dashboard.__main__",
 )
 VALUES = ("", "nan", "inf", "-inf", "-1", "0", "abc", "1e300", str(10**30), "1,", "--seed=1")

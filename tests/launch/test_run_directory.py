@@ -61,7 +61,9 @@ def test_a_run_of_a_version_that_lacked_a_field_is_one_of_its_default(tmp_path):
     path = tmp_path / "run.json"
     content = json.loads(path.read_text())
     del content["identity"]["config"]["networks"]["critic"]
+    del content["operational"]["tensorboard"]
     path.write_text(json.dumps(content))
+    assert not run_directory.open_run(str(tmp_path))[1].tensorboard
     run_directory.prepare(str(tmp_path), _SETTINGS)
     with pytest.raises(RunDirectoryError, match=r"networks\.critic is task_id, not task_description"):
         run_directory.prepare(str(tmp_path), default_settings("sparse_navigation", critic="task_description"))

@@ -10,6 +10,7 @@ from environments.command_line import INTERRUPTED
 from launch import experiment, training
 from launch.run_directory import owned
 from launch.settings import default_settings
+from launch.supervise import UNRECOVERABLE
 from results.store import RecordWriter
 
 
@@ -28,6 +29,47 @@ class FinishingAgents:
     def close(self):
         if self._pressed:
             self._stop.set()
+
+
+class FailingAgents:
+    """Nodes that all find a place; the learner gives up as soon as it starts."""
+
+    def __init__(self, run):
+        self._run = run
+        self._events = []
+        self.started = []
+
+    def place(self, node):
+        ports = list(range(len(node.provides)))
+        self._events.append((node.name, {"event": "ready", "address": "host", "ports": ports}))
+
+    def send(self, node, message):
+        if message["do"] == "start":
+            self.started.append(node)
+        if message["do"] == "start" and node == "learner-0":
+            failed = {"event": "training_failed", "reason": "It broke.", "learner_steps": 9, "minutes": 1.0}
+            with RecordWriter(self._run.path, "events", "learner") as events:
+                events.append(failed)
+            self._events.append((node, {"event": "exited", "code": UNRECOVERABLE}))
+        elif message["do"] == "terminate":
+            self._events.append((node, {"event": "exited", "code": 0}))
+
+    def receive(self, timeout):
+        events, self._events = self._events, []
+        return events
+
+    def close(self): ...
+
+
+def test_a_learner_that_gives_up_ends_training_with_its_reason_at_once(tmp_path, capsys):
+    settings = default_settings("tiny_distribution:Line")
+    with owned(str(tmp_path / "run"), settings) as run:
+        agents = FailingAgents(run)
+        assert training.train(run, settings, agents, threading.Event()) == 1
+    assert agents.started.count("learner-0") == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "error: training failed at learner step 9: It broke."
+    assert "docs/training.md" in second
 
 
 @pytest.mark.parametrize(("pressed", "code"), [(False, 0), (True, INTERRUPTED)])

@@ -90,3 +90,47 @@ def test_a_quantity_has_one_name_in_a_panel_however_many_of_its_fellows_a_run_re
     policy_of_a, policy_of_b = chart["data"][2]["line"], chart["data"][4]["line"]
     assert policy_of_a["dash"] == policy_of_b["dash"]
     assert policy_of_a["color"] != policy_of_b["color"]
+
+
+def test_old_records_know_one_return_and_new_ones_the_reward_that_trains_beside_it():
+    log = log_of((100, 1.0))
+    log.extend(
+        [
+            {
+                "learner_steps": 200,
+                "minutes": 2.0,
+                "training_return": 2.0,
+                "training_reward_return": -8.0,
+                "metrics": {},
+            }
+        ]
+    )
+    figure = training_figures.training_figure(log)
+    assert [panel.title for panel in figure.panels] == [
+        "Return in training",
+        "Return in the reward that trains",
+    ]
+    (series,) = figure.panels[1].series.values()
+    np.testing.assert_array_equal(series.values, [-8.0])
+
+
+def test_weights_near_0_are_drawn_at_a_floor_and_a_cost_of_0_on_a_linear_axis():
+    weights = {"rho_q10": 0.0, "rho_q50": 0.02, "rho_q90": 1.0}
+    log = log_of((100, 1.0), kl_cost=0.01, entropy_cost=0.0, **weights)
+    figure = training_figures.training_figure(log)
+    panels = {panel.title: panel for panel in figure.panels}
+    assert panels["λ, price of the KL"].logarithmic
+    assert not panels["η, bonus for entropy"].logarithmic
+    shown = panels["Importance weights"]
+    assert [shown.drawn(name).tolist() for name in shown.series] == [[0.001], [0.02], [1.0]]
+    assert shown.series["rho_q10"].values.tolist() == [0.0]  # in the table
+
+
+@pytest.mark.parametrize(
+    ("values", "step"),
+    [((0.001, 0.1), "D2"), ((1e-6, None, 1.0), 2), ((0.0, None), "D2")],
+)
+def test_a_logarithmic_axis_has_a_handful_of_ticks(values, step):
+    line = plotly_figures.Line("line", list(range(len(values))), list(values), "#000000")
+    chart = plotly_figures.grid("name", {"title": [line]}, "steps", 1, {"title"})
+    assert chart["layout"]["yaxis"]["dtick"] == step

@@ -1,0 +1,156 @@
+"""A learner whose every step is skipped ends the run with the reason, and is not started again."""
+
+from __future__ import annotations
+
+import runpy
+import threading
+import types
+
+import launchpad as lp
+import numpy as np
+import pytest
+
+from agents.learning import Learner
+from agents.snapshots import write_snapshot
+from launch import learner_node, node
+from launch.evaluate import Evaluator
+from launch.run_directory import RunDirectoryError, owned, training_finished
+from launch.settings import default_settings
+from launch.skipping import SkippingWatch
+from launch.supervise import UNRECOVERABLE, UnrecoverableError
+from replay.table import TABLE
+from results.store import read_records
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def asked():
+    """Asks a watch of a minute at a moment."""
+    clock = Clock()
+    watch = SkippingWatch(60.0, clock)
+
+    def ask(now, steps, skipped):
+        clock.now = now
+        return watch.is_hopeless(steps, skipped)
+
+    return ask
+
+
+def test_a_minute_of_skipped_steps_is_hopeless(asked):
+    assert not asked(0.0, steps=100, skipped=0)
+    assert not asked(5.0, steps=200, skipped=100)
+    assert not asked(60.0, steps=900, skipped=800)
+    assert asked(65.0, steps=1000, skipped=900)
+
+
+def test_one_update_within_the_minute_begins_it_anew(asked):
+    assert not asked(0.0, steps=100, skipped=100)
+    assert not asked(5.0, steps=200, skipped=200)
+    assert not asked(40.0, steps=900, skipped=899)
+    assert not asked(66.0, steps=1000, skipped=999)
+    assert asked(126.0, steps=1100, skipped=1099)
+
+
+def test_a_learner_that_waits_for_replay_is_given_a_minute_of_steps(asked):
+    assert not asked(0.0, steps=100, skipped=0)
+    assert not asked(300.0, steps=101, skipped=1)
+
+
+class SkippingLearner:
+    """In place of the learner: has made some updates, and skips every further step."""
+
+    def __init__(self, updates):
+        self.steps = updates
+        self.skipped = 0
+
+    def step(self, batch):
+        self.steps += 1
+        self.skipped += 1
+        return {"critic_loss": np.inf, "skipped_steps": self.skipped}
+
+    def get_variables(self, names):
+        return [{} for _ in names]
+
+
+class Replay:
+    """In place of the replay server and of its data."""
+
+    server_address = ""
+
+    def server_info(self, timeout):
+        stats = types.SimpleNamespace(completed=1)
+        limiter = types.SimpleNamespace(insert_stats=stats, sample_stats=stats)
+        return {TABLE: types.SimpleNamespace(rate_limiter_info=limiter, current_size=1)}
+
+    def next(self, should_stop):
+        return {"rewards": np.array([1.0, -1e30], np.float32)}
+
+
+@pytest.fixture
+def failing(tmp_path, monkeypatch):
+    """Trains until the learner gives up; returns the run and why."""
+
+    def fail(updates, **settings):
+        monkeypatch.setattr(learner_node, "Learner", lambda *arguments: SkippingLearner(updates))
+        monkeypatch.setattr(learner_node, "SequenceDataset", lambda *arguments: Replay())
+        monkeypatch.setattr(learner_node, "PATIENCE_SECONDS", 0.2)
+        monkeypatch.setattr(learner_node, "_METRICS_SECONDS", 0.05)
+        monkeypatch.setattr(learner_node.LearnerNode, "_snapshot", lambda self: None)
+        monkeypatch.setattr(lp, "stop_event", threading.Event)
+        settings = default_settings("tiny_distribution:Line", **settings)
+        with owned(str(tmp_path / "run"), settings) as run:
+            with pytest.raises(UnrecoverableError) as raised:
+                learner_node.LearnerNode(run, settings, Replay()).run()
+            return run, settings, str(raised.value)
+
+    return fail
+
+
+def test_training_fails_with_what_was_not_finite_and_keeps_the_reason(failing):
+    run, settings, reason = failing(updates=7, learner_steps=10**9)
+    assert "all steps of 0.2 s up to" in reason
+    assert "Not finite: critic_loss, though the batch is: its largest number is 1e+30" in reason
+    assert "\n" not in reason
+    (event,) = read_records(run.path, "events")
+    assert (event["event"], event["reason"]) == ("training_failed", reason)
+    assert not training_finished(run, settings)
+    assert list(run.checkpoints.iterdir()) == []  # the last one is from before
+
+
+def test_a_training_without_a_single_update_does_not_finish(failing):
+    run, settings, reason = failing(updates=0, learner_steps=3)
+    assert "all 3 learner steps were skipped. Not finite: critic_loss" in reason
+    assert not training_finished(run, settings)
+
+
+def test_no_snapshot_is_selected_from_a_failed_training_but_one_can_be_chosen(failing, capsys):
+    run, settings, _ = failing(updates=7, learner_steps=10**9)
+    write_snapshot(run.snapshots, 7, *snapshot_of(settings))
+    evaluator = Evaluator(run, settings, threading.Event())
+    with pytest.raises(RunDirectoryError, match=r"training failed at learner step .*--snapshot=STEP"):
+        evaluator.snapshot(None)
+    assert evaluator.snapshot(7).step == 7
+    assert "Warning: training failed at learner step" in capsys.readouterr().err
+
+
+def snapshot_of(settings):
+    spec = settings.network_spec(settings.distribution())
+    return spec, settings.config, Learner(spec, settings.config, 0).get_variables(["all"])[0]
+
+
+def test_the_node_prints_one_line_and_ends_for_good(monkeypatch, capfd):
+    def entry(path, run_name):
+        raise UnrecoverableError("why")
+
+    monkeypatch.setattr(runpy, "run_path", entry)
+    with pytest.raises(SystemExit) as ended:
+        node.main()
+    assert ended.value.code == UNRECOVERABLE
+    assert capfd.readouterr().out == "error: why\n"
