@@ -98,6 +98,10 @@ class Noise(NamedTuple):
     actions: losses.Noise
     latent: tf.Tensor
 
+    def of_rows(self, rows: slice) -> Noise:
+        """Returns the draws of some of the B sequences."""
+        return Noise(self.actions.of_rows(rows), self.latent[rows])
+
 
 def draw_noise(batch: Mapping[str, tf.Tensor], config: Config, seed: tf.Tensor) -> Noise:
     """Returns the draws of one step: a function of the seed, two integers, alone."""
@@ -107,7 +111,12 @@ def draw_noise(batch: Mapping[str, tf.Tensor], config: Config, seed: tf.Tensor) 
 
 
 def total_loss(
-    online: LatentNetworks, target: LatentNetworks, batch: Mapping[str, tf.Tensor], noise: Noise, config: Config
+    online: LatentNetworks,
+    target: LatentNetworks,
+    batch: Mapping[str, tf.Tensor],
+    noise: Noise,
+    config: Config,
+    counts: losses.Counts | None = None,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """The sum of the critic's loss, with what z costs, and the policy's.
 
@@ -119,9 +128,10 @@ def total_loss(
         batch: As `SequenceSpec.signature`, with a leading B; its memory is the context.
         noise: The step's random draws.
         config: Hyper-parameters.
+        counts: What means divide by, where the batch is a part of a larger one.
 
     Returns:
-        The scalar loss, and what is worth recording.
+        The scalar loss, and what is worth recording: scalars that are means, and values `[B, T]`.
     """
     costs = config.losses
     actions, mask = batch["actions"], batch["mask"]
@@ -143,20 +153,20 @@ def total_loss(
         trace_decay=costs.trace_decay,
     )
     q_values = online.values(states, actions, latent)
-    critic_loss = losses.critic_loss(q_values, targets, mask)
+    critic_loss = losses.critic_loss(q_values, targets, mask, counts)
     unit = Gaussian(tf.zeros_like(posterior.mean), tf.ones_like(posterior.std))
-    latent_kl = tf.reduce_mean(posterior.kl_to(unit))
+    latent_kl = tf.reduce_sum(posterior.kl_to(unit)) / (counts or losses.count(mask)).sequences
 
     policy = online.policy(states, fixed)
     expected_q = losses.reparameterised_value(lambda a: target.values(states, a, fixed), policy, noise.actions.policy)
-    policy_loss = losses.entropy_regularised_loss(expected_q, policy.entropy(), mask, entropy_cost=costs.entropy_cost)
+    policy_loss = losses.entropy_regularised_loss(expected_q, policy.entropy(), mask, entropy_cost=costs.entropy_cost, counts=counts)
     metrics = {
         "critic_loss": critic_loss,
         "policy_loss": policy_loss,
         "latent_kl": latent_kl,
-        "policy_entropy": losses.masked_mean(policy.entropy(), mask),
-        "q_value": losses.masked_mean(q_values, mask),
-        **losses.quantiles("rho", tf.exp(log_rhos), mask),
+        "policy_entropy": losses.masked_mean(policy.entropy(), mask, counts),
+        "q_value": losses.masked_mean(q_values, mask, counts),
+        "rho": tf.exp(log_rhos),
     }
     return critic_loss + costs.latent_cost * latent_kl + policy_loss, metrics
 

@@ -93,7 +93,12 @@ class RecurrentNetworks(snt.Module):  # type: ignore[misc]
 
 
 def total_loss(
-    online: RecurrentNetworks, target: RecurrentNetworks, batch: Mapping[str, tf.Tensor], noise: losses.Noise, config: Config
+    online: RecurrentNetworks,
+    target: RecurrentNetworks,
+    batch: Mapping[str, tf.Tensor],
+    noise: losses.Noise,
+    config: Config,
+    counts: losses.Counts | None = None,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """The sum of critic's and policy's loss, each of which depends on one group of online variables only.
 
@@ -103,9 +108,10 @@ def total_loss(
         batch: As `SequenceSpec.signature`, with a leading B; the losses are over the T rows after the burn-in.
         noise: The step's random draws.
         config: Hyper-parameters.
+        counts: What means divide by, where the batch is a part of a larger one.
 
     Returns:
-        The scalar loss, and what is worth recording.
+        The scalar loss, and what is worth recording: scalars that are means, and values `[B, T]`.
     """
     costs, burn_in = config.losses, config.replay.burn_in
     # The last observation counts, too: it is real wherever a value is made of it.
@@ -130,17 +136,17 @@ def total_loss(
         trace_decay=costs.trace_decay,
     )
     q_values = online.values(after.at(now), states, actions)
-    critic_loss = losses.critic_loss(q_values, targets, mask)
+    critic_loss = losses.critic_loss(q_values, targets, mask, counts)
 
     policy = online.policy(after.at(now))
     expected_q = losses.reparameterised_value(lambda a: target.values(before.at(now), states, a), policy, noise.policy)
-    policy_loss = losses.entropy_regularised_loss(expected_q, policy.entropy(), mask, entropy_cost=costs.entropy_cost)
+    policy_loss = losses.entropy_regularised_loss(expected_q, policy.entropy(), mask, entropy_cost=costs.entropy_cost, counts=counts)
     metrics = {
         "critic_loss": critic_loss,
         "policy_loss": policy_loss,
-        "policy_entropy": losses.masked_mean(policy.entropy(), mask),
-        "q_value": losses.masked_mean(q_values, mask),
-        **losses.quantiles("rho", tf.exp(log_rhos), mask),
+        "policy_entropy": losses.masked_mean(policy.entropy(), mask, counts),
+        "q_value": losses.masked_mean(q_values, mask, counts),
+        "rho": tf.exp(log_rhos),
     }
     return critic_loss + policy_loss, metrics
 
