@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,10 +19,11 @@ Shard = tuple[tf.Tensor, dict[str, tf.Tensor]]
 
 
 class ShardedGradient:
-    """Losses and gradients of shards, to be called within a graph, which runs shards on as many threads as TensorFlow has between operations.
+    """Losses and gradients of shards, to be called within a graph, whose executor runs them together.
 
-    Only a shard is compiled, once for all shards of a size. It takes weights as tensors: a compiled call that reads a variable locks it until
-    the call ends, so that shards which share variables would wait for one another.
+    It does so on TensorFlow's threads between operations. What is compiled is a shard, once for all of
+    the same size. It takes weights as tensors: a compiled call that reads a variable locks it until the
+    call ends, so that shards which share variables would wait for one another.
     """
 
     def __init__(self, agent: Agent, networks: tuple[Networks, Networks], trained: Sequence[tf.Variable], config: Config, shards: int):
@@ -93,7 +95,7 @@ def _split(sequences: int, shards: int) -> list[slice]:
     """Cuts a batch into parts whose sizes differ by one at most; fewer parts, where there are not so many sequences."""
     shards = min(shards, sequences)
     ends = [sequences * shard // shards for shard in range(shards + 1)]
-    return [slice(start, end) for start, end in zip(ends[:-1], ends[1:], strict=True)]
+    return [slice(start, end) for start, end in itertools.pairwise(ends)]
 
 
 def _with_weights(networks: Networks, weights: Sequence[tf.Tensor]) -> Any:

@@ -1,4 +1,8 @@
-"""The learner of every agent: one compiled step that updates all of its networks."""
+"""The learner of every agent: one step that updates all of its networks.
+
+Its arithmetic is compiled (XLA). The graph around it holds what TensorFlow alone does better: shards of the batch at the same time, copies,
+a sort.
+"""
 
 from __future__ import annotations
 
@@ -83,23 +87,21 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
     def _update(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         noise, transitions = self._prepare(batch)
         shards = self._gradient(batch, noise, losses.Counts(transitions, batch["mask"].shape[0]))
-        metrics: dict[str, tf.Tensor] = self._apply(batch, *zip(*shards, strict=True))
-        return metrics
+        metrics = merge_metrics([part for _, part in shards], batch["mask"])
+        return {**metrics, **self._apply(batch, [gradient for gradient, _ in shards], metrics["critic_loss"])}
 
     @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
     def _prepare(self, batch: Mapping[str, tf.Tensor]) -> tuple[Noise, tf.Tensor]:
+        """Returns the step's draws, and how many transitions its means divide by."""
         return self.draw_noise(batch), losses.count(batch["mask"][:, self._config.replay.burn_in :]).transitions
 
     @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
-    def _apply(
-        self, batch: Mapping[str, tf.Tensor], gradients: Sequence[tf.Tensor], of_shards: Sequence[Mapping[str, tf.Tensor]]
-    ) -> dict[str, tf.Tensor]:
-        """Updates everything from the shards' gradients `[P]`; returns the metrics of the whole batch."""
-        metrics = merge_metrics(of_shards, batch["mask"])
+    def _apply(self, batch: Mapping[str, tf.Tensor], gradients: Sequence[tf.Tensor], critic_loss: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Updates everything from the shards' gradients, `[P]` each; returns what is worth recording of it."""
         clipped, norms = self._clip(tf.add_n(gradients))
         # XLA turns a clipped NaN into a bound, so that the gradient alone does not show what the batch held.
         inputs = [value for value in batch.values() if value.dtype.is_floating]
-        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(value)) for value in [*inputs, *norms.values(), metrics["critic_loss"]]])
+        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(value)) for value in [*inputs, *norms.values(), critic_loss]])
         self._optimiser.apply_vector(clipped, finite)
         rate = tf.where(finite, self._config.optimiser.target_rate, 0.0)
         for source, copy in zip(self.online.variables, self.target.variables, strict=True):
@@ -108,7 +110,7 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
         self._skipped.assign_add(tf.cast(~finite, tf.int64))
         age = tf.cast(self._step, tf.float32) - tf.reduce_mean(tf.cast(batch["learner_step"], tf.float32))
         norms = {f"{name}_gradient_norm": norm for name, norm in norms.items()}
-        return {**metrics, **norms, "sample_age": age, "skipped_steps": tf.identity(self._skipped)}
+        return {**norms, "sample_age": age, "skipped_steps": tf.identity(self._skipped)}
 
     def _clip(self, gradient: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Scales each group's part of a gradient `[P]` down to the largest norm allowed; returns the norms before it, too."""

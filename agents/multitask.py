@@ -66,7 +66,9 @@ def total_loss(
     expected_q = losses.reparameterised_value(lambda a: target.values(states, a, task)[0], expert, noise.policy)
     kl_to_target_prior = expert.kl_to(target_prior.at(slice(0, -1)))
     entropy = expert.entropy()
-    policy_loss = losses.policy_loss(expected_q, kl_to_target_prior, entropy, mask, kl_cost=costs.kl_cost, entropy_cost=costs.entropy_cost, counts=counts)
+    policy_loss = losses.policy_loss(
+        expected_q, kl_to_target_prior, entropy, mask, kl_cost=costs.kl_cost, entropy_cost=costs.entropy_cost, counts=counts
+    )
 
     prior = online.prior(states)
     prior_loss = losses.masked_mean(expert.stop_gradient().kl_to(prior), mask, counts)

@@ -62,7 +62,7 @@ def test_recurrent_agents_learn_from_the_training_reward_and_a_share_of_the_task
         weighted = dataclasses.replace(config, losses=dataclasses.replace(config.losses, task_reward_weight=weight))
         tensors = {key: tf.constant(value) for key, value in batch.items()}
         noise = parts.draw_noise(tensors, weighted, tf.constant([0, 0], tf.int64))
-        return [float(value) for value in parts.total_loss(*networks, tensors, noise, weighted)[1].values()]
+        return [float(tf.reduce_sum(value)) for value in parts.total_loss(*networks, tensors, noise, weighted)[1].values()]
 
     assert losses(batch, 3.0) == pytest.approx(losses(mixed, 0.0), rel=1e-4)
     assert losses(batch, 3.0) != pytest.approx(losses(batch, 0.0), rel=1e-4)
