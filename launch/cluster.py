@@ -23,8 +23,8 @@ ENGINE = pathlib.Path(__file__).resolve().parent.parent / ".venv-cluster" / "bin
 
 def main() -> int:
     """Runs the three stages that are not complete yet; returns the exit code."""
-    settings = training.settings_from_flags()
     values = flags.FLAGS
+    settings = training.settings_from_flags(learner_cores=1 if values.learner_gpus else values.learner_cpus)
     ports = _port_range(values.ports)
     if values.address != "auto" and not values.address.rpartition(":")[2].isdigit():
         raise command_line.UsageError(f"--address takes HOST:PORT or auto, not {values.address!r}.")

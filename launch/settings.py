@@ -35,6 +35,7 @@ class RunSettings:
         actors: Actor processes.
         methods: What is compared on the test tasks.
         checkpoint_seconds: Time between checkpoints: the most training that a crash can cost.
+        learner_threads: Threads that compute the learner's gradient.
     """
 
     environment: str
@@ -47,6 +48,7 @@ class RunSettings:
     actors: int
     methods: tuple[str, ...]
     checkpoint_seconds: float = 60.0
+    learner_threads: int = 1
     options: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
     def distribution(self) -> TaskDistribution:
@@ -85,7 +87,7 @@ class RunSettings:
 
     def operation(self) -> dict[str, Any]:
         """Returns what may change on resuming, JSON values."""
-        names = ("learner_steps", "minutes", "actors", "methods", "checkpoint_seconds")
+        names = ("learner_steps", "minutes", "actors", "methods", "checkpoint_seconds", "learner_threads")
         return {name: getattr(self, name) for name in names}
 
 

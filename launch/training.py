@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shlex
 import signal
@@ -16,6 +17,7 @@ from absl import flags
 from agents.adaptation import methods
 from agents.config import AGENTS, CRITICS
 from environments import command_line, conformance, names
+from launch import learner_threads
 from launch.run_directory import RunDirectory, owned, training_finished
 from launch.settings import QUICK_COMPILE, RunSettings, default_settings
 from launch.status import StatusLine, announce
@@ -44,14 +46,21 @@ def define_flags() -> None:
     flags.DEFINE_integer("learner_steps", None, "End training after this many updates; by default the environment's.", lower_bound=1)
     flags.DEFINE_float("minutes", 15.0, "End training after this many minutes, over all restarts.", lower_bound=0.0)
     flags.DEFINE_integer("actors", 1, "Actor processes.", lower_bound=1)
+    flags.DEFINE_integer(
+        "learner_threads", None, "Threads that compute the learner's gradient; by default the cores that actors leave.", lower_bound=1
+    )
     flags.DEFINE_float("checkpoint_seconds", 60.0, "Time between checkpoints: the most that a crash costs.", lower_bound=1.0)
     flags.DEFINE_list("methods", [], "Methods to compare on the test tasks, comma-separated.")
 
 
-def settings_from_flags() -> RunSettings:
-    """Returns the run that the flags describe."""
+def settings_from_flags(learner_cores: int | None = None) -> RunSettings:
+    """Returns the run that the flags describe.
+
+    Args:
+        learner_cores: Cores of the learner's own; None if it shares this host's with the actors.
+    """
     values = flags.FLAGS
-    return default_settings(
+    settings = default_settings(
         command_line.required("environment"),
         task_set=values.task_set,
         task_set_seed=values.task_set_seed,
@@ -64,7 +73,13 @@ def settings_from_flags() -> RunSettings:
         critic=values.critic,
         methods=methods.known(values.methods) or None,
         checkpoint_seconds=values.checkpoint_seconds,
+        learner_threads=values.learner_threads,
     )
+    if values.learner_threads is not None:
+        return settings
+    cores, actors = (learner_threads.host_cores(), settings.actors) if learner_cores is None else (learner_cores, 0)
+    threads = learner_threads.default_threads(settings.config, cores, actors)
+    return dataclasses.replace(settings, learner_threads=threads)
 
 
 def run_stages(settings: RunSettings, train: Callable[[RunDirectory, threading.Event], int]) -> int:
@@ -125,10 +140,11 @@ def train(
 
     plans = payloads.make_plans(make_program(run, settings, validation_nodes=validation_nodes))
     flags_of_xla = os.environ.get("XLA_FLAGS", QUICK_COMPILE if settings.learner_steps <= _SHORT_RUN_STEPS else "")
+    of_learner = {"XLA_FLAGS": flags_of_xla, **learner_threads.environment_variables(settings.learner_threads)}
     shared = {name: os.environ[name] for name in os.environ if name == "PYTHONPATH" or name.startswith(_PASSED_ON)}
 
     def start(plan: payloads.NodePlan) -> dict[str, object]:
-        variables = {**shared, "XLA_FLAGS": flags_of_xla} if plan.group == "learner" else shared
+        variables = {**of_learner, **shared} if plan.group == "learner" else shared
         command = {"command": payloads.command(), "variables": variables, "folder": os.getcwd()}
         return {**command, "log": str(run.logs / plan.name), "echo": echo}
 
