@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from agents.config import Config, NetworkConfig, NetworkSpec
 from agents.inference import NumpyGaussian, Weights
-from agents.losses import Costs
+from agents.losses import Costs, Counts
 from environments import EnvironmentBatch, StepBatch, TrialBatch
 from environments.arrays import Array
 from replay.sequence import SequenceSpec
@@ -26,6 +26,13 @@ class Networks(Protocol):
 
     def group(self, name: str) -> tuple[tf.Variable, ...]:
         """Returns the variables of a group, a name of `Agent.groups`."""
+
+
+class Noise(Protocol):
+    """The random draws of one step."""
+
+    def of_rows(self, rows: slice) -> Noise:
+        """Returns the draws of some of the B sequences."""
 
 
 class Behaviour(abc.ABC):
@@ -67,8 +74,9 @@ class Agent:
         acting_groups: Those that an actor needs.
         make_networks: Makes the networks that learn, and their targets.
         draw_noise: Makes one step's random draws from a batch, the configuration and a seed of two integers.
-        total_loss: The sum of the losses and what is worth recording, from online and target networks, batch, draws, configuration
-            and the weights of the regularisers.
+        total_loss: The sum of the losses and what is worth recording, from online and target networks, sequences, draws,
+            configuration, the weights of the regularisers, and the counts of the batch that the sequences belong to. Scalars
+            to record are means, that is they add up over parts of a batch; what has shape `[B, T]` is recorded as quantiles.
         sequence: The shape of a sequence in replay.
         make_behaviour: Makes an actor's behaviour in N environments, from a seed.
         make_environments: Presents environments as the agent sees them.
@@ -78,8 +86,8 @@ class Agent:
     groups: tuple[str, ...]
     acting_groups: tuple[str, ...]
     make_networks: Callable[[NetworkSpec, NetworkConfig], Networks]
-    draw_noise: Callable[[Mapping[str, tf.Tensor], Config, tf.Tensor], Any]
-    total_loss: Callable[[Any, Any, Mapping[str, tf.Tensor], Any, Config, Costs], tuple[tf.Tensor, dict[str, tf.Tensor]]]
+    draw_noise: Callable[[Mapping[str, tf.Tensor], Config, tf.Tensor], Noise]
+    total_loss: Callable[[Any, Any, Mapping[str, tf.Tensor], Any, Config, Costs, Counts], tuple[tf.Tensor, dict[str, tf.Tensor]]]
     sequence: Callable[[NetworkSpec, Config], SequenceSpec]
     make_behaviour: Callable[[NetworkSpec, Config, int, Sequence[int]], Behaviour]
     make_environments: Callable[[EnvironmentBatch, Config], EnvironmentBatch | TrialBatch] = lambda environments, config: environments

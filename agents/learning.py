@@ -1,16 +1,21 @@
-"""The learner of every agent: one compiled step that updates all of its networks."""
+"""The learner of every agent: one step that updates all of its networks.
+
+Its arithmetic is compiled (XLA). The graph around it holds what TensorFlow alone does better: shards of the batch at the same time, copies,
+a sort.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import acme.core
 import tensorflow as tf
 
-from agents.agent import Networks
+from agents import losses
+from agents.agent import Networks, Noise
 from agents.config import Config, NetworkConfig, NetworkSpec
+from agents.data_parallel import ShardedGradient, merge_metrics
 from agents.losses import Costs
 from agents.multiplier import Multiplier
 from agents.networks import export_weights, import_weights, weight_name
@@ -34,6 +39,7 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
         config: Config,
         seed: int,
         make_networks: Callable[[NetworkSpec, NetworkConfig], Networks] | None = None,
+        threads: int = 1,
     ):
         """Makes the networks from a seed.
 
@@ -42,6 +48,7 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
             config: Hyper-parameters, of which `agent` says what is trained.
             seed: Decides the initial weights and every later draw.
             make_networks: Other networks of the same interface, to be trained by the same step.
+            threads: How many parts of a batch to compute at the same time, at most; TensorFlow needs as many threads between operations.
         """
         tf.random.set_seed(seed)
         self._config = config
@@ -54,6 +61,7 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
             copy.assign(source)
         self._groups = {name: self.online.group(name) for name in self._agent.groups}
         self._trained = tuple(variable for group in self._groups.values() for variable in group)
+        self._gradient = ShardedGradient(self._agent, (self.online, self.target), self._trained, config, threads)
         self._optimiser = VectorAdam(self._trained, config.optimiser.learning_rate)
         objective = config.losses
         self._kl_cost = Multiplier(
@@ -94,56 +102,68 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
         metrics: dict[str, tf.Tensor] = self._update({key: tf.convert_to_tensor(value) for key, value in batch.items()})
         return metrics
 
-    def draw_noise(self, batch: Mapping[str, tf.Tensor]) -> Any:
+    def draw_noise(self, batch: Mapping[str, tf.Tensor]) -> Noise:
         """Returns the draws of the present step: a function of the seed and the step alone."""
         return self._agent.draw_noise(batch, self._config, tf.stack([tf.constant(self._seed, tf.int64), self._step]))
 
-    @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
+    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def _update(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        gradients, metrics = self._gradients(batch)
-        clipped, norms = self._clip(gradients)
+        noise, transitions = self._prepare(batch)
+        counts = losses.Counts(transitions, batch["mask"].shape[0])
+        shards = self._gradient(batch, noise, self._costs(), counts)
+        metrics = merge_metrics([part for _, part in shards], batch["mask"])
+        return {**metrics, **self._apply(batch, [gradient for gradient, _ in shards], metrics)}
+
+    @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
+    def _prepare(self, batch: Mapping[str, tf.Tensor]) -> tuple[Noise, tf.Tensor]:
+        """Returns the step's draws, and how many transitions its means divide by."""
+        return self.draw_noise(batch), losses.count(batch["mask"][:, self._config.replay.burn_in :]).transitions
+
+    @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
+    def _apply(
+        self, batch: Mapping[str, tf.Tensor], gradients: Sequence[tf.Tensor], measured: Mapping[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        """Updates everything from the shards' gradients, `[P]` each, and what the losses measured.
+
+        Returns:
+            What is worth recording of it.
+        """
+        clipped, norms = self._clip(tf.add_n(gradients))
         # XLA turns a clipped NaN into a bound, so that the gradient alone does not show what the batch held.
         inputs = [value for value in batch.values() if value.dtype.is_floating]
-        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(value)) for value in [*inputs, *norms.values(), metrics["critic_loss"]]])
-        self._optimiser.apply(clipped, finite)
+        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(value)) for value in [*inputs, *norms.values(), measured["critic_loss"]]])
+        self._optimiser.apply_vector(clipped, finite)
         rate = tf.where(finite, self._config.optimiser.target_rate, 0.0)
         for source, copy in zip(self.online.variables, self.target.variables, strict=True):
             copy.assign_add(rate * (source - copy))
-        metrics = {**metrics, **self._adapt_costs(metrics, finite, actions=batch["actions"].shape[-1])}
+        costs = self._adapt_costs(measured, finite, actions=batch["actions"].shape[-1])
         self._step.assign_add(1)
         self._skipped.assign_add(tf.cast(~finite, tf.int64))
         age = tf.cast(self._step, tf.float32) - tf.reduce_mean(tf.cast(batch["learner_step"], tf.float32))
         norms = {f"{name}_gradient_norm": norm for name, norm in norms.items()}
-        return {**metrics, **norms, "sample_age": age, "skipped_steps": tf.identity(self._skipped)}
-
-    def _gradients(self, batch: Mapping[str, tf.Tensor]) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(self._trained)
-            loss, metrics = self._agent.total_loss(self.online, self.target, batch, self.draw_noise(batch), self._config, self._costs())
-        return tape.gradient(loss, self._trained, unconnected_gradients=tf.UnconnectedGradients.ZERO), metrics
+        return {**costs, **norms, "sample_age": age, "skipped_steps": tf.identity(self._skipped)}
 
     def _costs(self) -> Costs:
         return Costs(tf.identity(self._kl_cost.weight), tf.identity(self._entropy_cost.weight))
 
-    def _adapt_costs(self, metrics: Mapping[str, tf.Tensor], allowed: tf.Tensor, *, actions: int) -> dict[str, tf.Tensor]:
+    def _adapt_costs(self, measured: Mapping[str, tf.Tensor], allowed: tf.Tensor, *, actions: int) -> dict[str, tf.Tensor]:
         """Moves the multipliers by what a step measured; returns the costs that the step had."""
         costs = self._costs()
-        log_std = metrics["policy_entropy"] / actions - 0.5 * math.log(2 * math.pi * math.e)
+        log_std = measured["policy_entropy"] / actions - 0.5 * math.log(2 * math.pi * math.e)
         self._entropy_cost.update(self._config.losses.std_target * tf.exp(-log_std), allowed)
-        if "kl_to_prior" not in metrics:
+        if "kl_to_prior" not in measured:
             return {"entropy_cost": costs.entropy}
-        self._kl_cost.update(metrics["kl_to_prior"], allowed)
+        self._kl_cost.update(measured["kl_to_prior"], allowed)
         return {"kl_cost": costs.kl, "entropy_cost": costs.entropy}
 
-    def _clip(self, gradients: list[tf.Tensor]) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
-        clipped: list[tf.Tensor] = []
-        norms = {}
-        for name, group in self._groups.items():
-            part = gradients[len(clipped) : len(clipped) + len(group)]
-            norms[name] = tf.linalg.global_norm(part)
-            part, _ = tf.clip_by_global_norm(part, self._config.optimiser.max_gradient_norm, norms[name])
-            clipped.extend(part)
-        return clipped, norms
+    def _clip(self, gradient: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Scales each group's part of a gradient `[P]` down to the largest norm allowed; returns the norms before it, too."""
+        sizes = [sum(variable.shape.num_elements() for variable in group) for group in self._groups.values()]
+        parts = tf.split(gradient, sizes)
+        norms = [tf.norm(part) for part in parts]
+        largest = self._config.optimiser.max_gradient_norm
+        clipped = [part * (largest / tf.maximum(norm, largest)) for part, norm in zip(parts, norms, strict=True)]
+        return tf.concat(clipped, axis=0), dict(zip(self._groups, norms, strict=True))
 
     def get_variables(self, names: Sequence[str]) -> list[dict[str, Array]]:
         """Returns online weights by name: for `all` what a snapshot holds, for the name of a group that group."""

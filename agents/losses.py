@@ -29,6 +29,29 @@ class Noise(NamedTuple):
     value: tf.Tensor
     policy: tf.Tensor
 
+    def of_rows(self, rows: slice) -> Noise:
+        """Returns the draws of some of the B sequences."""
+        return Noise(self.value[:, rows], self.policy[:, rows])
+
+
+class Counts(NamedTuple):
+    """What means divide by: counts of a whole batch, of which a loss may see some sequences only.
+
+    Means over parts of a batch that all divide by its counts add up to the mean over the batch.
+
+    Attributes:
+        transitions: Real ones after the burn-in, at least 1, a scalar.
+        sequences: B.
+    """
+
+    transitions: tf.Tensor
+    sequences: int
+
+
+def count(mask: tf.Tensor) -> Counts:
+    """Returns the counts of a batch whose real transitions have 1 in `mask`, `[B, T]`."""
+    return Counts(tf.maximum(tf.reduce_sum(mask), 1.0), mask.shape[0])
+
 
 class Costs(NamedTuple):
     """Weights of the regularisers at one step; multipliers may adapt them (`agents/multiplier.py`).
@@ -49,9 +72,15 @@ def draw_noise(batch: Mapping[str, tf.Tensor], config: Config, seed: tf.Tensor) 
     return Noise(*tf.unstack(tf.random.stateless_normal(shape, seed)))
 
 
-def masked_mean(values: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Returns the mean of `values` over the rows where `mask` (of the same shape) is 1; 0 where there are none."""
-    return tf.reduce_sum(tf.where(mask > 0, values, 0.0)) / tf.maximum(tf.reduce_sum(mask), 1.0)
+def masked_mean(values: tf.Tensor, mask: tf.Tensor, counts: Counts | None = None) -> tf.Tensor:
+    """Returns the mean of `values` over the rows where `mask` (of the same shape) is 1; 0 where there are none.
+
+    Args:
+        values: `[B, T]`.
+        mask: `[B, T]`.
+        counts: Those of the batch that the rows are a part of; None if they are all of it.
+    """
+    return tf.reduce_sum(tf.where(mask > 0, values, 0.0)) / (counts or count(mask)).transitions
 
 
 def retrace_targets(
@@ -95,9 +124,9 @@ def retrace_targets(
     return tf.stop_gradient(tf.transpose(outputs.qs))
 
 
-def critic_loss(q_values: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Half the mean squared error of `[B, T]` action values."""
-    return masked_mean(0.5 * tf.math.squared_difference(q_values, tf.stop_gradient(targets)), mask)
+def critic_loss(q_values: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor, counts: Counts | None = None) -> tf.Tensor:
+    """Half the mean squared error of `[B, T]` action values; `counts` as in `masked_mean`, here and below."""
+    return masked_mean(0.5 * tf.math.squared_difference(q_values, tf.stop_gradient(targets)), mask, counts)
 
 
 def policy_loss(
@@ -108,6 +137,7 @@ def policy_loss(
     *,
     kl_cost: float | tf.Tensor,
     entropy_cost: float | tf.Tensor,
+    counts: Counts | None = None,
 ) -> tf.Tensor:
     """SVG(0) with the paper's KL charge: -E_a[Q'(s, a)] + lambda KL(pi || pi_0') - entropy bonus.
 
@@ -118,16 +148,19 @@ def policy_loss(
         mask: `[B, T]`.
         kl_cost: lambda.
         entropy_cost: Weight of the bonus.
+        counts: As in `masked_mean`.
 
     Returns:
         A scalar.
     """
-    return masked_mean(kl_cost * kl_to_prior - expected_q - entropy_cost * entropy, mask)
+    return masked_mean(kl_cost * kl_to_prior - expected_q - entropy_cost * entropy, mask, counts)
 
 
-def entropy_regularised_loss(expected_q: tf.Tensor, entropy: tf.Tensor, mask: tf.Tensor, *, entropy_cost: float) -> tf.Tensor:
+def entropy_regularised_loss(
+    expected_q: tf.Tensor, entropy: tf.Tensor, mask: tf.Tensor, *, entropy_cost: float, counts: Counts | None = None
+) -> tf.Tensor:
     """SVG(0) without a prior: the mean of -E_a[Q'(s, a)] - entropy bonus, from `[B, T]` each."""
-    return masked_mean(-expected_q - entropy_cost * entropy, mask)
+    return masked_mean(-expected_q - entropy_cost * entropy, mask, counts)
 
 
 def td0_loss(q_values: tf.Tensor, rewards: tf.Tensor, discounts: tf.Tensor, next_values: tf.Tensor) -> tf.Tensor:

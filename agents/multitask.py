@@ -39,6 +39,7 @@ def total_loss(
     noise: losses.Noise,
     config: Config,
     costs: losses.Costs,
+    counts: losses.Counts | None = None,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """The sum of the three losses. Each depends on one group of online variables only, so that one gradient serves all.
 
@@ -49,9 +50,10 @@ def total_loss(
         noise: The step's random draws.
         config: Hyper-parameters.
         costs: Weights of the regularisers.
+        counts: What means divide by, where the batch is a part of a larger one.
 
     Returns:
-        The scalar loss, and what is worth recording.
+        The scalar loss, and what is worth recording: scalars that are means, and values `[B, T]`.
     """
     task, mask, actions = batch["task"], batch["mask"], batch["actions"]
     states, next_states = batch["observations"][:, :-1], batch["observations"][:, 1:]
@@ -59,26 +61,28 @@ def total_loss(
     target_prior = target.prior(batch["observations"])
     targets, log_rhos = _critic_targets(target, target_prior.at(slice(1, None)), batch, next_states, noise.value, config, costs.kl)
     q_values = online.values(states, actions, task)
-    critic_loss = tf.add_n([losses.critic_loss(q, y, mask) for q, y in zip(tf.unstack(q_values), targets, strict=True)])
+    critic_loss = tf.add_n([losses.critic_loss(q, y, mask, counts) for q, y in zip(tf.unstack(q_values), targets, strict=True)])
 
     expert = online.expert(states, task)
     expected_q = losses.reparameterised_value(lambda a: target.values(states, a, task)[0], expert, noise.policy)
     kl_to_target_prior = expert.kl_to(target_prior.at(slice(0, -1)))
     entropy = expert.entropy()
-    policy_loss = losses.policy_loss(expected_q, kl_to_target_prior, entropy, mask, kl_cost=costs.kl, entropy_cost=costs.entropy)
+    policy_loss = losses.policy_loss(
+        expected_q, kl_to_target_prior, entropy, mask, kl_cost=costs.kl, entropy_cost=costs.entropy, counts=counts
+    )
 
     prior = online.prior(states)
-    prior_loss = losses.masked_mean(expert.stop_gradient().kl_to(prior), mask)
+    prior_loss = losses.masked_mean(expert.stop_gradient().kl_to(prior), mask, counts)
 
     metrics = {
         "critic_loss": critic_loss,
         "policy_loss": policy_loss,
         "prior_loss": prior_loss,
-        "kl_to_prior": losses.masked_mean(kl_to_target_prior, mask),
-        "policy_entropy": losses.masked_mean(entropy, mask),
-        "prior_std": losses.masked_mean(tf.reduce_mean(prior.std, axis=-1), mask),
-        "q_value": losses.masked_mean(q_values[0], mask),
-        **losses.quantiles("rho", tf.exp(log_rhos), mask),
+        "kl_to_prior": losses.masked_mean(kl_to_target_prior, mask, counts),
+        "policy_entropy": losses.masked_mean(entropy, mask, counts),
+        "prior_std": losses.masked_mean(tf.reduce_mean(prior.std, axis=-1), mask, counts),
+        "q_value": losses.masked_mean(q_values[0], mask, counts),
+        "rho": tf.exp(log_rhos),
     }
     return critic_loss + policy_loss + prior_loss, metrics
 

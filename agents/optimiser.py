@@ -39,7 +39,10 @@ class VectorAdam(snt.Module):  # type: ignore[misc]
             gradients: One for each variable.
             allowed: Whether to update, booleans of shape `stack`.
         """
-        flat = tf.concat([tf.reshape(gradient, (*self._stack, -1)) for gradient in gradients], axis=-1)
+        self.apply_vector(tf.concat([tf.reshape(gradient, (*self._stack, -1)) for gradient in gradients], axis=-1), allowed)
+
+    def apply_vector(self, flat: tf.Tensor, allowed: tf.Tensor) -> None:
+        """As `apply`, from the gradients side by side, `[*stack, P]`."""
         count = tf.cast(self.count + 1, tf.float32)[..., None]
         m = _BETA_1 * self.moments[0] + (1 - _BETA_1) * flat
         v = _BETA_2 * self.moments[1] + (1 - _BETA_2) * tf.square(flat)

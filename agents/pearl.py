@@ -98,6 +98,10 @@ class Noise(NamedTuple):
     actions: losses.Noise
     latent: tf.Tensor
 
+    def of_rows(self, rows: slice) -> Noise:
+        """Returns the draws of some of the B sequences."""
+        return Noise(self.actions.of_rows(rows), self.latent[rows])
+
 
 def draw_noise(batch: Mapping[str, tf.Tensor], config: Config, seed: tf.Tensor) -> Noise:
     """Returns the draws of one step: a function of the seed, two integers, alone."""
@@ -113,6 +117,7 @@ def total_loss(
     noise: Noise,
     config: Config,
     costs: losses.Costs,
+    counts: losses.Counts | None = None,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """The sum of the critic's loss, with what z costs, and the policy's.
 
@@ -125,9 +130,10 @@ def total_loss(
         noise: The step's random draws.
         config: Hyper-parameters.
         costs: Weights of the regularisers; there is no prior to stay near.
+        counts: What means divide by, where the batch is a part of a larger one.
 
     Returns:
-        The scalar loss, and what is worth recording.
+        The scalar loss, and what is worth recording: scalars that are means, and values `[B, T]`.
     """
     objective = config.losses
     actions, mask = batch["actions"], batch["mask"]
@@ -149,20 +155,20 @@ def total_loss(
         trace_decay=objective.trace_decay,
     )
     q_values = online.values(states, actions, latent)
-    critic_loss = losses.critic_loss(q_values, targets, mask)
+    critic_loss = losses.critic_loss(q_values, targets, mask, counts)
     unit = Gaussian(tf.zeros_like(posterior.mean), tf.ones_like(posterior.std))
-    latent_kl = tf.reduce_mean(posterior.kl_to(unit))
+    latent_kl = tf.reduce_sum(posterior.kl_to(unit)) / (counts or losses.count(mask)).sequences
 
     policy = online.policy(states, fixed)
     expected_q = losses.reparameterised_value(lambda a: target.values(states, a, fixed), policy, noise.actions.policy)
-    policy_loss = losses.entropy_regularised_loss(expected_q, policy.entropy(), mask, entropy_cost=costs.entropy)
+    policy_loss = losses.entropy_regularised_loss(expected_q, policy.entropy(), mask, entropy_cost=costs.entropy, counts=counts)
     metrics = {
         "critic_loss": critic_loss,
         "policy_loss": policy_loss,
         "latent_kl": latent_kl,
-        "policy_entropy": losses.masked_mean(policy.entropy(), mask),
-        "q_value": losses.masked_mean(q_values, mask),
-        **losses.quantiles("rho", tf.exp(log_rhos), mask),
+        "policy_entropy": losses.masked_mean(policy.entropy(), mask, counts),
+        "q_value": losses.masked_mean(q_values, mask, counts),
+        "rho": tf.exp(log_rhos),
     }
     return critic_loss + objective.latent_cost * latent_kl + policy_loss, metrics
 

@@ -99,6 +99,7 @@ def total_loss(
     noise: losses.Noise,
     config: Config,
     costs: losses.Costs,
+    counts: losses.Counts | None = None,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """The sum of critic's and policy's loss, each of which depends on one group of online variables only.
 
@@ -109,9 +110,10 @@ def total_loss(
         noise: The step's random draws.
         config: Hyper-parameters.
         costs: Weights of the regularisers; there is no prior to stay near.
+        counts: What means divide by, where the batch is a part of a larger one.
 
     Returns:
-        The scalar loss, and what is worth recording.
+        The scalar loss, and what is worth recording: scalars that are means, and values `[B, T]`.
     """
     objective, burn_in = config.losses, config.replay.burn_in
     # The last observation counts, too: it is real wherever a value is made of it.
@@ -138,17 +140,17 @@ def total_loss(
         trace_decay=objective.trace_decay,
     )
     q_values = online.values(after.at(now), states, actions)
-    critic_loss = losses.critic_loss(q_values, targets, mask)
+    critic_loss = losses.critic_loss(q_values, targets, mask, counts)
 
     policy = online.policy(after.at(now))
     expected_q = losses.reparameterised_value(lambda a: target.values(before.at(now), states, a), policy, noise.policy)
-    policy_loss = losses.entropy_regularised_loss(expected_q, policy.entropy(), mask, entropy_cost=costs.entropy)
+    policy_loss = losses.entropy_regularised_loss(expected_q, policy.entropy(), mask, entropy_cost=costs.entropy, counts=counts)
     metrics = {
         "critic_loss": critic_loss,
         "policy_loss": policy_loss,
-        "policy_entropy": losses.masked_mean(policy.entropy(), mask),
-        "q_value": losses.masked_mean(q_values, mask),
-        **losses.quantiles("rho", tf.exp(log_rhos), mask),
+        "policy_entropy": losses.masked_mean(policy.entropy(), mask, counts),
+        "q_value": losses.masked_mean(q_values, mask, counts),
+        "rho": tf.exp(log_rhos),
     }
     return critic_loss + policy_loss, metrics
 

@@ -7,6 +7,7 @@ import os
 import pathlib
 import platform
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -22,19 +23,20 @@ flags.DEFINE_boolean("json", False, "Print exactly one line of JSON instead of a
 Figures = Mapping[str, Any]
 
 
-def run(measure: Callable[[], Figures], descriptions: Mapping[str, str], title: str) -> None:
-    """Runs a benchmark's program: measures on one thread and prints what came out.
+def run(measure: Callable[[], Figures], descriptions: Mapping[str, str], title: str, threads: int = 1) -> None:
+    """Runs a benchmark's program: measures and prints what came out.
 
     Args:
         measure: Returns the figures by name.
         descriptions: What each figure means; the table's rows in their order.
         title: What is measured.
+        threads: How many operations of TensorFlow may run together, each on one thread.
     """
 
     def main(_: Any) -> None:
         logging.set_verbosity(logging.ERROR)
         tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
         figures = measure()
         if flags.FLAGS.json:
             print(json.dumps({**figures, "machine": machine()}))
@@ -52,18 +54,39 @@ def cpu_seconds(function: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def interleaved_medians(functions: Mapping[str, Callable[[], object]], repetitions: int) -> dict[str, float]:
-    """Returns the median CPU seconds of each function, called in turns so that a busy machine slows all of them alike.
+def wall_seconds(function: Callable[[], object]) -> float:
+    """Returns the time that one call takes."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def interleaved_medians(
+    functions: Mapping[str, Callable[[], object]],
+    repetitions: int,
+    seconds_of: Callable[[Callable[[], object]], float] = cpu_seconds,
+) -> dict[str, float]:
+    """Returns the median seconds of each function, called in turns so that a busy machine slows all of them alike.
 
     Args:
         functions: What to call, by name; everything compiled has been called before.
         repetitions: Calls of each.
+        seconds_of: Times one call, by CPU time or wall clock.
     """
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(repetitions):
         for name, function in functions.items():
-            seconds[name].append(cpu_seconds(function))
+            seconds[name].append(seconds_of(function))
     return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def in_own_process(module: str, *arguments: str) -> dict[str, Any]:
+    """Returns the figures of another benchmark without XLA flags; XLA and TensorFlow read their settings once in a process."""
+    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    command = [sys.executable, "-m", module, "--json", *arguments]
+    result = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    figures: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    return figures
 
 
 def machine() -> str:
@@ -81,11 +104,16 @@ def table(figures: Figures, descriptions: Mapping[str, str]) -> str:
     """Returns one aligned line for each described figure: name, value, meaning. A figure that is a mapping takes a line for each entry."""
     rows = []
     for name, description in descriptions.items():
-        value = figures.get(name, {})
-        entries = {f"{name}.{key}": entry for key, entry in value.items()} if isinstance(value, Mapping) else {name: value}
-        rows += [(key, _text(entry), description) for key, entry in entries.items()]
+        rows += [(key, _text(entry), description) for key, entry in _entries(name, figures.get(name, {})).items()]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     return "\n".join(f"  {name:<{widths[0]}}  {value:>{widths[1]}}  {description}" for name, value, description in rows)
+
+
+def _entries(name: str, value: Any) -> dict[str, Any]:
+    """Returns the entries of a mapping, those of mappings in it too, by names such as `name.key`; of anything else itself."""
+    if not isinstance(value, Mapping):
+        return {name: value}
+    return {inner: entry for key, part in value.items() for inner, entry in _entries(f"{name}.{key}", part).items()}
 
 
 def _text(value: Any) -> str:

@@ -71,7 +71,7 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         distribution = settings.distribution()
         self._spec = settings.network_spec(distribution)
         self._agent = make_agent(settings.config.agent, settings.descriptions(distribution))
-        self._learner = Learner(self._spec, settings.config, settings.seed, self._agent.make_networks)
+        self._learner = Learner(self._spec, settings.config, settings.seed, self._agent.make_networks, settings.learner_threads)
         self._counters = Counters()
         self._lock = threading.Lock()
         self._recorder = TrainingRecorder(

@@ -53,12 +53,17 @@ class RunSettings:
         above=0,
     )
     actors: int = field(1, "Actor processes.", at_least=1, at_most=10_000)
+    learner_threads: int = field(
+        1,
+        "Threads that compute the learner's gradient; by default the cores that actors leave.",
+        at_least=1,
+        at_most=1024,
+    )
     checkpoint_seconds: float = field(
         60.0,
         "Time between checkpoints: the most that a crash costs.",
         at_least=1,
     )
-
     tensorboard: bool = field(
         False,
         "Whether the learner writes TensorBoard's event files beside the records.",
@@ -103,15 +108,8 @@ class RunSettings:
 
     def operation(self) -> dict[str, Any]:
         """Returns what may change on resuming, JSON values."""
-        names = (
-            "learner_steps",
-            "minutes",
-            "actors",
-            "methods",
-            "checkpoint_seconds",
-            "adaptation",
-            "tensorboard",
-        )
+        limits = ("learner_steps", "minutes", "actors", "learner_threads", "methods")
+        names = (*limits, "checkpoint_seconds", "adaptation", "tensorboard")
         return {name: getattr(self, name) for name in names}
 
     def adaptation_config(self, method: str, episodes: int) -> AdaptationConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shlex
 import sys
@@ -14,7 +15,7 @@ from agents.config import AGENTS, CRITICS
 from environments import command_line, names
 from environments.command_line import TEXT
 from environments.fields import Allowed, leaves
-from launch import config_flags
+from launch import config_flags, learner_threads
 from launch.config_flags import METHODS
 from launch.run_directory import RunDirectory, training_finished
 from launch.settings import QUICK_COMPILE, RunSettings, default_settings
@@ -30,6 +31,10 @@ _SHORT_RUN_STEPS = 20_000
 # Settings of ours, MuJoCo's and TensorFlow's that nodes on other hosts must see as well.
 _PASSED_ON = ("IWPA_", "MUJOCO_", "TF_", "OPENBLAS_")
 _ONE_OF_AGENTS, _ONE_OF_CRITICS = Allowed(str, choices=AGENTS), Allowed(str, choices=CRITICS)
+
+
+# By the environment and by the host.
+_CHOSEN = ("learner_steps", "learner_threads")
 
 
 def define_flags() -> None:
@@ -64,16 +69,20 @@ def define_flags() -> None:
     )
     define("methods", None, "What to compare on the test tasks.", METHODS)
     for name, leaf in leaves(RunSettings).items():
-        # How long to train is the environment's to say.
-        define(name, None if name == "learner_steps" else leaf.default, leaf.help, leaf.allowed)
+        default = None if name in _CHOSEN else leaf.default
+        define(name, default, leaf.help, leaf.allowed)
     config_flags.define_config()
     config_flags.define_adaptation()
 
 
-def settings_from_flags() -> RunSettings:
-    """Returns the run that the flags describe."""
+def settings_from_flags(learner_cores: int | None = None) -> RunSettings:
+    """Returns the run that the flags describe.
+
+    Args:
+        learner_cores: Cores of the learner's own; None if it shares this host's with the actors.
+    """
     values = flags.FLAGS
-    return default_settings(
+    settings = default_settings(
         command_line.required("environment"),
         agent=values.agent,
         critic=values.critic,
@@ -84,6 +93,11 @@ def settings_from_flags() -> RunSettings:
         methods=values.methods,
         **{name: values[name].value for name in leaves(RunSettings)},
     )
+    if values.learner_threads is not None:
+        return settings
+    cores, actors = (learner_threads.host_cores(), settings.actors) if learner_cores is None else (learner_cores, 0)
+    threads = learner_threads.default_threads(settings.config, cores, actors)
+    return dataclasses.replace(settings, learner_threads=threads)
 
 
 def train(
@@ -119,10 +133,11 @@ def train(
 
     plans = payloads.make_plans(make_program(run, settings, validation_nodes=validation_nodes))
     flags_of_xla = os.environ.get("XLA_FLAGS", QUICK_COMPILE if settings.learner_steps <= _SHORT_RUN_STEPS else "")
+    of_learner = {"XLA_FLAGS": flags_of_xla, **learner_threads.environment_variables(settings.learner_threads)}
     shared = {name: os.environ[name] for name in os.environ if name == "PYTHONPATH" or name.startswith(_PASSED_ON)}
 
     def start(plan: payloads.NodePlan) -> dict[str, object]:
-        variables = {**shared, "XLA_FLAGS": flags_of_xla} if plan.group == "learner" else shared
+        variables = {**of_learner, **shared} if plan.group == "learner" else shared
         command = {"command": payloads.command(), "variables": variables, "folder": os.getcwd()}
         return {**command, "log": str(run.logs / plan.name), "echo": echo}
 

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from agents.acting import Actor
+from agents.data_parallel import merge_metrics
 from agents.inference import NumpyExpert, NumpyFeatures, NumpyPrior
 from agents.losses import Costs, Noise
 from agents.multitask import ExpertBehaviour, total_loss
@@ -109,7 +110,8 @@ def test_quantiles_of_the_ratio_are_over_real_transitions_alone(pair, tiny, make
     batch = make_batch(1)
     real = batch["mask"] > 0
     assert not real.all()
-    _, metrics = total_loss(*pair, constant(batch), _noise(), tiny.config, Costs(0.05, 0.01))
+    _, values = total_loss(*pair, constant(batch), _noise(), tiny.config, Costs(0.05, 0.01))
+    metrics = merge_metrics([values], constant(batch)["mask"])
     policy = pair[1].expert(batch["observations"][:, :-1], tf.constant(batch["task"]))
     ratios = np.sort(np.exp(policy.log_prob(batch["actions"]).numpy() - batch["log_probs"])[real])
     for percent in (10, 50, 90):

@@ -66,7 +66,7 @@ def test_recurrent_agents_learn_from_the_training_reward_and_a_share_of_the_task
         noise = parts.draw_noise(tensors, weighted, tf.constant([0, 0], tf.int64))
         costs = Costs(0.0, config.losses.entropy_cost)
         _, metrics = parts.total_loss(*networks, tensors, noise, weighted, costs)
-        return [float(value) for value in metrics.values()]
+        return [float(tf.reduce_sum(value)) for value in metrics.values()]
 
     assert losses(batch, 3.0) == pytest.approx(losses(mixed, 0.0), rel=1e-4)
     assert losses(batch, 3.0) != pytest.approx(losses(batch, 0.0), rel=1e-4)
