@@ -165,6 +165,11 @@ class OptimiserConfig:
     """How the losses are followed; each field's text says what it is."""
 
     learning_rate: float = field(1e-3, "Of Adam, for all networks.", above=0, at_most=1)
+    rate_half_life: float = field(
+        0.0,
+        "Learner steps after which learning_rate is half as large, and so on; 0 keeps it.",
+        at_least=0,
+    )
     max_gradient_norm: float = field(
         40.0,
         "Each network's gradient is scaled down to this norm.",

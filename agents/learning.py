@@ -62,7 +62,7 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
         self._groups = {name: self.online.group(name) for name in self._agent.groups}
         self._trained = tuple(variable for group in self._groups.values() for variable in group)
         self._gradient = ShardedGradient(self._agent, (self.online, self.target), self._trained, config, threads)
-        self._optimiser = VectorAdam(self._trained, config.optimiser.learning_rate)
+        self._optimiser = VectorAdam(self._trained, config.optimiser.learning_rate, half_life=config.optimiser.rate_half_life)
         objective = config.losses
         self._kl_cost = Multiplier(
             objective.kl_cost,

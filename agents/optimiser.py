@@ -23,8 +23,26 @@ class VectorAdam(snt.Module):  # type: ignore[misc]
         count: Updates made, `stack`.
     """
 
-    def __init__(self, variables: Sequence[tf.Variable], learning_rate: float, *, stack: Sequence[int] = (), name: str = "adam"):
+    def __init__(
+        self,
+        variables: Sequence[tf.Variable],
+        learning_rate: float,
+        *,
+        half_life: float = 0.0,
+        stack: Sequence[int] = (),
+        name: str = "adam",
+    ):
+        """Makes the moments.
+
+        Args:
+            variables: What is trained.
+            learning_rate: At the first update.
+            half_life: Updates after which the rate is half as large, and again half after as many more; 0 keeps it.
+            stack: Leading axes of independent copies.
+            name: Of the module.
+        """
         super().__init__(name=name)
+        self._half_life = half_life
         self._variables = tuple(variables)
         self._stack = tuple(stack)
         self._sizes = [math.prod(variable.shape[len(self._stack) :]) for variable in self._variables]
@@ -47,7 +65,10 @@ class VectorAdam(snt.Module):  # type: ignore[misc]
         m = _BETA_1 * self.moments[0] + (1 - _BETA_1) * flat
         v = _BETA_2 * self.moments[1] + (1 - _BETA_2) * tf.square(flat)
         unbiased_m, unbiased_v = m / (1 - tf.pow(_BETA_1, count)), v / (1 - tf.pow(_BETA_2, count))
-        update = tf.where(allowed[..., None], self._learning_rate * unbiased_m / (tf.sqrt(unbiased_v) + _EPSILON), 0.0)
+        rate = self._learning_rate
+        if self._half_life:
+            rate = rate * tf.pow(2.0, -(count - 1.0) / self._half_life)
+        update = tf.where(allowed[..., None], rate * unbiased_m / (tf.sqrt(unbiased_v) + _EPSILON), 0.0)
         for moment, value in zip(self.moments, (m, v), strict=True):
             moment.assign(tf.where(allowed[..., None], value, moment))
         self.count.assign_add(tf.cast(allowed, tf.int64))

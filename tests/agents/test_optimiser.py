@@ -40,3 +40,15 @@ def test_a_veto_leaves_everything_as_it_was_whatever_the_gradients_hold(value):
         plain.apply(_gradients(step), tf.constant(True))
     for left, right in zip([*own, *vetoed.moments, vetoed.count], [*other, *plain.moments, plain.count], strict=True):
         np.testing.assert_array_equal(left, right)
+
+
+def test_the_rate_halves_with_every_half_life():
+    # A constant gradient makes each step of Adam as long as its rate.
+    variable = tf.Variable([0.0])
+    adam = VectorAdam([variable], 0.1, half_life=2.0)
+    steps = []
+    for _ in range(5):
+        before = variable.numpy()[0]
+        adam.apply([tf.constant([3.0])], tf.constant(True))
+        steps.append(before - variable.numpy()[0])
+    np.testing.assert_allclose(steps, 0.1 * 2.0 ** (-np.arange(5) / 2), rtol=1e-4)

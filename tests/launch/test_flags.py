@@ -35,6 +35,7 @@ ZERO = {
     *("adaptation.entropy_cost", "adaptation.kl_cost", "adaptation.ridge"),
     *("config.losses.discount", "config.losses.entropy_cost", "config.losses.kl_cost"),
     *("config.losses.kl_target", "config.losses.std_target"),
+    "config.optimiser.rate_half_life",
     *("config.losses.latent_cost", "config.losses.task_reward_weight", "config.losses.trace_decay"),
     *("config.replay.burn_in", "config.replay.context_length"),
 }
