@@ -90,12 +90,12 @@ class PosteriorHead(RidgeHead):
         self.posterior = softmax(-0.5 * self._squared_errors / (share * (variance + _LEAST_ERROR)))
         self._centres = (self.posterior @ self._task_heads).astype(np.float32)
 
-    def _solve(self, memory: FeatureMemory, place: int, tau: Array) -> Array | None:
+    def _solve(self, memory: FeatureMemory, place: int, tau: Array, improvements: int) -> Array | None:
         del tau
         if not self._seen.width[place] > 0:
             kept: Array = self.weights[place]
             return kept
-        solution = super()._solve(memory, place, self._taus[place, : memory.counts[place], None])
+        solution = super()._solve(memory, place, self._taus[place, : memory.counts[place], None], improvements)
         if solution is not None:
             self._offsets[place] = solution - self._centres[place]
         return solution

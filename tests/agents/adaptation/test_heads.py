@@ -10,6 +10,7 @@ from agents.adaptation.config import AdaptationConfig
 from agents.adaptation.engine import RewardRange
 from agents.adaptation.heads import RidgeHead, TemporalDifferenceHead, draw_heads
 from agents.adaptation.memory import FeatureMemory
+from agents.adaptation.proposals import state_values
 
 TAU = np.array([0.5], np.float32)
 
@@ -34,11 +35,11 @@ def first_heads(size, seeds=(1,)):
     return draw_heads([np.random.default_rng(seed) for seed in seeds], size)
 
 
-def ridge_head(memory, ridge=0.3, discount=0.5):
+def ridge_head(memory, ridge=0.3, discount=0.5, soft=False):
     seen = RewardRange(1)
     for reward in memory.rewards[0, : memory.counts[0]]:
         seen.update(np.array([reward]), np.array([True]))
-    config = AdaptationConfig(ridge=ridge)
+    config = AdaptationConfig(ridge=ridge, soft_values=soft)
     return RidgeHead(first_heads(memory.features.shape[2]), config, seen, discount)
 
 
@@ -106,6 +107,21 @@ def test_the_closed_form_is_the_dense_solution_of_its_fixed_point():
     system = features.T @ features + penalty - features.T @ (memory.discounts[0][:, None] * next_features)
     expected = np.linalg.solve(system, features.T @ memory.rewards[0])
     np.testing.assert_allclose(solved(memory), expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_the_closed_form_ends_where_plain_value_iteration_does(soft):
+    memory = random_memory()
+    memory.next_features *= 0.3
+    head = ridge_head(memory, soft=soft)
+    features, next_features = (part.astype(np.float64) for part in (memory.features[0], memory.next_features[0]))
+    system = features.T @ features + np.diag([0.3] * 5 + [1e-6])
+    weights = head.weights[0].astype(np.float64)
+    for _ in range(500):
+        values = state_values(next_features @ weights, TAU, soft=soft)
+        weights = np.linalg.solve(system, features.T @ (memory.rewards[0] + memory.discounts[0] * values))
+    head.learn_after_episode(memory, TAU, [])
+    np.testing.assert_allclose(head.weights[0], weights, atol=2e-3)
 
 
 def test_the_closed_form_agrees_with_a_hand_worked_value_and_leaves_the_constant_free():
