@@ -74,9 +74,10 @@ class Agent:
         acting_groups: Those that an actor needs.
         make_networks: Makes the networks that learn, and their targets.
         draw_noise: Makes one step's random draws from a batch, the configuration and a seed of two integers.
-        total_loss: The sum of the losses and what is worth recording, from online and target networks, sequences, draws,
-            configuration, the weights of the regularisers, and the counts of the batch that the sequences belong to. Scalars
-            to record are means, that is they add up over parts of a batch; what has shape `[B, T]` is recorded as quantiles.
+        total_loss: The sum of the losses and what is worth recording, from online and target networks,
+            sequences, draws, configuration, the weights of the regularisers, and the counts of the
+            batch that the sequences belong to. Scalars to record add up over parts of a batch;
+            `[B, T]` values become quantiles.
         sequence: The shape of a sequence in replay.
         make_behaviour: Makes an actor's behaviour in N environments, from a seed.
         make_environments: Presents environments as the agent sees them.

@@ -1,4 +1,4 @@
-"""The gradient of a batch as a sum over shards of its sequences, which are computed at the same time."""
+"""The gradient of a batch as a sum over shards of its sequences, computed at the same time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,14 @@ class ShardedGradient:
     call ends, so that shards which share variables would wait for one another.
     """
 
-    def __init__(self, agent: Agent, networks: tuple[Networks, Networks], trained: Sequence[tf.Variable], config: Config, shards: int):
+    def __init__(
+        self,
+        agent: Agent,
+        networks: tuple[Networks, Networks],
+        trained: Sequence[tf.Variable],
+        config: Config,
+        shards: int,
+    ):
         """Compiles nothing yet.
 
         Args:
@@ -42,8 +49,12 @@ class ShardedGradient:
         self._config = config
         self._shards = shards
 
-    def __call__(self, batch: Batch, noise: Noise, costs: losses.Costs, counts: losses.Counts) -> list[Shard]:
-        """Returns gradient and metrics of each shard; the gradients, and the scalars among the metrics, add up to the batch's.
+    def __call__(
+        self, batch: Batch, noise: Noise, costs: losses.Costs, counts: losses.Counts
+    ) -> list[Shard]:
+        """Returns gradient and metrics of each shard.
+
+        The gradients, and those metrics that are scalars, add up to the batch's.
 
         Args:
             batch: As `SequenceSpec.signature`, with a leading B.
@@ -51,7 +62,7 @@ class ShardedGradient:
             costs: Weights of the regularisers.
             counts: Of the whole batch.
         """
-        weights = [[tf.convert_to_tensor(variable) for variable in networks.variables] for networks in self._networks]
+        weights = [[tf.convert_to_tensor(variable) for variable in part.variables] for part in self._networks]
         shards = []
         for rows in _split(counts.sequences, self._shards):
             part = {key: value[rows] for key, value in batch.items()}
@@ -66,8 +77,8 @@ class ShardedGradient:
     ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
         """Returns the gradients by the trained weights, flat, and the metrics of one shard."""
         online, target = (_with_weights(*pair) for pair in zip(self._networks, weights, strict=True))
-        of_variable = {id(variable): weight for variable, weight in zip(self._networks[0].variables, weights[0], strict=True)}
-        trained = [of_variable[id(variable)] for variable in self._trained]
+        by_variable = _by_variable(self._networks[0], weights[0])
+        trained = [by_variable[id(variable)] for variable in self._trained]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(trained)
             loss, metrics = self._agent.total_loss(online, target, batch, noise, self._config, costs, counts)
@@ -86,14 +97,15 @@ def merge_metrics(parts: Sequence[Mapping[str, tf.Tensor]], mask: tf.Tensor) -> 
     for name, first in parts[0].items():
         values = [part[name] for part in parts]
         if first.shape.rank:
-            merged.update(losses.quantiles(name, tf.concat(values, axis=0), mask[:, -first.shape[1] :]))
+            trained = mask[:, -first.shape[1] :]
+            merged.update(losses.quantiles(name, tf.concat(values, axis=0), trained))
         else:
             merged[name] = tf.add_n(values)
     return merged
 
 
 def _split(sequences: int, shards: int) -> list[slice]:
-    """Cuts a batch into parts whose sizes differ by one at most; fewer parts, where there are not so many sequences."""
+    """Cuts a batch into parts whose sizes differ by one at most, none of them empty."""
     shards = min(shards, sequences)
     ends = [sequences * shard // shards for shard in range(shards + 1)]
     return [slice(start, end) for start, end in itertools.pairwise(ends)]
@@ -101,4 +113,9 @@ def _split(sequences: int, shards: int) -> list[slice]:
 
 def _with_weights(networks: Networks, weights: Sequence[tf.Tensor]) -> Any:
     """Returns the same networks with tensors in the place of their variables."""
-    return copy.deepcopy(networks, {id(variable): weight for variable, weight in zip(networks.variables, weights, strict=True)})
+    return copy.deepcopy(networks, _by_variable(networks, weights))
+
+
+def _by_variable(networks: Networks, weights: Sequence[tf.Tensor]) -> dict[int, tf.Tensor]:
+    """Returns tensors by the id of the variable that they are in place of, `deepcopy`'s memory."""
+    return dict(zip(map(id, networks.variables), weights, strict=True))

@@ -1,7 +1,7 @@
 """The learner of every agent: one step that updates all of its networks.
 
-Its arithmetic is compiled (XLA). The graph around it holds what TensorFlow alone does better: shards of the batch at the same time, copies,
-a sort.
+Its arithmetic is compiled (XLA). The graph around it holds what TensorFlow alone does better: shards of
+the batch at the same time, copies, a sort.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
             config: Hyper-parameters, of which `agent` says what is trained.
             seed: Decides the initial weights and every later draw.
             make_networks: Other networks of the same interface, to be trained by the same step.
-            threads: How many parts of a batch to compute at the same time, at most; TensorFlow needs as many threads between operations.
+            threads: How many parts of a batch to compute at the same time; TensorFlow needs as many
+                threads between operations (TF_NUM_INTEROP_THREADS).
         """
         tf.random.set_seed(seed)
         self._config = config
@@ -61,8 +62,10 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
             copy.assign(source)
         self._groups = {name: self.online.group(name) for name in self._agent.groups}
         self._trained = tuple(variable for group in self._groups.values() for variable in group)
-        self._gradient = ShardedGradient(self._agent, (self.online, self.target), self._trained, config, threads)
-        self._optimiser = VectorAdam(self._trained, config.optimiser.learning_rate, half_life=config.optimiser.rate_half_life)
+        networks = (self.online, self.target)
+        self._gradient = ShardedGradient(self._agent, networks, self._trained, config, threads)
+        rate, half_life = config.optimiser.learning_rate, config.optimiser.rate_half_life
+        self._optimiser = VectorAdam(self._trained, rate, half_life=half_life)
         objective = config.losses
         self._kl_cost = Multiplier(
             objective.kl_cost,
@@ -112,16 +115,21 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
         counts = losses.Counts(transitions, batch["mask"].shape[0])
         shards = self._gradient(batch, noise, self._costs(), counts)
         metrics = merge_metrics([part for _, part in shards], batch["mask"])
-        return {**metrics, **self._apply(batch, [gradient for gradient, _ in shards], metrics)}
+        gradients = [gradient for gradient, _ in shards]
+        return {**metrics, **self._apply(batch, gradients, metrics)}
 
     @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
     def _prepare(self, batch: Mapping[str, tf.Tensor]) -> tuple[Noise, tf.Tensor]:
         """Returns the step's draws, and how many transitions its means divide by."""
-        return self.draw_noise(batch), losses.count(batch["mask"][:, self._config.replay.burn_in :]).transitions
+        trained = batch["mask"][:, self._config.replay.burn_in :]
+        return self.draw_noise(batch), losses.count(trained).transitions
 
     @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
     def _apply(
-        self, batch: Mapping[str, tf.Tensor], gradients: Sequence[tf.Tensor], measured: Mapping[str, tf.Tensor]
+        self,
+        batch: Mapping[str, tf.Tensor],
+        gradients: Sequence[tf.Tensor],
+        measured: Mapping[str, tf.Tensor],
     ) -> dict[str, tf.Tensor]:
         """Updates everything from the shards' gradients, `[P]` each, and what the losses measured.
 
@@ -157,7 +165,11 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
         return {"kl_cost": costs.kl, "entropy_cost": costs.entropy}
 
     def _clip(self, gradient: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """Scales each group's part of a gradient `[P]` down to the largest norm allowed; returns the norms before it, too."""
+        """Scales each group's part of a gradient `[P]` down to the largest norm allowed.
+
+        Returns:
+            The gradient, and the groups' norms before.
+        """
         sizes = [sum(variable.shape.num_elements() for variable in group) for group in self._groups.values()]
         parts = tf.split(gradient, sizes)
         norms = [tf.norm(part) for part in parts]
