@@ -48,7 +48,7 @@ class RunSettings:
         at_least=1,
     )
     minutes: float = field(
-        15.0,
+        60.0,
         "End training after this many minutes, over all restarts.",
         above=0,
     )

@@ -109,10 +109,16 @@ def test_a_recurrent_learner_that_is_restored_continues_bit_for_bit(agent, confi
 @pytest.mark.parametrize(
     ("environment", "episode_steps", "share"), [("sparse_navigation", 20, 1.0), ("half_cheetah_velocity", 200, 0.2), ("other", 700, 0.2)]
 )
-def test_the_default_replay_samples_each_transition_as_often_for_every_agent(agent, environment, episode_steps, share):
-    multitask, recurrent = (default_config(environment, episode_steps, name).replay for name in ("multitask", agent))
+def test_every_agent_trains_for_as_many_environment_steps_by_default(agent, environment, episode_steps, share):
+    configs = [default_config(environment, episode_steps, name) for name in ("multitask", agent)]
+    multitask, recurrent = (config.replay for config in configs)
+    learned = [config.learner_steps * config.optimiser.batch_size for config in configs]
+    ours, theirs = (
+        sequences * replay.sequence_length / replay.samples_per_insert
+        for sequences, replay in zip(learned, (multitask, recurrent), strict=True)
+    )
+    assert theirs == pytest.approx(ours, rel=0.01)
     assert recurrent.capacity * recurrent.sequence_length == pytest.approx(share * multitask.capacity * multitask.sequence_length, rel=0.01)
-    assert recurrent.samples_per_insert == multitask.samples_per_insert
     assert recurrent.context_length % episode_steps == 0
     assert recurrent.context_length <= max(400, episode_steps)
 

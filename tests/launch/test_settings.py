@@ -52,7 +52,7 @@ def test_agents_methods_and_critics_that_do_not_go_together_are_refused():
 def test_given_hyper_parameters_hold_over_the_environments_and_belong_to_the_identity():
     settings = default_settings(
         "half_cheetah_velocity",
-        hyper_parameters={"losses.kl_cost": 0, "learner_steps": 7},
+        hyper_parameters={"losses.kl_cost": 0, "losses.kl_target": 0, "learner_steps": 7},
     )
     assert (settings.config.losses.kl_cost, settings.config.losses.discount) == (0.0, 0.98)
     assert settings.learner_steps == 7
