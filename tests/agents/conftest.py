@@ -24,7 +24,12 @@ from replay.writer import SequenceWriter
 _SPEC = NetworkSpec(observation_size=3, prior_columns=(0, 2), action_size=2, tasks=2, task_reward_heads=True)
 _CONFIG = Config(
     networks=NetworkConfig(feature_layers=(16, 8), policy_layers=(8, 8), embedding_size=3),
-    losses=LossConfig(discount=0.6, reward_scale=0.5, kl_cost=0.05, entropy_cost=0.01, action_samples=2),
+    losses=LossConfig(
+        **{"discount": 0.6, "reward_scale": 0.5, "action_samples": 2},
+        # The multipliers move, but not far from 0.05 and 0.01.
+        **{"kl_cost": 0.05, "kl_target": 0.01, "kl_rate": 0.01, "kl_cost_min": 0.045},
+        **{"entropy_cost": 0.01, "std_target": 0.9, "entropy_rate": 0.01, "entropy_cost_max": 0.011},
+    ),
     optimiser=OptimiserConfig(learning_rate=5e-3, target_rate=0.05, batch_size=32),
     replay=ReplayConfig(sequence_length=3, capacity=1000, samples_per_insert=1000.0, min_size=32),
 )
@@ -127,7 +132,7 @@ def configured():
             agent=agent,
             trial_episodes=3,
             networks=dataclasses.replace(_CONFIG.networks, recurrent_size=5, latent_size=3),
-            losses=dataclasses.replace(_CONFIG.losses, task_reward_heads=False, latent_cost=0.1),
+            losses=dataclasses.replace(_CONFIG.losses, kl_target=0.0, task_reward_heads=False, latent_cost=0.1),
             replay=dataclasses.replace(_CONFIG.replay, **({"burn_in": 2} if agent == "rl2" else {"context_length": 10})),
         )
         return config, make_agent(agent).sequence(_SPEC, config)

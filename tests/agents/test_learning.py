@@ -83,7 +83,8 @@ def _by_hand(online, target, batch, noise, config):
 
 @pytest.mark.parametrize("trace_decay", [1.0, 0.6])
 def test_the_losses_are_those_of_the_paper_transition_by_transition(pair, tiny, make_batch, constant, trace_decay):
-    costs = dataclasses.replace(tiny.config.losses, kl_cost=0.3, entropy_cost=0.2, trace_decay=trace_decay)
+    fixed = {"kl_target": 0.0, "std_target": 0.0}
+    costs = dataclasses.replace(tiny.config.losses, kl_cost=0.3, entropy_cost=0.2, trace_decay=trace_decay, **fixed)
     config = dataclasses.replace(tiny.config, losses=costs)
     batch, noise = make_batch(1), _noise()
     critic, policy, prior, by_heads = _by_hand(*(_Numpy(part, config, tiny.spec) for part in pair), batch, noise, config)
@@ -170,6 +171,19 @@ def test_a_restored_learner_continues_bit_for_bit(learner, make_batch):
     assert first == second
     for name, value in first_state.items():
         assert value.tobytes() == second_state[name].tobytes(), name
+
+
+def test_a_step_has_the_costs_that_the_state_holds_and_moves_them_towards_their_targets(learner, make_batch):
+    state = {**learner.save(), "kl_cost": np.float32(0.05), "entropy_cost": np.float32(0.01)}
+    learner.restore(state)
+    first, second = learner.step(make_batch(1)), learner.step(make_batch(2))
+    assert (first["kl_cost"], first["entropy_cost"]) == (np.float32(0.05), np.float32(0.01))
+    # KL over its target of 0.01 nats, spread under its target of 0.9: the whole rate, 0.01, and its share.
+    excess = np.clip(first["kl_to_prior"] / 0.01 - 1.0, -1.0, 1.0)
+    assert second["kl_cost"].numpy() == pytest.approx(0.05 * np.exp(0.01 * excess), rel=1e-5)
+    spread = np.exp(first["policy_entropy"] / 2 - 0.5 * np.log(2 * np.pi * np.e))
+    assert second["entropy_cost"].numpy() == pytest.approx(0.01 * np.exp(0.01 * (0.9 / spread - 1)), rel=1e-5)
+    assert learner.save()["kl_cost"] != second["kl_cost"]  # it has moved again since
 
 
 def test_noise_is_a_function_of_seed_and_step(learner, make_batch, constant):
