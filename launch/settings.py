@@ -14,6 +14,7 @@ from agents.config import Config, NetworkSpec, default_config
 from environments import EnvironmentBatch, TaskDistribution, load
 from environments.arrays import Array
 from environments.fields import check, field, with_values
+from launch import learner_threads
 
 # For XLA_FLAGS: without LLVM's expensive passes a step compiles in a third of the time and takes at most a tenth longer.
 QUICK_COMPILE = "--xla_llvm_disable_expensive_passes=true"
@@ -171,6 +172,9 @@ def default_settings(
         methods=_DEFAULT_METHODS if config.agent == "multitask" else methods.served_by(config.agent),
     )
     settings = dataclasses.replace(settings, **changes)
+    if "learner_threads" not in changes:
+        threads = learner_threads.default_threads(config, learner_threads.host_cores(), settings.actors)
+        settings = dataclasses.replace(settings, learner_threads=threads)
     for method in methods.known(settings.methods, config.agent):
         settings.adaptation_config(method, config.adaptation_episodes)
     # Refuses an unknown task set, and a critic that the environment has no descriptions for.

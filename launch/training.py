@@ -93,10 +93,9 @@ def settings_from_flags(learner_cores: int | None = None) -> RunSettings:
         methods=values.methods,
         **{name: values[name].value for name in leaves(RunSettings)},
     )
-    if values.learner_threads is not None:
+    if learner_cores is None or values.learner_threads is not None:
         return settings
-    cores, actors = (learner_threads.host_cores(), settings.actors) if learner_cores is None else (learner_cores, 0)
-    threads = learner_threads.default_threads(settings.config, cores, actors)
+    threads = learner_threads.default_threads(settings.config, learner_cores, actors=0)
     return dataclasses.replace(settings, learner_threads=threads)
 
 
