@@ -77,7 +77,7 @@ def test_operational_changes_are_allowed_and_logged(tmp_path):
     run_directory.prepare(str(tmp_path), changed)
     (event,) = store.read_records(tmp_path, "events")
     assert event["event"] == "configuration_changed"
-    assert (event["before"]["minutes"], event["after"]["minutes"]) == (15.0, 99.0)
+    assert (event["before"]["minutes"], event["after"]["minutes"]) == (60.0, 99.0)
     assert run_directory.open_run(str(tmp_path))[1] == changed
 
 
