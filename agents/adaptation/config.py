@@ -53,8 +53,8 @@ class AdaptationConfig:
     learning_rate: float = field(1e-2, "Of Adam, on the critic's head.", above=0, at_most=1)
     feature_learning_rate: float = field(
         1e-3,
-        "Of Adam, on the critic's features where they learn, too.",
-        above=0,
+        "Of Adam, on the critic's features where they learn, too; 0 keeps them.",
+        at_least=0,
         at_most=1,
     )
     policy_learning_rate: float = field(

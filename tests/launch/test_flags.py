@@ -32,7 +32,7 @@ REFUSED_TEXTS = {"", "--seed=1"}
 ZERO = {
     *("estimate", "json", "learner_gpus", "port", "seed", "task", "task_set_seed", "tasks"),
     *("training_seeds", "tuning", "validation_evaluators", "videos"),
-    *("adaptation.entropy_cost", "adaptation.kl_cost", "adaptation.ridge"),
+    *("adaptation.entropy_cost", "adaptation.feature_learning_rate", "adaptation.kl_cost", "adaptation.ridge"),
     *("config.losses.discount", "config.losses.entropy_cost", "config.losses.kl_cost"),
     *("config.losses.kl_target", "config.losses.std_target"),
     "config.optimiser.rate_half_life",
