@@ -18,8 +18,8 @@ from environments.arrays import Array
 
 # Of the closed form: how often the weights q follow the head, and solutions for the same weights.
 # What is left at the limit within an episode is made up for by the next solution.
-_IMPROVEMENTS, _IMPROVEMENTS_WITHIN_EPISODE = 10, 3
-_BACKUPS = 10
+_IMPROVEMENTS, _IMPROVEMENTS_WITHIN_EPISODE = 10, 5
+_BACKUPS = 5
 _TOLERANCE = 1e-3
 
 
