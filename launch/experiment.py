@@ -18,7 +18,8 @@ import threading
 from collections.abc import Callable
 
 from environments import command_line, conformance
-from launch.run_directory import RunDirectory, check_initial_snapshot, owned, training_finished
+from launch import initial_snapshot
+from launch.run_directory import RunDirectory, owned, training_finished
 from launch.settings import RunSettings
 
 _POLL_SECONDS = 0.1
@@ -48,8 +49,9 @@ def run_experiment(
             another run. Nothing was started then.
     """
     _refuse_broken_rules(settings)
-    check_initial_snapshot(run_dir, settings)
+    initial_snapshot.check(run_dir, settings)
     with command_line.stopping_on_signals() as stop, owned(run_dir, settings) as run:
+        initial_snapshot.keep(run, settings)
         if not training_finished(run, settings):
             length = f"at most {settings.learner_steps} steps or {settings.minutes:g} minutes"
             print(f"Stage 1 of 3: training, {length}.", flush=True)

@@ -10,19 +10,16 @@ import json
 import logging
 import os
 import pathlib
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
 from typing import Any
 
-from agents import durable, snapshots
+from agents import durable
 from agents.config import Config
-from agents.warm_start import check_start
 from environments import SPLITS
 from environments.fields import flattened, with_values
 from launch.settings import RunSettings
-from results.selection import selected_snapshot
 from results.store import RecordWriter, read_records
 from results.tasks import TaskPlaces, write_tasks
 
@@ -121,7 +118,6 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
         durable.remove_unfinished(run.checkpoints)
         durable.remove_unfinished(run.snapshots)
         if not (run.path / _RUN_FILE).exists():
-            _keep_initial_snapshot(run, settings)
             _write(run.path / _RUN_FILE, settings)
             write_places(run, settings)
             return run
@@ -145,47 +141,6 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
             )
         _write(run.path / _RUN_FILE, settings)
     return run
-
-
-def check_initial_snapshot(path: str, settings: RunSettings) -> None:
-    """Checks that a new run can start from its initial snapshot; one that has started keeps its own.
-
-    Args:
-        path: The run directory, which need not exist.
-        settings: The run.
-
-    Raises:
-        ValueError: If there is no such snapshot, it is damaged, or of other networks.
-    """
-    given = settings.initial_snapshot
-    if given is not None and not RunDirectory(pathlib.Path(path)).initial_snapshot.exists():
-        spec = settings.network_spec(settings.distribution())
-        check_start(snapshots.read_snapshot(find_snapshot(given)), spec, settings.config)
-
-
-def _keep_initial_snapshot(run: RunDirectory, settings: RunSettings) -> None:
-    """Copies what the networks start from, so that the run no longer depends on where it was."""
-    given = settings.initial_snapshot
-    if given is not None:
-        with durable.publish(run.initial_snapshot) as directory:
-            shutil.copytree(find_snapshot(given), directory, dirs_exist_ok=True)
-
-
-def find_snapshot(path: str) -> pathlib.Path:
-    """Returns a snapshot's folder: the given one, or that of a run's selected or else newest snapshot.
-
-    Raises:
-        RunDirectoryError: If there is none.
-    """
-    folder = pathlib.Path(path).absolute()
-    if (folder / durable.MANIFEST).exists():
-        return folder
-    run = RunDirectory(folder)
-    numbered = durable.numbered(run.snapshots)
-    if not numbered:
-        raise RunDirectoryError(f"{path} is neither a snapshot's folder nor a run directory with snapshots.")
-    selected = selected_snapshot(read_records(folder, "events"))
-    return numbered[-1] if selected is None else run.snapshots / str(selected.snapshot)
 
 
 def write_places(run: RunDirectory, settings: RunSettings) -> None:

@@ -7,15 +7,14 @@ import re
 
 import pytest
 
-from agents import durable, snapshots
-from launch import pretrained, run_directory
+from agents import durable
+from launch import run_directory
 from launch.run_directory import RunDirectoryError
 from launch.settings import default_settings
 from results import store
 from results.tasks import read_tasks
 
 _SETTINGS = default_settings("sparse_navigation")
-_PRETRAINED = str(pretrained.FOLDER / "sparse_navigation")
 
 
 def _with_losses(**changes):
@@ -135,28 +134,3 @@ def test_options_of_the_environment_belong_to_the_identity(tmp_path):
     assert not opened.distribution().dense_training
     with pytest.raises(run_directory.RunDirectoryError, match=r"options\.training is sparse, not None"):
         run_directory.prepare(str(tmp_path), _SETTINGS)
-
-
-def test_a_run_keeps_the_snapshot_that_its_networks_started_from(tmp_path):
-    settings = dataclasses.replace(_SETTINGS, initial_snapshot=_PRETRAINED)
-    path = str(tmp_path / "run")
-    run_directory.check_initial_snapshot(path, settings)
-    run = run_directory.prepare(path, settings)
-    kept, selected = snapshots.read_snapshot(run.initial_snapshot), run_directory.find_snapshot(_PRETRAINED)
-    assert kept.step == int(selected.name) == snapshots.read_snapshot(selected).step
-    assert run_directory.open_run(path)[1] == settings
-    with pytest.raises(RunDirectoryError, match="holds another run: its initial_snapshot is"):
-        run_directory.prepare(path, _SETTINGS)
-    # From now on it does not matter what becomes of the other run.
-    run_directory.check_initial_snapshot(path, dataclasses.replace(settings, initial_snapshot="gone"))
-
-
-def test_what_networks_cannot_start_from_is_refused_before_anything_is_written(tmp_path):
-    path = str(tmp_path / "run")
-    wrong = dataclasses.replace(default_settings("half_cheetah_velocity"), initial_snapshot=_PRETRAINED)
-    with pytest.raises(ValueError, match="observation_size 2, but this run has 20"):
-        run_directory.check_initial_snapshot(path, wrong)
-    empty = dataclasses.replace(_SETTINGS, initial_snapshot=str(tmp_path))
-    with pytest.raises(RunDirectoryError, match="neither a snapshot's folder nor a run directory"):
-        run_directory.check_initial_snapshot(path, empty)
-    assert not (tmp_path / "run").exists()
