@@ -49,9 +49,7 @@ class ShardedGradient:
         self._config = config
         self._shards = shards
 
-    def __call__(
-        self, batch: Batch, noise: Noise, costs: losses.Costs, counts: losses.Counts
-    ) -> list[Shard]:
+    def __call__(self, batch: Batch, noise: Noise, costs: losses.Costs, counts: losses.Counts) -> list[Shard]:
         """Returns gradient and metrics of each shard.
 
         The gradients, and those metrics that are scalars, add up to the batch's.
