@@ -186,8 +186,9 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
 
     def start_from(self, weights: Mapping[str, Array]) -> None:
         """Starts the networks and their targets from a snapshot's weights; all else is as new."""
+        started = starting_weights(weights, export_weights(self.online))
         for networks in (self.online, self.target):
-            import_weights(networks, starting_weights(weights, export_weights(self.online)))
+            import_weights(networks, started)
 
     def save(self) -> dict[str, Array]:
         """Returns everything that a restore needs, as arrays by name."""

@@ -157,7 +157,7 @@ def policy_loss(
 
 
 def entropy_regularised_loss(
-    expected_q: tf.Tensor, entropy: tf.Tensor, mask: tf.Tensor, *, entropy_cost: float, counts: Counts | None = None
+    expected_q: tf.Tensor, entropy: tf.Tensor, mask: tf.Tensor, *, entropy_cost: float | tf.Tensor, counts: Counts | None = None
 ) -> tf.Tensor:
     """SVG(0) without a prior: the mean of -E_a[Q'(s, a)] - entropy bonus, from `[B, T]` each."""
     return masked_mean(-expected_q - entropy_cost * entropy, mask, counts)
