@@ -13,7 +13,8 @@ from agents.adaptation.proposals import kl_from_uniform, softmax
 from environments.arrays import Array
 
 _ROUNDS = 40
-_FLOOR_SHARE = 0.01
+# Only against division by nothing: a share of how much the values of a state's proposals differ.
+_FLOOR_SHARE = 1e-3
 
 
 def calibrate(q_values: Array, valid: Array, reward_width: Array, kl_bound: float) -> Array:
@@ -26,16 +27,17 @@ def calibrate(q_values: Array, valid: Array, reward_width: Array, kl_bound: floa
         kl_bound: epsilon, in nats, below log K.
 
     Returns:
-        tau, `[R]`: the mean KL equals epsilon where that is attainable above the floor of 0.01 times the reward range, and is
-        below it otherwise; infinite (the prior itself) while no two rewards differ or no state was visited.
+        tau, `[R]`: the mean KL equals epsilon where that is attainable above the floor, a thousandth of
+        the mean spread of the values at a state's proposals, and is below it otherwise; infinite (the
+        prior itself) while no two rewards or no two values of a visited state differ.
     """
-    width = np.where(valid[:, :, None], q_values, 0.0)
-    spread = (width.max(axis=2) - width.min(axis=2)).max(axis=1)
-    floor = _FLOOR_SHARE * reward_width
-    usable = (reward_width > 0) & valid.any(axis=1) & np.isfinite(spread)
+    spreads = np.where(valid, np.ptp(q_values, axis=2), 0.0)
+    spread = spreads.max(axis=1)
+    floor = _FLOOR_SHARE * spreads.sum(axis=1) / np.maximum(valid.sum(axis=1), 1)
+    usable = (reward_width > 0) & (spread > 0) & np.isfinite(spread)
     low = np.log(np.where(usable, np.maximum(floor, np.finfo(np.float32).tiny), 1.0))
     # KL(q || pi_0) <= spread / tau, so that the bound holds at spread / epsilon.
-    high = np.maximum(low, np.log(np.where(usable & (spread > 0), spread / kl_bound, 1e-30)))
+    high = np.maximum(low, np.log(np.where(usable, spread / kl_bound, 1e-30)))
     at_floor = mean_kl(q_values, valid, np.exp(low)) <= kl_bound
     for _ in range(_ROUNDS):
         middle = 0.5 * (low + high)
