@@ -29,7 +29,7 @@ class Networks(agent.Networks, Protocol):
         """Maps observations `[..., D]` to the prior's distributions."""
 
     def values(self, observation: tf.Tensor, action: tf.Tensor, task: tf.Tensor) -> tf.Tensor:
-        """Returns Q_i(s, a), `[H, B, ...]`."""
+        """Returns Q_i(s, a) under each kind of reward, and last the reward, `[H, B, ...]`."""
 
 
 def total_loss(
@@ -61,7 +61,10 @@ def total_loss(
     target_prior = target.prior(batch["observations"])
     targets, log_rhos = _critic_targets(target, target_prior.at(slice(1, None)), batch, next_states, noise.value, config, costs.kl)
     q_values = online.values(states, actions, task)
-    critic_loss = tf.add_n([losses.critic_loss(q, y, mask, counts) for q, y in zip(tf.unstack(q_values), targets, strict=True)])
+    # The last kind of head tells the step's own reward, which needs no value of what comes after.
+    targets.append(config.losses.reward_scale * batch["task_rewards"])
+    by_head = [losses.critic_loss(q, y, mask, counts) for q, y in zip(tf.unstack(q_values), targets, strict=True)]
+    critic_loss = tf.add_n(by_head)
 
     expert = online.expert(states, task)
     expected_q = losses.reparameterised_value(lambda a: target.values(states, a, task)[0], expert, noise.policy)
@@ -76,6 +79,7 @@ def total_loss(
 
     metrics = {
         "critic_loss": critic_loss,
+        "reward_loss": by_head[-1],
         "policy_loss": policy_loss,
         "prior_loss": prior_loss,
         "kl_to_prior": losses.masked_mean(kl_to_target_prior, mask, counts),
@@ -103,9 +107,9 @@ def _critic_targets(
     expert = target.expert(batch["observations"], task)
     at_next = expert.at(slice(1, None))
     log_rhos = expert.at(slice(0, -1)).log_prob(batch["actions"]) - batch["log_probs"]
-    next_values = losses.expected_value(lambda a: target.values(next_states, a, task), at_next, noise)
+    next_values = losses.expected_value(lambda a: target.values(next_states, a, task)[:-1], at_next, noise)
     kl_charge = kl_cost * at_next.kl_to(prior_at_next)
-    q_values = target.values(batch["observations"][:, :-1], batch["actions"], task)
+    q_values = target.values(batch["observations"][:, :-1], batch["actions"], task)[:-1]
     # Heads of the tasks' own rewards serve adaptation, which charges no KL, so their values carry none.
     kinds = [(batch["rewards"], kl_charge), (batch["task_rewards"], tf.zeros_like(kl_charge))]
     targets = [

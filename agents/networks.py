@@ -191,6 +191,7 @@ class MultiTaskNetworks(snt.Module):  # type: ignore[misc]
         features: psi.
         heads: w_i, `[tasks, d]`, or what makes them from descriptions.
         task_reward_heads: u_i, likewise, or None.
+        reward_heads: v_i, likewise: psi(s, a)^T v_i is the step's reward in task i, the task's own.
     """
 
     def __init__(self, spec: NetworkSpec, config: NetworkConfig, descriptions: Array | None = None, name: str = "networks"):
@@ -218,6 +219,7 @@ class MultiTaskNetworks(snt.Module):  # type: ignore[misc]
 
         self.heads = heads("heads")
         self.task_reward_heads = heads("task_reward_heads") if spec.task_reward_heads else None
+        self.reward_heads = heads("reward_heads")
 
     def expert(self, observation: tf.Tensor, task: tf.Tensor) -> Gaussian:
         """Maps observations `[B, ..., D]` and tasks `[B]` to the experts' distributions `[B, ..., A]`."""
@@ -233,16 +235,20 @@ class MultiTaskNetworks(snt.Module):  # type: ignore[misc]
         """Returns Q_i(s, a) for observations `[B, ..., D]`, actions `[B, ..., A]` and tasks `[B]`.
 
         Returns:
-            `[H, B, ...]`: under the training reward and, where there are such heads, under the task's own.
+            `[H, B, ...]`: under the training reward; where there are such heads, under the task's own;
+            and last, the task's own reward of the step itself.
         """
         psi = self.features(observation, action)
         one_hot = tf.one_hot(task, self.spec.tasks)
         return tf.stack([tf.reduce_sum(psi * _spread(tf.matmul(one_hot, head), psi), axis=-1) for head in self._head_matrices()])
 
     def _head_matrices(self) -> list[tf.Tensor]:
-        """Returns the heads of all training tasks, `[tasks, d]`, under the training reward and, where there are such, the task's own."""
-        kinds = [self.heads] if self.task_reward_heads is None else [self.heads, self.task_reward_heads]
-        return [kind() if isinstance(kind, DescribedHeads) else kind for kind in kinds]
+        """Returns the heads of all training tasks, `[tasks, d]`, of each kind that `values` tells."""
+        return [kind() if isinstance(kind, DescribedHeads) else kind for kind in self._kinds()]
+
+    def _kinds(self) -> list[tf.Variable | DescribedHeads]:
+        kinds = (self.heads, self.task_reward_heads, self.reward_heads)
+        return [kind for kind in kinds if kind is not None]
 
     def group(self, name: str) -> tuple[tf.Variable, ...]:
         """Returns the variables that one loss trains: `expert`, `prior` or `critic`."""
@@ -250,8 +256,9 @@ class MultiTaskNetworks(snt.Module):  # type: ignore[misc]
             return (self.embedding, *self.expert_policy.trainable_variables)
         if name == "prior":
             return tuple(self.prior_policy.trainable_variables)
-        kinds = [self.heads] if self.task_reward_heads is None else [self.heads, self.task_reward_heads]
-        heads = [variable for kind in kinds for variable in (kind.trainable_variables if isinstance(kind, DescribedHeads) else (kind,))]
+        heads: list[tf.Variable] = []
+        for kind in self._kinds():
+            heads += kind.trainable_variables if isinstance(kind, DescribedHeads) else (kind,)
         return (*heads, *self.features.trainable_variables)
 
 

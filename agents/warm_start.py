@@ -10,7 +10,7 @@ from agents.snapshots import Snapshot
 from environments.arrays import Array
 
 # What has a row for each training task. Rows of tasks that a snapshot does not have start anew.
-_PER_TASK = ("embedding", "heads", "task_reward_heads")
+_PER_TASK = ("embedding", "heads", "task_reward_heads", "reward_heads")
 # What may differ: the number of tasks, whether they have another reward for training, and the
 # bounds of standard deviations, which no weight depends on.
 _FREE = ("tasks", "task_reward_heads", "min_std", "max_std")

@@ -38,7 +38,8 @@ def test_a_value_is_that_of_the_features_under_the_head_of_the_tasks_description
     tasks = np.array([0, 1, 1, 0])
     psi = networks.features(states, actions).numpy()
     values = networks.values(states, actions, tf.constant(tasks)).numpy()
-    for kind, heads in zip(values, (networks.heads, networks.task_reward_heads), strict=True):
+    kinds = (networks.heads, networks.task_reward_heads, networks.reward_heads)
+    for kind, heads in zip(values, kinds, strict=True):
         np.testing.assert_allclose(kind, (psi * heads().numpy()[tasks]).sum(axis=1), atol=1e-5)
     assert not np.allclose(values[0], values[1])
 
@@ -67,7 +68,7 @@ def test_f_is_shared_by_all_tasks_and_its_weights_are_the_critics(tiny, config):
     shapes = [[tuple(variable.shape) for variable in networks.group("critic")] for networks in (few, many)]
     assert shapes[0] == shapes[1]
     critic = {variable.ref() for variable in few.group("critic")}
-    for heads in (few.heads, few.task_reward_heads):
+    for heads in (few.heads, few.task_reward_heads, few.reward_heads):
         assert {variable.ref() for variable in heads.trainable_variables} < critic
         assert len(heads.variables) == len(heads.trainable_variables) + 1
 
@@ -78,7 +79,7 @@ def test_a_step_trains_f_online_follows_with_the_target_and_keeps_the_descriptio
     learner.step(make_batch())
     after = learner.save()
     for kind in ("online", "target"):
-        for heads in ("heads", "task_reward_heads"):
+        for heads in ("heads", "task_reward_heads", "reward_heads"):
             weights = [name for name in before if name.startswith(f"{kind}/{heads}/")]
             assert {name.rpartition("/")[2] for name in weights} == {"w", "b", "descriptions"}
             for name in weights:

@@ -34,7 +34,7 @@ class _Numpy:
         weights = export_weights(networks)
         self._expert, self._features = NumpyExpert(weights, config.networks), NumpyFeatures(weights)
         self.prior = NumpyPrior(weights, spec.prior_columns, config.networks)
-        self._heads = [weights["heads"], weights["task_reward_heads"]]
+        self._heads = [weights["heads"], weights["task_reward_heads"], weights["reward_heads"]]
 
     def expert(self, state, task):
         distribution = self._expert(state[None], np.array([task]))
@@ -51,7 +51,7 @@ def _by_hand(online, target, batch, noise, config):
     """The losses, and the critic's gradient with respect to its heads, transition by transition (design and paper, appendix A)."""
     costs = config.losses
     critic, policy, prior, count = 0.0, 0.0, 0.0, batch["mask"].sum()
-    gradients = np.zeros((2, 2, 9))
+    gradients = np.zeros((3, 2, 9))
     for b, task in enumerate(batch["task"]):
         length = int(batch["mask"][b].sum())
         states, actions = batch["observations"][b], batch["actions"][b]
@@ -73,6 +73,10 @@ def _by_hand(online, target, batch, noise, config):
                 critic += 0.5 * error**2 / count
                 gradients[kind, task] += error * online.psi(states[t], actions[t]) / count
         for t in range(length):
+            reward = costs.reward_scale * batch["task_rewards"][b, t]
+            error = online.value(states[t], actions[t], task, 2) - reward
+            critic += 0.5 * error**2 / count
+            gradients[2, task] += error * online.psi(states[t], actions[t]) / count
             now = online.expert(states[t], task)
             value = np.mean([target.value(states[t], now.mean + now.std * e, task, 0) for e in noise.policy[:, b, t]])
             entropy = np.log(now.std * np.sqrt(2 * np.pi * np.e)).sum()
@@ -94,7 +98,9 @@ def test_the_losses_are_those_of_the_paper_transition_by_transition(pair, tiny, 
     assert metrics["policy_loss"].numpy() == pytest.approx(policy, rel=1e-4)
     assert metrics["prior_loss"].numpy() == pytest.approx(prior, rel=1e-4)
     assert total.numpy() == pytest.approx(critic + policy + prior, rel=1e-4)
-    for gradient, expected in zip(tape.gradient(total, [pair[0].heads, pair[0].task_reward_heads]), by_heads, strict=True):
+    for gradient, expected in zip(
+        tape.gradient(total, [pair[0].heads, pair[0].task_reward_heads, pair[0].reward_heads]), by_heads, strict=True
+    ):
         np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-5)
 
 
@@ -238,7 +244,8 @@ def test_the_right_values_are_learned_from_rewards_at_the_end(learner, tiny):
     tasks = np.array([0] * 5 + [1], np.int32)
     noise = stream.uniform(-1, 1, (6, 20, 2)).astype(np.float32)
     repeated = np.repeat(states[:, None], 20, axis=1)
-    training, own = learner.target.values(repeated, noise, tf.constant(tasks)).numpy().mean(axis=2)
+    training, own, reward = learner.target.values(repeated, noise, tf.constant(tasks)).numpy().mean(axis=2)
     expected = np.array([*(0.5 * 0.6 ** (left - 1)), 0.5])
     np.testing.assert_allclose(own, expected, atol=0.04)
     np.testing.assert_allclose(training, 4 * expected, atol=0.16)
+    np.testing.assert_allclose(reward, [0, 0, 0, 0, 0.5, 0.2], atol=0.04)

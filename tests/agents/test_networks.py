@@ -84,7 +84,7 @@ def test_values_are_features_times_the_tasks_heads(pair):
     observation, action, task = _normal(4, 2, 3), _normal(4, 2, 2), tf.constant([0, 1, 1, 0])
     psi = networks.features(observation, action).numpy()
     values = networks.values(observation, action, task).numpy()
-    for kind, heads in enumerate((networks.heads.numpy(), networks.task_reward_heads.numpy())):
+    for kind, heads in enumerate((networks.heads.numpy(), networks.task_reward_heads.numpy(), networks.reward_heads.numpy())):
         np.testing.assert_allclose(values[kind], np.einsum("btd,bd->bt", psi, heads[task.numpy()]), rtol=1e-4, atol=1e-5)
 
 
