@@ -9,8 +9,9 @@ Everyone sees dm_control's own observables: the arm's joint angles as sine and c
 pinch site's position and rotation matrix in the world. Its joint torques are left out: their sensors cost a tenth of the simulation.
 
 Source: paper appendix D, which asks for a cube of size 0.4; dm_control's workspace is 0.4 x 0.4 x 0.38 m, just above the table. Ours: the
-start poses come from a pool that dm_control's inverse kinematics fills once; and training on the dense reward (`training="dense"`), the
-task's own minus the distance in metres, since random exploration finds the target in 9 of 200 episodes.
+start poses come from a pool that dm_control's inverse kinematics fills once; and training on a dense reward
+(`training="dense"`), since random exploration finds the target in 9 of 200 episodes: the task's own,
+minus 2 for every metre of distance, plus a bump at the target that is 1 there and 1/e at 0.1 m.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from environments.task import Task, draw_task_set
 _EPISODE_STEPS = 250
 _SUBSTEPS = 20
 _RADIUS = 0.05
+_DISTANCE_COST = 2.0  # per metre
+_BUMP_RADIUS = 0.1
 _LOWEST, _HIGHEST = (-0.2, -0.2, 0.02), (0.2, 0.2, 0.4)
 _START_POSES = 128
 _ARM_JOINTS = 6
@@ -67,7 +70,10 @@ class _Reach(SimulatedEnvironment):
     def evaluate(self, action: Array) -> Outcome:
         distance = math.dist(self._tool.tolist(), self.task.parameters)
         reward = 1.0 if distance <= _RADIUS else 0.0
-        return Outcome(reward, training_reward=reward - distance if self._dense else None)
+        if not self._dense:
+            return Outcome(reward)
+        bump = math.exp(-((distance / _BUMP_RADIUS) ** 2))
+        return Outcome(reward, training_reward=reward - _DISTANCE_COST * distance + bump)
 
     def observe(self) -> dict[str, Array]:
         self._angles[:, 0] = np.sin(self._arm)
@@ -91,7 +97,8 @@ class Reach(TaskDistribution):
 
         Args:
             task_set_seed: The seed of the draw.
-            training: The reward that trains: `dense` is the task's own minus the distance in metres, `sparse` the task's own.
+            training: The reward that trains: `dense`, as described in this module, or `sparse`, the
+                task's own.
 
         Raises:
             ValueError: If the training reward is unknown.

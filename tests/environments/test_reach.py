@@ -43,7 +43,8 @@ def test_a_step_that_ends_within_five_centimetres_is_rewarded(environment, offse
     _start(environment, target)
     timestep = environment.step(_REST)
     assert timestep.reward == reward
-    assert environment.training_reward == pytest.approx(reward - offset, abs=1e-9)
+    bump = np.exp(-100 * offset**2)
+    assert environment.training_reward == pytest.approx(reward - 2 * offset + bump, abs=1e-9)
     assert not timestep.last()
     assert timestep.discount == 1.0
 
