@@ -35,6 +35,7 @@ RUNTIME = [
 DEVELOPMENT = [
     "pytest",  # runs the tests
     "pytest-timeout",  # no test may hang
+    "hypothesis",  # draws the cases of property tests, and makes one that fails small
     "ruff",  # lint and format
     "mypy",  # types
     "import-linter",  # the direction of imports
