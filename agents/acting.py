@@ -21,7 +21,7 @@ class ActorReport:
         episodes: Finished episodes, faulted ones not counted.
         returns: Sum of their returns in the tasks' own rewards.
         training_returns: The same in the rewards that train.
-        faults: Episodes cut short by a fault or kept from starting, by reason.
+        faults: Episodes cut short by a fault or kept from starting, by reason and training task.
     """
 
     environment_steps: int = 0
@@ -112,7 +112,7 @@ class Actor:
             self._report.returns += float(self._returns[0, place])
             self._report.training_returns += float(self._returns[1, place])
         else:
-            self._count_fault(fault)
+            self._count_fault(self._tasks[place], fault)
         self._start_episode(place)
 
     def _start_episode(self, place: int) -> None:
@@ -124,11 +124,12 @@ class Actor:
         task = self._tasks[place]
         self._returns[:, place] = 0.0
         for fault in self._environments.reset(place, task, int(self._stream.integers(2**31))):
-            self._count_fault(fault)
+            self._count_fault(task, fault)
         self._behaviour.begin_episode(place, task.index, new_task=bool(new_task))
         self._writer.start_episode(place, task.index, self._environments.observations[place])
 
-    def _count_fault(self, reason: str) -> None:
+    def _count_fault(self, task: Task, fault: str) -> None:
+        reason = f"{fault} (training task {task.index})"
         self._report.faults[reason] = self._report.faults.get(reason, 0) + 1
 
 

@@ -7,9 +7,11 @@ import functools
 
 import numpy as np
 
+from environments.actions import ActionMap
 from environments.arrays import Array
 from environments.distribution import TaskDistribution
-from environments.guards import GuardedEnvironment, process_watchdog
+from environments.guards import GuardedEnvironment, WholeEpisodes, close, process_watchdog
+from environments.imported_code import unchanged_process
 from environments.layout import ObservationLayout
 from environments.task import Task
 
@@ -58,23 +60,18 @@ class EnvironmentBatch:
         Raises:
             ValueError: If an action has no finite bounds or is not continuous, or the observation groups do not fit.
         """
-        probe = distribution.make_environment(seed)
-        action_spec = probe.action_spec()
-        low, high = (
-            np.broadcast_to(np.asarray(getattr(action_spec, bound, np.inf), np.float32), action_spec.shape)
-            for bound in ("minimum", "maximum")
-        )
-        continuous = np.issubdtype(action_spec.dtype, np.floating)
-        if not (continuous and np.isfinite(low).all() and np.isfinite(high).all()):
-            raise ValueError(f"The actions of {distribution.name} need finite bounds and a float type; its action_spec is {action_spec}.")
-        self._scale, self._offset = ((high - low) / 2).ravel(), ((high + low) / 2).ravel()
-        self._action_shape = action_spec.shape
-        self.action_size = int(np.prod(action_spec.shape, dtype=int))
-        self.layout = ObservationLayout(probe.observation_spec(), distribution.observation_groups, distribution.observation_scales)
+        with unchanged_process():
+            probe = distribution.make_environment(seed)
+            action_spec, observation_spec = probe.action_spec(), probe.observation_spec()
+            close(probe)
+        self._actions = ActionMap(action_spec, distribution.name)
+        self.action_size = self._actions.size
+        self.layout = ObservationLayout(observation_spec, distribution.observation_groups, distribution.observation_scales)
         self.observations = np.zeros((size, self.layout.size), np.float32)
         self._watchdog = process_watchdog()
+        make, whole = distribution.make_environment, WholeEpisodes()
         self._environments = [
-            GuardedEnvironment(functools.partial(distribution.make_environment, seed + place), self.layout, distribution.episode_steps)
+            GuardedEnvironment(functools.partial(make, seed + place), self.layout, distribution.episode_steps, whole)
             for place in range(size)
         ]
 
@@ -90,14 +87,15 @@ class EnvironmentBatch:
             seed: The seed of the episode.
 
         Returns:
-            Why attempts to start failed before one succeeded; empty where the first did.
+            Why attempts to start failed. After five the episode's first step is a fault.
 
         Raises:
-            EnvironmentFailure: If it cannot be reset.
+            EnvironmentFailure: If it cannot be reset, nor could those before.
         """
         self._watchdog.start()
         try:
-            return self._environments[place].reset(task, seed, self.observations[place])
+            with np.errstate():
+                return self._environments[place].reset(task, seed, self.observations[place])
         finally:
             self._watchdog.stop()
 
@@ -114,13 +112,14 @@ class EnvironmentBatch:
         Raises:
             EnvironmentFailure: If one failed in 20 episodes in a row.
         """
-        own_actions = (np.clip(actions, -1.0, 1.0) * self._scale + self._offset).reshape(len(self), *self._action_shape)
+        own_actions = self._actions.own(actions)
         places = range(len(self)) if active is None else np.flatnonzero(active).tolist()
         start, environments, observations = self._watchdog.start, self._environments, self.observations
         try:
-            for place in places:
-                start()
-                environments[place].step(own_actions[place], observations[place])
+            with np.errstate():
+                for place in places:
+                    start()
+                    environments[place].step(own_actions[place], observations[place])
         finally:
             self._watchdog.stop()
         rows = np.zeros((len(self), 5), np.float32)
@@ -138,3 +137,8 @@ class EnvironmentBatch:
     def fault(self, place: int) -> str | None:
         """Returns why the last episode of an environment was cut short, or None."""
         return self._environments[place].fault
+
+    def close(self) -> None:
+        """Closes the environments; the next reset of one would make it anew."""
+        for environment in self._environments:
+            environment.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import math
@@ -12,14 +13,20 @@ import time
 from collections.abc import Callable
 
 import dm_env
+import numpy as np
 
 from environments.arrays import Array
 from environments.distribution import TaskEnvironment
+from environments.imported_code import unchanged_process
 from environments.layout import ObservationLayout
 from environments.task import Task
+from environments.wording import described
 
 STEP_LIMIT_SECONDS = 60.0
 FAULTS_IN_A_ROW = 20
+# Attempts to start one episode. Four tasks in a row that cannot be started make the faults above.
+STARTS = 5
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class EnvironmentFailure(RuntimeError):
@@ -77,8 +84,20 @@ def process_watchdog() -> Watchdog:
     return Watchdog()
 
 
+def close(environment: TaskEnvironment) -> None:
+    """Closes an environment that is of no more use; what goes wrong in that matters to nobody."""
+    with contextlib.suppress(Exception, SystemExit):
+        environment.close()
+
+
+class WholeEpisodes:
+    """How many episodes the environments of a batch have played to their end, all together."""
+
+    count = 0
+
+
 class GuardedEnvironment:
-    """An environment whose exceptions, non-finite numbers and hangs become faults.
+    """An environment whose exceptions, exits, non-finite numbers and hangs become faults.
 
     Attributes:
         reward: The task's own reward of the last step.
@@ -88,20 +107,30 @@ class GuardedEnvironment:
         fault: Why the episode was cut short, or None.
     """
 
-    def __init__(self, factory: Callable[[], TaskEnvironment], layout: ObservationLayout, episode_steps: int):
+    def __init__(
+        self,
+        factory: Callable[[], TaskEnvironment],
+        layout: ObservationLayout,
+        episode_steps: int,
+        whole: WholeEpisodes,
+    ):
         """Describes the environment; it is made at the first reset.
 
         Args:
             factory: Makes it, again after every fault.
             layout: How observations are laid out.
             episode_steps: The time limit, which it has to keep by itself.
+            whole: Counts for all environments of the batch.
         """
         self._factory = factory
         self._layout = layout
         self._episode_steps = episode_steps
+        self._whole = whole
         self._steps = 0
         self._environment: TaskEnvironment | None = None
+        self._task: Task | None = None
         self._faults_in_a_row = 0
+        self._whole_before = 0
         self.reward = 0.0
         self.training_reward = 0.0
         self.discount = 1.0
@@ -111,32 +140,44 @@ class GuardedEnvironment:
     def reset(self, task: Task, seed: int, out: Array) -> tuple[str, ...]:
         """Starts an episode; an environment that cannot start is made anew and tried again.
 
+        Where five attempts fail, the episode's first step is a fault, so that other tasks go on.
+
         Args:
             task: The task to play.
             seed: The seed of the episode.
             out: Where the first observation goes, float32 `[D]`.
 
         Returns:
-            Why attempts failed before one succeeded.
+            Why attempts failed.
 
         Raises:
             EnvironmentFailure: After 20 faults in a row, with the reason.
         """
         faults: list[str] = []
-        while True:
+        self._task, self._steps = task, 0
+        while len(faults) < STARTS:
             try:
-                if self._environment is None:
-                    self._environment = self._factory()
-                self._environment.set_task(task)
-                self._environment.set_seed(seed)
-                timestep = self._environment.reset()
-                self._layout.check(timestep.observation)
-                self._read(timestep, out)
-            except Exception as error:
+                with unchanged_process() if self._environment is None else contextlib.nullcontext():
+                    self._start(task, seed, out)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 faults.append(self._record(error))
             else:
-                self.last, self.fault, self._steps = False, None, 0
+                self.last, self.fault = False, None
                 return tuple(faults)
+        out[:] = 0.0
+        self.last = False
+        return tuple(faults)
+
+    def _start(self, task: Task, seed: int, out: Array) -> None:
+        if self._environment is None:
+            self._environment = self._factory()
+        self._environment.set_task(task)
+        self._environment.set_seed(seed)
+        timestep = self._environment.reset()
+        self._layout.check(timestep.observation)
+        self._read(timestep, out)
 
     def step(self, action: Array, out: Array) -> None:
         """Advances the episode by one control step; a fault ends it and leaves the observation as it was.
@@ -148,44 +189,64 @@ class GuardedEnvironment:
         Raises:
             EnvironmentFailure: After 20 faults in a row, with the reason.
         """
-        assert self._environment is not None, "reset() comes first"
+        if self._environment is None:
+            assert self.fault is not None, "reset() comes first"
+            self.last = True
+            return
         before = out.copy()
         try:
             self._read(self._environment.step(action), out)
             self._steps += 1
             if self.last:
                 self._faults_in_a_row = 0
+                self._whole.count += 1
             elif self._steps == self._episode_steps:
                 raise RuntimeError(f"the episode is not over after {self._steps} steps, the distribution's episode_steps")
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             out[:] = before
             self._record(error)
 
     def picture(self, width: int, height: int) -> Array:
-        """Returns a picture of the present state, uint8 `[height, width, 3]`."""
-        assert self._environment is not None, "reset() comes first"
+        """Returns a picture of the present state, uint8 `[height, width, 3]`; black where there is none after a fault."""
+        if self._environment is None:
+            return np.zeros((height, width, 3), np.uint8)
         return self._environment.picture(width, height)
+
+    def close(self) -> None:
+        """Closes the environment, if there is one."""
+        environment, self._environment = self._environment, None
+        if environment is not None:
+            close(environment)
 
     def _read(self, timestep: dm_env.TimeStep, out: Array) -> None:
         self._layout.write(timestep.observation, out)
         self.reward = 0.0 if timestep.reward is None else float(timestep.reward)
-        training_reward = self._environment.training_reward if self._environment else None
+        training_reward = None if self._environment is None else self._environment.training_reward
         self.training_reward = self.reward if training_reward is None else float(training_reward)
         self.discount = 1.0 if timestep.discount is None else float(timestep.discount)
         self.last = timestep.last()
         # One dot product is non-finite when any of its numbers is, at a tenth of the cost of isfinite().all() on a short row.
-        if not math.isfinite(float(out.dot(out)) + self.reward + self.training_reward + self.discount):
-            raise FloatingPointError(
-                f"non-finite numbers: observation {out.tolist()}, reward {self.reward}, "
-                f"training reward {self.training_reward}, discount {self.discount}"
-            )
+        if not math.isfinite(float(out.dot(out)) + self.discount):
+            raise FloatingPointError(self._layout.problem(out) or f"the discount is {self.discount}")
+        for name, reward in (("reward", self.reward), ("training reward", self.training_reward)):
+            if not -_LARGEST <= reward <= _LARGEST:
+                raise FloatingPointError(f"the {name} is {reward}")
 
-    def _record(self, error: Exception) -> str:
+    def _record(self, error: BaseException) -> str:
+        if not self._faults_in_a_row:
+            self._whole_before = self._whole.count
         self._faults_in_a_row += 1
-        self._environment = None
+        self.close()
         self.reward = self.training_reward = 0.0
         self.discount, self.last = 1.0, True
-        self.fault = f"{type(error).__name__}: {error}"
+        self.fault = described(error)
         if self._faults_in_a_row >= FAULTS_IN_A_ROW:
-            raise EnvironmentFailure(f"{FAULTS_IN_A_ROW} episodes in a row were cut short; the last by {self.fault}") from error
+            if self._whole.count == self._whole_before:
+                of_task = f", in task {self._task.index}" if self._task else ""
+                raise EnvironmentFailure(
+                    f"{FAULTS_IN_A_ROW} episodes in a row were cut short; the last by {self.fault}{of_task}",
+                ) from error
+            self._faults_in_a_row = 0
         return self.fault

@@ -12,6 +12,9 @@ from dm_env import specs
 from environments.arrays import Array
 from environments.distribution import ObservationGroups
 
+# Numbers that networks get are squared in single precision, which overflows at 1.8e19.
+LARGEST_SQUARED = 1e18
+
 
 class ObservationLayout:
     """The order of the observed keys in the flat vector of size D.
@@ -35,7 +38,7 @@ class ObservationLayout:
             scales: What a key's values are multiplied by, where that is not 1.
 
         Raises:
-            ValueError: If a group or scale names a key that is not observed, or the prior sees what the expert does not.
+            ValueError: If a group or scale names a key that is not observed, the prior sees what the expert does not, or nothing.
         """
         unknown = sorted((set(groups.expert) | set(groups.prior) | set(scales)) - set(observation_spec))
         if unknown:
@@ -57,6 +60,8 @@ class ObservationLayout:
         self.prior_columns = tuple(
             column for key in sorted(groups.prior) for column in range(self._slices[key].start, self._slices[key].stop)
         )
+        if not self.prior_columns:
+            raise ValueError(f"The prior sees no number, observation_groups.prior is {groups.prior!r}: let it see at least one.")
 
     def check(self, observation: Mapping[str, Array]) -> None:
         """Checks what `write` takes for granted.
@@ -79,7 +84,7 @@ class ObservationLayout:
         """
         for key, where in self._slices.items():
             value = observation[key]
-            out[where] = value if value.ndim == 1 else np.ravel(value)
+            out[where] = value if isinstance(value, np.ndarray) and value.ndim == 1 else np.ravel(value)
         if self._factors is not None:
             out *= self._factors
 
@@ -88,3 +93,16 @@ class ObservationLayout:
         where = self._slices[key]
         values: Array = row[where] if self._factors is None else row[where] / self._factors[where]
         return values
+
+    def problem(self, row: Array) -> str | None:
+        """Returns which key makes the sum of a row's squares overflow, and how; None where it does not."""
+        if math.isfinite(float(row.dot(row))):
+            return None
+        for key, where in self._slices.items():
+            values = row[where]
+            (odd,) = np.nonzero(~np.isfinite(values))
+            if odd.size:
+                return f"the observation {key!r} is not finite: {values[odd[0]]} at {odd[0]}, {odd.size} of its {values.size} numbers"
+        largest = max(self._slices, key=lambda key: float(np.abs(row[self._slices[key]]).max(initial=0.0)))
+        size = float(np.abs(row[self._slices[largest]]).max())
+        return f"the observation {largest!r} reaches {size:.3g}, whose square overflows: bound it, or give it one of observation_scales"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import reprlib
 import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from environments.arrays import Array
 from environments.distribution import TaskEnvironment
 from environments.guards import process_watchdog
 from environments.task import Task
+from environments.wording import described
 
 
 class UnplayableError(RuntimeError):
@@ -74,17 +76,20 @@ def call(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         What it returned.
 
     Raises:
-        UnplayableError: If it raised anything or took more than 60 s; the message says what and, if it was in Python code,
-            in which line of which file.
+        UnplayableError: If it raised anything, `sys.exit` among it, or took more than 60 s; the message says what and, if it
+            was in Python code, in which line of which file.
     """
     watchdog = process_watchdog()
     watchdog.start()
     try:
-        return function(*arguments)
-    except Exception as error:
+        with np.errstate():
+            return function(*arguments)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         _, *frames = traceback.extract_tb(error.__traceback__)
         where = f" ({pathlib.Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-        raise UnplayableError(f"{what} raises {type(error).__name__}: {error}{where}.") from error
+        raise UnplayableError(f"{what} raises {described(error)}{where}.") from error
     finally:
         watchdog.stop()
 
@@ -94,8 +99,8 @@ def record(environment: TaskEnvironment, actions: Array, given_meanwhile: Task |
 
     Args:
         environment: What is played; its task and seed were set before.
-        actions: One for each step, in the environment's own units, `[T, ...]`.
-        given_meanwhile: A task that is set after the first step, while the episode runs.
+        actions: One for each step, in the environment's own units, `[T, ...]`. The environment gets copies.
+        given_meanwhile: A task that is set after the first step, or before it where there is but one, while the episode runs.
 
     Returns:
         The reset and every step.
@@ -104,12 +109,16 @@ def record(environment: TaskEnvironment, actions: Array, given_meanwhile: Task |
         UnplayableError: If a call raises, or returns what is no time step with a dictionary of numbers.
     """
     moments = [_moment(environment, "reset()", environment.reset)]
+    given = given_meanwhile is None
     for step, action in enumerate(actions, start=1):
-        moments.append(_moment(environment, f"step() at step {step}", environment.step, action))
+        if not given and step == min(2, len(actions)):
+            call("set_task() while an episode runs", environment.set_task, given_meanwhile)
+            given = True
+        moments.append(_moment(environment, f"step() at step {step}", environment.step, action.copy()))
         if moments[-1].last:
             break
-        if step == 1 and given_meanwhile is not None:
-            call("set_task() while an episode runs", environment.set_task, given_meanwhile)
+    if not given:  # It ended with its first step.
+        call("set_task() after an episode", environment.set_task, given_meanwhile)
     return tuple(moments)
 
 
@@ -143,10 +152,7 @@ def _moment(environment: TaskEnvironment, what: str, function: Callable[..., Any
     if not isinstance(timestep.observation, Mapping):
         kind = type(timestep.observation).__name__
         raise UnplayableError(f"{what} observes a {kind}: make it a dictionary of arrays by key, even when there is only one.")
-    observation = {key: np.array(value) for key, value in timestep.observation.items()}
-    for key, value in observation.items():
-        if not (np.issubdtype(value.dtype, np.number) or value.dtype == np.bool_):
-            raise UnplayableError(f"{what} observes {key!r} with elements of type {value.dtype}: make them numbers.")
+    observation = {key: _array(f"{what} observes {key!r}", value) for key, value in timestep.observation.items()}
     return Moment(
         observation,
         _number(f"the reward of {what}", timestep.reward),
@@ -157,5 +163,23 @@ def _moment(environment: TaskEnvironment, what: str, function: Callable[..., Any
     )
 
 
+def _array(what: str, value: Any) -> Array:
+    """Returns a copy of what is observed under a key."""
+    try:
+        array = np.array(value)
+    except Exception as error:
+        raise UnplayableError(f"{what} as {reprlib.repr(value)}, which is no array: make it numbers in the shape of its spec.") from error
+    if not (array.dtype == np.bool_ or np.issubdtype(array.dtype, np.integer) or np.issubdtype(array.dtype, np.floating)):
+        raise UnplayableError(f"{what} with elements of type {array.dtype}: make them numbers.")
+    return array
+
+
 def _number(what: str, value: Any) -> float | None:
-    return None if value is None else float(call(what, float, value))
+    if value is None:
+        return None
+    try:
+        if isinstance(value, str | bytes):
+            raise TypeError(value)
+        return float(value)
+    except Exception as error:
+        raise UnplayableError(f"{what} is {reprlib.repr(value)}, of type {type(value).__name__}: make it a number.") from error

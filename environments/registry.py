@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Callable, Mapping
 
 from environments.distribution import TaskDistribution
+from environments.imported_code import unchanged_process
+from environments.wording import described
 
 _USUAL_OPTIONS = {"task_set": "default", "task_set_seed": 0}
 _BUILT_IN = {
@@ -40,7 +42,7 @@ def load(name: str, **options: object) -> TaskDistribution:
         The distribution.
 
     Raises:
-        UnknownEnvironmentError: If there is no such distribution, its code fails, or it is not one.
+        UnknownEnvironmentError: If there is no such distribution, its code fails or exits, or it is not one.
         ValueError: If the distribution refuses an option.
     """
     target = _BUILT_IN.get(name, name)
@@ -48,16 +50,20 @@ def load(name: str, **options: object) -> TaskDistribution:
     if not factory_name:
         raise UnknownEnvironmentError(f"Unknown environment {name!r}: choose {', '.join(_BUILT_IN)}, or name your own as module:factory.")
     try:
-        factory = getattr(importlib.import_module(module_name), factory_name)
-    except Exception as error:
-        raise UnknownEnvironmentError(f"Cannot load the environment {name!r}: {type(error).__name__}: {error}.") from error
+        with unchanged_process():
+            factory = getattr(importlib.import_module(module_name), factory_name)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise UnknownEnvironmentError(f"Cannot load the environment {name!r}: {described(error)}.") from error
     accepted = _accepted(factory, options, name)
     try:
-        distribution = factory(**accepted)
-    except ValueError:  # It refuses an option.
+        with unchanged_process():
+            distribution = factory(**accepted)
+    except (KeyboardInterrupt, ValueError):  # The latter refuses an option.
         raise
-    except Exception as error:
-        raise UnknownEnvironmentError(f"The environment {name!r} cannot be made: {type(error).__name__}: {error}.") from error
+    except BaseException as error:
+        raise UnknownEnvironmentError(f"The environment {name!r} cannot be made: {described(error)}.") from error
     if not isinstance(distribution, TaskDistribution):
         raise UnknownEnvironmentError(f"The environment {name!r} made a {type(distribution).__name__}, not a TaskDistribution.")
     return distribution

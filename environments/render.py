@@ -22,6 +22,7 @@ from environments import SPLITS, EnvironmentBatch, Task, TaskDistribution, comma
 from environments.arrays import Array
 from environments.command_line import SEED, TEXT
 from environments.fields import Allowed
+from environments.imported_code import unchanged_process
 
 # From a flat observation `[D]` to an action `[A]` in [-1, 1].
 Policy = Callable[[Array], Array]
@@ -91,7 +92,7 @@ def main() -> int:
     # Imported late: it takes a second, and wrong flags should not wait for it.
     import imageio.v3
 
-    out = pathlib.Path(command_line.required("out"))
+    out = pathlib.Path(command_line.required("out")).absolute()
     distribution = load(
         command_line.required("environment"),
         task_set=values.task_set,
@@ -111,7 +112,8 @@ def main() -> int:
 def _policy_factory(name: str) -> PolicyFactory:
     module, _, factory = _POLICIES.get(name, name).partition(":")
     try:
-        made: PolicyFactory = getattr(importlib.import_module(module), factory)
+        with unchanged_process():
+            made: PolicyFactory = getattr(importlib.import_module(module), factory)
     except (ImportError, AttributeError, ValueError) as error:
         raise command_line.UsageError(f"Unknown policy {name!r} ({error}): choose {', '.join(_POLICIES)} or module:factory.") from error
     return made

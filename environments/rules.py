@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import math
 import reprlib
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from dm_env import specs
 
+from environments.descriptions import descriptions
 from environments.distribution import ObservationGroups, TaskDistribution
-from environments.recording import Moment
+from environments.layout import LARGEST_SQUARED
+from environments.recording import Moment, UnplayableError, call
 from environments.task import SPLITS, Task, TaskSet
 
 # Rewards may be summed in single precision.
 _ROUNDING = 1e-5
+_LEAST, _MOST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+# Beside larger numbers, those of the order of 1 are lost in single precision's sums.
+_LARGE = 1e4
+# A batch with rewards of 1e19 is skipped at once; values are sums of rewards over a hundred steps.
+_LARGEST_REWARD = 1e17
 
 
 def declaration_findings(distribution: TaskDistribution) -> list[str]:
@@ -25,19 +33,22 @@ def declaration_findings(distribution: TaskDistribution) -> list[str]:
         if not hasattr(distribution, name):
             findings.append(f"{name} is missing: it has to be {wanted}.")
         elif not accepts(getattr(distribution, name)):
-            findings.append(f"{name} is {reprlib.repr(getattr(distribution, name))}: it has to be {wanted}.")
+            findings.append(f"{name} is {_shown(getattr(distribution, name))}: it has to be {wanted}.")
     if not findings:
         findings = [finding for split in SPLITS for finding in _split_findings(distribution.task_set, split)]
-    return findings or _place_findings(distribution)
+    return findings or _place_findings(distribution) or _description_findings(distribution)
 
 
-def episode_findings(distribution: TaskDistribution, spec: Mapping[str, specs.Array], moments: Sequence[Moment]) -> list[str]:
+def episode_findings(
+    distribution: TaskDistribution, spec: Mapping[str, specs.Array], moments: Sequence[Moment], reward_scale: float = 1.0
+) -> list[str]:
     """Returns what is wrong with an episode, one line for each broken rule, at the first step that breaks it.
 
     Args:
         distribution: Whose declarations the episode keeps.
         spec: The environment's observation spec.
         moments: The episode, which was given `episode_steps` actions.
+        reward_scale: What training will multiply rewards by.
 
     Returns:
         The findings.
@@ -46,9 +57,9 @@ def episode_findings(distribution: TaskDistribution, spec: Mapping[str, specs.Ar
         return ["reset() does not return the start of an episode: return dm_env.restart(observation)."]
     found: dict[str, str] = {}
     for step, moment in enumerate(moments):
-        for rule, problem in _observation_problems(spec, moment):
+        for rule, problem in _observation_problems(distribution, spec, moment):
             found.setdefault(rule, f"At step {step} {problem}.")
-        for rule, problem in _reward_problems(distribution, moment) if step else ():
+        for rule, problem in _reward_problems(distribution, moment, reward_scale) if step else ():
             found.setdefault(rule, f"At step {step} {problem}.")
     steps, end = len(moments) - 1, moments[-1]
     if not end.last:
@@ -63,28 +74,64 @@ def episode_findings(distribution: TaskDistribution, spec: Mapping[str, specs.Ar
     return list(found.values())
 
 
+def size_warnings(distribution: TaskDistribution, moments: Sequence[Moment], reward_scale: float) -> list[str]:
+    """Returns which numbers of an episode are so large that little is learned from them, one line for each kind."""
+    warnings = []
+    for key in distribution.observation_groups.expert:
+        seen = [np.abs(moment.observation[key].astype(np.float64)).max(initial=0.0) for moment in moments if key in moment.observation]
+        size = float(max(seen, default=0.0))
+        scaled = size * abs(float(distribution.observation_scales.get(key, 1.0)))
+        if _LARGE < scaled <= LARGEST_SQUARED:
+            warnings.append(
+                f"The observation {key!r} reaches {scaled:.1g}: what is of the order of 1 is lost beside it; "
+                f"right if it stays so, else observation_scales = {{{key!r}: {_scale_for(size):g}}}."
+            )
+    rewards = [abs(reward) for moment in moments[1:] for reward in (moment.reward, moment.training_reward) if reward is not None]
+    largest = max(rewards, default=0.0)
+    if _LARGE < largest * reward_scale <= _LARGEST_REWARD:
+        warnings.append(
+            f"Rewards reach {largest:.1g}: returns of the order of 10 train best; "
+            f"right with --config.losses.reward_scale={_scale_for(largest):g} or so."
+        )
+    return warnings
+
+
 def _is_keys(value: object) -> bool:
-    return isinstance(value, tuple) and all(isinstance(key, str) for key in value)
+    return isinstance(value, tuple) and all(isinstance(key, str) for key in value) and len(set(value)) == len(value)
 
 
 def _is_groups(value: object) -> bool:
-    return isinstance(value, ObservationGroups) and bool(value.expert) and _is_keys(value.expert) and _is_keys(value.prior)
+    return isinstance(value, ObservationGroups) and all(_is_keys(keys) and keys for keys in (value.expert, value.prior))
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, int | float | np.number) and math.isfinite(value)
+    if not isinstance(value, int | float | np.integer | np.floating):
+        return False
+    return bool(-sys.float_info.max <= value <= sys.float_info.max)
+
+
+def _is_scale(value: object) -> bool:
+    """Returns whether a number is finite and not 0 in single precision, too."""
+    return _is_finite(value) and bool(_LEAST <= abs(cast(float, value)) <= _MOST)
 
 
 def _is_scales(value: object) -> bool:
-    return isinstance(value, Mapping) and _is_keys(tuple(value)) and all(_is_finite(scale) and scale for scale in value.values())
+    return isinstance(value, Mapping) and _is_keys(tuple(value)) and all(map(_is_scale, value.values()))
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 _DECLARATIONS: Mapping[str, tuple[Callable[[Any], object], str]] = {
     "name": (lambda value: isinstance(value, str) and value, "a name for people"),
     "task_set": (lambda value: isinstance(value, TaskSet), "a TaskSet, such as draw_task_set makes"),
-    "observation_groups": (_is_groups, "ObservationGroups of two tuples of keys (a single key is written ('position',))"),
-    "observation_scales": (_is_scales, "a mapping of observed keys to finite numbers other than 0"),
-    "episode_steps": (lambda value: isinstance(value, int) and value >= 1, "a whole number of at least 1"),
+    "observation_groups": (
+        _is_groups,
+        "ObservationGroups of two tuples of distinct keys, neither of them empty (a single key is written ('position',))",
+    ),
+    "observation_scales": (_is_scales, "a mapping of observed keys to finite numbers other than 0, also in single precision"),
+    "episode_steps": (_is_count, "a whole number of at least 1, and a Python int"),
     "worst_reward": (_is_finite, "a finite number"),
     "dense_training": (lambda value: isinstance(value, bool), "True or False"),
     "task_dependent": (_is_keys, "a tuple of observed keys"),
@@ -94,7 +141,9 @@ _DECLARATIONS: Mapping[str, tuple[Callable[[Any], object], str]] = {
 
 
 def _split_findings(task_set: TaskSet, split: str) -> list[str]:
-    tasks = task_set.splits.get(split, ())
+    if split not in task_set.splits:
+        return [f"task_set has no split {split!r} but {', '.join(map(repr, task_set.splits))}: the splits are {', '.join(SPLITS)}."]
+    tasks = task_set.splits[split]
     if not (tasks and isinstance(tasks, tuple) and all(isinstance(task, Task) for task in tasks)):
         return [f"The split {split!r} of task_set is {reprlib.repr(tasks)}: it has to be a tuple of at least one Task."]
     findings = []
@@ -115,19 +164,39 @@ def _place_findings(distribution: TaskDistribution) -> list[str]:
         ]
     for split in SPLITS:
         for task in distribution.tasks(split):
-            place = distribution.place(task)
-            if not (len(place) == len(names) and all(_is_finite(coordinate) for coordinate in place)):
+            try:
+                place = call(f"place() of {split} task {task.index}", distribution.place, task)
+            except UnplayableError as error:
+                return [str(error)]
+            if not (isinstance(place, Sequence | np.ndarray) and len(place) == len(names) and all(map(_is_finite, place))):
                 return [
-                    f"place() of a {split} task is {reprlib.repr(place)}: it has to be a finite number for each of place_names, {names}."
+                    f"place() of {split} task {task.index} is {reprlib.repr(place)}: "
+                    f"it has to be a finite number for each of place_names, {names}."
                 ]
     return []
 
 
-def _observation_problems(spec: Mapping[str, specs.Array], moment: Moment) -> Iterator[tuple[str, str]]:
+def _description_findings(distribution: TaskDistribution) -> list[str]:
+    try:
+        descriptions(distribution)
+    except ValueError as error:
+        return [str(error)]
+    return []
+
+
+def _shown(value: object) -> str:
+    of_numpy = f" of type {type(value).__name__}" if isinstance(value, np.generic) else ""
+    return f"{reprlib.repr(value)}{of_numpy}"
+
+
+def _observation_problems(distribution: TaskDistribution, spec: Mapping[str, specs.Array], moment: Moment) -> Iterator[tuple[str, str]]:
     """Yields the name of each broken rule, and what is wrong."""
     given = moment.observation
     if set(given) != set(spec):
-        yield "keys", f"the observation has the keys {sorted(given)}, but observation_spec() has {sorted(spec)}: make them the same"
+        yield (
+            "keys",
+            f"the observation has the keys {sorted(map(str, given))}, but observation_spec() has {sorted(spec)}: make them the same",
+        )
     for key in sorted(set(given) & set(spec)):
         if given[key].shape != tuple(spec[key].shape):
             yield (
@@ -136,10 +205,29 @@ def _observation_problems(spec: Mapping[str, specs.Array], moment: Moment) -> It
             )
         if not np.isfinite(given[key]).all():
             yield f"finite {key}", f"the observation {key!r} is not finite: end the episode before numbers overflow"
+        elif key in distribution.observation_groups.expert:
+            size = float(np.abs(given[key].astype(np.float64)).max(initial=0.0))
+            scale = float(distribution.observation_scales.get(key, 1.0))
+            if size > _MOST:
+                yield f"size of {key}", f"the observation {key!r} reaches {size:.3g}, more than float32 holds: bound it"
+            elif size * abs(scale) > LARGEST_SQUARED:
+                yield (
+                    f"size of {key}",
+                    f"the observation {key!r} reaches {size:.3g}, times its scale {scale:g}: its square overflows; "
+                    f"bound it, or bring it to the order of 1 by observation_scales = {{{key!r}: {_scale_for(size):g}}}",
+                )
 
 
-def _reward_problems(distribution: TaskDistribution, moment: Moment) -> Iterator[tuple[str, str]]:
+def _reward_problems(distribution: TaskDistribution, moment: Moment, reward_scale: float) -> Iterator[tuple[str, str]]:
     """Yields the name of each broken rule, and what is wrong."""
+    for name, reward in (("reward", moment.reward), ("training_reward", moment.training_reward)):
+        if reward is not None and math.isfinite(reward) and (abs(reward) > _MOST or abs(reward * reward_scale) > _LARGEST_REWARD):
+            yield (
+                f"size of {name}",
+                f"the {name} is {reward:.3g}: from {_LARGEST_REWARD:g} on, times the reward scale of {reward_scale:g}, the critic's loss "
+                f"overflows and learner steps are skipped; return {name}s of the order of 1, or below {_MOST:.0e} train "
+                f"with --config.losses.reward_scale={_scale_for(reward):g} (and check with --reward_scale={_scale_for(reward):g})",
+            )
     worst, dense = distribution.worst_reward, distribution.dense_training
     if moment.first:
         yield "restart", "step() starts a new episode: only reset() does, and the step after an episode's end"
@@ -162,3 +250,8 @@ def _reward_problems(distribution: TaskDistribution, moment: Moment) -> Iterator
             "discount",
             f"the discount is {moment.discount}: it is 1, and 0 where the episode ends for good; the agent discounts by itself",
         )
+
+
+def _scale_for(size: float) -> float:
+    """Returns the power of ten that brings a number to the order of 1."""
+    return 10.0 ** -math.floor(math.log10(abs(size)))

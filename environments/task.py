@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ DEFAULT_SIZES: Mapping[str, int] = {"train": 100, "validation": 10, "test": 30}
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """One control problem of a family.
+    """One control problem of a family. Numbers of numpy's become Python's, which records can hold.
 
     Attributes:
         index: Its place in its split; for training tasks this is the task id that experts and critic heads are keyed by.
@@ -22,6 +23,11 @@ class Task:
 
     index: int
     parameters: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "index", _python_number(self.index))
+        if isinstance(self.parameters, tuple):
+            object.__setattr__(self, "parameters", tuple(map(_python_number, self.parameters)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,12 +81,24 @@ def draw_task_set(
 
     Returns:
         The task set.
+
+    Raises:
+        ValueError: If `sizes` names a split that does not exist.
     """
+    unknown = [split for split in sizes if split not in SPLITS]
+    if unknown:
+        raise ValueError(f"The splits of a task set are {', '.join(SPLITS)}; there is no {unknown[0]!r}: rename it in sizes.")
     splits = {}
     for split, size in sizes.items():
         streams = (np.random.default_rng([seed, SPLITS.index(split), index]) for index in range(size))
         splits[split] = tuple(Task(index, tuple(draw(stream))) for index, stream in enumerate(streams))
     return TaskSet(name, splits)
+
+
+def _python_number(value: Any) -> Any:
+    if isinstance(value, np.bool_ | np.integer):
+        return int(value)
+    return float(value) if isinstance(value, np.floating) else value
 
 
 def numbered(parameters: Iterable[float]) -> tuple[Task, ...]:

@@ -17,7 +17,9 @@ import sys
 import threading
 from collections.abc import Callable
 
-from environments import command_line, conformance
+from environments import command_line
+from environments.apart import examine_apart
+from environments.examination import SWEEP_SECONDS
 from launch import initial_snapshot
 from launch.run_directory import RunDirectory, owned, training_finished
 from launch.settings import RunSettings
@@ -73,15 +75,23 @@ def _train_here(run: RunDirectory, settings: RunSettings, stop: threading.Event)
 
 
 def _refuse_broken_rules(settings: RunSettings) -> None:
-    """Plays six episodes of a user's own environment; ours are tested.
+    """Examines a user's own environment for some seconds; ours are tested.
 
     What training would only show after hours is refused now.
     """
     environment = settings.environment
-    findings = conformance.check(settings.distribution(), quick=True) if ":" in environment else []
-    if findings:
+    if ":" not in environment:
+        return
+    options = {
+        "task_set": settings.task_set,
+        "task_set_seed": settings.task_set_seed,
+        **settings.options,
+    }
+    scale = settings.config.losses.reward_scale
+    report = examine_apart(environment, options, rounds=1, reward_scale=scale, sweep_seconds=SWEEP_SECONDS)
+    if report.findings:
         rest = f"For all of them: python -m environments.conformance {environment}"
-        broken = f"The environment {environment} breaks a rule: {findings[0]}"
+        broken = f"The environment {environment} breaks a rule: {report.findings[0]}"
         raise command_line.UsageError(f"{broken} {rest}")
 
 

@@ -146,7 +146,7 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
 def write_places(run: RunDirectory, settings: RunSettings) -> None:
     """Writes where the tasks of every split lie, for the figures: results know no environments."""
     distribution = settings.distribution()
-    places = {split: [distribution.place(task) for task in distribution.tasks(split)] for split in SPLITS}
+    places = {split: [tuple(map(float, distribution.place(task))) for task in distribution.tasks(split)] for split in SPLITS}
     write_tasks(run.path, TaskPlaces(distribution.place_names, places))
 
 

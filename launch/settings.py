@@ -6,13 +6,12 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from agents.adaptation import methods
 from agents.adaptation.config import AdaptationConfig
 from agents.config import Config, NetworkSpec, default_config
 from environments import EnvironmentBatch, TaskDistribution, load
 from environments.arrays import Array
+from environments.descriptions import descriptions
 from environments.fields import check, field, with_values
 from launch import learner_threads
 
@@ -92,15 +91,14 @@ class RunSettings:
         """Returns g_i of the training tasks, `[tasks, G]`, if the critic knows tasks by them.
 
         Raises:
-            ValueError: If it does, and the distribution describes none.
+            ValueError: If it does, and the distribution describes none, or some of them badly.
         """
         if self.config.networks.critic == "task_id":
             return None
-        described = [distribution.description(task) for task in distribution.tasks("train")]
-        known = [description for description in described if description is not None]
-        if len(known) < len(described):
+        described = descriptions(distribution)
+        if described is None:
             raise ValueError(f"{distribution.name} does not describe its tasks: choose --critic=task_id.")
-        return np.stack(known)
+        return described
 
     def identity(self) -> dict[str, Any]:
         """Returns what a resumed run must repeat, JSON values."""

@@ -135,11 +135,15 @@ def test_a_step_returns_what_the_environments_gave():
 @pytest.mark.parametrize(
     ("play", "reason"),
     [
-        (lambda step: ((np.nan, 0), 1.0, None), "observation [nan, 0.0]"),
-        (lambda step: ((np.inf, -np.inf), 1.0, None), "observation [inf, -inf]"),
-        (lambda step: ((1, 1), np.nan, None), "reward nan"),
-        (lambda step: ((1, 1), -np.inf, None), "reward -inf"),
-        (lambda step: ((1, 1), 1.0, np.inf), "training reward inf"),
+        (lambda step: ((np.nan, 0), 1.0, None), "the observation 'o' is not finite: nan at 0, 1 of its 2 numbers"),
+        (lambda step: ((np.inf, -np.inf), 1.0, None), "the observation 'o' is not finite: inf at 0, 2 of its 2 numbers"),
+        (lambda step: ((1, 1), np.nan, None), "the reward is nan"),
+        (lambda step: ((1, 1), -np.inf, None), "the reward is -inf"),
+        (lambda step: ((1, 1), 1.0, np.inf), "the training reward is inf"),
+        (lambda step: ((0, -1e20), 1.0, None), "the observation 'o' reaches 1e+20, whose square overflows: bound it, or"),
+        (lambda step: ((1, 1), 1e39, None), "the reward is 1e+39"),
+        (lambda step: sys.exit(0), "SystemExit: 0"),
+        (lambda step: _raise(RuntimeError("no" * 10_000)), "RuntimeError: nono"),
         (lambda step: _raise(RuntimeError("the simulation diverged")), "RuntimeError: the simulation diverged"),
     ],
 )
@@ -152,6 +156,7 @@ def test_a_fault_in_a_step_ends_the_episode_with_its_reason(play, reason):
     assert result.last.all()
     assert result.faulted.all()
     assert reason in batch.fault(0)
+    assert len(batch.fault(0)) <= 300
     np.testing.assert_array_equal(batch.observations, [[1, 1]])  # the last good one
     assert (result.rewards[0], result.training_rewards[0], result.discounts[0]) == (0, 0, 1)
     assert batch.reset(0, _TASK, 0) == ()
@@ -193,15 +198,68 @@ def test_twenty_faults_in_a_row_are_a_failure_with_the_reason():
         batch.reset(0, _TASK, 0)
         assert batch.step(np.zeros((1, 2), np.float32)).faulted.all()
     batch.reset(0, _TASK, 0)
-    with pytest.raises(EnvironmentFailure, match=r"20 episodes in a row were cut short; the last by FloatingPointError: .*reward nan"):
+    with pytest.raises(EnvironmentFailure, match=r"20 episodes in a row were cut short; the last by FloatingPointError: the reward is nan, in task 0"):
         batch.step(np.zeros((1, 2), np.float32))
 
 
 def test_an_environment_that_never_starts_is_a_failure():
     batch, distribution = _batch(on_reset=lambda: _raise(OSError("no display")))
-    with pytest.raises(EnvironmentFailure, match="20 episodes in a row were cut short; the last by OSError: no display"):
+    for _ in range(3):
+        assert batch.reset(0, _TASK, 0) == 5 * ("OSError: no display",)
+        assert batch.step(np.zeros((1, 2), np.float32)).faulted.all()
+    with pytest.raises(EnvironmentFailure, match="20 episodes in a row were cut short; the last by OSError: no display, in task 0"):
         batch.reset(0, _TASK, 0)
     assert distribution.made == 1 + 20
+
+
+class _BadTask(_Distribution):
+    """Task 1 cannot be started."""
+
+    class _Environment(_Scripted):
+        def set_task(self, task):
+            if task.index == 1:
+                raise RuntimeError("mass matrix is not positive definite")
+
+    def make_environment(self, seed):
+        return self._Environment(self)
+
+
+def test_a_task_that_cannot_be_started_faults_and_the_others_go_on():
+    batch = EnvironmentBatch(_BadTask(), 2)
+    for _ in range(10):
+        assert len(batch.reset(0, Task(1, ()), 0)) == 5
+        batch.reset(1, _TASK, 0)
+        result = batch.step(np.zeros((2, 2), np.float32))
+        np.testing.assert_array_equal(result.faulted, [True, False])
+        assert batch.fault(0) == "RuntimeError: mass matrix is not positive definite"
+        np.testing.assert_array_equal(batch.observations[0], [0, 0])
+        assert batch.picture(0, 4, 3).shape == (3, 4, 3)
+        while not result.last[1]:
+            result = batch.step(np.zeros((2, 2), np.float32), active=np.array([False, True]))
+
+
+def test_environments_are_closed_when_they_are_given_up_and_with_the_batch():
+    closed = []
+    distribution = _Distribution(lambda step: ((np.nan, 0), 1.0, None))
+    distribution.make_environment = lambda seed: _Closing(distribution, closed)
+    batch = EnvironmentBatch(distribution, 2)
+    assert len(closed) == 1  # the one whose specifications were read
+    batch.reset(0, _TASK, 0)
+    batch.reset(1, _TASK, 0)
+    batch.step(np.zeros((2, 2), np.float32), active=np.array([True, False]))
+    assert len(closed) == 2
+    batch.close()
+    assert len(closed) == len(set(closed)) == 3
+
+
+class _Closing(_Scripted):
+    def __init__(self, distribution, closed):
+        super().__init__(distribution)
+        self._closed = closed
+
+    def close(self):
+        self._closed.append(self)
+        raise RuntimeError("the window is gone")
 
 
 def test_a_whole_episode_between_faults_starts_the_count_anew():
@@ -249,6 +307,8 @@ def test_the_limit_holds_for_each_environment_not_for_the_sweep(short_limit):
 
 def test_nothing_is_interrupted_after_a_failure(short_limit):
     batch, _ = _batch(on_reset=lambda: _raise(OSError("no display")))
+    for _ in range(3):
+        batch.reset(0, _TASK, 0)
     with pytest.raises(EnvironmentFailure):
         batch.reset(0, _TASK, 0)
     _spin(1.6 * short_limit)

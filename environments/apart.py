@@ -1,0 +1,106 @@
+"""A user's environment examined in a process of its own, so that what ends or crashes that process becomes a finding."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import faulthandler
+import json
+import os
+import pathlib
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+
+from environments.examination import examine
+from environments.registry import load
+from environments.report import Report
+
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def examine_apart(name: str, options: Mapping[str, object], *, rounds: int, reward_scale: float, sweep_seconds: float | None) -> Report:
+    """Loads a distribution by its name and does what `examine` does, in a fresh process that starts in the same folder.
+
+    Whatever the environment started is ended with it.
+
+    Args:
+        name: As for `load`.
+        options: As for `load`.
+        rounds: As for `examine`.
+        reward_scale: As for `examine`.
+        sweep_seconds: As for `examine`.
+
+    Returns:
+        The report.
+
+    Raises:
+        ValueError: If it cannot be loaded.
+    """
+    request = json.dumps([name, dict(options), rounds, reward_scale, sweep_seconds])
+    reading, writing = os.pipe()
+    path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "environments.apart", request, str(writing)],
+        stdin=subprocess.DEVNULL, pass_fds=(writing,), start_new_session=True, env={**os.environ, "PYTHONPATH": path},
+    )  # fmt: skip
+    os.close(writing)
+    try:
+        line = _first_line(reading, process)
+    finally:
+        os.close(reading)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        ended = process.wait()
+    if not line:
+        how = f"exit code {ended}" if ended >= 0 else signal.Signals(-ended).name
+        return Report([f"The environment ends its process ({how}) while it is made or played: let it raise an exception instead."])
+    answer = json.loads(line)
+    if "refused" in answer:
+        raise ValueError(answer["refused"])
+    return Report(**answer)
+
+
+def _first_line(reading: int, process: subprocess.Popen[bytes]) -> bytes:
+    """Returns what the process answers; nothing if it ends without. Its own children may live on and keep the pipe open."""
+    answer = b""
+    while not answer.endswith(b"\n"):
+        ended = process.poll() is not None
+        ready, _, _ = select.select([reading], [], [], 0.1)
+        chunk = os.read(reading, 1 << 16) if ready else b""
+        answer += chunk
+        if ended and not chunk:
+            return b""
+    return answer
+
+
+def _answer(name: str, options: Mapping[str, object], rounds: int, reward_scale: float, sweep_seconds: float | None) -> object:
+    try:
+        distribution = load(name, **options)
+    except ValueError as error:
+        return {"refused": " ".join(str(error).split())}
+    return dataclasses.asdict(examine(distribution, rounds, reward_scale, sweep_seconds))
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
+
+
+def main() -> None:
+    """Answers a request on the pipe that the command line gives."""
+    faulthandler.enable()
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    answer = json.dumps(_answer(*json.loads(sys.argv[1])))
+    sys.stdout.flush()
+    with open(int(sys.argv[2]), "w", encoding="utf-8") as pipe:
+        pipe.write(answer + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Whether a task distribution keeps the rules: its declarations, what it plays, and every one of its tasks."""
+
+from __future__ import annotations
+
+from environments.comparison import Comparison
+from environments.distribution import TaskDistribution
+from environments.recording import UnplayableError
+from environments.report import Report
+from environments.rules import declaration_findings
+from environments.sweep import sweep
+from environments.wording import shortened
+
+ROUNDS = 4
+SWEEP_SECONDS = 5.0
+_LONGEST_LINE = 1000
+
+
+def check(distribution: object, *, quick: bool = False, reward_scale: float = 1.0) -> list[str]:
+    """Plays a few short series of episodes and returns what is wrong.
+
+    Args:
+        distribution: What should be a `TaskDistribution`.
+        quick: Plays one pair of tasks instead of four, and does not ask whether tasks differ at all.
+        reward_scale: What training will multiply rewards by.
+
+    Returns:
+        One line for each broken rule; nothing where it conforms.
+    """
+    return examine(distribution, 1 if quick else ROUNDS, reward_scale).findings
+
+
+def examine(
+    distribution: object,
+    rounds: int = ROUNDS,
+    reward_scale: float = 1.0,
+    sweep_seconds: float | None = SWEEP_SECONDS,
+) -> Report:
+    """Does what `check` does, and reports warnings and sizes too.
+
+    Args:
+        distribution: What should be a `TaskDistribution`.
+        rounds: Pairs of tasks that are played against each other.
+        reward_scale: What training will multiply rewards by.
+        sweep_seconds: How long tasks are built and stepped one after the other; None for as long as it takes.
+
+    Returns:
+        The report.
+    """
+    if not isinstance(distribution, TaskDistribution):
+        return Report([f"This is a {type(distribution).__name__}: derive it from environments.TaskDistribution."])
+    report = Report(declaration_findings(distribution))
+    if not report.findings:
+        try:
+            comparison = Comparison(distribution, report, reward_scale)
+            comparison.play(rounds)
+            comparison.close()
+        except UnplayableError as error:
+            report.findings.append(str(error))
+    if not report.findings:
+        swept = sweep(distribution, sweep_seconds)
+        report.findings += swept.findings
+        rest = "" if swept.stepped == swept.tasks else ", --all-tasks for the rest"
+        report.summary += f"; {swept.stepped} of {swept.tasks} tasks built and stepped{rest}"
+    for lines in (report.findings, report.warnings):
+        lines[:] = dict.fromkeys(shortened(line, _LONGEST_LINE) for line in lines)
+    return report

@@ -1,0 +1,63 @@
+"""What imported code may not change for the rest of the process: user code runs here between two looks at it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
+# TensorFlow reads these late, and ends the process over a flag that it does not know.
+_VARIABLES = ("XLA_", "TF_")
+
+
+@contextlib.contextmanager
+def unchanged_process() -> Iterator[None]:
+    """Sets again, when it ends, what our own code relies on and imported code is known to change.
+
+    That is the working directory, numpy's error handling, filters of warnings, whether messages are
+    logged, standard output and error, the handlers of signals, and environment variables that
+    TensorFlow reads. Nothing of ours draws from a global random state.
+    """
+    folder, streams = _folder(), (sys.stdout, sys.stderr)
+    disabled, level = logging.root.manager.disable, logging.root.level
+    variables = _variables()
+    # Only there can they be set, by us or by others.
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():
+        handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    try:
+        with np.errstate(), warnings.catch_warnings():
+            yield
+    finally:
+        if folder and _folder() != folder:
+            with contextlib.suppress(OSError):
+                os.chdir(folder)
+        sys.stdout, sys.stderr = streams
+        logging.disable(disabled)
+        logging.root.setLevel(min(level, logging.root.level))
+        for number, handler in handlers.items():
+            # One that was installed from outside Python cannot be seen, so that nothing is known of it.
+            if handler is not None and signal.getsignal(number) != handler:
+                signal.signal(number, handler)
+        for name in _variables().keys() - variables.keys():
+            del os.environ[name]
+        os.environ.update(variables)
+
+
+def _folder() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:  # It was deleted.
+        return None
+
+
+def _variables() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)}

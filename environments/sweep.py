@@ -1,0 +1,85 @@
+"""Every task of every split built and stepped once: one bad task of a hundred is found before training meets it."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import reprlib
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from environments.batch import EnvironmentBatch
+from environments.distribution import TaskDistribution
+from environments.guards import EnvironmentFailure
+from environments.task import SPLITS, Task
+
+
+@dataclasses.dataclass
+class Sweep:
+    """What a sweep over the tasks found.
+
+    Attributes:
+        findings: A line for each split that has bad tasks.
+        stepped: How many tasks were built and stepped.
+        tasks: How many there are.
+    """
+
+    findings: list[str]
+    stepped: int
+    tasks: int
+
+
+def sweep(distribution: TaskDistribution, seconds: float | None) -> Sweep:
+    """Builds every task and steps it once, as training does.
+
+    Args:
+        distribution: Whose tasks.
+        seconds: After which to stop, the splits taking turns; None for all of them.
+
+    Returns:
+        What was found.
+    """
+    bad: dict[str, list[tuple[Task, str]]] = {split: [] for split in SPLITS}
+    ends = math.inf if seconds is None else time.monotonic() + seconds
+    batch, stepped = EnvironmentBatch(distribution, 1), 0
+    for split, task in _in_turns(distribution):
+        if time.monotonic() > ends:
+            break
+        stepped += 1
+        reason = _fault(batch, task)
+        if reason is not None:
+            bad[split].append((task, reason))
+            # A batch that has failed too often in a row would give up.
+            batch.close()
+            batch = EnvironmentBatch(distribution, 1)
+    batch.close()
+    findings = [_finding(split, of_split) for split, of_split in bad.items() if of_split]
+    return Sweep(findings, stepped, sum(len(distribution.tasks(split)) for split in SPLITS))
+
+
+def _in_turns(distribution: TaskDistribution) -> Iterator[tuple[str, Task]]:
+    for tasks in itertools.zip_longest(*(distribution.tasks(split) for split in SPLITS)):
+        yield from ((split, task) for split, task in zip(SPLITS, tasks, strict=True) if task is not None)
+
+
+def _fault(batch: EnvironmentBatch, task: Task) -> str | None:
+    try:
+        for reason in batch.reset(0, task, task.index):
+            return reason
+        batch.step(np.zeros((1, batch.action_size), np.float32))
+    except EnvironmentFailure as error:
+        return str(error)
+    return batch.fault(0)
+
+
+def _finding(split: str, bad: list[tuple[Task, str]]) -> str:
+    (first, reason), number = bad[0], len(bad)
+    others = ", ".join(str(task.index) for task, _ in bad[1:11])
+    more = f" So do {number - 1} more: {others}{', …' if number > 11 else ''}." if number > 1 else ""
+    return (
+        f"Task {first.index} of the split {split!r}, with the parameters {reprlib.repr(first.parameters)}, cannot be started and stepped: "
+        f"{reason}.{more} Mend what it is built from, or leave it out of the task set."
+    )
