@@ -44,7 +44,9 @@ class ActionMap:
         self.size = int(np.prod(self.shape, dtype=int))
         if not self.size:
             raise ValueError(f"{actions} have the shape {self.shape}, no component: give at least one.")
-        self._low, self._high = (np.broadcast_to(end, self.shape).astype(spec.dtype).ravel() for end in (low, high))
+        self._dtype = spec.dtype
+        wide = np.result_type(spec.dtype, np.float32)
+        self._low, self._high = (np.broadcast_to(end, self.shape).astype(wide).ravel() for end in (low, high))
         self._scale, self._offset = (self._high - self._low) / 2, (self._high + self._low) / 2
 
     def own(self, actions: Array) -> Array:
@@ -58,5 +60,5 @@ class ActionMap:
         """
         # Rounding may lead an ulp beyond a bound.
         mapped = np.minimum(np.maximum(actions, -1.0), 1.0) * self._scale + self._offset
-        within: Array = np.minimum(np.maximum(mapped, self._low), self._high)
+        within: Array = np.minimum(np.maximum(mapped, self._low), self._high).astype(self._dtype, copy=False)
         return within.reshape(len(actions), *self.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
@@ -97,7 +98,7 @@ class Comparison:
     def _play_at_bounds(self, task: Task) -> None:
         """Plays with actions at, and an ulp around, the bounds: alone, and by twos in a batch as actors do."""
         steps = self._distribution.episode_steps
-        edges = np.resize(_EDGES, max(steps, len(_EDGES)))
+        edges = np.resize(_EDGES, steps * math.ceil(len(_EDGES) / steps))
         for seed in range(0, len(edges), steps):
             actions = np.repeat(edges[seed : seed + steps, None], self._actions.size, axis=1)
             alone = self._play(self._environment, task, _Pair(task, task, seed, actions))

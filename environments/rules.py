@@ -221,12 +221,17 @@ def _observation_problems(distribution: TaskDistribution, spec: Mapping[str, spe
 def _reward_problems(distribution: TaskDistribution, moment: Moment, reward_scale: float) -> Iterator[tuple[str, str]]:
     """Yields the name of each broken rule, and what is wrong."""
     for name, reward in (("reward", moment.reward), ("training_reward", moment.training_reward)):
-        if reward is not None and math.isfinite(reward) and (abs(reward) > _MOST or abs(reward * reward_scale) > _LARGEST_REWARD):
+        if reward is None or not math.isfinite(reward):
+            continue
+        if abs(reward) > _MOST:
+            yield f"size of {name}", f"the {name} is {reward:.3g}, more than float32 holds: scale it in the environment"
+        elif abs(reward * reward_scale) > _LARGEST_REWARD:
+            scale = f"{_scale_for(reward):g}"
             yield (
                 f"size of {name}",
                 f"the {name} is {reward:.3g}: from {_LARGEST_REWARD:g} on, times the reward scale of {reward_scale:g}, the critic's loss "
-                f"overflows and learner steps are skipped; return {name}s of the order of 1, or below {_MOST:.0e} train "
-                f"with --config.losses.reward_scale={_scale_for(reward):g} (and check with --reward_scale={_scale_for(reward):g})",
+                f"overflows and learner steps are skipped; scale it in the environment, or train with --config.losses.reward_scale={scale} "
+                f"(and check with --reward_scale={scale})",
             )
     worst, dense = distribution.worst_reward, distribution.dense_training
     if moment.first:

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from environments import command_line
 from environments.apart import examine_apart
 from environments.examination import SWEEP_SECONDS
-from launch import initial_snapshot
+from launch import initial_snapshot, xla_flags
 from launch.run_directory import RunDirectory, owned, training_finished
 from launch.settings import RunSettings
 
@@ -47,9 +47,10 @@ def run_experiment(
         The exit code: 0 done, 1 failed while running, 130 interrupted.
 
     Raises:
-        ValueError: If the environment breaks a rule, or the directory cannot be used or holds
+        ValueError: If XLA_FLAGS are another program's, the environment breaks a rule, or the directory cannot be used or holds
             another run. Nothing was started then.
     """
+    xla_flags.check_variable()
     _refuse_broken_rules(settings)
     initial_snapshot.check(run_dir, settings)
     with command_line.stopping_on_signals() as stop, owned(run_dir, settings) as run:

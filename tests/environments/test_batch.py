@@ -198,7 +198,9 @@ def test_twenty_faults_in_a_row_are_a_failure_with_the_reason():
         batch.reset(0, _TASK, 0)
         assert batch.step(np.zeros((1, 2), np.float32)).faulted.all()
     batch.reset(0, _TASK, 0)
-    with pytest.raises(EnvironmentFailure, match=r"20 episodes in a row were cut short; the last by FloatingPointError: the reward is nan, in task 0"):
+    with pytest.raises(
+        EnvironmentFailure, match=r"20 episodes in a row were cut short; the last by FloatingPointError: the reward is nan, in task 0"
+    ):
         batch.step(np.zeros((1, 2), np.float32))
 
 
