@@ -18,8 +18,9 @@ from environments.distribution import TaskDistribution, TaskEnvironment
 from environments.imported_code import unchanged_process
 from environments.recording import Moment, UnplayableError, call, first_difference, observed, record
 from environments.report import Report
-from environments.rules import episode_findings, size_warnings
+from environments.rules import episode_findings
 from environments.side_by_side import side_by_side
+from environments.sizes import Sizes
 from environments.task import SPLITS, Task
 
 _LARGE_BYTES = 1_000_000
@@ -67,13 +68,14 @@ class Comparison:
         if unknown:
             raise UnplayableError(f"task_dependent names {unknown}, but the environment gives {sorted(self._spec)}.")
         self._twin, self._copy = _make(distribution), _make(self._unpickled())
+        self._sizes = Sizes(distribution)
         self._steps, self._seconds = 0, 0.0
 
     def play(self, rounds: int) -> None:
         """Plays at the bounds, then pairs of tasks, every other pair with an action that is held, which leads farther."""
         train, others = self._distribution.tasks("train"), self._distribution.tasks("test") + self._distribution.tasks("validation")
         stream = np.random.default_rng(0)
-        tasks_show, rewards_are_dense = False, False
+        tasks_show, rewards_are_dense, rewards = False, False, []
         for index in range(rounds):
             actions = self._draw_actions(stream)
             if index % 2:
@@ -84,9 +86,11 @@ class Comparison:
                 return
             tasks_show |= first_difference(*played) is not None
             rewards_are_dense |= any(_is_dense(moments) for moments in played)
+            rewards += [moment.reward for moment in played[0][1:]]
         self._play_at_bounds(train[0])
+        self._report.warnings += self._sizes.warnings(self._reward_scale)
         if rounds > 1 and not tasks_show:
-            self._report_same_tasks(rounds, rewards_are_dense)
+            self._report_same_tasks(rounds, rewards_are_dense or _vary(rewards))
         self._report.summary = self._summary()
 
     def close(self) -> None:
@@ -110,7 +114,7 @@ class Comparison:
                 return
 
     def _episode_findings(self, moments: _Episode) -> list[str]:
-        self._report.warnings += size_warnings(self._distribution, moments, self._reward_scale)
+        self._sizes.add(moments)
         return episode_findings(self._distribution, self._spec, moments, self._reward_scale)
 
     def _unpickled(self) -> TaskDistribution:
@@ -225,5 +229,8 @@ def _make(distribution: TaskDistribution) -> TaskEnvironment:
 
 
 def _is_dense(moments: Sequence[Moment]) -> bool:
-    series = ([moment.reward for moment in moments[1:]], [moment.training_reward for moment in moments[1:]])
-    return any(len(set(rewards)) > max(2, len(rewards) / 2) for rewards in series)
+    return _vary([moment.reward for moment in moments[1:]]) or _vary([moment.training_reward for moment in moments[1:]])
+
+
+def _vary(rewards: Sequence[float | None]) -> bool:
+    return len(set(rewards)) > max(2, len(rewards) / 2)

@@ -15,15 +15,12 @@ from environments.descriptions import descriptions
 from environments.distribution import ObservationGroups, TaskDistribution
 from environments.layout import LARGEST_SQUARED
 from environments.recording import Moment, UnplayableError, call
+from environments.sizes import LARGEST_REWARD, scale_for
 from environments.task import SPLITS, Task, TaskSet
 
 # Rewards may be summed in single precision.
 _ROUNDING = 1e-5
 _LEAST, _MOST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
-# Beside larger numbers, those of the order of 1 are lost in single precision's sums.
-_LARGE = 1e4
-# A batch with rewards of 1e19 is skipped at once; values are sums of rewards over a hundred steps.
-_LARGEST_REWARD = 1e17
 
 
 def declaration_findings(distribution: TaskDistribution) -> list[str]:
@@ -72,28 +69,6 @@ def episode_findings(
             "make that the time limit, or end it with dm_env.termination(reward, observation) where it ends for good."
         )
     return list(found.values())
-
-
-def size_warnings(distribution: TaskDistribution, moments: Sequence[Moment], reward_scale: float) -> list[str]:
-    """Returns which numbers of an episode are so large that little is learned from them, one line for each kind."""
-    warnings = []
-    for key in distribution.observation_groups.expert:
-        seen = [np.abs(moment.observation[key].astype(np.float64)).max(initial=0.0) for moment in moments if key in moment.observation]
-        size = float(max(seen, default=0.0))
-        scaled = size * abs(float(distribution.observation_scales.get(key, 1.0)))
-        if _LARGE < scaled <= LARGEST_SQUARED:
-            warnings.append(
-                f"The observation {key!r} reaches {scaled:.1g}: what is of the order of 1 is lost beside it; "
-                f"right if it stays so, else observation_scales = {{{key!r}: {_scale_for(size):g}}}."
-            )
-    rewards = [abs(reward) for moment in moments[1:] for reward in (moment.reward, moment.training_reward) if reward is not None]
-    largest = max(rewards, default=0.0)
-    if _LARGE < largest * reward_scale <= _LARGEST_REWARD:
-        warnings.append(
-            f"Rewards reach {largest:.1g}: returns of the order of 10 train best; "
-            f"right with --config.losses.reward_scale={_scale_for(largest):g} or so."
-        )
-    return warnings
 
 
 def _is_keys(value: object) -> bool:
@@ -214,7 +189,7 @@ def _observation_problems(distribution: TaskDistribution, spec: Mapping[str, spe
                 yield (
                     f"size of {key}",
                     f"the observation {key!r} reaches {size:.3g}, times its scale {scale:g}: its square overflows; "
-                    f"bound it, or bring it to the order of 1 by observation_scales = {{{key!r}: {_scale_for(size):g}}}",
+                    f"bound it, or bring it to the order of 1 by observation_scales = {{{key!r}: {scale_for(size):g}}}",
                 )
 
 
@@ -225,11 +200,11 @@ def _reward_problems(distribution: TaskDistribution, moment: Moment, reward_scal
             continue
         if abs(reward) > _MOST:
             yield f"size of {name}", f"the {name} is {reward:.3g}, more than float32 holds: scale it in the environment"
-        elif abs(reward * reward_scale) > _LARGEST_REWARD:
-            scale = f"{_scale_for(reward):g}"
+        elif abs(reward * reward_scale) > LARGEST_REWARD:
+            scale = f"{scale_for(reward):g}"
             yield (
                 f"size of {name}",
-                f"the {name} is {reward:.3g}: from {_LARGEST_REWARD:g} on, times the reward scale of {reward_scale:g}, the critic's loss "
+                f"the {name} is {reward:.3g}: from {LARGEST_REWARD:g} on, times the reward scale of {reward_scale:g}, the critic's loss "
                 f"overflows and learner steps are skipped; scale it in the environment, or train with --config.losses.reward_scale={scale} "
                 f"(and check with --reward_scale={scale})",
             )
@@ -255,8 +230,3 @@ def _reward_problems(distribution: TaskDistribution, moment: Moment, reward_scal
             "discount",
             f"the discount is {moment.discount}: it is 1, and 0 where the episode ends for good; the agent discounts by itself",
         )
-
-
-def _scale_for(size: float) -> float:
-    """Returns the power of ten that brings a number to the order of 1."""
-    return 10.0 ** -math.floor(math.log10(abs(size)))

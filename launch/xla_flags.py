@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import mmap
 import os
@@ -19,8 +18,10 @@ def check_variable() -> None:
     """
     text = os.environ.get(_VARIABLE, "").strip()
     if text and not text.startswith("-"):  # The name of a file that holds them.
-        with contextlib.suppress(OSError):
+        try:
             text = pathlib.Path(text).read_text(errors="replace")
+        except OSError:
+            text = ""  # As TensorFlow does.
     for flag in text.split():
         name = flag.lstrip("-").partition("=")[0]
         if not _is_known(name):

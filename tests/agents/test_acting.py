@@ -147,7 +147,9 @@ def test_faults_are_counted_by_reason_and_leave_nothing_in_replay(make_actor, ti
     for _ in range(35):
         actor.step(learner_step=0)
     report = actor.take_report()
-    assert report.faults == {"RuntimeError: the body fell apart": 20, "OSError: no display": counts["resets"] // 5}
+    assert {reason.partition(" (")[0] for reason in report.faults} == {"RuntimeError: the body fell apart", "OSError: no display"}
+    assert sum(count for reason, count in report.faults.items() if "fell apart" in reason) == 20
+    assert sum(count for reason, count in report.faults.items() if "no display" in reason) == counts["resets"] // 5
     assert report.environment_steps == 140
     batch = recorder.batch(range(len(recorder.items)))
     # Every sequence is full or ends with its episode; those that a fault cut short are not there.
@@ -174,3 +176,23 @@ def test_a_task_is_played_so_many_episodes_in_a_row(tiny, episodes):
     assert all(len({task for task, _ in run}) == 1 for run in runs)
     assert sorted(run[0][0] for run in runs) == [0, 1, 2, 3, 4]
     assert [new for run in runs for _, new in run] == [place == 0 for _ in range(5) for place in range(episodes)]
+
+
+def test_a_training_task_that_cannot_be_started_is_named_and_the_others_go_on(make_actor, tiny, monkeypatch):
+    distribution = tiny.distribution()
+    make_environment = distribution.make_environment
+
+    def partly_broken(seed):
+        environment = make_environment(seed)
+        set_task = environment.set_task
+        environment.set_task = lambda task: 1 / 0 if task.index == 1 else set_task(task)
+        return environment
+
+    monkeypatch.setattr(distribution, "make_environment", partly_broken)
+    actor, _, recorder = make_actor(distribution, size=1)
+    for _ in range(200):
+        actor.step(learner_step=0)
+    report = actor.take_report()
+    assert set(report.faults) == {"ZeroDivisionError: division by zero (training task 1)"}
+    assert report.episodes > 20
+    assert set(recorder.batch(range(len(recorder.items)))["task"]) == {0}

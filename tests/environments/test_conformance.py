@@ -32,6 +32,60 @@ def test_the_built_in_distributions_conform(name):
     assert (report.findings, report.warnings) == ([], [])
 
 
+def test_an_environment_that_changes_its_actions_conforms():
+    def step(self, action):
+        action *= 0.2
+        return Walk.step(self, action)
+
+    assert check(changed(walk(step=step))) == []
+
+
+def test_an_episode_of_one_step_conforms_and_keeps_the_rules():
+    assert check(changed(_one_step(), episode_steps=1)) == []
+    assert check(changed(_one_step(dm_env.termination), episode_steps=5)) == []
+    between = walk(
+        outcome=_one_step().outcome, set_task=lambda self, task: self.__dict__.update(next_task=task) if _is_over(self) else None
+    )
+    assert_found(changed(between, episode_steps=1), r"set_task\(\) during an episode has no effect on the next reset\(\)")
+    never = walk(outcome=_one_step().outcome, set_task=lambda self, task: None)
+    assert_found(changed(never, episode_steps=1), "Nothing differed between tasks in 4 pairs of episodes, although rewards change")
+
+
+def _is_over(environment):
+    return getattr(environment, "steps", 1) == 1
+
+
+def _one_step(end=dm_env.truncation):
+    return walk(outcome=lambda self: end(self.reward(), self.observe()))
+
+
+@pytest.mark.parametrize("beyond", [-1, 1])
+def test_an_environment_that_fails_at_the_bounds_of_its_actions_is_found(beyond):
+    def step(self, action):
+        assert not (action == beyond).any(), "inverse of 0"
+        return Walk.step(self, action)
+
+    assert_found(changed(walk(step=step)), r"With train task 0 step\(\) at step \d raises AssertionError: inverse of 0")
+
+
+def test_environments_that_only_share_something_side_by_side_are_found():
+    shared = {}
+
+    def step(self, action):
+        owner = shared.setdefault("owner", self)
+        timestep = Walk.step(self, action)
+        shared.pop("owner") if timestep.last() else None
+        return timestep if owner is self else timestep._replace(reward=timestep.reward + 1.0)
+
+    assert_found(
+        changed(walk(step=step)), "give another episode in a batch, at step 1 with the action 1: share nothing between environments"
+    )
+
+
+def test_a_close_that_fails_is_found():
+    assert_found(changed(walk(close=lambda self: 1 / 0)), r"close\(\) raises ZeroDivisionError")
+
+
 def test_what_is_no_task_distribution_is_named():
     assert check({}) == ["This is a dict: derive it from environments.TaskDistribution."]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import dm_env
 import numpy as np
 import pytest
 from dm_env import specs
-from walks import STEPS, Walk, assert_found, changed, splits, walk
+from walks import STEPS, Walk, assert_found, assert_one_match, changed, splits, walk
 
 from environments import ObservationGroups, Task, TaskDistribution, TaskSet
 from environments.conformance import check, examine
@@ -31,6 +33,8 @@ from environments.conformance import check, examine
         ({"observation_groups": ("place",)}, r"observation_groups is \('place',\): it has to be ObservationGroups"),
         ({"observation_groups": ObservationGroups("place", ("place",))}, r"a single key is written \('position',\)"),
         ({"observation_groups": ObservationGroups((), ())}, "observation_groups is .*: it has to be"),
+        ({"observation_groups": ObservationGroups(("place",), ())}, "observation_groups is .*: it has to be .* neither of them empty"),
+        ({"observation_groups": ObservationGroups(("place", "place"), ("place",))}, "observation_groups is .*: .* distinct keys"),
         (
             {"observation_groups": ObservationGroups(("height",), ("height",))},
             r"name \['height'\], but the environment gives \['clock', 'place'\]",
@@ -40,12 +44,16 @@ from environments.conformance import check, examine
         ({"observation_scales": {"height": 2.0}}, r"name \['height'\], but the environment gives"),
         ({"episode_steps": 0}, "episode_steps is 0: it has to be a whole number of at least 1"),
         ({"episode_steps": 20.0}, "episode_steps is 20.0"),
+        ({"episode_steps": np.int64(6)}, "episode_steps is 6 of type int64: it has to be .* a Python int"),
+        ({"observation_scales": {"place": 1e-50}}, "observation_scales is .*: .* other than 0, also in single precision"),
         ({"worst_reward": -np.inf}, "worst_reward is -inf: it has to be a finite number"),
         ({"dense_training": None}, "dense_training is None: it has to be True or False"),
         ({"task_dependent": "place"}, "task_dependent is 'place': it has to be a tuple"),
         ({"task_dependent": ("height",)}, r"task_dependent names \['height'\], but the environment gives"),
         ({"place_names": ("x", "y", "z")}, r"place_names is \('x', 'y', 'z'\): it has to be a tuple of at most two names"),
         ({"place_names": ("x", "y")}, r"place\(\) of train task 0 is \(0.5,\): it has to be a finite number for each of place_names"),
+        ({"place_names": ("x",), "place": lambda task: 3.0}, r"place\(\) of train task 0 is 3.0: it has to be a finite number for each"),
+        ({"place_names": ("x",), "place": lambda task: 1 / 0}, r"place\(\) of train task 0 raises ZeroDivisionError"),
         ({"place_names": ("x",), "place": lambda task: (np.inf,)}, r"place\(\) of train task 0 is \(inf,\)"),
         ({"traced": "height"}, r"traced is 'height': it has to be one of the keys that the experts see, \['clock', 'place'\]"),
         ({"traced": 3}, "traced is 3: it has to be an observed key, or None"),
@@ -98,6 +106,12 @@ def _acting(spec):
         (_giving(lambda self: dm_env.transition(np.nan, self.observe())), "At step 3 the reward is nan: make it a finite number"),
         (_giving(lambda self: dm_env.transition(None, self.observe())), "At step 3 the reward is None: make it a finite number"),
         (_giving(lambda self: dm_env.transition("much", self.observe())), "at step 3 is 'much', of type str: make it a number"),
+        (_giving(lambda self: sys.exit(0)), r"With train task 0 step\(\) at step 3 raises SystemExit: 0 \(test_rules.py, line \d+\)"),
+        (_observing(clock=[[1.0], [2.0, 3.0]]), r"reset\(\) observes 'clock' as \[\[1.0\], \[2.0, 3.0\]\], which is no array: make"),
+        (_observing(clock=np.array([1j])), r"reset\(\) observes 'clock' with elements of type complex128: make them numbers"),
+        (_observing(clock=np.array([1e20])), r"'clock' reaches 1e\+20, times its scale 1: .* observation_scales = {'clock': 1e-20}"),
+        (_observing(clock=np.array([1e39])), r"At step 0 the observation 'clock' reaches 1e\+39, more than float32 holds: bound it"),
+        (_acting(specs.BoundedArray((2,), np.float32, *np.finfo(np.float32).max * np.array([-1, 1]))), r"at most 1e\+09, not 3.40282e\+38"),
         (_giving(lambda self: dm_env.transition(0.0, self.observe(), 0.9)), "At step 3 the discount is 0.9"),
         (_giving(lambda self: dm_env.termination(0.0, self.observe())._replace(discount=0.5)), "At step 3 the discount is 0.5"),
         (_giving(lambda self: dm_env.truncation(0.0, self.observe())), "ends with discount 1 at step 3 of episode_steps = 6"),
@@ -121,3 +135,41 @@ def test_termination_may_come_before_the_time_limit_and_with_it():
     for end in (2, STEPS):
         make = lambda self, end=end: (dm_env.termination if self.steps == end else dm_env.transition)(0.1 * self.steps, self.observe())  # noqa: E731
         assert examine(changed(walk(outcome=make)), rounds=1).findings == []
+
+
+def _paying(size):
+    return changed(walk(reward=lambda self: size * Walk.reward(self)), worst_reward=-1e30)
+
+
+def test_from_the_size_on_that_overflows_a_learners_step_a_reward_scale_is_suggested():
+    assert check(_paying(1e15)) == []
+    assert_found(_paying(1e20), r"from 1e\+17 on, times the reward scale of 1, .* skipped; .*--config.losses.reward_scale=1e-(19|20|21) ")
+    assert check(_paying(1e20), reward_scale=1e-20) == []
+    assert_found(changed(walk(reward=lambda self: 1e39)), r"the reward is 1e\+39, more than float32 holds: scale it in the environment")
+
+
+def test_numbers_so_large_that_little_is_learned_from_them_are_a_warning():
+    assert_one_match(examine(_paying(1e6)).warnings, r"Rewards reach .*: returns of the order of 10 .*reward_scale=1e-")
+    observing = changed(_observing(clock=np.array([3e5])))
+    assert_one_match(examine(observing).warnings, r"The observation 'clock' reaches 3e\+05: .* observation_scales = {'clock': 1e-05}")
+    observing.observation_scales = {"clock": 1e-5}
+    assert examine(observing).warnings == []
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"place": [0.5, 1]},
+        {"place": np.array([1, 2])},
+        {"place": np.array([True, False])},
+        {"place": np.float16([1, 2])},
+        {"clock": [np.array(1.0)]},
+    ],
+)
+def test_lists_and_other_types_of_numbers_conform(values):
+    assert check(changed(_observing(**values))) == []
+
+
+@pytest.mark.parametrize("reward", [np.float32(-0.5), np.array(-0.5), np.array([-0.5]), -1, True, np.int64(-1)])
+def test_other_types_of_rewards_conform(reward):
+    assert check(changed(walk(reward=lambda self: reward)), quick=True) == []

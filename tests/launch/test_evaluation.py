@@ -90,3 +90,23 @@ def test_the_command_tests_methods_in_the_configuration_that_was_chosen_on_this_
     records = read_records(run.path, "adaptation")
     assert {(record["method"], record["configuration"], record["split"]) for record in records} == {(method, chosen.digest(), "test")}
     assert len(records) == 2 * 2
+
+
+@pytest.mark.parametrize("method", ["prior", "shared_q_iw", "shared_q_iw_ls", "shared_q_iw_posterior"])
+def test_a_task_that_cannot_be_started_counts_its_worst_reward_and_the_others_are_measured(tmp_path, method):
+    settings = default_settings("tiny_distribution:PartlyBrokenLine")
+    distribution = settings.distribution()
+    spec = settings.network_spec(distribution)
+    run = prepare(str(tmp_path), settings)
+    write_snapshot(run.snapshots, 7, spec, settings.config, Learner(spec, settings.config, 0).get_variables(["all"])[0])
+    assignment = evaluation.Assignment(method, "test", evaluation.default_adaptation(method, 8))
+    assert evaluation.evaluate(run, settings, assignment, read_snapshot(run.snapshots / "7"), node="evaluate", should_stop=lambda: False)
+    records = read_records(run.path, "adaptation")
+    assert len(records) == 8 * 6
+    for record in records:
+        if record["task"] == 0:
+            assert record["return"] == distribution.worst_reward * distribution.episode_steps
+            assert record["fault"] == "RuntimeError: mass matrix is not positive definite"
+            assert (record["length"], record["failed_starts"]) == (0, 5)
+        else:
+            assert (record["fault"], record["length"]) == (None, distribution.episode_steps)

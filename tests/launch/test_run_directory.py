@@ -5,9 +5,11 @@ import json
 import logging
 import re
 
+import numpy as np
 import pytest
 
 from agents import durable
+from environments.sparse_navigation import SparseNavigation
 from launch import run_directory
 from launch.run_directory import RunDirectoryError
 from launch.settings import default_settings
@@ -134,3 +136,9 @@ def test_options_of_the_environment_belong_to_the_identity(tmp_path):
     assert not opened.distribution().dense_training
     with pytest.raises(run_directory.RunDirectoryError, match=r"options\.training is sparse, not None"):
         run_directory.prepare(str(tmp_path), _SETTINGS)
+
+
+def test_places_of_numpys_numbers_are_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(SparseNavigation, "place", lambda self, task: np.array([task.index, 2], np.int64))
+    run = run_directory.prepare(str(tmp_path / "run"), default_settings("sparse_navigation"))
+    assert read_tasks(run.path).place("train", 3) == (3.0, 2.0)

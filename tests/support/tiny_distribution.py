@@ -123,3 +123,20 @@ class BrokenLine(Line):
     def make_environment(self, seed: int) -> TaskEnvironment:
         del seed
         return _BrokenLine(self.tasks("train")[0], self.step_seconds)
+
+
+class _PartlyBrokenLine(_Line):
+    def reset(self) -> dm_env.TimeStep:
+        if self._next_task.parameters == (-0.6,):
+            raise RuntimeError("mass matrix is not positive definite")
+        return super().reset()
+
+
+class PartlyBrokenLine(Line):
+    """The same, but the first of the two test tasks cannot be started."""
+
+    name = "partly_broken_line"
+
+    def make_environment(self, seed: int) -> TaskEnvironment:
+        del seed
+        return _PartlyBrokenLine(self.tasks("train")[0], self.step_seconds)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from program import ENVIRONMENT, ROOT
+
+from launch import xla_flags
+from launch.settings import QUICK_COMPILE
+
+
+def test_flags_that_the_compiler_knows_pass(monkeypatch, tmp_path):
+    for text in ("", " ", f"{QUICK_COMPILE}  --xla_cpu_enable_fast_math=false"):
+        monkeypatch.setenv("XLA_FLAGS", text)
+        xla_flags.check_variable()
+    monkeypatch.setenv("XLA_FLAGS", str(tmp_path / "absent"))
+    xla_flags.check_variable()
+
+
+def test_a_flag_of_another_program_is_named_wherever_it_stands(monkeypatch, tmp_path):
+    text = "--xla_gpu_triton_gemm_any=True"
+    (tmp_path / "flags").write_text(text)
+    for value in (text, str(tmp_path / "flags")):
+        monkeypatch.setenv("XLA_FLAGS", value)
+        with pytest.raises(ValueError, match=r"XLA_FLAGS holds '--xla_gpu_triton_gemm_any=True', .* start this one with XLA_FLAGS unset"):
+            xla_flags.check_variable()
+
+
+def test_a_run_is_refused_in_one_line_before_anything_is_written(tmp_path):
+    command = [sys.executable, "-m", "launch.local_multiprocess", "--environment=sparse_navigation", f"--run_dir={tmp_path / 'run'}"]
+    ended = subprocess.run(
+        command, cwd=ROOT, env={**ENVIRONMENT, "XLA_FLAGS": "--of_jax"}, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("error: XLA_FLAGS holds '--of_jax'")
+    assert ended.stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()
