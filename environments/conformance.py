@@ -38,7 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Examines the distribution that the command line names, and prints the report; returns the exit code."""
     parser = _Parser(prog="python -m environments.conformance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("environment", help=f"your own as module:factory, or {', '.join(names())}")
-    parser.add_argument("--all-tasks", action="store_true", help=f"step every task, however long that takes (else {SWEEP_SECONDS:g} s)")
+    parser.add_argument(
+        "--all-tasks", "--all_tasks", action="store_true", help=f"step every task, however long that takes (else {SWEEP_SECONDS:g} s)"
+    )
     scale = Allowed(float, above=0)
     parser.add_argument("--reward_scale", type=scale.parse, default=1.0, help="what training will multiply rewards by")
     parser.add_argument("--debug", action="store_true", help="stay in this process, and show the traceback of what cannot be loaded")

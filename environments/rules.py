@@ -20,6 +20,8 @@ from environments.task import SPLITS, Task, TaskSet
 
 # Rewards may be summed in single precision.
 _ROUNDING = 1e-5
+# Longer ones are without a time limit in all but name.
+_LONGEST_EPISODE = 100_000
 _LEAST, _MOST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
@@ -27,10 +29,14 @@ def declaration_findings(distribution: TaskDistribution) -> list[str]:
     """Returns what is wrong with the attributes of a distribution, one line each."""
     findings = []
     for name, (accepts, wanted) in _DECLARATIONS.items():
-        if not hasattr(distribution, name):
-            findings.append(f"{name} is missing: it has to be {wanted}.")
-        elif not accepts(getattr(distribution, name)):
-            findings.append(f"{name} is {_shown(getattr(distribution, name))}: it has to be {wanted}.")
+        try:
+            value = call(name, getattr, distribution, name)
+        except UnplayableError as error:
+            missing = isinstance(error.__cause__, AttributeError)
+            findings.append(f"{name} is missing: it has to be {wanted}." if missing else str(error))
+            continue
+        if not accepts(value):
+            findings.append(f"{name} is {_shown(value)}: it has to be {wanted}.")
     if not findings:
         findings = [finding for split in SPLITS for finding in _split_findings(distribution.task_set, split)]
     return findings or _place_findings(distribution) or _description_findings(distribution)
@@ -95,18 +101,21 @@ def _is_scales(value: object) -> bool:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _LONGEST_EPISODE
 
 
 _DECLARATIONS: Mapping[str, tuple[Callable[[Any], object], str]] = {
     "name": (lambda value: isinstance(value, str) and value, "a name for people"),
-    "task_set": (lambda value: isinstance(value, TaskSet), "a TaskSet, such as draw_task_set makes"),
+    "task_set": (
+        lambda value: isinstance(value, TaskSet) and isinstance(value.splits, Mapping),
+        "a TaskSet, such as draw_task_set makes",
+    ),
     "observation_groups": (
         _is_groups,
         "ObservationGroups of two tuples of distinct keys, neither of them empty (a single key is written ('position',))",
     ),
     "observation_scales": (_is_scales, "a mapping of observed keys to finite numbers other than 0, also in single precision"),
-    "episode_steps": (_is_count, "a whole number of at least 1, and a Python int"),
+    "episode_steps": (_is_count, f"a whole number of at least 1 and at most {_LONGEST_EPISODE}, a Python int"),
     "worst_reward": (_is_finite, "a finite number"),
     "dense_training": (lambda value: isinstance(value, bool), "True or False"),
     "task_dependent": (_is_keys, "a tuple of observed keys"),

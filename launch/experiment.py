@@ -50,7 +50,7 @@ def run_experiment(
         ValueError: If XLA_FLAGS are another program's, the environment breaks a rule, or the directory cannot be used or holds
             another run. Nothing was started then.
     """
-    xla_flags.check_variable()
+    xla_flags.check_variables()
     _refuse_broken_rules(settings)
     initial_snapshot.check(run_dir, settings)
     with command_line.stopping_on_signals() as stop, owned(run_dir, settings) as run:

@@ -1,4 +1,4 @@
-"""The variable of TensorFlow's compiler, which another program's installation may have set in one's shell."""
+"""The variables of TensorFlow's compiler, which may be set in one's shell for another program."""
 
 from __future__ import annotations
 
@@ -7,28 +7,34 @@ import mmap
 import os
 import pathlib
 
-_VARIABLE = "XLA_FLAGS"
+from environments.wording import shortened
+
+_VARIABLES = ("XLA_FLAGS", "TF_XLA_FLAGS")
 
 
-def check_variable() -> None:
+def check_variables() -> None:
     """Refuses a flag that this TensorFlow does not know: it would end the learner, and every one after it.
 
     Raises:
         ValueError: If there is one.
     """
-    text = os.environ.get(_VARIABLE, "").strip()
+    for variable in _VARIABLES:
+        for flag in _flags(os.environ.get(variable, "").strip()):
+            if not _is_known(flag.lstrip("-").partition("=")[0]):
+                raise ValueError(
+                    f"{variable} holds {shortened(flag)!r}, which TensorFlow's compiler does not know "
+                    "and would end the learner for: it is meant for another program; start this one "
+                    f"with {variable} unset."
+                )
+
+
+def _flags(text: str) -> list[str]:
     if text and not text.startswith("-"):  # The name of a file that holds them.
         try:
             text = pathlib.Path(text).read_text(errors="replace")
         except OSError:
-            text = ""  # As TensorFlow does.
-    for flag in text.split():
-        name = flag.lstrip("-").partition("=")[0]
-        if not _is_known(name):
-            raise ValueError(
-                f"{_VARIABLE} holds {flag!r}, which TensorFlow's compiler does not know and would end the "
-                f"learner for: it is meant for another program; start this one with {_VARIABLE} unset."
-            )
+            return []  # As TensorFlow does.
+    return text.split()
 
 
 def _is_known(name: str) -> bool:

@@ -44,7 +44,9 @@ from environments.conformance import check, examine
         ({"observation_scales": {"height": 2.0}}, r"name \['height'\], but the environment gives"),
         ({"episode_steps": 0}, "episode_steps is 0: it has to be a whole number of at least 1"),
         ({"episode_steps": 20.0}, "episode_steps is 20.0"),
-        ({"episode_steps": np.int64(6)}, "episode_steps is 6 of type int64: it has to be .* a Python int"),
+        ({"episode_steps": 10**9}, "episode_steps is 1000000000: it has to be a whole number of at least 1 and at most 100000"),
+        ({"task_set": TaskSet("default", [])}, "task_set is .*: it has to be a TaskSet"),
+        ({"episode_steps": np.int64(6)}, "episode_steps is 6 of type int64: it has to be .*, a Python int"),
         ({"observation_scales": {"place": 1e-50}}, "observation_scales is .*: .* other than 0, also in single precision"),
         ({"worst_reward": -np.inf}, "worst_reward is -inf: it has to be a finite number"),
         ({"dense_training": None}, "dense_training is None: it has to be True or False"),
@@ -65,6 +67,11 @@ from environments.conformance import check, examine
 )
 def test_a_wrong_declaration_is_named_with_the_mend(declarations, words):
     assert_found(changed(**declarations), words)
+
+
+def test_a_declaration_that_raises_is_named():
+    kind = type("Odd", (type(changed()),), {"worst_reward": property(lambda self: 1 / 0)})
+    assert_found(kind(), r"worst_reward raises ZeroDivisionError: division by zero \(test_rules.py, line \d+\)")
 
 
 def test_a_missing_declaration_is_named():

@@ -13,18 +13,21 @@ from launch.settings import QUICK_COMPILE
 def test_flags_that_the_compiler_knows_pass(monkeypatch, tmp_path):
     for text in ("", " ", f"{QUICK_COMPILE}  --xla_cpu_enable_fast_math=false"):
         monkeypatch.setenv("XLA_FLAGS", text)
-        xla_flags.check_variable()
+        xla_flags.check_variables()
     monkeypatch.setenv("XLA_FLAGS", str(tmp_path / "absent"))
-    xla_flags.check_variable()
+    xla_flags.check_variables()
 
 
 def test_a_flag_of_another_program_is_named_wherever_it_stands(monkeypatch, tmp_path):
     text = "--xla_gpu_triton_gemm_any=True"
     (tmp_path / "flags").write_text(text)
-    for value in (text, str(tmp_path / "flags")):
-        monkeypatch.setenv("XLA_FLAGS", value)
-        with pytest.raises(ValueError, match=r"XLA_FLAGS holds '--xla_gpu_triton_gemm_any=True', .* start this one with XLA_FLAGS unset"):
-            xla_flags.check_variable()
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    for variable, value in (("XLA_FLAGS", text), ("XLA_FLAGS", str(tmp_path / "flags")), ("TF_XLA_FLAGS", text)):
+        with monkeypatch.context() as patch:
+            patch.setenv(variable, value)
+            named = f"^{variable} holds '--xla_gpu_triton_gemm_any=True', .* start this one with {variable} unset"
+            with pytest.raises(ValueError, match=named):
+                xla_flags.check_variables()
 
 
 def test_a_run_is_refused_in_one_line_before_anything_is_written(tmp_path):
