@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import weakref
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -74,6 +76,8 @@ class EnvironmentBatch:
             GuardedEnvironment(functools.partial(make, seed + place), self.layout, distribution.episode_steps, whole)
             for place in range(size)
         ]
+        # When nobody holds the batch any more, or the process ends.
+        weakref.finalize(self, _close, self._environments)
 
     def __len__(self) -> int:
         return len(self._environments)
@@ -139,6 +143,10 @@ class EnvironmentBatch:
         return self._environments[place].fault
 
     def close(self) -> None:
-        """Closes the environments; the next reset of one would make it anew."""
-        for environment in self._environments:
-            environment.close()
+        """Closes the environments, as happens when the batch is dropped; the next reset of one would make it anew."""
+        _close(self._environments)
+
+
+def _close(environments: Sequence[GuardedEnvironment]) -> None:
+    for environment in environments:
+        environment.close()

@@ -47,8 +47,9 @@ class ActorNode(acme.core.Worker):  # type: ignore[misc]
         config = self._settings.config
         distribution = self._settings.distribution()
         agent, spec = make_agent(config.agent), self._settings.network_spec(distribution)
-        batch = EnvironmentBatch(distribution, config.environments_per_actor, seed=self._settings.seed)
-        environments = agent.make_environments(batch, config)
+        environments = agent.make_environments(
+            EnvironmentBatch(distribution, config.environments_per_actor, seed=self._settings.seed), config
+        )
         if not self._weights.wait_for_first(stop):
             return
         writer = SequenceWriter(self._replay, len(environments), agent.sequence(spec, config), stop.is_set)
@@ -74,7 +75,6 @@ class ActorNode(acme.core.Worker):  # type: ignore[misc]
                 behaviour.update(self._weights.arrays)
             heartbeat.beat(environment_steps=steps, faults=faults, learner_step=self._weights.step)
         writer.close()
-        batch.close()
 
 
 class _LearnerConnection:

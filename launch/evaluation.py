@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime
 import itertools
@@ -153,11 +152,11 @@ def evaluate(
                 run_seed=settings.seed,
             )
             finished = 0
-            with contextlib.closing(EnvironmentBatch(distribution, len(group), seed=settings.seed)) as environments:
-                adaptation = adapt_from(snapshot, method, settings, environments, group, episodes, should_stop)
-                for finished, records in enumerate(adaptation, start=1):
-                    writer.extend({**common, **_fields(record)} for record in records)
-                    on_episode(finished, records)
+            environments = EnvironmentBatch(distribution, len(group), seed=settings.seed)
+            adaptation = adapt_from(snapshot, method, settings, environments, group, episodes, should_stop)
+            for finished, records in enumerate(adaptation, start=1):
+                writer.extend({**common, **_fields(record)} for record in records)
+                on_episode(finished, records)
             if finished < episodes:
                 return False
     with RecordWriter(run.path, "events", node) as events:
@@ -192,19 +191,19 @@ def measure_levels(run: RunDirectory, settings: RunSettings, snapshot: Snapshot,
     finished = 0
     with RecordWriter(run.path, "levels", "evaluate") as writer:
         for level, method in methods.items():
-            with contextlib.closing(EnvironmentBatch(distribution, len(replicas), seed=settings.seed)) as environments:
-                for records in adapt_from(snapshot, method, settings, environments, replicas, _LEVEL_REPEATS, should_stop):
-                    finished += 1
-                    writer.extend(
-                        {
-                            "snapshot": snapshot.step,
-                            "level": level,
-                            "task": record.replica.task.index,
-                            "repeat": record.episode,
-                            "return": record.episode_return,
-                        }
-                        for record in records
-                    )
+            environments = EnvironmentBatch(distribution, len(replicas), seed=settings.seed)
+            for records in adapt_from(snapshot, method, settings, environments, replicas, _LEVEL_REPEATS, should_stop):
+                finished += 1
+                writer.extend(
+                    {
+                        "snapshot": snapshot.step,
+                        "level": level,
+                        "task": record.replica.task.index,
+                        "repeat": record.episode,
+                        "return": record.episode_return,
+                    }
+                    for record in records
+                )
     return finished == _LEVEL_REPEATS * len(methods)
 
 

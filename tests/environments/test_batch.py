@@ -8,6 +8,7 @@ import dm_env
 import numpy as np
 import pytest
 from dm_env import specs
+from program import ENVIRONMENT
 
 from environments import EnvironmentBatch, EnvironmentFailure, ObservationGroups, Task, TaskDistribution, TaskEnvironment, TaskSet
 from environments.guards import Watchdog
@@ -250,8 +251,24 @@ def test_environments_are_closed_when_they_are_given_up_and_with_the_batch():
     batch.reset(1, _TASK, 0)
     batch.step(np.zeros((2, 2), np.float32), active=np.array([True, False]))
     assert len(closed) == 2
-    batch.close()
+    del batch
     assert len(closed) == len(set(closed)) == 3
+
+
+def test_environments_are_closed_when_their_process_ends_by_an_error(tmp_path):
+    (tmp_path / "program.py").write_text(
+        "from environments import EnvironmentBatch\n"
+        "from walks import Walk, changed, walk\n"
+        "distribution = changed(walk(close=lambda self: print('closed', flush=True)))\n"
+        "batch = EnvironmentBatch(distribution, 2)\n"
+        "batch.reset(1, distribution.tasks('train')[0], 0)\n"
+        "raise RuntimeError('the learner is gone')\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, tmp_path / "program.py"], env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "the learner is gone" in ended.stderr
+    assert ended.stdout.splitlines() == ["closed"] * 2  # that whose specifications were read, and that of place 1
 
 
 class _Closing(_Scripted):
@@ -301,10 +318,10 @@ def test_a_step_over_the_limit_is_a_fault(short_limit):
 
 
 def test_the_limit_holds_for_each_environment_not_for_the_sweep(short_limit):
-    batch, _ = _batch(lambda step: (_spin(0.5 * short_limit), ((1, 1), 1.0, None))[1], size=4)
-    for place in range(4):
+    batch, _ = _batch(lambda step: (_spin(0.25 * short_limit), ((1, 1), 1.0, None))[1], size=8)
+    for place in range(8):
         batch.reset(place, _TASK, 0)
-    assert not batch.step(np.zeros((4, 2), np.float32)).faulted.any()
+    assert not batch.step(np.zeros((8, 2), np.float32)).faulted.any()
 
 
 def test_nothing_is_interrupted_after_a_failure(short_limit):
