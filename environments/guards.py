@@ -157,8 +157,12 @@ class GuardedEnvironment:
         self._task, self._steps = task, 0
         while len(faults) < STARTS:
             try:
-                with unchanged_process() if self._environment is None else contextlib.nullcontext():
-                    self._start(task, seed, out)
+                if self._environment is None:
+                    with unchanged_process():
+                        self._environment = self._factory()
+                        self._start(self._environment, task, seed, out)
+                else:
+                    self._start(self._environment, task, seed, out)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
@@ -170,12 +174,10 @@ class GuardedEnvironment:
         self.last = False
         return tuple(faults)
 
-    def _start(self, task: Task, seed: int, out: Array) -> None:
-        if self._environment is None:
-            self._environment = self._factory()
-        self._environment.set_task(task)
-        self._environment.set_seed(seed)
-        timestep = self._environment.reset()
+    def _start(self, environment: TaskEnvironment, task: Task, seed: int, out: Array) -> None:
+        environment.set_task(task)
+        environment.set_seed(seed)
+        timestep = environment.reset()
         self._layout.check(timestep.observation)
         self._read(timestep, out)
 
@@ -230,9 +232,10 @@ class GuardedEnvironment:
         # One dot product is non-finite when any of its numbers is, at a tenth of the cost of isfinite().all() on a short row.
         if not math.isfinite(float(out.dot(out)) + self.discount):
             raise FloatingPointError(self._layout.problem(out) or f"the discount is {self.discount}")
-        for name, reward in (("reward", self.reward), ("training reward", self.training_reward)):
-            if not -_LARGEST <= reward <= _LARGEST:
-                raise FloatingPointError(f"the {name} is {reward}")
+        if not -_LARGEST <= self.reward <= _LARGEST:
+            raise FloatingPointError(f"the reward is {self.reward}")
+        if not -_LARGEST <= self.training_reward <= _LARGEST:
+            raise FloatingPointError(f"the training reward is {self.training_reward}")
 
     def _record(self, error: BaseException) -> str:
         if not self._faults_in_a_row:
