@@ -22,6 +22,7 @@ from environments.rules import episode_findings
 from environments.side_by_side import side_by_side
 from environments.sizes import Sizes
 from environments.task import SPLITS, Task
+from environments.wording import described
 
 _LARGE_BYTES = 1_000_000
 # The bounds of an agent's actions, and an ulp inside and beyond.
@@ -64,6 +65,8 @@ class Comparison:
             self._batch = EnvironmentBatch(distribution, 2)
         except ValueError as error:
             raise UnplayableError(str(error)) from error
+        except Exception as error:
+            raise UnplayableError(f"A batch of environments cannot be made: {described(error)}.") from error
         unknown = sorted(set(distribution.task_dependent) - set(self._spec))
         if unknown:
             raise UnplayableError(f"task_dependent names {unknown}, but the environment gives {sorted(self._spec)}.")
@@ -72,7 +75,7 @@ class Comparison:
         self._steps, self._seconds = 0, 0.0
 
     def play(self, rounds: int) -> None:
-        """Plays at the bounds, then pairs of tasks, every other pair with an action that is held, which leads farther."""
+        """Plays pairs of tasks, every other pair with an action that is held, which leads farther; then actions at the bounds."""
         train, others = self._distribution.tasks("train"), self._distribution.tasks("test") + self._distribution.tasks("validation")
         stream = np.random.default_rng(0)
         tasks_show, rewards_are_dense, rewards = False, False, []

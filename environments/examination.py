@@ -49,18 +49,18 @@ def examine(
     if not isinstance(distribution, TaskDistribution):
         return Report([f"This is a {type(distribution).__name__}: derive it from environments.TaskDistribution."])
     report = Report(declaration_findings(distribution))
-    if not report.findings:
-        try:
+    try:
+        if not report.findings:
             comparison = Comparison(distribution, report, reward_scale)
             comparison.play(rounds)
             comparison.close()
-        except UnplayableError as error:
-            report.findings.append(str(error))
-    if not report.findings:
-        swept = sweep(distribution, sweep_seconds)
-        report.findings += swept.findings
-        rest = "" if swept.stepped == swept.tasks else ", --all-tasks for the rest"
-        report.summary += f"; {swept.stepped} of {swept.tasks} tasks built and stepped{rest}"
+        if not report.findings:
+            swept = sweep(distribution, sweep_seconds)
+            report.findings += swept.findings
+            rest = "" if swept.stepped == swept.tasks else ", --all-tasks for the rest"
+            report.summary += f"; {swept.stepped} of {swept.tasks} tasks built and stepped{rest}"
+    except UnplayableError as error:
+        report.findings.append(str(error))
     for lines in (report.findings, report.warnings):
         lines[:] = dict.fromkeys(shortened(line, _LONGEST_LINE) for line in lines)
     return report

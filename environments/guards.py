@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import functools
+import logging
 import math
 import os
 import sys
@@ -86,8 +86,12 @@ def process_watchdog() -> Watchdog:
 
 def close(environment: TaskEnvironment) -> None:
     """Closes an environment that is of no more use; what goes wrong in that matters to nobody."""
-    with contextlib.suppress(Exception, SystemExit):
+    try:
         environment.close()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        logging.debug("close() raises %s", described(error))
 
 
 class WholeEpisodes:

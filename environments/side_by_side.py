@@ -28,8 +28,9 @@ def side_by_side(batch: EnvironmentBatch, alone: Sequence[Moment], actions: Arra
     """
     try:
         for place in range(len(batch)):
-            for reason in batch.reset(place, task, seed):
-                return f"An environment of a batch does not start: {reason}. Make each of them independent of the others."
+            batch.reset(place, task, seed)
+            if (fault := batch.fault(place)) is not None:
+                return f"An environment of a batch does not start: {fault}. Make each of them independent of the others."
         for step, (moment, action) in enumerate(zip(alone[1:], actions, strict=False), start=1):
             result = batch.step(np.tile(action, (len(batch), 1)))
             where = f"in a batch, at step {step} with the action {action[0]:.9g}"

@@ -14,6 +14,7 @@ import numpy as np
 from environments.batch import EnvironmentBatch
 from environments.distribution import TaskDistribution
 from environments.guards import EnvironmentFailure
+from environments.recording import call
 from environments.task import SPLITS, Task
 
 
@@ -41,20 +42,24 @@ def sweep(distribution: TaskDistribution, seconds: float | None) -> Sweep:
 
     Returns:
         What was found.
+
+    Raises:
+        UnplayableError: If environments can no longer be made.
     """
     bad: dict[str, list[tuple[Task, str]]] = {split: [] for split in SPLITS}
     ends = math.inf if seconds is None else time.monotonic() + seconds
-    batch, stepped = EnvironmentBatch(distribution, 1), 0
+    batch, stepped = call("A batch of environments", EnvironmentBatch, distribution, 1), 0
     for split, task in _in_turns(distribution):
         if time.monotonic() > ends:
             break
         stepped += 1
-        reason = _fault(batch, task)
+        failed_starts, reason = _step_once(batch, task)
         if reason is not None:
             bad[split].append((task, reason))
+        if failed_starts or reason is not None:
             # A batch that has failed too often in a row would give up.
             batch.close()
-            batch = EnvironmentBatch(distribution, 1)
+            batch = call("A batch of environments", EnvironmentBatch, distribution, 1)
     batch.close()
     findings = [_finding(split, of_split) for split, of_split in bad.items() if of_split]
     return Sweep(findings, stepped, sum(len(distribution.tasks(split)) for split in SPLITS))
@@ -65,14 +70,14 @@ def _in_turns(distribution: TaskDistribution) -> Iterator[tuple[str, Task]]:
         yield from ((split, task) for split, task in zip(SPLITS, tasks, strict=True) if task is not None)
 
 
-def _fault(batch: EnvironmentBatch, task: Task) -> str | None:
+def _step_once(batch: EnvironmentBatch, task: Task) -> tuple[int, str | None]:
+    """Returns how many attempts to start failed, and why the task cannot be started and stepped, or None."""
     try:
-        for reason in batch.reset(0, task, task.index):
-            return reason
+        failed_starts = batch.reset(0, task, task.index)
         batch.step(np.zeros((1, batch.action_size), np.float32))
     except EnvironmentFailure as error:
-        return str(error)
-    return batch.fault(0)
+        return 1, str(error)
+    return len(failed_starts), batch.fault(0)
 
 
 def _finding(split: str, bad: list[tuple[Task, str]]) -> str:

@@ -18,8 +18,8 @@ def test_at_its_edges_an_action_keeps_the_bounds_and_the_type_of_its_specificati
     spec = specs.BoundedArray((1,), dtype, *bounds)
     for action in ActionMap(spec, "walks").own(_EDGES[:, None]):
         spec.validate(action)
-        spread = float(spec.maximum - spec.minimum)
-        assert min(abs(action[0] - spec.minimum), abs(action[0] - spec.maximum)) <= 1e-3 * max(spread, 1e-2)
+        spread = float(spec.maximum) - float(spec.minimum)
+        assert min(abs(float(action[0]) - float(end)) for end in (spec.minimum, spec.maximum)) <= 1e-3 * max(spread, 1e-2)
 
 
 def test_an_environment_may_change_the_action_that_it_is_given():

@@ -61,3 +61,16 @@ def test_without_time_for_all_the_report_says_how_many_were_stepped():
 def test_a_task_whose_episode_ends_with_its_first_step_is_no_bad_one():
     make = lambda self: dm_env.termination(self.reward(), self.observe())  # noqa: E731
     assert sweep(_distribution(walk(outcome=make)), None).findings == []
+
+
+def test_an_environment_that_starts_at_the_second_attempt_is_no_bad_one():
+    attempts = {}
+
+    def reset(self):
+        key = self.next_task.parameters
+        attempts[key] = attempts.get(key, 0) + 1
+        if attempts[key] == 1:
+            raise OSError("not ready")
+        return Walk.reset(self)
+
+    assert sweep(_distribution(walk(reset=reset)), None).findings == []
