@@ -82,6 +82,9 @@ class Agent:
         make_behaviour: Makes an actor's behaviour in N environments, from a seed.
         make_environments: Presents environments as the agent sees them.
         episodes_per_task: How many episodes in a row an actor plays of one task.
+        keep_statistics: Keeps in variables of the online networks what no gradient moves: from the
+            networks, what the losses measured, the share of the newest step in an average, which
+            is 0 where the step does not count.
     """
 
     groups: tuple[str, ...]
@@ -93,3 +96,4 @@ class Agent:
     make_behaviour: Callable[[NetworkSpec, Config, int, Sequence[int]], Behaviour]
     make_environments: Callable[[EnvironmentBatch, Config], EnvironmentBatch | TrialBatch] = lambda environments, config: environments
     episodes_per_task: Callable[[Config], int] = lambda config: 1
+    keep_statistics: Callable[[Any, Mapping[str, tf.Tensor], tf.Tensor], None] = lambda online, measured, share: None

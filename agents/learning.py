@@ -24,6 +24,9 @@ from agents.registry import make_agent
 from agents.warm_start import starting_weights
 from environments.arrays import Array
 
+# The least share of a step in what is averaged over steps.
+_NEWEST_SHARE = 1e-3
+
 
 class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[misc]
     """Owns the networks, their targets and the optimiser, and updates them from batches.
@@ -141,6 +144,9 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
         inputs = [value for value in batch.values() if value.dtype.is_floating]
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(value)) for value in [*inputs, *norms.values(), measured["critic_loss"]]])
         self._optimiser.apply_vector(clipped, finite)
+        # The mean over all steps at first, over about the latest thousand later on.
+        share = tf.maximum(_NEWEST_SHARE, 1.0 / (1.0 + tf.cast(self._step, tf.float32)))
+        self._agent.keep_statistics(self.online, measured, tf.where(finite, share, 0.0))
         rate = tf.where(finite, self._config.optimiser.target_rate, 0.0)
         for source, copy in zip(self.online.variables, self.target.variables, strict=True):
             copy.assign_add(rate * (source - copy))

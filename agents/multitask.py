@@ -127,6 +127,18 @@ def _critic_targets(
     return targets, tf.where(batch["mask"] > 0, log_rhos, 0.0)
 
 
+def keep_statistics(
+    online: MultiTaskNetworks,
+    measured: Mapping[str, tf.Tensor],
+    share: tf.Tensor,
+) -> None:
+    """Averages the reward heads' squared errors, in the units of scaled rewards."""
+    variance = online.reward_variance
+    change = 2.0 * measured["reward_loss"] - variance
+    # A loss that is not finite has the share 0, and must not turn that into NaN.
+    variance.assign_add(tf.where(share > 0.0, share * change, 0.0))
+
+
 class ExpertBehaviour(Behaviour):
     """Acts with the experts, which know the training task."""
 
@@ -165,4 +177,5 @@ AGENT = Agent(
     total_loss=total_loss,
     sequence=_sequence,
     make_behaviour=lambda spec, config, environments, seed: ExpertBehaviour(config, environments),
+    keep_statistics=keep_statistics,
 )

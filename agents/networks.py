@@ -192,6 +192,7 @@ class MultiTaskNetworks(snt.Module):  # type: ignore[misc]
         heads: w_i, `[tasks, d]`, or what makes them from descriptions.
         task_reward_heads: u_i, likewise, or None.
         reward_heads: v_i, likewise: psi(s, a)^T v_i is the step's reward in task i, the task's own.
+        reward_variance: Of the errors that these made in training, `[1]`; no gradient moves it.
     """
 
     def __init__(self, spec: NetworkSpec, config: NetworkConfig, descriptions: Array | None = None, name: str = "networks"):
@@ -220,6 +221,8 @@ class MultiTaskNetworks(snt.Module):  # type: ignore[misc]
         self.heads = heads("heads")
         self.task_reward_heads = heads("task_reward_heads") if spec.task_reward_heads else None
         self.reward_heads = heads("reward_heads")
+        # Kept with the weights, because adaptation weighs rewards by it.
+        self.reward_variance = tf.Variable([0.0], trainable=False, name="reward_variance")
 
     def expert(self, observation: tf.Tensor, task: tf.Tensor) -> Gaussian:
         """Maps observations `[B, ..., D]` and tasks `[B]` to the experts' distributions `[B, ..., A]`."""

@@ -249,3 +249,11 @@ def test_the_right_values_are_learned_from_rewards_at_the_end(learner, tiny):
     np.testing.assert_allclose(own, expected, atol=0.04)
     np.testing.assert_allclose(training, 4 * expected, atol=0.16)
     np.testing.assert_allclose(reward, [0, 0, 0, 0, 0.5, 0.2], atol=0.04)
+
+
+def test_the_reward_heads_errors_are_averaged_in_the_units_of_scaled_rewards(learner, make_batch):
+    losses = [float(learner.step(make_batch(seed))["reward_loss"]) for seed in range(3)]
+    variance = learner.online.reward_variance.numpy()
+    assert variance == pytest.approx(2 * np.mean(losses), rel=1e-5)
+    learner.step({**make_batch(4), "task_rewards": np.full_like(make_batch(4)["task_rewards"], np.nan)})
+    assert learner.online.reward_variance.numpy() == variance

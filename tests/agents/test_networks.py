@@ -105,7 +105,7 @@ def test_every_variable_is_in_one_group(pair):
     networks, _ = pair
     grouped = [variable.ref() for name in ("critic", "expert", "prior") for variable in networks.group(name)]
     assert len(grouped) == len(set(grouped))
-    assert set(grouped) == {variable.ref() for variable in networks.variables}
+    assert set(grouped) == {variable.ref() for variable in networks.trainable_variables}
 
 
 def test_weights_travel_by_name_and_a_wrong_one_is_named(pair, tiny):

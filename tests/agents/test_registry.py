@@ -79,7 +79,7 @@ def test_the_groups_hold_every_variable_once(agent, configured, tiny):
     networks = parts.make_networks(tiny.spec, config.networks)
     grouped = [variable.ref() for group in parts.groups for variable in networks.group(group)]
     assert len(grouped) == len(set(grouped))
-    assert set(grouped) == {variable.ref() for variable in networks.variables}
+    assert set(grouped) == {variable.ref() for variable in networks.trainable_variables}
     assert set(parts.acting_groups) <= set(parts.groups)
 
 
