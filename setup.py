@@ -51,6 +51,8 @@ setuptools.setup(
     license="Apache-2.0",
     python_requires="==3.10.*",
     packages=[
+        "iwpa",
+        "iwpa.methods",
         "environments",
         "replay",
         "agents",
@@ -61,6 +63,7 @@ setuptools.setup(
         "dashboard",
     ],
     package_data={
+        "iwpa": ["presets/*.json", "data/*/*.json", "data/*/results/events/*", "data/*/snapshots/*/*"],
         "agents.presets": ["*/*.json"],
         "environments": ["assets/*.xml"],
         "launch": ["clusters/*"],

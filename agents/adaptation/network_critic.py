@@ -6,19 +6,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from agents import inference
-from agents.adaptation.config import AdaptationConfig
-from agents.adaptation.critics import Critic
-from agents.adaptation.engine import Transitions
 from agents.adaptation.experience import Experience
-from agents.adaptation.heads import draw_heads
 from agents.adaptation.learner import CriticLearner, group_size
-from agents.adaptation.proposals import Proposals, state_values
 from agents.adaptation.stacked import StackedCritic, initial_weights, repeated_weights
 from agents.adaptation.training import Training
-from agents.inference import sub_weights
-from agents.snapshots import Snapshot
 from environments.arrays import Array
+from iwpa import networks
+from iwpa.engine import Transitions
+from iwpa.methods.config import AdaptationConfig
+from iwpa.methods.critics import Critic
+from iwpa.methods.heads import draw_heads
+from iwpa.methods.proposals import Proposals, state_values
+from iwpa.networks import sub_weights
+from iwpa.snapshots import Snapshot
 
 
 class NetworkCritic(Critic):
@@ -127,6 +127,6 @@ def initial_critic(
 
 def _values(weights: dict[str, Array], observations: Array, actions: Array) -> Array:
     """Q of R replicas for observations `[R, N, D]`, or one for all actions `[R, 1, D]`, and actions `[R, N, A]`, `[R, N]`."""
-    psi = inference.features(sub_weights(weights, "features"), observations, actions)
+    psi = networks.features(sub_weights(weights, "features"), observations, actions)
     values: Array = np.einsum("rnd,rd->rn", psi, weights["heads"][:, 0])
     return values

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from agents.adaptation.config import AdaptationConfig
-from agents.adaptation.engine import Transitions
 from agents.adaptation.methods import make_method
+from iwpa.engine import Transitions
+from iwpa.methods.config import AdaptationConfig
 
 OPTIONS = {"episodes": 3, "updates_per_episode": 20, "minibatch": 16}
 
