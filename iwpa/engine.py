@@ -10,12 +10,13 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
 from iwpa.arrays import Array
 from iwpa.randomness import Purpose, Replica
+from iwpa.state import Stateful
 from iwpa.task import Task
 
 
@@ -65,7 +66,7 @@ class Transitions:
     active: Array
 
 
-class Method(abc.ABC):
+class Method(Stateful, abc.ABC):
     """How R replicas act and learn. All arrays have the replicas in front; no replica may depend on another."""
 
     @abc.abstractmethod
@@ -81,11 +82,14 @@ class Method(abc.ABC):
     def act(self) -> Array:
         """Returns unclipped actions, `[R, A]`."""
 
-    def observe(self, transitions: Transitions) -> None:  # noqa: B027
+    def observe(self, transitions: Transitions) -> None:
         """Takes the step's result, and learns where the method learns within episodes."""
 
-    def end_episode(self, streams: Sequence[np.random.Generator]) -> None:  # noqa: B027
+    def end_episode(self, streams: Sequence[np.random.Generator]) -> None:
         """Learns after an episode, from random numbers for its updates."""
+
+    def settle(self) -> None:
+        """Finishes what is being learned meanwhile."""
 
     def temperatures(self) -> Array:
         """Returns tau of every replica, `[R]`; NaN where it has no meaning."""
@@ -100,8 +104,10 @@ class Method(abc.ABC):
         return np.array(np.nan)
 
 
-class RewardRange:
+class RewardRange(Stateful):
     """The lowest and the highest reward that each replica has seen."""
+
+    remembered: ClassVar[tuple[str, ...]] = ("low", "high")
 
     def __init__(self, replicas: int):
         self.low = np.full(replicas, np.inf)
@@ -119,7 +125,7 @@ class RewardRange:
         return width
 
 
-class Engine:
+class Engine(Stateful):
     """A method at work on R replicas, whoever steps their environments.
 
     Attributes:
@@ -129,6 +135,8 @@ class Engine:
         lengths: Of the present episode in control steps, `[R]`.
         seen: The tasks' rewards so far.
     """
+
+    remembered: ClassVar[tuple[str, ...]] = ("method", "episode", "returns", "lengths", "seen")
 
     def __init__(self, method: Method, replicas: Sequence[Replica], *, reward_scale: float, run_seed: int):
         """Begins an adaptation.

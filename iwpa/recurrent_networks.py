@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from iwpa.arrays import Array
 from iwpa.network_config import NetworkConfig
 from iwpa.networks import NumpyGaussian, Weights, policy, sub_weights
+from iwpa.state import Stateful
 
 # Of z; an output of 0 is a standard deviation of 1.
 LATENT_STD_FLOOR = 0.01
@@ -107,8 +110,10 @@ def context_rows(observations: Array, actions: Array, rewards: Array, ends: Arra
     return np.column_stack([observations, np.clip(actions, -1.0, 1.0), rewards, ends]).astype(np.float32)
 
 
-class Contexts:
+class Contexts(Stateful):
     """What was collected of N tasks, as the encoder's states: each step adds a row, and a broken-off episode can be dropped."""
+
+    remembered: ClassVar[tuple[str, ...]] = ("_kept", "_kept_counts", "_states", "_counts")
 
     def __init__(self, places: int, config: NetworkConfig):
         self._kept = np.zeros((places, 2 * config.recurrent_size), np.float32)

@@ -25,7 +25,7 @@ def _network_weighting(start: Start, *, shared_q: bool) -> Method:
 
     proposals, seen = start.proposals(with_features=False), RewardRange(len(start.replicas))
     critic = NetworkCritic(start.snapshot, start.config, start.streams(), proposals, shared_q=shared_q)
-    return ImportanceWeighting(critic, proposals, seen, start.config)
+    return ImportanceWeighting(critic, proposals, seen, start.config, start.work)
 
 
 def _shared_q_iw(start: Start) -> Method:

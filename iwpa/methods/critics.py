@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,9 +13,11 @@ from iwpa.engine import Transitions
 from iwpa.methods.heads import Head
 from iwpa.methods.memory import FeatureMemory
 from iwpa.methods.proposals import Proposals
+from iwpa.state import Stateful
+from iwpa.work import Job
 
 
-class Critic(abc.ABC):
+class Critic(Stateful, abc.ABC):
     """Q of R replicas at the proposals of the present episode, and how it learns."""
 
     @abc.abstractmethod
@@ -26,22 +29,23 @@ class Critic(abc.ABC):
         """Returns Q(s, a_k) of the proposals at one state of the episode, `[R, K]`."""
 
     @abc.abstractmethod
-    def episode_q_values(self) -> Array:
-        """Returns Q(s, a_k) of the proposals at all states of the episode, `[R, E + 1, K]`."""
+    def episode_values(self, states: int) -> Callable[[], Array]:
+        """Returns what gives Q(s, a_k) of the proposals at the episode's first S states, `[R, S, K]`, by the head of that time."""
 
     @abc.abstractmethod
-    def observe(self, step: int, choices: Array, transitions: Transitions) -> None:
+    def observe(self, step: int, choices: Array, transitions: Transitions, tau: Array) -> None:
         """Remembers a transition.
 
         Args:
             step: The place in the episode of the state that was left; the proposals at the next one are made.
             choices: Which of its proposals acted, `[R]`.
             transitions: What it led to.
+            tau: Temperatures that acted, `[R]`.
         """
 
     @abc.abstractmethod
-    def learn_within_episode(self, tau: Array, active: Array, step: int, streams: Sequence[np.random.Generator]) -> None:
-        """Learns after the control step number `step` of an episode, where it is due.
+    def learn_within_episode(self, tau: Array, active: Array, step: int, streams: Sequence[np.random.Generator]) -> Job:
+        """Returns what there is to learn after the control step number `step` of an episode.
 
         Args:
             tau: Temperatures, `[R]`.
@@ -51,8 +55,8 @@ class Critic(abc.ABC):
         """
 
     @abc.abstractmethod
-    def learn_after_episode(self, tau: Array, streams: Sequence[np.random.Generator]) -> None:
-        """Learns after an episode."""
+    def learn_after_episode(self, tau: Array, streams: Sequence[np.random.Generator]) -> Job:
+        """Returns what there is to learn after an episode."""
 
     @abc.abstractmethod
     def td_errors(self, tau: Array) -> Array:
@@ -60,7 +64,14 @@ class Critic(abc.ABC):
 
 
 class LinearCritic(Critic):
-    """Q(s, a) = psi(s, a)^T w with frozen psi: every feature is computed once, when its proposal is made."""
+    """Q(s, a) = psi(s, a)^T w with frozen psi: every feature is computed once, when its proposal is made.
+
+    Attributes:
+        head: w, and how it is learned.
+        memory: What it is learned from.
+    """
+
+    remembered: ClassVar[tuple[str, ...]] = ("head", "memory", "_episode_start")
 
     def __init__(self, head: Head, proposals: Proposals, *, next_samples: int, capacity: int, discount: float):
         """Makes room.
@@ -73,34 +84,39 @@ class LinearCritic(Critic):
             discount: gamma.
         """
         replicas, size = head.weights.shape
-        self._head, self._proposals = head, proposals
+        self.head, self._proposals = head, proposals
         self._discount = np.float32(discount)
-        self._memory = FeatureMemory(replicas, next_samples, size, capacity)
+        self.memory = FeatureMemory(replicas, next_samples, size, capacity)
         self._rows = np.arange(replicas)
-        self._episode_start = self._memory.counts.copy()
+        self._episode_start = self.memory.counts.copy()
 
     def begin_episode(self) -> None:
-        self._episode_start = self._memory.counts.copy()
+        self._episode_start = self.memory.counts.copy()
 
     def q_values(self, step: int) -> Array:
-        q_values: Array = np.matmul(self._proposals.features[:, step], self._head.weights[:, :, None])[..., 0]
+        q_values: Array = np.matmul(self._proposals.features[:, step], self.head.weights[:, :, None])[..., 0]
         return q_values
 
-    def episode_q_values(self) -> Array:
-        q_values: Array = np.einsum("rskd,rd->rsk", self._proposals.features, self._head.weights, optimize=True)
-        return q_values
+    def episode_values(self, states: int) -> Callable[[], Array]:
+        features = self._proposals.features[:, :states]
+        return lambda: np.einsum("rskd,rd->rsk", features, self.head.weights, optimize=True)
 
-    def observe(self, step: int, choices: Array, transitions: Transitions) -> None:
+    def observe(self, step: int, choices: Array, transitions: Transitions, tau: Array) -> None:
         features = self._proposals.features
-        next_features = features[:, step + 1, : self._memory.next_features.shape[2]]
+        next_features = features[:, step + 1, : self.memory.next_features.shape[2]]
         discounts = self._discount * transitions.discounts
-        self._memory.append(transitions.active, features[self._rows, step, choices], next_features, transitions.rewards, discounts)
+        self.remember(transitions.active, features[self._rows, step, choices], next_features, transitions.rewards, discounts, tau)
 
-    def learn_within_episode(self, tau: Array, active: Array, step: int, streams: Sequence[np.random.Generator]) -> None:
-        self._head.learn_within_episode(self._memory, tau, active, step, streams)
+    def remember(self, active: Array, features: Array, next_features: Array, rewards: Array, discounts: Array, tau: Array) -> None:
+        """Adds a transition to each active replica; arrays as in `FeatureMemory.append`."""
+        self.memory.append(active, features, next_features, rewards, discounts, tau)
+        self.head.weigh(features, next_features, rewards, discounts, tau, active)
 
-    def learn_after_episode(self, tau: Array, streams: Sequence[np.random.Generator]) -> None:
-        self._head.learn_after_episode(self._memory, tau, streams)
+    def learn_within_episode(self, tau: Array, active: Array, step: int, streams: Sequence[np.random.Generator]) -> Job:
+        return self.head.learn_within_episode(self.memory, tau, active, step, streams)
+
+    def learn_after_episode(self, tau: Array, streams: Sequence[np.random.Generator]) -> Job:
+        return self.head.learn_after_episode(self.memory, tau, streams)
 
     def td_errors(self, tau: Array) -> Array:
-        return self._head.td_errors(self._memory, tau, self._episode_start)
+        return self.head.td_errors(self.memory, tau, self._episode_start)

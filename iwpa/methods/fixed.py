@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from iwpa.snapshots import Snapshot
 
 class PriorMethod(Method):
     """Acts by the prior, with the very proposals and choices that importance weighting makes while its temperature is infinite."""
+
+    remembered: ClassVar[tuple[str, ...]] = ("_proposals", "_step")
 
     def __init__(self, snapshot: Snapshot, config: AdaptationConfig, replicas: int, episode_steps: int):
         self._proposals = Proposals(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,12 +14,25 @@ from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.critics import Critic
 from iwpa.methods.proposals import Proposals
 from iwpa.methods.temperature import calibrate
+from iwpa.work import Job, Work
 
 
 class ImportanceWeighting(Method):
-    """Acts by pi(a|s) proportional to pi_0(a|s) exp(Q(s, a) / tau), sampled from K proposals; learns Q and calibrates tau."""
+    """Acts by pi(a|s) proportional to pi_0(a|s) exp(Q(s, a) / tau), sampled from K proposals; learns Q and calibrates tau.
 
-    def __init__(self, critic: Critic, proposals: Proposals, seen: RewardRange, config: AdaptationConfig):
+    What is due while an earlier job is unfinished is left out within an episode, and waits for it after one.
+
+    Attributes:
+        critic: Q.
+        seen: The rewards seen, scaled.
+    """
+
+    remembered: ClassVar[tuple[str, ...]] = (
+        *("critic", "_proposals", "seen", "_streams", "_step", "_episode"),
+        *("_tau", "_choices", "_kl", "_valid", "_kl_sums", "_td_errors"),
+    )
+
+    def __init__(self, critic: Critic, proposals: Proposals, seen: RewardRange, config: AdaptationConfig, work: Work):
         """Starts as the prior.
 
         Args:
@@ -25,12 +40,14 @@ class ImportanceWeighting(Method):
             proposals: The prior's, which `critic` reads.
             seen: The rewards seen, kept here; the temperature depends on them, and a critic may.
             config: Hyper-parameters.
+            work: When to learn.
         """
         replicas, states = proposals.actions.shape[:2]
-        self._critic, self._proposals, self._seen, self._config = critic, proposals, seen, config
+        self.critic, self._proposals, self.seen, self._config, self._work = critic, proposals, seen, config, work
         self._tau = np.full(replicas, np.inf, np.float32)
         self._rows = np.arange(replicas)
         self._choices = np.zeros(replicas, int)
+        self._kl = np.zeros(replicas)
         self._valid = np.zeros((replicas, states), bool)
         self._kl_sums = np.zeros(replicas)
         self._td_errors = np.full(replicas, np.nan)
@@ -42,14 +59,15 @@ class ImportanceWeighting(Method):
         self._episode += 1
         self._step = 0
         self._streams = streams
-        self._valid[:] = False
+        # What is unfinished of the last episode goes on reading its own arrays.
+        self._valid = np.zeros_like(self._valid)
         self._kl_sums[:] = 0.0
-        self._critic.begin_episode()
-        self._proposals.begin_episode(streams)
+        self.critic.begin_episode()
+        self._proposals.begin_episode(streams, anew=self._work.waits)
         self._proposals.propose(observations, 0, np.ones(len(self._rows), bool))
 
     def act(self) -> Array:
-        q_values = self._critic.q_values(self._step)
+        q_values = self.critic.q_values(self._step)
         self._choices, self._kl = self._proposals.choose(q_values / self._tau[:, None], self._step)
         actions: Array = self._proposals.actions[self._rows, self._step, self._choices]
         return actions
@@ -58,22 +76,37 @@ class ImportanceWeighting(Method):
         active = transitions.active
         self._valid[active, self._step] = True
         self._kl_sums += np.where(active, self._kl, 0.0)
-        self._seen.update(transitions.rewards, active)
+        self.seen.update(transitions.rewards, active)
         self._proposals.propose(transitions.observations, self._step + 1, active)
-        self._critic.observe(self._step, self._choices, transitions)
+        self.critic.observe(self._step, self._choices, transitions, self._tau)
         self._step += 1
-        self._critic.learn_within_episode(self._tau, active, self._step, self._streams)
+        self._work.advance()
+        job = self.critic.learn_within_episode(self._tau, active, self._step, self._streams)
         if self._episode == 1 and self._step % self._config.update_period == 0:
-            self._calibrate(active)
+            job = itertools.chain(job, self._calibrated(active))
+        if job and not self._work.busy:
+            self._work.start(job)
 
     def end_episode(self, streams: Sequence[np.random.Generator]) -> None:
-        self._td_errors = self._critic.td_errors(self._tau)
-        self._critic.learn_after_episode(self._tau, streams)
-        self._calibrate(np.ones(len(self._rows), bool))
+        self._work.finish()
+        self._td_errors = self.critic.td_errors(self._tau)
+        learning = self.critic.learn_after_episode(self._tau, streams)
+        self._work.start(itertools.chain(learning, self._calibrated(np.ones(len(self._rows), bool))))
 
-    def _calibrate(self, where: Array) -> None:
-        tau = calibrate(self._critic.episode_q_values(), self._valid, self._seen.width, self._config.kl_bound)
-        self._tau = np.where(where, tau, self._tau).astype(np.float32)
+    def settle(self) -> None:
+        self._work.finish()
+
+    def _calibrated(self, where: Array) -> Job:
+        """Returns the job of calibrating tau on the states of this episode so far, of some replicas, `[R]`."""
+        # As many states as any replica has visited: the rest of the arrays is room.
+        valid, q_values = self._valid[:, : self._step + 1].copy(), self.critic.episode_values(self._step + 1)
+
+        def calibrated() -> Iterator[None]:
+            tau = calibrate(q_values(), valid, self.seen.width, self._config.kl_bound)
+            self._tau = np.where(where, tau, self._tau).astype(np.float32)
+            yield
+
+        return calibrated()
 
     def temperatures(self) -> Array:
         return self._tau

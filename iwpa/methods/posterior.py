@@ -8,6 +8,7 @@ towards what remains; once a reward is met, it is that of the training tasks nea
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from iwpa.methods.importance_weighting import ImportanceWeighting
 from iwpa.methods.memory import FeatureMemory
 from iwpa.methods.proposals import softmax, state_values
 from iwpa.methods.temperature import calibrate
+from iwpa.work import Job
 
 # Of squared scaled rewards: keeps the first comparison of errors from dividing by 0.
 _LEAST_ERROR = 1e-12
@@ -36,10 +38,13 @@ class PosteriorHead(RidgeHead):
     found.
 
     Attributes:
-        posterior: Of each of the N training tasks that training learned, `[R, N]`.
+        tasks: Indices of the N training tasks that training learned, `[N]`.
+        posterior: Of each of them, `[R, N]`.
     """
 
-    def __init__(self, task_heads: Array, replicas: int, config: AdaptationConfig, seen: RewardRange, discount: float, capacity: int):
+    remembered: ClassVar[tuple[str, ...]] = (*RidgeHead.remembered, "_squared_errors", "_weighed", "_offsets", "posterior")
+
+    def __init__(self, task_heads: Array, replicas: int, config: AdaptationConfig, seen: RewardRange, discount: float):
         """Starts from the mean of the training tasks' heads.
 
         Args:
@@ -48,15 +53,15 @@ class PosteriorHead(RidgeHead):
             config: Hyper-parameters.
             seen: The rewards seen.
             discount: gamma.
-            capacity: Transitions of a whole adaptation.
         """
         norms = np.linalg.norm(task_heads[:, :-1], axis=1)
-        task_heads = task_heads[norms >= _LEARNED * np.median(norms)]
+        self.tasks = np.flatnonzero(norms >= _LEARNED * np.median(norms))
+        task_heads = task_heads[self.tasks]
         super().__init__(np.repeat(task_heads.mean(axis=0)[None], replicas, axis=0), config, seen, discount)
         self._task_heads = task_heads
         self._squared_errors = np.zeros((replicas, len(task_heads)))
         self._offsets = np.zeros_like(self.weights)
-        self._taus = np.zeros((replicas, capacity), np.float32)
+        self._weighed = np.zeros(replicas, int)
         self.posterior = softmax(self._squared_errors)
 
     def learn_within_episode(
@@ -66,51 +71,49 @@ class PosteriorHead(RidgeHead):
         active: Array,
         step: int,
         streams: Sequence[np.random.Generator],
-    ) -> None:
-        self._weigh(memory, tau, np.flatnonzero(active))
-        super().learn_within_episode(memory, tau, active, step, streams)
+    ) -> Job:
+        job = super().learn_within_episode(memory, tau, active, step, streams)
         self.weights = self._centres + self._offsets
+        return job
 
-    def learn_after_episode(self, memory: FeatureMemory, tau: Array, streams: Sequence[np.random.Generator]) -> None:
-        super().learn_after_episode(memory, tau, streams)
-        self.weights = self._centres + self._offsets
-
-    def _weigh(self, memory: FeatureMemory, tau: Array, rows: Array) -> None:
-        """Takes the newest transition of the replicas `rows` for evidence of which training tasks theirs is like."""
-        last = memory.counts[rows] - 1
-        self._taus[rows, last] = tau[rows]
-        q_values = memory.features[rows, last] @ self._task_heads.T
-        next_q_values = np.swapaxes(memory.next_features[rows, last] @ self._task_heads.T, 1, 2)
+    def weigh(self, features: Array, next_features: Array, rewards: Array, discounts: Array, tau: Array, active: Array) -> None:
+        """Takes a transition of the active replicas for evidence of which training tasks theirs is like; arrays as in `FeatureMemory`."""
+        rows = np.flatnonzero(active)
+        q_values = features[rows] @ self._task_heads.T
+        next_q_values = np.swapaxes(next_features[rows] @ self._task_heads.T, 1, 2)
         values = state_values(next_q_values, tau[rows, None, None], soft=self._config.soft_values)
-        errors = q_values - memory.rewards[rows, last, None] - memory.discounts[rows, last, None] * values
+        errors = q_values - rewards[rows, None] - discounts[rows, None] * values
         self._squared_errors[rows] += np.square(errors)
-        counts, share = memory.counts[:, None], self._config.error_correlation
+        self._weighed[rows] += 1
+        counts, share = self._weighed[:, None], self._config.error_correlation
         means = self._squared_errors.mean(axis=1, keepdims=True) / np.maximum(counts, 1)
         variance = (self._squared_errors.min(axis=1, keepdims=True) + share * means) / (counts + share)
         self.posterior = softmax(-0.5 * self._squared_errors / (share * (variance + _LEAST_ERROR)))
         self._centres = (self.posterior @ self._task_heads).astype(np.float32)
 
-    def _solve(self, memory: FeatureMemory, place: int, tau: Array, improvements: int) -> Array | None:
-        del tau
-        if not self._seen.width[place] > 0:
-            kept: Array = self.weights[place]
-            return kept
-        solution = super()._solve(memory, place, self._taus[place, : memory.counts[place], None], improvements)
-        if solution is not None:
-            self._offsets[place] = solution - self._centres[place]
-        return solution
+    def _job(self, memory: FeatureMemory, tau: Array, where: Array, improvements: int) -> Job:
+        # Before two rewards differ there is nothing to add to the mean head.
+        return super()._job(memory, tau, where & (self._seen.width > 0), improvements)
+
+    def _temperatures(self, memory: FeatureMemory, place: int, tau: Array) -> Array:
+        return memory.temperatures[place, :, None]
+
+    def _take(self, place: int, solution: Array, centre: Array) -> None:
+        self._offsets[place] = solution - centre
+        self.weights = self._centres + self._offsets
 
 
 class PosteriorWeighting(ImportanceWeighting):
     """Importance weighting whose temperature is calibrated at each state, from the first on: the head has a meaning before any reward."""
 
     def act(self) -> Array:
-        q_values = self._critic.q_values(self._step)
+        q_values = self.critic.q_values(self._step)
         # Until rewards differ, the range of the values stands in for theirs.
-        width = np.where(self._seen.width > 0, self._seen.width, np.ptp(q_values, axis=1))
+        width = np.where(self.seen.width > 0, self.seen.width, np.ptp(q_values, axis=1))
         everywhere = np.ones((len(q_values), 1), bool)
         self._tau = calibrate(q_values[:, None], everywhere, width, self._config.kl_bound).astype(np.float32)
         return super().act()
 
-    def _calibrate(self, where: Array) -> None:
+    def _calibrated(self, where: Array) -> Job:
         """Nothing is left to calibrate between states."""
+        return ()

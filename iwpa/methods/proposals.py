@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
 from iwpa.arrays import Array
 from iwpa.network_config import NetworkSpec
 from iwpa.networks import NumpyFeatures, NumpyPrior
+from iwpa.state import Stateful
 
 
-class Proposals:
+class Proposals(Stateful):
     """The proposals of R replicas in the present episode.
 
     Proposals are made when a state is reached. They serve to act there, to value it as the next state of the step that led
@@ -22,6 +24,8 @@ class Proposals:
         actions: `[R, E + 1, K, A]`.
         features: psi of every proposal, `[R, E + 1, K, d]`; empty (d = 0) where psi is not frozen or not needed.
     """
+
+    remembered: ClassVar[tuple[str, ...]] = ("observations", "actions", "features", "_noise", "_uniforms")
 
     def __init__(
         self,
@@ -51,8 +55,15 @@ class Proposals:
         self._noise = np.zeros_like(self.actions)
         self._uniforms = np.zeros((replicas, steps + 1))
 
-    def begin_episode(self, streams: Sequence[np.random.Generator]) -> None:
-        """Draws an episode's random numbers from each replica's own stream."""
+    def begin_episode(self, streams: Sequence[np.random.Generator], *, anew: bool = False) -> None:
+        """Draws an episode's random numbers from each replica's own stream.
+
+        Args:
+            streams: R of them.
+            anew: Whether `features` is a new array, because somebody still reads the last episode's.
+        """
+        if anew:
+            self.features = np.zeros_like(self.features)
         for place, stream in enumerate(streams):
             self._noise[place] = stream.standard_normal(self._noise.shape[1:], np.float32)
             self._uniforms[place] = stream.random(self._uniforms.shape[1])

@@ -7,6 +7,7 @@ episode's start.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -29,6 +30,8 @@ class _Sampling(Method):
 
 class RL2Method(_Sampling):
     """One long trial for each replica, as `environments.TrialBatch` presents it in training."""
+
+    remembered: ClassVar[tuple[str, ...]] = ("_observations", "_states", "_new_states", "_actions", "_streams")
 
     def __init__(self, snapshot: Snapshot, replicas: int):
         """Begins all trials.
@@ -64,6 +67,8 @@ class RL2Method(_Sampling):
 
 class PearlMethod(_Sampling):
     """Acts with z ~ q(z | everything this replica has collected), drawn at each episode's start; at first z ~ N(0, I)."""
+
+    remembered: ClassVar[tuple[str, ...]] = ("_contexts", "_latents", "_observations", "_actions", "_waiting", "_waits", "_streams")
 
     def __init__(self, snapshot: Snapshot, replicas: int):
         """Begins with empty contexts.

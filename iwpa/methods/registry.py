@@ -24,6 +24,7 @@ from iwpa.methods.proposals import Proposals
 from iwpa.methods.recurrent import PearlMethod, RL2Method
 from iwpa.randomness import Purpose, Replica
 from iwpa.snapshots import Snapshot
+from iwpa.work import AtOnce, Work
 
 _PRESETS = pathlib.Path(__file__).resolve().parent.parent / "presets"
 
@@ -38,6 +39,8 @@ class Start:
         replicas: R of them.
         episode_steps: E, the time limit.
         run_seed: The run's seed.
+        memory: How many transitions a replica keeps, the newest; all of the whole adaptation's where None.
+        work: When to learn.
     """
 
     snapshot: Snapshot
@@ -45,11 +48,13 @@ class Start:
     replicas: Sequence[Replica]
     episode_steps: int
     run_seed: int
+    memory: int | None = None
+    work: Work = dataclasses.field(default_factory=AtOnce)
 
     @property
     def capacity(self) -> int:
-        """Transitions that a replica's memory holds: those of a whole adaptation."""
-        return self.config.episodes * self.episode_steps
+        """How many transitions there is room for."""
+        return self.config.episodes * self.episode_steps if self.memory is None else self.memory
 
     def streams(self) -> list[np.random.Generator]:
         """Returns each replica's random numbers for its initial weights."""
@@ -172,14 +177,14 @@ def _weighting(start: Start, make_head: Callable[[Array, RewardRange], Head]) ->
     proposals, seen = start.proposals(with_features=True), RewardRange(len(start.replicas))
     heads = draw_heads(start.streams(), proposals.features.shape[-1])
     critic = linear_critic(start, make_head(heads, seen), proposals)
-    return ImportanceWeighting(critic, proposals, seen, start.config)
+    return ImportanceWeighting(critic, proposals, seen, start.config, start.work)
 
 
 def _shared_q_iw_posterior(start: Start) -> Method:
     snapshot, replicas = start.snapshot, len(start.replicas)
     proposals, seen = start.proposals(with_features=True), RewardRange(replicas)
-    head = PosteriorHead(snapshot.task_heads(), replicas, start.config, seen, snapshot.discount, start.capacity)
-    return PosteriorWeighting(linear_critic(start, head, proposals), proposals, seen, start.config)
+    head = PosteriorHead(snapshot.task_heads(), replicas, start.config, seen, snapshot.discount)
+    return PosteriorWeighting(linear_critic(start, head, proposals), proposals, seen, start.config, start.work)
 
 
 def linear_bytes(snapshot: Snapshot, config: AdaptationConfig) -> int:

@@ -11,6 +11,7 @@ from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.heads import RidgeHead, TemporalDifferenceHead, draw_heads
 from iwpa.methods.memory import FeatureMemory
 from iwpa.methods.proposals import state_values
+from iwpa.work import AtOnce
 
 TAU = np.array([0.5], np.float32)
 
@@ -20,7 +21,9 @@ def memory_of(features, next_features, rewards, discounts):
     features, next_features = np.float32(features), np.float32(next_features)
     memory = FeatureMemory(1, next_features.shape[1], features.shape[1], len(features))
     for row in range(len(features)):
-        memory.append(np.array([True]), features[[row]], next_features[[row]], np.float32(rewards)[[row]], np.float32(discounts)[[row]])
+        memory.append(
+            np.array([True]), features[[row]], next_features[[row]], np.float32(rewards)[[row]], np.float32(discounts)[[row]], TAU
+        )
     return memory
 
 
@@ -45,7 +48,7 @@ def ridge_head(memory, ridge=0.3, discount=0.5, soft=False):
 
 def solved(memory, **options):
     head = ridge_head(memory, **options)
-    head.learn_after_episode(memory, TAU, [])
+    AtOnce().start(head.learn_after_episode(memory, TAU, []))
     return head.weights[0]
 
 
@@ -62,7 +65,7 @@ def test_td0_updates_are_those_of_tensorflow():
     head = TemporalDifferenceHead(first_heads(6), config)
     # Copies: a variable may share the memory of the array that it is made from.
     weights, target = (tf.Variable(head.weights[0].copy()) for _ in range(2))
-    head.learn_after_episode(memory, TAU, [np.random.default_rng(2)])
+    AtOnce().start(head.learn_after_episode(memory, TAU, [np.random.default_rng(2)]))
     optimiser = snt.optimizers.Adam(config.learning_rate)
     for rows in np.random.default_rng(2).integers(40, size=(20, 16)):
         next_q = tf.linalg.matvec(memory.next_features[0, rows], target)
@@ -81,20 +84,20 @@ def test_td0_learns_the_values_of_a_chain():
     memory = memory_of(one_hot, np.eye(4)[[1, 2, 3]][:, None], [0, 0, 1], [0.5, 0.5, 0])
     config = AdaptationConfig(updates_per_episode=1500, minibatch=16)
     head = TemporalDifferenceHead(first_heads(4), config)
-    head.learn_after_episode(memory, TAU, [np.random.default_rng(2)])
+    AtOnce().start(head.learn_after_episode(memory, TAU, [np.random.default_rng(2)]))
     np.testing.assert_allclose(head.weights[0, :3], [0.25, 0.5, 1.0], atol=0.01)
 
 
 def test_td0_learns_in_each_replica_that_is_active_and_every_tenth_step_only():
     memory = FeatureMemory(2, 1, 3, 4)
     both = np.array([True, True])
-    memory.append(both, np.ones((2, 3)), np.ones((2, 1, 3)), np.ones(2), np.zeros(2))
+    memory.append(both, np.ones((2, 3)), np.ones((2, 1, 3)), np.ones(2), np.zeros(2), np.ones(2))
     streams = [np.random.default_rng(index) for index in range(2)]
     head = TemporalDifferenceHead(first_heads(3, (0, 1)), AdaptationConfig())
     before = head.weights.copy()
-    head.learn_within_episode(memory, np.ones(2), both, 9, streams)
+    AtOnce().start(head.learn_within_episode(memory, np.ones(2), both, 9, streams))
     np.testing.assert_array_equal(head.weights, before)
-    head.learn_within_episode(memory, np.ones(2), np.array([False, True]), 10, streams)
+    AtOnce().start(head.learn_within_episode(memory, np.ones(2), np.array([False, True]), 10, streams))
     np.testing.assert_array_equal((head.weights != before).any(axis=1), [False, True])
 
 
@@ -120,7 +123,7 @@ def test_the_closed_form_ends_where_plain_value_iteration_does(soft):
     for _ in range(500):
         values = state_values(next_features @ weights, TAU, soft=soft)
         weights = np.linalg.solve(system, features.T @ (memory.rewards[0] + memory.discounts[0] * values))
-    head.learn_after_episode(memory, TAU, [])
+    AtOnce().start(head.learn_after_episode(memory, TAU, []))
     np.testing.assert_allclose(head.weights[0], weights, atol=2e-3)
 
 
@@ -142,7 +145,7 @@ def test_a_solution_that_does_not_exist_or_is_not_finite_keeps_the_old_head_and_
     memory = memory_of(features, np.zeros((2, 1, 2)), rewards, [0, 0])
     head = ridge_head(memory, ridge=ridge)
     before = head.weights.copy()
-    head.learn_after_episode(memory, TAU, [])
+    AtOnce().start(head.learn_after_episode(memory, TAU, []))
     np.testing.assert_array_equal(head.weights, before)
     assert head.failed_solves == 1
 
@@ -151,9 +154,9 @@ def test_the_closed_form_is_solved_every_twentieth_step():
     memory = memory_of([[1, 1], [-1, 1]], np.zeros((2, 1, 2)), [3, 1], [0, 0])
     head = ridge_head(memory)
     before = head.weights.copy()
-    head.learn_within_episode(memory, TAU, np.array([True]), 19, [])
+    AtOnce().start(head.learn_within_episode(memory, TAU, np.array([True]), 19, []))
     np.testing.assert_array_equal(head.weights, before)
-    head.learn_within_episode(memory, TAU, np.array([True]), 20, [])
+    AtOnce().start(head.learn_within_episode(memory, TAU, np.array([True]), 20, []))
     np.testing.assert_allclose(head.weights[0], [2 / 2.3, 2.0], atol=1e-4)
 
 

@@ -11,15 +11,15 @@ from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.heads import RidgeHead
 from iwpa.methods.memory import FeatureMemory
 from iwpa.methods.posterior import PosteriorHead
+from iwpa.work import AtOnce
 
 TAU = np.array([0.5], np.float32)
 # Two training tasks over two states and the constant: one pays 1 in the first state, the other in the second. Episodes last one step.
 TASK_HEADS = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], np.float32)
 
 
-def posterior_head(memory, seen=None, replicas=1, **changes):
-    capacity = memory.rewards.shape[1]
-    return PosteriorHead(TASK_HEADS, replicas, AdaptationConfig(**changes), seen or RewardRange(replicas), 0.9, capacity)
+def posterior_head(seen=None, replicas=1, **changes):
+    return PosteriorHead(TASK_HEADS, replicas, AdaptationConfig(**changes), seen or RewardRange(replicas), 0.9)
 
 
 def visit(head, memory, seen, state, reward, active=None):
@@ -27,14 +27,16 @@ def visit(head, memory, seen, state, reward, active=None):
     replicas = len(memory.counts)
     active = np.ones(replicas, bool) if active is None else active
     features = np.repeat(np.float32([[state == 0, state == 1, 1.0]]), replicas, axis=0)
-    memory.append(active, features, np.zeros((replicas, 2, 3)), np.full(replicas, reward), np.zeros(replicas))
+    transition = (features, np.zeros((replicas, 2, 3)), np.full(replicas, reward), np.zeros(replicas), np.repeat(TAU, replicas))
+    memory.append(active, *transition)
+    head.weigh(*transition, active)
     seen.update(np.full(replicas, reward), active)
-    head.learn_within_episode(memory, np.repeat(TAU, replicas), active, 1, [])
+    AtOnce().start(head.learn_within_episode(memory, np.repeat(TAU, replicas), active, 1, []))
 
 
 def test_the_posterior_is_that_of_hand_worked_errors():
     memory, seen = FeatureMemory(1, 2, 3, 10), RewardRange(1)
-    head = posterior_head(memory, seen, error_correlation=3.0)
+    head = posterior_head(seen, error_correlation=3.0)
     np.testing.assert_allclose(head.weights, [[0.5, 0.5, 0.0]])
     visit(head, memory, seen, state=0, reward=0.2)
     # Squared errors 0.64 and 0.04; their mean, 0.34, stands for 3 transitions: the variance is (0.04 + 3 * 0.34) / 4 = 0.265.
@@ -44,17 +46,15 @@ def test_the_posterior_is_that_of_hand_worked_errors():
 
 
 def test_errors_are_those_of_one_step_targets_under_each_tasks_own_values():
-    memory, seen = FeatureMemory(1, 2, 3, 10), RewardRange(1)
-    head = posterior_head(memory, seen)
+    head = posterior_head()
     # Both proposals at the next state are the second state: V is 0 for the first task and 1 for the second, whatever the temperature.
-    memory.append(np.array([True]), np.float32([[1, 0, 1]]), np.float32([[[0, 1, 1]] * 2]), np.array([0.3]), np.array([0.5]))
-    head.learn_within_episode(memory, TAU, np.array([True]), 1, [])
+    head.weigh(np.float32([[1, 0, 1]]), np.float32([[[0, 1, 1]] * 2]), np.array([0.3]), np.array([0.5]), TAU, np.array([True]))
     np.testing.assert_allclose(head._squared_errors[0], [(1 - 0.3) ** 2, (0 - 0.3 - 0.5) ** 2], rtol=1e-5)
 
 
 def test_where_nothing_was_paid_is_left_for_what_remains():
     memory, seen = FeatureMemory(1, 2, 3, 10), RewardRange(1)
-    head = posterior_head(memory, seen)
+    head = posterior_head(seen)
     shares = []
     for _ in range(4):
         visit(head, memory, seen, state=0, reward=0.0)
@@ -68,7 +68,7 @@ def test_a_task_that_training_did_not_learn_is_no_explanation_of_finding_nothing
     memory, seen = FeatureMemory(1, 2, 3, 10), RewardRange(1)
     # The third head promises next to nothing anywhere, whatever its constant.
     unlearned = np.float32([[0.0, 0.1, 2.0]])
-    head = PosteriorHead(np.concatenate([TASK_HEADS, unlearned]), 1, AdaptationConfig(), seen, 0.9, 10)
+    head = PosteriorHead(np.concatenate([TASK_HEADS, unlearned]), 1, AdaptationConfig(), seen, 0.9)
     for state in (0, 1, 0, 1):
         visit(head, memory, seen, state, reward=0.0)
     np.testing.assert_allclose(head.posterior, [[0.5, 0.5]])
@@ -76,7 +76,7 @@ def test_a_task_that_training_did_not_learn_is_no_explanation_of_finding_nothing
 
 def test_replicas_gather_evidence_of_their_own():
     memory, seen = FeatureMemory(2, 2, 3, 10), RewardRange(2)
-    head = posterior_head(memory, seen, replicas=2)
+    head = posterior_head(seen, replicas=2)
     visit(head, memory, seen, state=0, reward=0.0, active=np.array([False, True]))
     np.testing.assert_allclose(head.posterior[0], [0.5, 0.5])
     assert head.posterior[1, 1] > 0.5
@@ -84,19 +84,19 @@ def test_replicas_gather_evidence_of_their_own():
 
 def test_no_regression_is_made_before_two_rewards_differ():
     memory, seen = FeatureMemory(1, 2, 3, 40), RewardRange(1)
-    head = posterior_head(memory, seen, ridge=0.1, error_correlation=3.0)
+    head = posterior_head(seen, ridge=0.1, error_correlation=3.0)
     for _ in range(20):
         visit(head, memory, seen, state=0, reward=0.0)
-    head.learn_after_episode(memory, TAU, [])
+    AtOnce().start(head.learn_after_episode(memory, TAU, []))
     np.testing.assert_allclose(head.weights, head.posterior @ TASK_HEADS, rtol=1e-6)
 
 
 def test_the_regression_learns_what_no_training_task_knows():
     memory, seen = FeatureMemory(1, 2, 3, 100), RewardRange(1)
-    head = posterior_head(memory, seen, ridge=0.1)
+    head = posterior_head(seen, ridge=0.1)
     for index in range(80):
         visit(head, memory, seen, state=index % 2, reward=(0.6, 0.8)[index % 2])
-    head.learn_after_episode(memory, TAU, [])
+    AtOnce().start(head.learn_after_episode(memory, TAU, []))
     # 40 visits of each against a penalty of 0.1, and the constant free: the values are the rewards.
     assert head.weights[0] @ [1, 0, 1] == pytest.approx(0.6, abs=0.01)
     assert head.weights[0] @ [0, 1, 1] == pytest.approx(0.8, abs=0.01)
@@ -104,10 +104,10 @@ def test_the_regression_learns_what_no_training_task_knows():
 
 def test_the_penalty_draws_towards_the_posterior_mean():
     memory, seen = FeatureMemory(1, 2, 3, 100), RewardRange(1)
-    head = posterior_head(memory, seen, ridge=1e6)
+    head = posterior_head(seen, ridge=1e6)
     for index in range(20):
         visit(head, memory, seen, state=index % 2, reward=float(index % 2 == 0))
-    head.learn_after_episode(memory, TAU, [])
+    AtOnce().start(head.learn_after_episode(memory, TAU, []))
     assert head.posterior[0, 0] > 0.99
     np.testing.assert_allclose(head.weights[0], [1.0, 0.0, 0.0], atol=1e-3)
 
@@ -118,10 +118,10 @@ def test_a_centre_of_zero_is_plain_ridge_regression():
     for _ in range(30):
         reward = stream.normal(size=1)
         features = np.concatenate([stream.normal(size=(1, 2)), np.ones((1, 1))], axis=1)
-        memory.append(np.array([True]), features, np.zeros((1, 2, 3)), reward, np.zeros(1))
+        memory.append(np.array([True]), features, np.zeros((1, 2, 3)), reward, np.zeros(1), TAU)
         seen.update(reward, np.array([True]))
     head = RidgeHead(np.zeros((1, 3), np.float32), AdaptationConfig(ridge=0.5), seen, 0.0)
-    head.learn_after_episode(memory, TAU, [])
+    AtOnce().start(head.learn_after_episode(memory, TAU, []))
     psi, rewards = memory.features[0].astype(float), memory.rewards[0].astype(float)
     expected = np.linalg.solve(psi.T @ psi + np.diag([0.5, 0.5, 1e-6]), psi.T @ rewards)
     np.testing.assert_allclose(head.weights[0], expected, atol=1e-5)
