@@ -10,7 +10,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -66,6 +66,25 @@ class Transitions:
     active: Array
 
 
+@dataclasses.dataclass(frozen=True)
+class Logged:
+    """N transitions that somebody else made, in the order of time where it matters.
+
+    Attributes:
+        observations: Before the step, scaled, `[N, D]`.
+        actions: In [-1, 1], `[N, A]`.
+        rewards: The task's own, `[N]`.
+        discounts: 0 where the episode ended for good, `[N]`.
+        next_observations: After the step, scaled, `[N, D]`.
+    """
+
+    observations: Array
+    actions: Array
+    rewards: Array
+    discounts: Array
+    next_observations: Array
+
+
 class Method(Stateful, abc.ABC):
     """How R replicas act and learn. All arrays have the replicas in front; no replica may depend on another."""
 
@@ -87,6 +106,18 @@ class Method(Stateful, abc.ABC):
 
     def end_episode(self, streams: Sequence[np.random.Generator]) -> None:
         """Learns after an episode, from random numbers for its updates."""
+
+    def warm_start(self, log: Logged, streams: Sequence[np.random.Generator]) -> None:
+        """Learns from logged transitions, whose rewards are scaled, in every replica alike.
+
+        Raises:
+            ValueError: If the method learns nothing from them.
+        """
+        raise ValueError(f"{type(self).__name__} learns nothing from logged transitions: choose another method.")
+
+    def details(self, place: int) -> dict[str, Any]:
+        """Returns what else is known of a replica, by the names of `Adapter.diagnostics`; the value in scaled rewards."""
+        return {}
 
     def settle(self) -> None:
         """Finishes what is being learned meanwhile."""
@@ -176,6 +207,13 @@ class Engine(Stateful):
     def end_episode(self) -> None:
         """Ends the episode of all replicas."""
         self.method.end_episode(self.streams(Purpose.UPDATES))
+
+    def warm_start(self, log: Logged) -> None:
+        """Lets every replica learn from logged transitions, whose rewards are unscaled, between episodes."""
+        scaled = dataclasses.replace(log, rewards=self._reward_scale * log.rewards)
+        self.method.warm_start(scaled, self.streams(Purpose.WARM_START))
+        for reward in log.rewards:
+            self.seen.update(np.full(len(self._replicas), reward), np.ones(len(self._replicas), bool))
 
     def streams(self, purpose: Purpose) -> list[np.random.Generator]:
         """Returns each replica's random numbers for a purpose in the present episode."""

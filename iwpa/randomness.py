@@ -17,6 +17,7 @@ class Purpose(enum.IntEnum):
     ACTIONS = 1
     UPDATES = 2
     INITIAL_WEIGHTS = 3
+    WARM_START = 4
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -58,6 +58,10 @@ class Critic(Stateful, abc.ABC):
     def learn_after_episode(self, tau: Array, streams: Sequence[np.random.Generator]) -> Job:
         """Returns what there is to learn after an episode."""
 
+    def details(self, place: int) -> dict[str, Any]:
+        """Returns what else is known of a replica, by the names of `Adapter.diagnostics`."""
+        return {}
+
     @abc.abstractmethod
     def td_errors(self, tau: Array) -> Array:
         """Returns the mean squared TD error over the episode, `[R]`; NaN where it has no transition."""
@@ -102,15 +106,27 @@ class LinearCritic(Critic):
         return lambda: np.einsum("rskd,rd->rsk", features, self.head.weights, optimize=True)
 
     def observe(self, step: int, choices: Array, transitions: Transitions, tau: Array) -> None:
-        features = self._proposals.features
-        next_features = features[:, step + 1, : self.memory.next_features.shape[2]]
-        discounts = self._discount * transitions.discounts
-        self.remember(transitions.active, features[self._rows, step, choices], next_features, transitions.rewards, discounts, tau)
+        features = self._proposals.features[self._rows, step, choices]
+        self.remember(step + 1, features, transitions.rewards, transitions.discounts, tau, transitions.active)
 
-    def remember(self, active: Array, features: Array, next_features: Array, rewards: Array, discounts: Array, tau: Array) -> None:
-        """Adds a transition to each active replica; arrays as in `FeatureMemory.append`."""
+    def remember(self, step: int, features: Array, rewards: Array, discounts: Array, tau: Array, active: Array) -> None:
+        """Remembers a transition of each active replica, whoever chose its action.
+
+        Args:
+            step: The place in the episode of the state that it led to; the proposals there are made.
+            features: psi(s, a), `[R, d]`.
+            rewards: Scaled, `[R]`.
+            discounts: The environments', `[R]`.
+            tau: Temperatures, `[R]`.
+            active: Which replicas, `[R]`.
+        """
+        next_features = self._proposals.features[:, step, : self.memory.next_features.shape[2]]
+        discounts = self._discount * discounts
         self.memory.append(active, features, next_features, rewards, discounts, tau)
         self.head.weigh(features, next_features, rewards, discounts, tau, active)
+
+    def details(self, place: int) -> dict[str, Any]:
+        return {"transitions": int(self.memory.kept[place]), **self.head.details(place)}
 
     def learn_within_episode(self, tau: Array, active: Array, step: int, streams: Sequence[np.random.Generator]) -> Job:
         return self.head.learn_within_episode(self.memory, tau, active, step, streams)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Generator, Iterator, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -47,6 +47,10 @@ class Head(Stateful, abc.ABC):
 
     def weigh(self, features: Array, next_features: Array, rewards: Array, discounts: Array, tau: Array, active: Array) -> None:
         """Looks at a transition of the active replicas as it is made; arrays as in `FeatureMemory`."""
+
+    def details(self, place: int) -> dict[str, Any]:
+        """Returns what else is known of a replica, by the names of `Adapter.diagnostics`."""
+        return {}
 
     def td_errors(self, memory: FeatureMemory, tau: Array, since: Array) -> Array:
         """Returns the mean squared TD error of each replica's transitions from number `since` `[R]` on, `[R]`; NaN where there are none."""
@@ -212,6 +216,9 @@ class RidgeHead(Head):
                         self._take(place, solution, centres[place])
 
         return solve()
+
+    def details(self, place: int) -> dict[str, Any]:
+        return {"failed_solves": self.failed_solves}
 
     def _temperatures(self, memory: FeatureMemory, place: int, tau: Array) -> Array:
         """Returns which temperatures value the next states of a replica, `[C, 1]`."""

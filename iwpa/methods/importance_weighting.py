@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from iwpa.arrays import Array
-from iwpa.engine import Method, RewardRange, Transitions
+from iwpa.engine import Logged, Method, RewardRange, Transitions
 from iwpa.methods.config import AdaptationConfig
-from iwpa.methods.critics import Critic
-from iwpa.methods.proposals import Proposals
+from iwpa.methods.critics import Critic, LinearCritic
+from iwpa.methods.proposals import Proposals, state_values
 from iwpa.methods.temperature import calibrate
 from iwpa.work import Job, Work
 
@@ -92,6 +92,43 @@ class ImportanceWeighting(Method):
         self._td_errors = self.critic.td_errors(self._tau)
         learning = self.critic.learn_after_episode(self._tau, streams)
         self._work.start(itertools.chain(learning, self._calibrated(np.ones(len(self._rows), bool))))
+
+    def warm_start(self, log: Logged, streams: Sequence[np.random.Generator]) -> None:
+        """Goes through the log as through episodes of the longest kind, whose actions somebody else chose."""
+        if not isinstance(self.critic, LinearCritic):
+            raise ValueError("A critic whose features learn does not learn from logged transitions.")
+        room = self._proposals.actions.shape[1] - 1
+        for start in range(0, len(log.rewards), room):
+            rows = range(start, min(start + room, len(log.rewards)))
+            features = self._proposals.features_of(log.observations[rows.start : rows.stop], log.actions[rows.start : rows.stop])
+            self._proposals.begin_episode(streams, anew=self._work.waits)
+            self._valid = np.zeros_like(self._valid)
+            for step, row in enumerate(rows, start=1):
+                self._follow(self.critic, step, features[step - 1], log, row)
+            self._step = len(rows)
+            self._work.start(itertools.chain(self.critic.learn_after_episode(self._tau, streams), self._calibrated(self._rows >= 0)))
+            self._work.finish()
+
+    def _follow(self, critic: LinearCritic, step: int, features: Array, log: Logged, row: int) -> None:
+        """Takes a logged transition for the step that led to the state number `step` of an episode."""
+        everyone = self._rows >= 0
+        rewards, discounts, after, psi = (
+            np.repeat(part[None], len(everyone), axis=0)
+            for part in (log.rewards[row], log.discounts[row], log.next_observations[row], features)
+        )
+        self.seen.update(rewards, everyone)
+        self._proposals.propose(after, step, everyone)
+        self._valid[:, step] = True
+        self._look(step)
+        critic.remember(step, psi, rewards, discounts, self._tau, everyone)
+
+    def _look(self, step: int) -> None:
+        """Looks at a state before its values are used; where the temperature is an episode's, nothing depends on it."""
+
+    def details(self, place: int) -> dict[str, Any]:
+        q_values = self.critic.q_values(self._step)
+        value = state_values(q_values, self._tau[:, None], soft=self._config.soft_values)[place]
+        return {"value": float(value), **self.critic.details(place)}
 
     def settle(self) -> None:
         self._work.finish()

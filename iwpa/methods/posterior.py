@@ -8,7 +8,7 @@ towards what remains; once a reward is met, it is that of the training tasks nea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,6 +26,8 @@ from iwpa.work import Job
 _LEAST_ERROR = 1e-12
 # A head of a smaller norm, as a share of their median, is of a task that training did not learn.
 _LEARNED = 0.75
+# How many training tasks diagnostics name.
+_LIKELIEST = 5
 
 
 class PosteriorHead(RidgeHead):
@@ -95,6 +97,11 @@ class PosteriorHead(RidgeHead):
         # Before two rewards differ there is nothing to add to the mean head.
         return super()._job(memory, tau, where & (self._seen.width > 0), improvements)
 
+    def details(self, place: int) -> dict[str, Any]:
+        likeliest = np.argsort(-self.posterior[place], kind="stable")[:_LIKELIEST]
+        hypotheses = {int(self.tasks[one]): float(self.posterior[place, one]) for one in likeliest}
+        return {**super().details(place), "hypotheses": hypotheses}
+
     def _temperatures(self, memory: FeatureMemory, place: int, tau: Array) -> Array:
         return memory.temperatures[place, :, None]
 
@@ -107,12 +114,15 @@ class PosteriorWeighting(ImportanceWeighting):
     """Importance weighting whose temperature is calibrated at each state, from the first on: the head has a meaning before any reward."""
 
     def act(self) -> Array:
-        q_values = self.critic.q_values(self._step)
+        self._look(self._step)
+        return super().act()
+
+    def _look(self, step: int) -> None:
+        q_values = self.critic.q_values(step)
         # Until rewards differ, the range of the values stands in for theirs.
         width = np.where(self.seen.width > 0, self.seen.width, np.ptp(q_values, axis=1))
         everywhere = np.ones((len(q_values), 1), bool)
         self._tau = calibrate(q_values[:, None], everywhere, width, self._config.kl_bound).astype(np.float32)
-        return super().act()
 
     def _calibrated(self, where: Array) -> Job:
         """Nothing is left to calibrate between states."""

@@ -85,6 +85,11 @@ class Proposals(Stateful):
         if self._psi is not None:
             self.features[where, step] = self._psi(observations[where][:, None], actions)
 
+    def features_of(self, observations: Array, actions: Array) -> Array:
+        """Returns psi of actions `[N, A]` at observations `[N, D]`, `[N, d]`."""
+        assert self._psi is not None, "psi is not evaluated here"
+        return self._psi(observations, actions)
+
     def choose(self, logits: Array, step: int) -> tuple[Array, Array]:
         """Draws one proposal per replica from the categorical distribution softmax(logits).
 

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from iwpa.arrays import Array
-from iwpa.engine import Method, Transitions
+from iwpa.engine import Logged, Method, Transitions
 from iwpa.networks import NumpyGaussian
 from iwpa.recurrent_networks import Contexts, NumpyEncoder, NumpyLatentPolicy, NumpyRecurrentPolicy, context_rows, trial_observation_size
 from iwpa.snapshots import Snapshot
@@ -26,6 +26,13 @@ class _Sampling(Method):
     def _sample(self, distribution: NumpyGaussian) -> Array:
         size = distribution.mean.shape[1]
         return distribution.sample(np.stack([stream.standard_normal(size, np.float32) for stream in self._streams]))
+
+
+def _logged_step(log: Logged, row: int, everyone: Array) -> Transitions:
+    """Returns a logged step as all replicas'."""
+    parts = (log.rewards, log.discounts, log.next_observations)
+    rewards, discounts, after = (np.repeat(part[row, None], len(everyone), axis=0) for part in parts)
+    return Transitions(rewards, discounts, after, everyone)
 
 
 class RL2Method(_Sampling):
@@ -56,6 +63,15 @@ class RL2Method(_Sampling):
         distribution, self._new_states = self._policy(self._observations, self._states)
         self._actions = self._sample(distribution)
         return self._actions
+
+    def warm_start(self, log: Logged, streams: Sequence[np.random.Generator]) -> None:
+        del streams
+        everyone = np.ones(len(self._states), bool)
+        for row in range(len(log.rewards)):
+            self._observations[:, : self._observed] = log.observations[row]
+            _, self._new_states = self._policy(self._observations, self._states)
+            self._actions = np.repeat(log.actions[row, None], len(everyone), axis=0)
+            self.observe(_logged_step(log, row, everyone))
 
     def observe(self, transitions: Transitions) -> None:
         # A replica that waits for the others, or whose step failed, keeps its state.
@@ -95,6 +111,15 @@ class PearlMethod(_Sampling):
     def act(self) -> Array:
         self._actions = self._sample(self._policy(self._observations, self._latents))
         return self._actions
+
+    def warm_start(self, log: Logged, streams: Sequence[np.random.Generator]) -> None:
+        everyone = np.ones(len(self._waits), bool)
+        for row in range(len(log.rewards)):
+            self._actions = np.repeat(log.actions[row, None], len(everyone), axis=0)
+            self.observe(_logged_step(log, row, everyone))
+            if not log.discounts[row]:
+                self.end_episode(streams)
+        self.end_episode(streams)
 
     def observe(self, transitions: Transitions) -> None:
         self._add(ends=False, where=self._waits & transitions.active)

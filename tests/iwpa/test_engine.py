@@ -169,6 +169,6 @@ def test_streams_differ_by_every_part_of_their_key():
         for episode in (0, 1)
         for purpose in Purpose
     }
-    assert len(draws) == 4 * 2 * 2 * 4
+    assert len(draws) == 4 * 2 * 2 * 5
     # A task's parameters are no part of the key.
     assert Replica("test", Task(0, (2.0,)), 0).reset_seed(0, 1) == replicas[0].reset_seed(0, 1)
