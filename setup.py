@@ -45,7 +45,7 @@ DEVELOPMENT = [
 ]
 
 setuptools.setup(
-    name="iwpa",
+    name="iwpa-laboratory",  # `iwpa` alone is iwpa/pyproject.toml's
     version="0.1.0",
     description="Learn a new control task in a handful of episodes: importance weighted policy learning and adaptation",
     license="Apache-2.0",
@@ -63,7 +63,7 @@ setuptools.setup(
         "dashboard",
     ],
     package_data={
-        "iwpa": ["presets/*.json", "data/*/*.json", "data/*/results/events/*", "data/*/snapshots/*/*"],
+        "iwpa": ["py.typed", "presets/*.json", "data/*/*.json", "data/*/results/events/*", "data/*/snapshots/*/*"],
         "agents.presets": ["*/*.json"],
         "environments": ["assets/*.xml"],
         "launch": ["clusters/*"],

@@ -123,8 +123,8 @@ class Adapter:
             RuntimeError: If there is no episode.
         """
         if not self._within_episode:
-            before = "the episode's end" if self._engine.episode else "the first reset"
-            raise RuntimeError(f"step() comes after {before}: call reset(observation), which gives the first action.")
+            when = "after the episode's end" if self._engine.episode else "before the first reset"
+            raise RuntimeError(f"step() comes {when}: call reset(observation), which gives the first action.")
         row, rewards = self._exchange.observation(observation), self._exchange.reward(reward)
         discounts = np.array([0.0 if terminated else 1.0], np.float32)
         self._engine.observe(rewards, discounts, row, self._everyone)

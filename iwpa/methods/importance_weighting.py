@@ -140,7 +140,8 @@ class ImportanceWeighting(Method):
 
         def calibrated() -> Iterator[None]:
             tau = calibrate(q_values(), valid, self.seen.width, self._config.kl_bound)
-            self._tau = np.where(where, tau, self._tau).astype(np.float32)
+            # An episode that ended before its first step says nothing.
+            self._tau = np.where(where & valid.any(axis=1), tau, self._tau).astype(np.float32)
             yield
 
         return calibrated()
