@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from iwpa import durable, snapshots
+from iwpa import durable, onnx_export, snapshots
 from iwpa.arrays import Array
 from iwpa.engine import Engine, finite_or_none
 from iwpa.exchange import Exchange
@@ -98,7 +98,7 @@ class Adapter:
             ValueError: If the observation is not the snapshot's environment's; the adapter is then as before.
         """
         row = self._exchange.observation(observation)
-        if self._within_episode:
+        if self._within_episode and self._engine.lengths[0]:
             self._engine.end_episode()
         self._engine.begin_episode(row)
         self._within_episode = True
@@ -195,6 +195,16 @@ class Adapter:
             (directory / "snapshot").mkdir()
             snapshots.write(directory / "snapshot", self.snapshot)
             durable.write_arrays(directory, _STATE, self._engine.state(), manifest)
+
+    def export_onnx(self, path: str | os.PathLike[str]) -> None:
+        """Writes the policy as it is adapted now as one ONNX graph, which learns no more: see `iwpa.onnx_export.export`.
+
+        Raises:
+            ImportError: If the package onnx is not installed.
+            ValueError: If the method is no importance weighting of the prior.
+        """
+        self._engine.method.settle()
+        onnx_export.export(path, self.snapshot, self._environment, self._engine.method.frozen(0))
 
     def _act(self) -> Array:
         return self._exchange.action(self._engine.method.act())

@@ -10,7 +10,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -85,6 +85,24 @@ class Logged:
     next_observations: Array
 
 
+class Frozen(NamedTuple):
+    """What importance weighting of the prior has learned, for a policy that learns no more.
+
+    Attributes:
+        head: w, `[d]`.
+        samples: K.
+        temperature: tau, infinite for the prior itself; None where it is calibrated at each state.
+        kl_bound: epsilon, to which it then is.
+        floor_share: How low it then may be, as a share of the spread of the values.
+    """
+
+    head: Array
+    samples: int
+    temperature: float | None
+    kl_bound: float = 0.0
+    floor_share: float = 0.0
+
+
 class Method(Stateful, abc.ABC):
     """How R replicas act and learn. All arrays have the replicas in front; no replica may depend on another."""
 
@@ -118,6 +136,14 @@ class Method(Stateful, abc.ABC):
     def details(self, place: int) -> dict[str, Any]:
         """Returns what else is known of a replica, by the names of `Adapter.diagnostics`; the value in scaled rewards."""
         return {}
+
+    def frozen(self, place: int) -> Frozen:
+        """Returns what a replica has learned.
+
+        Raises:
+            ValueError: If the method is no importance weighting of the prior.
+        """
+        raise ValueError(f"{type(self).__name__} is no importance weighting of the prior on frozen features, which alone can be exported.")
 
     def settle(self) -> None:
         """Finishes what is being learned meanwhile."""

@@ -104,8 +104,12 @@ class Exchange:
 
 def _numbers(values: Any, what: str) -> Array:
     try:
+        given = np.asarray(values)
+        if given.dtype == np.float32:
+            return given
+        # What is beyond float32 becomes infinite, and is refused as that.
         with np.errstate(over="ignore"):
-            return np.asarray(values).astype(np.float32)
+            return given.astype(np.float32)
     except (TypeError, ValueError) as error:
         raise ValueError(f"The {what} is no array of numbers: {error}.") from error
 

@@ -40,12 +40,25 @@ def check(python: pathlib.Path, minor: int) -> bool:
     environment, uv = ROOT / f".venv-python3.{minor}", str(ROOT / "tools" / "uv")
     inside = str(environment / "bin" / "python")
     plain = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    install = [uv, "pip", "install", "--quiet", "--upgrade", "--reinstall-package", "iwpa", "--python", inside, str(ROOT / "iwpa")]
+    install = [
+        uv,
+        "pip",
+        "install",
+        "--quiet",
+        "--upgrade",
+        "--reinstall-package",
+        "iwpa",
+        "--python",
+        inside,
+        f"{ROOT / 'iwpa'}[onnx]",
+        "onnxruntime",
+    ]
     commands = [
         [uv, "venv", "--quiet", "--clear", "--python", str(python), str(environment)],
         install,
         [inside, "-c", _TOP_LEVEL],
         [inside, str(ROOT / "tests" / "support" / "golden.py")],
+        [inside, str(ROOT / "tests" / "support" / "exported.py")],
     ]
     # Elsewhere than in the sources, which would be imported instead of what was installed.
     return all(subprocess.run(command, cwd=environment.parent / "tests", env=plain, check=False).returncode == 0 for command in commands)

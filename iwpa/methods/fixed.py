@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from iwpa.arrays import Array
-from iwpa.engine import Method, Transitions
+from iwpa.engine import Frozen, Method, Transitions
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.proposals import Proposals
 from iwpa.snapshots import Snapshot
@@ -24,6 +24,7 @@ class PriorMethod(Method):
             snapshot.prior(), None, snapshot.spec, replicas=replicas, samples=config.action_samples, steps=episode_steps
         )
         self._rows = np.arange(replicas)
+        self._features = snapshot.networks.feature_layers[-1] + 1
         self._uniform = np.zeros((replicas, config.action_samples), np.float32)
         self._step = 0
 
@@ -36,6 +37,9 @@ class PriorMethod(Method):
         choices, _ = self._proposals.choose(self._uniform, self._step)
         actions: Array = self._proposals.actions[self._rows, self._step, choices]
         return actions
+
+    def frozen(self, place: int) -> Frozen:
+        return Frozen(np.zeros(self._features, np.float32), self._uniform.shape[1], np.inf)
 
     def observe(self, transitions: Transitions) -> None:
         self._step += 1

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from iwpa.arrays import Array
-from iwpa.engine import Logged, Method, RewardRange, Transitions
+from iwpa.engine import Frozen, Logged, Method, RewardRange, Transitions
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.critics import Critic, LinearCritic
 from iwpa.methods.proposals import Proposals, state_values
@@ -129,6 +129,11 @@ class ImportanceWeighting(Method):
         q_values = self.critic.q_values(self._step)
         value = state_values(q_values, self._tau[:, None], soft=self._config.soft_values)[place]
         return {"value": float(value), **self.critic.details(place)}
+
+    def frozen(self, place: int) -> Frozen:
+        if not isinstance(self.critic, LinearCritic):
+            return super().frozen(place)
+        return Frozen(self.critic.head.weights[place].copy(), self._config.action_samples, float(self._tau[place]))
 
     def settle(self) -> None:
         self._work.finish()

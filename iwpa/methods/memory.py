@@ -79,7 +79,7 @@ class FeatureMemory(Stateful):
         parts = (features, next_features, rewards, discounts, temperatures)
         with self._lock:
             if self._readers and (self.counts >= self.capacity).any():
-                self._waiting.append((rows, *(part[rows].copy() for part in parts)))
+                self._waiting.append((rows, *(part[rows] for part in parts)))
             else:
                 self._store_waiting()
                 self._store(rows, *(part[rows] for part in parts))

@@ -13,13 +13,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from iwpa.arrays import Array
-from iwpa.engine import RewardRange
+from iwpa.engine import Frozen, RewardRange
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.heads import RidgeHead
 from iwpa.methods.importance_weighting import ImportanceWeighting
 from iwpa.methods.memory import FeatureMemory
 from iwpa.methods.proposals import softmax, state_values
-from iwpa.methods.temperature import calibrate
+from iwpa.methods.temperature import FLOOR_SHARE, calibrate
 from iwpa.work import Job
 
 # Of squared scaled rewards: keeps the first comparison of errors from dividing by 0.
@@ -123,6 +123,10 @@ class PosteriorWeighting(ImportanceWeighting):
         width = np.where(self.seen.width > 0, self.seen.width, np.ptp(q_values, axis=1))
         everywhere = np.ones((len(q_values), 1), bool)
         self._tau = calibrate(q_values[:, None], everywhere, width, self._config.kl_bound).astype(np.float32)
+
+    def frozen(self, place: int) -> Frozen:
+        learned = super().frozen(place)
+        return learned._replace(temperature=None, kl_bound=self._config.kl_bound, floor_share=FLOOR_SHARE)
 
     def _calibrated(self, where: Array) -> Job:
         """Nothing is left to calibrate between states."""

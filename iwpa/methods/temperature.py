@@ -14,10 +14,10 @@ from iwpa.arrays import Array
 from iwpa.methods.proposals import kl_from_uniform, softmax
 
 _ROUNDS = 40
-# Of the KL, in nats: what 32-bit numbers resolve.
-_TOLERANCE = 1e-6
+# Of the KL, in nats.
+_TOLERANCE = 1e-5
 # Only against division by nothing: a share of how much the values of a state's proposals differ.
-_FLOOR_SHARE = 1e-3
+FLOOR_SHARE = 1e-3
 
 
 def calibrate(q_values: Array, valid: Array, reward_width: Array, kl_bound: float) -> Array:
@@ -36,29 +36,30 @@ def calibrate(q_values: Array, valid: Array, reward_width: Array, kl_bound: floa
     """
     spreads = np.where(valid, np.ptp(q_values, axis=2), 0.0)
     spread = spreads.max(axis=1)
-    floor = _FLOOR_SHARE * spreads.sum(axis=1) / np.maximum(valid.sum(axis=1), 1)
+    floor = FLOOR_SHARE * spreads.sum(axis=1) / np.maximum(valid.sum(axis=1), 1)
     usable = (reward_width > 0) & (spread > 0) & np.isfinite(spread)
     low = np.log(np.where(usable, np.maximum(floor, np.finfo(np.float32).tiny), 1.0))
     # KL(q || pi_0) <= spread / tau, so that the bound holds at spread / epsilon.
     high = np.maximum(low, np.log(np.where(usable, spread / kl_bound, 1e-30)))
     shifted = np.where(valid[:, :, None], q_values - q_values.max(axis=2, keepdims=True), 0.0)
     shares = valid / np.maximum(valid.sum(axis=1, keepdims=True), 1)
-    at_floor = _kl_and_slope(shifted, shares, np.exp(low))[0] <= kl_bound
     # Of normal values the KL is Var(Q) / (2 tau^2), as long as it is small beside log K.
     variance = (shares * shifted.var(axis=2)).sum(axis=1)
     guess = 0.5 * np.log(np.where(usable, variance, 1.0) / (2.0 * kl_bound))
-    log_tau, done = np.where(at_floor, low, np.clip(guess, low, high)), at_floor | ~usable
+    lowest, log_tau, done = low, np.minimum(np.maximum(guess, low), high), ~usable
     for _ in range(_ROUNDS):
+        kl, slope = _kl_and_slope(shifted, shares, np.exp(log_tau))
+        excess = kl - kl_bound
+        # A replica that has arrived, or may not go lower, stays, however long the others take.
+        done |= (np.abs(excess) < _TOLERANCE) | ((excess < 0) & (log_tau <= lowest))
         if done.all():
             break
-        kl, slope = _kl_and_slope(shifted, shares, np.exp(log_tau))
-        # A replica that has arrived stays, however long the others take.
-        done |= np.abs(kl - kl_bound) < _TOLERANCE
-        low, high = np.where(kl > kl_bound, log_tau, low), np.where(kl > kl_bound, high, log_tau)
-        newton = log_tau + (kl - kl_bound) / np.maximum(slope, 1e-12)
-        inside = (newton > low) & (newton < high)
+        low, high = np.where(excess > 0, log_tau, low), np.where(excess > 0, high, log_tau)
+        # The floor itself is tried before anything is found to be above it.
+        newton = np.maximum(log_tau + excess / np.maximum(slope, 1e-12), lowest)
+        inside = ((newton > low) | (low == lowest)) & (newton < high)
         log_tau = np.where(done, log_tau, np.where(inside, newton, 0.5 * (low + high)))
-    return np.where(usable, np.where(at_floor, floor, np.exp(log_tau)), np.inf)
+    return np.where(usable, np.exp(log_tau), np.inf)
 
 
 def _kl_and_slope(shifted: Array, shares: Array, tau: Array) -> tuple[Array, Array]:
