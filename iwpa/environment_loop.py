@@ -45,7 +45,7 @@ class Loop(Protocol):
 
 def adapt(
     environment: Any,
-    snapshot: str | os.PathLike[str] | Trained,
+    snapshot: str | os.PathLike[str] | Trained | Adapter,
     episodes: int = 10,
     *,
     seed: int = 0,
@@ -56,19 +56,21 @@ def adapt(
 
     Args:
         environment: Of Gymnasium or dm_env, with the snapshot's observations and actions.
-        snapshot: What `iwpa.load` takes, or gave.
+        snapshot: What `iwpa.load` takes, or gave, or an adapter that goes on.
         episodes: N.
-        seed: Of the adapter, and of a Gymnasium environment's first reset.
+        seed: Of a new adapter, and of a Gymnasium environment's first reset.
         progress: Whether to show a progress bar, if tqdm is installed.
-        **options: Of `Adapter`.
+        **options: Of a new `Adapter`.
 
     Raises:
         ValueError: If the environment's observations or actions are not the snapshot's.
     """
-    trained = snapshot if isinstance(snapshot, Trained) else load(snapshot)
-    agent = trained.adapter(seed=seed, **options)
+    if isinstance(snapshot, Adapter):
+        agent = snapshot
+    else:
+        agent = (snapshot if isinstance(snapshot, Trained) else load(snapshot)).adapter(seed=seed, **options)
     loop = _loop(environment)
-    _check_actions(environment, trained)
+    _check_actions(environment, agent)
     returns, lengths = np.zeros(episodes), np.zeros(episodes, int)
     for episode in _progress(range(episodes), progress):
         action: Array | None = agent.reset(loop.reset(seed if episode == 0 else None))
@@ -109,11 +111,11 @@ def _loop(environment: Any) -> Loop:
     return _DmEnv(environment) if hasattr(environment, "action_spec") else _Gymnasium(environment)
 
 
-def _check_actions(environment: Any, trained: Trained) -> None:
+def _check_actions(environment: Any, agent: Adapter) -> None:
     """Actions within other bounds would be executed as others than were meant."""
     spec = environment.action_spec() if hasattr(environment, "action_spec") else environment.action_space
     low, high = (spec.minimum, spec.maximum) if hasattr(spec, "minimum") else (spec.low, spec.high)
-    own = trained.snapshot.environment
+    own = agent.snapshot.environment
     assert own is not None, "an adapter was made of it"
     for bound, theirs, ours in (("lowest", low, own.action_low), ("highest", high, own.action_high)):
         theirs = np.broadcast_to(theirs, spec.shape)
