@@ -123,7 +123,8 @@ class ActionBounds:
     def from_own(self, actions: Array) -> Array:
         """Returns what `own` makes actions of, `[N, A]`; zeros where both bounds are the same."""
         centred = np.reshape(actions, (len(actions), self.size)) - self._offset
-        return np.divide(centred, self._scale, out=np.zeros_like(centred), where=self._scale > 0)
+        inverse: Array = np.divide(centred, self._scale, out=np.zeros_like(centred), where=self._scale > 0)
+        return inverse
 
 
 @dataclasses.dataclass(frozen=True)

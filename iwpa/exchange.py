@@ -42,7 +42,7 @@ class Exchange:
 
     def action(self, actions: Array) -> Array:
         """Returns the environment's own action from an unclipped one `[1, A]`."""
-        own: Array = self._bounds.to_own(actions)[0]
+        own: Array = self._bounds.own(actions)[0]
         return own
 
     def log(self, log: Mapping[str, Any], reward: Callable[[Any, Any, Any], Any] | None) -> Logged:
