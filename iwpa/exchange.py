@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from iwpa.arrays import Array
-from iwpa.engine import Logged
 from iwpa.environment_spec import EnvironmentSpec
+from iwpa.method import Logged
 
 
 class Exchange:

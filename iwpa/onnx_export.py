@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from iwpa.engine import Frozen
 from iwpa.environment_spec import EnvironmentSpec
+from iwpa.method import Frozen
 from iwpa.networks import Weights, sub_weights
 from iwpa.snapshots import Snapshot
 

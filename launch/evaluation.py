@@ -12,7 +12,8 @@ from typing import Any
 
 from agents.adaptation.methods import default_adaptation, make_method, transition_bytes
 from environments import EnvironmentBatch, TaskDistribution
-from iwpa.engine import EpisodeRecord, Method, adapt
+from iwpa.engine import EpisodeRecord, adapt
+from iwpa.method import Method
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.fixed import ExpertMethod, PriorMethod
 from iwpa.randomness import Replica

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from iwpa.engine import Method, RewardRange
+from iwpa.engine import RewardRange
+from iwpa.method import Method
 from iwpa.methods import registry
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.importance_weighting import ImportanceWeighting

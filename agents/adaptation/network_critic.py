@@ -12,7 +12,7 @@ from agents.adaptation.stacked import StackedCritic, initial_weights, repeated_w
 from agents.adaptation.training import Training
 from environments.arrays import Array
 from iwpa import networks
-from iwpa.engine import Transitions
+from iwpa.method import Transitions
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.critics import Critic
 from iwpa.methods.heads import draw_heads

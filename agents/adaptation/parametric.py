@@ -14,7 +14,7 @@ from agents.adaptation.training import Training
 from agents.networks import Policy, import_weights
 from environments.arrays import Array
 from iwpa import networks
-from iwpa.engine import Method, Transitions
+from iwpa.method import Method, Transitions
 from iwpa.methods.config import AdaptationConfig
 from iwpa.networks import sub_weights
 from iwpa.snapshots import Snapshot

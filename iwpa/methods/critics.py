@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from iwpa.arrays import Array
-from iwpa.engine import Transitions
+from iwpa.method import Transitions
 from iwpa.methods.heads import Head
 from iwpa.methods.memory import FeatureMemory
 from iwpa.methods.proposals import Proposals

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from iwpa.arrays import Array
-from iwpa.engine import Frozen, Method, Transitions
+from iwpa.method import Frozen, Method, Transitions
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.proposals import Proposals
 from iwpa.snapshots import Snapshot

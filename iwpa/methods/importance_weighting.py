@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from iwpa.arrays import Array
-from iwpa.engine import Frozen, Logged, Method, RewardRange, Transitions
+from iwpa.engine import RewardRange
+from iwpa.method import Frozen, Logged, Method, Transitions
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.critics import Critic, LinearCritic
 from iwpa.methods.proposals import Proposals, state_values

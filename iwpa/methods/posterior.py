@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from iwpa.arrays import Array
-from iwpa.engine import Frozen, RewardRange
+from iwpa.engine import RewardRange
+from iwpa.method import Frozen
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.heads import RidgeHead
 from iwpa.methods.importance_weighting import ImportanceWeighting

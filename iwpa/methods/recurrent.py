@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from iwpa.arrays import Array
-from iwpa.engine import Logged, Method, Transitions
+from iwpa.method import Logged, Method, Transitions
 from iwpa.networks import NumpyGaussian
 from iwpa.recurrent_networks import Contexts, NumpyEncoder, NumpyLatentPolicy, NumpyRecurrentPolicy, context_rows, trial_observation_size
 from iwpa.snapshots import Snapshot

@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from iwpa.arrays import Array
-from iwpa.engine import Method, RewardRange
+from iwpa.engine import RewardRange
 from iwpa.fields import read_values, with_values
+from iwpa.method import Method
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.critics import LinearCritic
 from iwpa.methods.fixed import PriorMethod

@@ -7,7 +7,7 @@ import pytest
 
 from environments import Task
 from environments.sparse_navigation import SparseNavigation
-from iwpa.engine import Method
+from iwpa.method import Method
 from iwpa.methods.heads import TemporalDifferenceHead
 from iwpa.randomness import Purpose, Replica
 

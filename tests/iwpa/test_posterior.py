@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from agents.adaptation.methods import make_method
-from iwpa.engine import RewardRange, Transitions
+from iwpa.engine import RewardRange
+from iwpa.method import Transitions
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.heads import RidgeHead
 from iwpa.methods.memory import FeatureMemory

@@ -13,7 +13,8 @@ from agents.adaptation.methods import known, make_method, served_by
 from agents.networks import export_weights
 from agents.registry import make_agent
 from environments import EnvironmentBatch, TrialBatch
-from iwpa.engine import Transitions, adapt
+from iwpa.engine import adapt
+from iwpa.method import Transitions
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.recurrent import PearlMethod, RL2Method
 

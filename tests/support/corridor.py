@@ -14,7 +14,8 @@ from dm_env import specs
 from agents.adaptation.methods import make_method
 from agents.networks import MultiTaskNetworks, export_weights
 from environments import EnvironmentBatch, ObservationGroups, Task, TaskDistribution, TaskEnvironment, TaskSet
-from iwpa.engine import EpisodeRecord, Method, adapt
+from iwpa.engine import EpisodeRecord, adapt
+from iwpa.method import Method
 from iwpa.methods.config import AdaptationConfig
 from iwpa.network_config import NetworkConfig, NetworkSpec
 from iwpa.randomness import Replica

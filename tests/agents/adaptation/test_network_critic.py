@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from agents.adaptation.methods import make_method
-from iwpa.engine import Transitions
+from iwpa.method import Transitions
 from iwpa.methods.config import AdaptationConfig
 
 OPTIONS = {"episodes": 3, "updates_per_episode": 20, "minibatch": 16}
