@@ -12,7 +12,7 @@ unexport PYTHONPATH
 export UV_COMPILE_BYTECODE := 1
 export UV_LINK_MODE := copy
 
-.PHONY: setup demo dashboard reproduce test test-cluster-faults lint lock lock-benchmarks lock-cluster lock-gpu \
+.PHONY: setup demo dashboard reproduce test pythons test-cluster-faults lint lock lock-benchmarks lock-cluster lock-gpu \
 	benchmarks cluster-env gpu-learner clean
 
 setup: $(SETUP)
@@ -48,6 +48,10 @@ lint: $(SETUP)
 
 test: $(SETUP) $(CLUSTER_SETUP) lint
 	$(PYTHON) -m pytest -m "not cluster_faults"
+
+# `iwpa` alone, on every Python from 3.10 to 3.13 that is found; fewer than two are a failure.
+pythons:
+	python3 tools/pythons.py
 
 # Simulated hosts need root and a minute each. Where a busy machine made Ray itself give up, what failed gets a second chance.
 test-cluster-faults: $(SETUP) $(CLUSTER_SETUP)
@@ -103,4 +107,4 @@ lock-benchmarks:
 	rm .overrides.txt .benchmarks.txt
 
 clean:
-	rm -rf .venv .venv-benchmarks .venv-cluster .tools *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-python3.* .venv-benchmarks .venv-cluster .tools *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -45,12 +45,14 @@ DEVELOPMENT = [
 ]
 
 setuptools.setup(
-    name="iwpa",
+    name="iwpa-laboratory",  # `iwpa` alone is iwpa/pyproject.toml's
     version="0.1.0",
     description="Learn a new control task in a handful of episodes: importance weighted policy learning and adaptation",
     license="Apache-2.0",
     python_requires="==3.10.*",
     packages=[
+        "iwpa",
+        "iwpa.methods",
         "environments",
         "replay",
         "agents",
@@ -61,6 +63,7 @@ setuptools.setup(
         "dashboard",
     ],
     package_data={
+        "iwpa": ["py.typed", "presets/*.json", "data/*/*.json", "data/*/results/events/*", "data/*/snapshots/*/*"],
         "agents.presets": ["*/*.json"],
         "environments": ["assets/*.xml"],
         "launch": ["clusters/*"],

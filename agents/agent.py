@@ -9,11 +9,12 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from agents.config import Config, NetworkConfig, NetworkSpec
-from agents.inference import NumpyGaussian, Weights
+from agents.config import Config
 from agents.losses import Costs, Counts
 from environments import EnvironmentBatch, StepBatch, TrialBatch
 from environments.arrays import Array
+from iwpa.network_config import NetworkConfig, NetworkSpec
+from iwpa.networks import NumpyGaussian, Weights
 from replay.sequence import SequenceSpec
 
 

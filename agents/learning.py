@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from agents import losses
 from agents.agent import Networks, Noise
-from agents.config import Config, NetworkConfig, NetworkSpec
+from agents.config import Config
 from agents.data_parallel import ShardedGradient, merge_metrics
 from agents.losses import Costs
 from agents.multiplier import Multiplier
@@ -23,6 +23,7 @@ from agents.optimiser import VectorAdam
 from agents.registry import make_agent
 from agents.warm_start import starting_weights
 from environments.arrays import Array
+from iwpa.network_config import NetworkConfig, NetworkSpec
 
 # The least share of a step in what is averaged over steps.
 _NEWEST_SHARE = 1e-3

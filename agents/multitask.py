@@ -10,10 +10,11 @@ import tensorflow as tf
 
 from agents import agent, losses
 from agents.agent import Agent, Behaviour
-from agents.config import Config, NetworkSpec
-from agents.inference import NumpyExpert, NumpyGaussian, Weights
+from agents.config import Config
 from agents.networks import Gaussian, MultiTaskNetworks
 from environments.arrays import Array
+from iwpa.network_config import NetworkSpec
+from iwpa.networks import NumpyExpert, NumpyGaussian, Weights
 from replay.sequence import SequenceSpec
 
 GROUPS = ("critic", "expert", "prior")

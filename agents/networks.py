@@ -1,4 +1,4 @@
-"""The networks: experts, behaviour prior, value features psi and their heads. `agents/inference.py` evaluates the same maths in numpy.
+"""The networks: experts, behaviour prior, value features psi and their heads. `iwpa/networks.py` evaluates the same maths in numpy.
 
 Every weight may carry leading axes (`stack`), so that many copies of a network with weights of their own are evaluated and trained at once.
 """
@@ -13,8 +13,8 @@ import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
-from agents.config import NetworkConfig, NetworkSpec
 from environments.arrays import Array
+from iwpa.network_config import NetworkConfig, NetworkSpec
 
 # Variance of a final layer's weights relative to the usual 1/fan_in. Large initial outputs make policies start at the bounds.
 _SMALL = 1e-2

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from agents.inference import NumpyGaussian
-from agents.snapshots import Snapshot, read_snapshot
 from environments import Task, TaskDistribution
 from environments.arrays import Array
+from iwpa.networks import NumpyGaussian
+from iwpa.snapshots import Snapshot, read_snapshot
 
 
 def expert(distribution: TaskDistribution, task: Task, seed: int, snapshot: str | None) -> Callable[[Array], Array]:

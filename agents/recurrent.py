@@ -1,6 +1,6 @@
 """A long short-term memory (Hochreiter & Schmidhuber 1997), unrolled over `[B, T]` by one loop.
 
-`agents/recurrent_inference.py` evaluates the same maths in numpy.
+`iwpa/recurrent_networks.py` evaluates the same maths in numpy.
 """
 
 from __future__ import annotations

@@ -14,13 +14,14 @@ import tensorflow as tf
 
 from agents import losses
 from agents.agent import Agent, Behaviour
-from agents.config import Config, NetworkConfig, NetworkSpec
-from agents.inference import NumpyGaussian, Weights
+from agents.config import Config
 from agents.networks import Features, Gaussian, Linear, Policy
 from agents.recurrent import LSTM
-from agents.recurrent_inference import NumpyRecurrentPolicy
-from environments import TrialBatch, trial_observation_size
+from environments import TrialBatch
 from environments.arrays import Array
+from iwpa.network_config import NetworkConfig, NetworkSpec
+from iwpa.networks import NumpyGaussian, Weights
+from iwpa.recurrent_networks import NumpyRecurrentPolicy, trial_observation_size
 from replay.sequence import SequenceSpec
 
 

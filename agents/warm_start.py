@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from agents.config import Config, NetworkConfig, NetworkSpec
-from agents.snapshots import Snapshot
+from agents.config import Config
 from environments.arrays import Array
+from iwpa.network_config import NetworkConfig, NetworkSpec
+from iwpa.snapshots import Snapshot
 
 # What has a row for each training task. Rows of tasks that a snapshot does not have start anew.
 _PER_TASK = ("embedding", "heads", "task_reward_heads", "reward_heads")

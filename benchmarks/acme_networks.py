@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from agents.config import NetworkConfig, NetworkSpec
 from agents.networks import Gaussian, Linear, Torso
+from iwpa.network_config import NetworkConfig, NetworkSpec
 
 
 class AcmeNetworks(tf.Module):  # type: ignore[misc]

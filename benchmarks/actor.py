@@ -17,13 +17,14 @@ from dm_env import specs
 
 import environments
 from agents.acting import Actor
-from agents.config import Config, NetworkSpec, default_config
+from agents.config import Config, default_config
 from agents.multitask import ExpertBehaviour
 from agents.networks import MultiTaskNetworks, export_weights
 from benchmarks import measure
 from environments import EnvironmentBatch, ObservationLayout, TaskDistribution
 from environments.arrays import Array
 from environments.command_line import COUNT, TEXT, define
+from iwpa.network_config import NetworkSpec
 from replay.sequence import SequenceSpec
 from replay.table import make_tables
 from replay.writer import SequenceWriter

@@ -16,18 +16,19 @@ import numpy as np
 from absl import flags
 
 import environments
-from agents.adaptation.engine import adapt
-from agents.adaptation.methods import METHODS, NAMES, RECURRENT, default_adaptation, make_method
-from agents.adaptation.randomness import Replica
-from agents.config import NetworkSpec, default_config
+from agents.adaptation.methods import NAMES, RECURRENT, default_adaptation, make_method
+from agents.config import default_config
 from agents.networks import export_weights
 from agents.registry import make_agent
-from agents.snapshots import Snapshot
 from benchmarks import measure
 from benchmarks.plain_iwpa import PlainIWPA
 from environments import EnvironmentBatch, TaskDistribution
 from environments.command_line import define
-from environments.fields import Allowed, with_values
+from iwpa.engine import adapt
+from iwpa.fields import Allowed, with_values
+from iwpa.network_config import NetworkSpec
+from iwpa.randomness import Replica
+from iwpa.snapshots import Snapshot
 
 define(
     "episodes",
@@ -45,7 +46,7 @@ _RATIO_METHOD = "shared_q_iw"
 _GROWTH_REPLICAS, _GROWTH_EPISODES = 10, 5
 _FLOOR_REPETITIONS = 200
 _REPLICAS, _ACTION_SAMPLES, _EPISODES = (1, 10, 90), (32, 64, 256), (5, 10, 20)
-_IMPORTANCE_WEIGHTED = tuple(name for name, parts in METHODS.items() if parts.policy == "importance_weighting")
+_IMPORTANCE_WEIGHTED = ("shared_q_iw", "shared_q_iw_ls", "shared_q_iw_posterior", "iw")
 
 _DESCRIPTIONS = {
     "speedup_90": f"CPU time of Algorithm 1 line by line, 90 tasks one at a time, over the engine's 90 at once, {_RATIO_METHOD}",

@@ -17,12 +17,13 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from agents.config import Config, LossConfig, NetworkConfig, NetworkSpec, OptimiserConfig, default_config
+from agents.config import Config, LossConfig, OptimiserConfig, default_config
 from agents.learning import Learner
 from benchmarks import measure
 from benchmarks.acme_networks import AcmeNetworks
 from environments.arrays import Array
 from environments.command_line import COUNT, define
+from iwpa.network_config import NetworkConfig, NetworkSpec
 from replay.config import ReplayConfig
 from replay.sequence import SequenceSpec, example_batch
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from agents.adaptation.config import AdaptationConfig
-from agents.adaptation.temperature import calibrate
 from agents.networks import MultiTaskNetworks, import_weights
-from agents.snapshots import Snapshot
 from environments import EnvironmentBatch, Task, TaskDistribution
 from environments.arrays import Array
+from iwpa.methods.config import AdaptationConfig
+from iwpa.methods.temperature import calibrate
+from iwpa.snapshots import Snapshot
 
 
 class PlainIWPA:

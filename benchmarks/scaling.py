@@ -26,7 +26,7 @@ from absl import flags
 
 from benchmarks import measure
 from environments.command_line import TEXT, define
-from environments.fields import Allowed
+from iwpa.fields import Allowed
 from results.store import read_records
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent

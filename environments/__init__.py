@@ -7,7 +7,7 @@ from environments.guards import EnvironmentFailure
 from environments.layout import ObservationLayout
 from environments.registry import UnknownEnvironmentError, load, names
 from environments.task import SPLITS, Task, TaskSet, draw_task_set
-from environments.trials import TrialBatch, trial_observation_size
+from environments.trials import TrialBatch
 
 __all__ = [
     "SPLITS",
@@ -26,5 +26,4 @@ __all__ = [
     "draw_task_set",
     "load",
     "names",
-    "trial_observation_size",
 ]

@@ -5,19 +5,14 @@ from __future__ import annotations
 import numpy as np
 from dm_env import specs
 
-from environments.arrays import Array
+from iwpa.environment_spec import ActionBounds
 
 # What programs write where they mean "unbounded" lies above: float32's largest, MuJoCo's 1e10.
 LARGEST_BOUND = 1e9
 
 
-class ActionMap:
-    """Clips actions and maps them linearly to the bounds of an action specification.
-
-    Attributes:
-        size: A, components of an action.
-        shape: That an environment's own action has.
-    """
+class ActionMap(ActionBounds):
+    """Clips actions and maps them linearly to the bounds of an action specification."""
 
     def __init__(self, spec: specs.BoundedArray, name: str):
         """Reads the bounds.
@@ -40,25 +35,6 @@ class ActionMap:
                 f"{actions} need finite bounds of at most {LARGEST_BOUND:g}, not {largest:g}: a policy's "
                 "actions are spread over all of the range, so give the part of it that is of use."
             )
-        self.shape = tuple(spec.shape)
-        self.size = int(np.prod(self.shape, dtype=int))
+        super().__init__(np.broadcast_to(low, spec.shape), np.broadcast_to(high, spec.shape), spec.dtype)
         if not self.size:
             raise ValueError(f"{actions} have the shape {self.shape}, no component: give at least one.")
-        self._dtype = spec.dtype
-        wide = np.result_type(spec.dtype, np.float32)
-        self._low, self._high = (np.broadcast_to(end, self.shape).astype(wide).ravel() for end in (low, high))
-        self._scale, self._offset = (self._high - self._low) / 2, (self._high + self._low) / 2
-
-    def own(self, actions: Array) -> Array:
-        """Returns the environments' own actions: a new array of the specification's type, within its bounds.
-
-        Args:
-            actions: In [-1, 1] (values beyond are clipped), float32 `[N, A]`.
-
-        Returns:
-            `[N, *shape]`.
-        """
-        # Rounding may lead an ulp beyond a bound.
-        mapped = np.minimum(np.maximum(actions, -1.0), 1.0) * self._scale + self._offset
-        within: Array = np.minimum(np.maximum(mapped, self._low), self._high).astype(self._dtype, copy=False)
-        return within.reshape(len(actions), *self.shape)

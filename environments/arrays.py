@@ -1,9 +1,5 @@
-"""The type of every numpy array here; docstrings state what it holds."""
+"""The type of every numpy array, which is iwpa's."""
 
-from __future__ import annotations
+from iwpa.arrays import Array
 
-from typing import Any, TypeAlias
-
-import numpy.typing as npt
-
-Array: TypeAlias = npt.NDArray[Any]
+__all__ = ["Array"]

@@ -16,6 +16,7 @@ from environments.guards import GuardedEnvironment, WholeEpisodes, close, proces
 from environments.imported_code import unchanged_process
 from environments.layout import ObservationLayout
 from environments.task import Task
+from iwpa.environment_spec import EnvironmentSpec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +45,7 @@ class EnvironmentBatch:
 
     Attributes:
         layout: How observations are laid out.
+        spec: What snapshots say of the environment.
         action_size: A.
         episodes: How many of them there are from a reset to the end, 1.
         observations: The newest observation of every environment, float32 `[N, D]`, overwritten by `reset` and `step`.
@@ -65,10 +67,19 @@ class EnvironmentBatch:
         with unchanged_process():
             probe = distribution.make_environment(seed)
             action_spec, observation_spec = probe.action_spec(), probe.observation_spec()
+            control_step = probe.control_step
             close(probe)
         self._actions = ActionMap(action_spec, distribution.name)
         self.action_size = self._actions.size
         self.layout = ObservationLayout(observation_spec, distribution.observation_groups, distribution.observation_scales)
+        self.spec = EnvironmentSpec(
+            distribution.name,
+            self.layout.observed,
+            self._actions.low.tolist(),
+            self._actions.high.tolist(),
+            distribution.episode_steps,
+            control_step,
+        )
         self.observations = np.zeros((size, self.layout.size), np.float32)
         self._watchdog = process_watchdog()
         make, whole = distribution.make_environment, WholeEpisodes()

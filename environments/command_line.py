@@ -14,7 +14,7 @@ from typing import Any
 
 from absl import flags
 
-from environments.fields import Allowed, nearest
+from iwpa.fields import Allowed, nearest
 
 USAGE_ERROR = 2
 INTERRUPTED = 130

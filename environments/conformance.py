@@ -16,8 +16,8 @@ from typing import NoReturn
 from environments.apart import examine_apart
 from environments.command_line import INTERRUPTED
 from environments.examination import ROUNDS, SWEEP_SECONDS, check, examine
-from environments.fields import Allowed
 from environments.registry import load, names
+from iwpa.fields import Allowed
 
 __all__ = ["check", "examine", "main"]
 

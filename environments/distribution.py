@@ -45,6 +45,11 @@ class TaskEnvironment(dm_env.Environment):  # type: ignore[misc]
         """The reward that training uses for the last step where it is not the task's own; never used in adaptation or scores."""
         return None
 
+    @property
+    def control_step(self) -> float | None:
+        """Seconds from one action to the next, or None where time means nothing; snapshots say it to who steers a robot by them."""
+        return None
+
     def picture(self, width: int, height: int) -> Array:
         """Returns a picture of the present state, uint8 `[height, width, 3]`; only `environments.render` and videos need it."""
         raise NotImplementedError(f"{type(self).__name__} has no picture().")

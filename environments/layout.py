@@ -9,18 +9,19 @@ from collections.abc import Mapping
 import numpy as np
 from dm_env import specs
 
+import iwpa.environment_spec
 from environments.arrays import Array
 from environments.distribution import ObservationGroups
+from iwpa.environment_spec import Observed
 
 # Numbers that networks get are squared in single precision, which overflows at 1.8e19.
 LARGEST_SQUARED = 1e18
 
 
-class ObservationLayout:
-    """The order of the observed keys in the flat vector of size D.
+class ObservationLayout(iwpa.environment_spec.ObservationLayout):
+    """The order of the observed keys in the flat vector of size D, which is what the experts and the critic see.
 
     Attributes:
-        size: D, the length of the flat observation, which is what the experts and the critic see.
         prior_columns: Which of its columns the prior sees.
     """
 
@@ -46,53 +47,10 @@ class ObservationLayout:
         beyond = sorted(set(groups.prior) - set(groups.expert))
         if beyond:
             raise ValueError(f"The prior sees {beyond}, which the expert does not: the prior must see a part of it.")
-        self._shapes = {key: tuple(observation_spec[key].shape) for key in groups.expert}
-        self._slices: dict[str, slice] = {}
-        factors: list[float] = []
-        start = 0
-        for key in sorted(groups.expert):
-            length = math.prod(observation_spec[key].shape)
-            self._slices[key] = slice(start, start + length)
-            start += length
-            factors += [scales.get(key, 1.0)] * length
-        self.size = start
-        self._factors = np.array(factors, np.float32) if scales else None
-        self.prior_columns = tuple(
-            column for key in sorted(groups.prior) for column in range(self._slices[key].start, self._slices[key].stop)
-        )
+        super().__init__([Observed(key, tuple(observation_spec[key].shape), scales.get(key, 1.0)) for key in sorted(groups.expert)])
+        self.prior_columns = tuple(column for key in sorted(groups.prior) for column in self.columns(key))
         if not self.prior_columns:
             raise ValueError(f"The prior sees no number, observation_groups.prior is {groups.prior!r}: let it see at least one.")
-
-    def check(self, observation: Mapping[str, Array]) -> None:
-        """Checks what `write` takes for granted.
-
-        Raises:
-            ValueError: If a key is missing or of another shape than its spec, which assigning to a row might not notice.
-        """
-        for key, shape in self._shapes.items():
-            if key not in observation:
-                raise ValueError(f"the observation lacks {key!r}, which the spec has")
-            if np.shape(observation[key]) != shape:
-                raise ValueError(f"the observation {key!r} has shape {np.shape(observation[key])}, but its spec {shape}")
-
-    def write(self, observation: Mapping[str, Array], out: Array) -> None:
-        """Writes a scaled observation into a row.
-
-        Args:
-            observation: What the environment returned.
-            out: The row, float32 `[D]`.
-        """
-        for key, where in self._slices.items():
-            value = observation[key]
-            out[where] = value if isinstance(value, np.ndarray) and value.ndim == 1 else np.ravel(value)
-        if self._factors is not None:
-            out *= self._factors
-
-    def read(self, row: Array, key: str) -> Array:
-        """Returns the unscaled values of a key, flat, from a row that `write` has written."""
-        where = self._slices[key]
-        values: Array = row[where] if self._factors is None else row[where] / self._factors[where]
-        return values
 
     def problem(self, row: Array) -> str | None:
         """Returns which key makes the sum of a row's squares overflow, and how; None where it does not."""

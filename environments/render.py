@@ -21,8 +21,8 @@ from absl import flags
 from environments import SPLITS, EnvironmentBatch, Task, TaskDistribution, command_line, load, names
 from environments.arrays import Array
 from environments.command_line import SEED, TEXT
-from environments.fields import Allowed
 from environments.imported_code import unchanged_process
+from iwpa.fields import Allowed
 
 # From a flat observation `[D]` to an action `[A]` in [-1, 1].
 Policy = Callable[[Array], Array]

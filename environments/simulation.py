@@ -96,6 +96,10 @@ class SimulatedEnvironment(TaskEnvironment):
     def training_reward(self) -> float | None:
         return self._training_reward
 
+    @property
+    def control_step(self) -> float:
+        return self.substeps * float(self.model.opt.timestep)
+
     def reset(self) -> dm_env.TimeStep:
         self.task = self._next_task
         mujoco.mj_resetData(self.model, self.data)

@@ -1,33 +1,17 @@
-"""A task, and the named set of tasks that a distribution trains, selects and tests on."""
+"""The named set of tasks that a distribution trains, selects and tests on."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 import numpy as np
 
-SPLITS = ("train", "validation", "test")
+from iwpa.task import SPLITS, Task
+
+__all__ = ["DEFAULT_SIZES", "SPLITS", "Task", "TaskSet", "draw_task_set", "numbered"]
+
 DEFAULT_SIZES: Mapping[str, int] = {"train": 100, "validation": 10, "test": 30}
-
-
-@dataclasses.dataclass(frozen=True)
-class Task:
-    """One control problem of a family. Numbers of numpy's become Python's, which records can hold.
-
-    Attributes:
-        index: Its place in its split; for training tasks this is the task id that experts and critic heads are keyed by.
-        parameters: What distinguishes it (a goal, a velocity), in the distribution's own units.
-    """
-
-    index: int
-    parameters: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "index", _python_number(self.index))
-        if isinstance(self.parameters, tuple):
-            object.__setattr__(self, "parameters", tuple(map(_python_number, self.parameters)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,12 +77,6 @@ def draw_task_set(
         streams = (np.random.default_rng([seed, SPLITS.index(split), index]) for index in range(size))
         splits[split] = tuple(Task(index, tuple(draw(stream))) for index, stream in enumerate(streams))
     return TaskSet(name, splits)
-
-
-def _python_number(value: Any) -> Any:
-    if isinstance(value, np.bool_ | np.integer):
-        return int(value)
-    return float(value) if isinstance(value, np.floating) else value
 
 
 def numbered(parameters: Iterable[float]) -> tuple[Task, ...]:

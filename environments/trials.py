@@ -7,11 +7,7 @@ import numpy as np
 from environments.arrays import Array
 from environments.batch import EnvironmentBatch, StepBatch
 from environments.task import Task
-
-
-def trial_observation_size(observation_size: int, action_size: int) -> int:
-    """Returns the size of [observation, previous executed action, previous reward, previous discount]."""
-    return observation_size + action_size + 2
+from iwpa.recurrent_networks import trial_observation_size
 
 
 class TrialBatch:

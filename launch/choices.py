@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from agents.adaptation.config import AdaptationConfig
+from iwpa.methods.config import AdaptationConfig
 from launch.evaluation import Assignment
 from launch.run_directory import RunDirectory
 from results.store import RecordWriter, read_records

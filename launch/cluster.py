@@ -15,7 +15,7 @@ from typing import Any
 from absl import flags
 
 from environments import command_line
-from environments.fields import Allowed
+from iwpa.fields import Allowed
 from launch import training
 from launch.experiment import run_experiment
 from launch.local_agents import PORTS

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from absl import flags
 
-from agents.adaptation.config import AdaptationConfig
 from agents.adaptation.methods import NAMES
 from agents.config import Config
 from environments.command_line import TEXT, UsageError, define
-from environments.fields import Allowed, Leaf, check_values, leaves, read_values
+from iwpa.fields import Allowed, Leaf, check_values, leaves, read_values
+from iwpa.methods.config import AdaptationConfig
 from launch.evaluation import SEEDS
 
 # Flags belong to the commands that ask for them.

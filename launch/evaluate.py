@@ -4,7 +4,7 @@
     python -m launch.evaluate --pretrained=sparse_navigation
 
 What was finished before is not repeated: the unit of resumption is one (snapshot, method, split). `--videos=N` also records the adapted
-behaviour on N of the tasks. A pretrained run comes with the sources (docs/results/pretrained) and is adapted from at once.
+behaviour on N of the tasks. A pretrained run comes with the sources (iwpa/data) and is adapted from at once.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from absl import flags
 
-from agents import snapshots
-from agents.adaptation.engine import EpisodeRecord
 from agents.adaptation.methods import known
-from agents.durable import DamagedError
-from agents.snapshots import Snapshot
 from environments import SPLITS, command_line
 from environments.command_line import TEXT
-from environments.fields import Allowed, with_values
+from iwpa import snapshots
+from iwpa.durable import DamagedError
+from iwpa.engine import EpisodeRecord
+from iwpa.fields import Allowed, with_values
+from iwpa.snapshots import Snapshot
 from launch import config_flags, evaluation, pretrained
 from launch.choices import chosen_configuration
 from launch.recording import record, why_not_filmed

@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from agents.adaptation.config import AdaptationConfig
-from agents.adaptation.engine import EpisodeRecord, Method, adapt
-from agents.adaptation.fixed import ExpertMethod, PriorMethod
 from agents.adaptation.methods import default_adaptation, make_method, transition_bytes
-from agents.adaptation.randomness import Replica
-from agents.snapshots import Snapshot
 from environments import EnvironmentBatch, TaskDistribution
+from iwpa.engine import EpisodeRecord, adapt
+from iwpa.method import Method
+from iwpa.methods.config import AdaptationConfig
+from iwpa.methods.fixed import ExpertMethod, PriorMethod
+from iwpa.randomness import Replica
+from iwpa.snapshots import Snapshot
 from launch.run_directory import RunDirectory
 from launch.settings import RunSettings
 from results.costs import ADAPTED

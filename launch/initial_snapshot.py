@@ -5,8 +5,8 @@ from __future__ import annotations
 import pathlib
 import shutil
 
-from agents import durable, snapshots
 from agents.warm_start import check_start
+from iwpa import durable, snapshots
 from launch.run_directory import RunDirectory, RunDirectoryError
 from launch.settings import RunSettings
 from results.selection import selected_snapshot

@@ -14,10 +14,12 @@ import acme.core
 import launchpad as lp
 import reverb
 
-from agents import durable, snapshots
 from agents.finiteness import not_finite
 from agents.learning import Learner
 from agents.registry import make_agent
+from agents.snapshots import write_snapshot
+from environments import EnvironmentBatch
+from iwpa import durable, snapshots
 from launch import run_directory
 from launch.heartbeat import Heartbeat
 from launch.replay_node import CHECKPOINT_PART, working_directory
@@ -70,6 +72,7 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         self._replay = replay
         distribution = settings.distribution()
         self._spec = settings.network_spec(distribution)
+        self._environment = EnvironmentBatch(distribution, 1).spec
         self._agent = make_agent(settings.config.agent, settings.descriptions(distribution))
         self._learner = Learner(self._spec, settings.config, settings.seed, self._agent.make_networks, settings.learner_threads)
         self._counters = Counters()
@@ -181,7 +184,7 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         step = self._learner.steps
         if step and not (self._run.snapshots / str(step)).exists():
             weights = self._learner.get_variables(["all"])[0]
-            snapshots.write_snapshot(self._run.snapshots, step, self._spec, self._settings.config, weights)
+            write_snapshot(self._run.snapshots, step, self._spec, self._settings.config, weights, self._environment)
 
     def _checkpoint(self) -> None:
         """Publishes `checkpoints/STEP/` with the data of replay, and deletes all but the newest two."""

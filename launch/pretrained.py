@@ -6,11 +6,12 @@ import pathlib
 import shutil
 import tempfile
 
+import iwpa
 from launch.run_directory import RunDirectory, RunDirectoryError, open_run
 from results.selection import selected_snapshot
 from results.store import RecordWriter, read_records
 
-FOLDER = pathlib.Path(__file__).resolve().parent.parent / "docs" / "results" / "pretrained"
+FOLDER = pathlib.Path(iwpa.__file__).resolve().parent / "data"
 _FILES = ("run.json", "tasks.json")
 # What says which snapshot and which configurations were chosen, and that training has ended.
 _EVENTS = ("snapshot_selected", "configuration_chosen", "training_finished")

@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 import imageio.v2
 import numpy as np
 
-from agents import durable
 from agents.adaptation.methods import make_method
-from agents.adaptation.randomness import Replica
-from agents.snapshots import Snapshot
 from environments import EnvironmentBatch, StepBatch, Task, TaskDistribution
 from environments.arrays import Array
 from environments.render import choose_renderer
+from iwpa import durable
+from iwpa.randomness import Replica
+from iwpa.snapshots import Snapshot
 from launch.evaluation import Assignment, adapt_from
 from launch.run_directory import RunDirectory
 from launch.settings import RunSettings

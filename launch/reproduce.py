@@ -22,7 +22,7 @@ from agents.adaptation.search_spaces import CONFIGURATIONS, SEARCH_SPACES
 from agents.config import AGENTS
 from environments import command_line, load, names
 from environments.command_line import TEXT
-from environments.fields import Allowed
+from iwpa.fields import Allowed
 from launch.experiment import run_module
 from launch.settings import default_settings
 from results.paper_figures import figure_of

@@ -15,10 +15,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from agents import durable
 from agents.config import Config
 from environments import SPLITS
-from environments.fields import flattened, with_values
+from iwpa import durable
+from iwpa.fields import flattened, with_values
 from launch.settings import RunSettings
 from results.store import RecordWriter, read_records
 from results.tasks import TaskPlaces, write_tasks

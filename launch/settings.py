@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from agents.adaptation import methods
-from agents.adaptation.config import AdaptationConfig
-from agents.config import Config, NetworkSpec, default_config
+from agents.config import Config, default_config
 from environments import EnvironmentBatch, TaskDistribution, load
 from environments.arrays import Array
 from environments.descriptions import descriptions
-from environments.fields import check, field, with_values
+from iwpa.fields import check, field, with_values
+from iwpa.methods.config import AdaptationConfig
+from iwpa.network_config import NetworkSpec
 from launch import learner_threads
 
 # For XLA_FLAGS: without LLVM's expensive passes a step compiles in a third of the time and takes at most a tenth longer.

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from agents.config import AGENTS, CRITICS
+from agents.config import AGENTS
 from environments import command_line, names
 from environments.command_line import TEXT
-from environments.fields import Allowed, leaves
+from iwpa.fields import Allowed, leaves
+from iwpa.network_config import CRITICS
 from launch import config_flags, learner_threads
 from launch.config_flags import METHODS
 from launch.run_directory import RunDirectory, training_finished

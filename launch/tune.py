@@ -18,10 +18,10 @@ import numpy as np
 from absl import flags
 
 from agents.adaptation.search_spaces import SEARCH_SPACES, configurations
-from agents.snapshots import Snapshot
 from environments import command_line
 from environments.command_line import TEXT
-from environments.fields import Allowed
+from iwpa.fields import Allowed
+from iwpa.snapshots import Snapshot
 from launch import config_flags, evaluation
 from launch.choices import keep_choice
 from launch.evaluate import Evaluator, Progress

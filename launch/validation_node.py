@@ -8,7 +8,7 @@ from collections.abc import Callable
 import acme.core
 import launchpad as lp
 
-from agents import durable, snapshots
+from iwpa import durable, snapshots
 from launch import evaluation
 from launch.heartbeat import Heartbeat
 from launch.run_directory import RunDirectory

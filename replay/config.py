@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from environments.fields import check, field
+from iwpa.fields import check, field
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ from program import ENVIRONMENT, ROOT
 _ONE_EPISODE_OF_EACH = """
 import environments
 from agents.adaptation.methods import NAMES, RECURRENT, default_adaptation
-from agents.adaptation.randomness import Replica
+from iwpa.randomness import Replica
 from benchmarks import adaptation
 
 distribution = environments.load("sparse_navigation")

@@ -1,1 +1,1 @@
-"""How a held-out task is learned: the engine, and the methods that are compared on it."""
+"""The compared methods that train networks; `iwpa` has the engine, and the others."""

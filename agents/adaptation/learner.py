@@ -15,11 +15,11 @@ import sonnet as snt
 import tensorflow as tf
 
 from agents import losses
-from agents.adaptation.config import AdaptationConfig
 from agents.adaptation.stacked import StackedCritic
 from agents.networks import Gaussian, Policy, take_columns, weight_name
 from agents.optimiser import VectorAdam
 from environments.arrays import Array
+from iwpa.methods.config import AdaptationConfig
 
 _MOST_TOGETHER = 10
 
@@ -102,7 +102,7 @@ class CriticLearner:
         return state
 
     def weights(self, network: snt.Module, state: Sequence[Array]) -> dict[str, Array]:
-        """Returns one network's weights by name without its own, as `agents/inference.py` takes them, `[R, ...]`."""
+        """Returns one network's weights by name without its own, as `iwpa/networks.py` takes them, `[R, ...]`."""
         places = {variable.ref(): place for place, variable in enumerate(self._variables)}
         return {weight_name(variable): state[places[variable.ref()]] for variable in network.variables if variable.ref() in places}
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from agents import inference
-from agents.adaptation.config import AdaptationConfig
-from agents.adaptation.critics import Critic
-from agents.adaptation.engine import Transitions
 from agents.adaptation.experience import Experience
-from agents.adaptation.heads import draw_heads
 from agents.adaptation.learner import CriticLearner, group_size
-from agents.adaptation.proposals import Proposals, state_values
 from agents.adaptation.stacked import StackedCritic, initial_weights, repeated_weights
 from agents.adaptation.training import Training
-from agents.inference import sub_weights
-from agents.snapshots import Snapshot
 from environments.arrays import Array
+from iwpa import networks
+from iwpa.method import Transitions
+from iwpa.methods.config import AdaptationConfig
+from iwpa.methods.critics import Critic
+from iwpa.methods.heads import draw_heads
+from iwpa.methods.proposals import Proposals, state_values
+from iwpa.networks import sub_weights
+from iwpa.snapshots import Snapshot
+from iwpa.work import Job
 
 
 class NetworkCritic(Critic):
@@ -61,9 +62,9 @@ class NetworkCritic(Critic):
     def q_values(self, step: int) -> Array:
         return _values(self._weights, self._proposals.observations[:, step, None], self._proposals.actions[:, step])
 
-    def episode_q_values(self) -> Array:
-        proposals = self._proposals
-        return np.stack([self._of_replica(place, proposals.observations[place], proposals.actions[place]) for place in self._rows])
+    def episode_values(self, states: int) -> Callable[[], Array]:
+        observations, actions = self._proposals.observations[:, :states], self._proposals.actions[:, :states]
+        return lambda: np.stack([self._of_replica(place, observations[place], actions[place]) for place in self._rows])
 
     def _of_replica(self, place: int, observations: Array, actions: Array) -> Array:
         """Q of one replica, whose activations fit into the cache, for observations `[N, D]` and actions `[N, K, A]`, `[N, K]`."""
@@ -72,7 +73,7 @@ class NetworkCritic(Critic):
         flat = actions.reshape(1, -1, actions.shape[-1])
         return _values(weights, np.repeat(observations, samples, axis=0)[None], flat).reshape(-1, samples)
 
-    def observe(self, step: int, choices: Array, transitions: Transitions) -> None:
+    def observe(self, step: int, choices: Array, transitions: Transitions, tau: Array) -> None:
         proposals = self._proposals
         self._training.experience.append(
             transitions.active,
@@ -84,12 +85,14 @@ class NetworkCritic(Critic):
             proposals.actions[:, step + 1, : self._config.next_action_samples],
         )
 
-    def learn_within_episode(self, tau: Array, active: Array, step: int, streams: Sequence[np.random.Generator]) -> None:
+    def learn_within_episode(self, tau: Array, active: Array, step: int, streams: Sequence[np.random.Generator]) -> Job:
         if step % self._config.update_period == 0:
             self._learn(1, active, streams, tau)
+        return ()
 
-    def learn_after_episode(self, tau: Array, streams: Sequence[np.random.Generator]) -> None:
+    def learn_after_episode(self, tau: Array, streams: Sequence[np.random.Generator]) -> Job:
         self._learn(self._config.updates_per_episode, self._training.experience.counts > 0, streams, tau)
+        return ()
 
     def _learn(self, updates: int, learning: Array, streams: Sequence[np.random.Generator], tau: Array) -> None:
         self._training.learn(updates, learning, streams, tau)
@@ -127,6 +130,6 @@ def initial_critic(
 
 def _values(weights: dict[str, Array], observations: Array, actions: Array) -> Array:
     """Q of R replicas for observations `[R, N, D]`, or one for all actions `[R, 1, D]`, and actions `[R, N, A]`, `[R, N]`."""
-    psi = inference.features(sub_weights(weights, "features"), observations, actions)
+    psi = networks.features(sub_weights(weights, "features"), observations, actions)
     values: Array = np.einsum("rnd,rd->rn", psi, weights["heads"][:, 0])
     return values

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from agents import inference
-from agents.adaptation.config import AdaptationConfig
-from agents.adaptation.engine import Method, Transitions
 from agents.adaptation.experience import Experience
 from agents.adaptation.learner import ActorCriticLearner, group_size
 from agents.adaptation.network_critic import initial_critic
 from agents.adaptation.stacked import StackedCritic, initial_weights, repeated_weights
 from agents.adaptation.training import Training
-from agents.inference import sub_weights
 from agents.networks import Policy, import_weights
-from agents.snapshots import Snapshot
 from environments.arrays import Array
+from iwpa import networks
+from iwpa.method import Method, Transitions
+from iwpa.methods.config import AdaptationConfig
+from iwpa.networks import sub_weights
+from iwpa.snapshots import Snapshot
 
 
 class Parametric(Method):
@@ -93,10 +93,10 @@ class Parametric(Method):
 
     def act(self) -> Array:
         seen = self._observations[:, self._columns]
-        policy = inference.policy(self._weights, seen[:, None], self._networks)
+        policy = networks.policy(self._weights, seen[:, None], self._networks)
         if self._prior is not None:
             prior = self._prior(self._observations)
-            self._kl = inference.NumpyGaussian(policy.mean[:, 0], policy.std[:, 0]).kl_to(prior)
+            self._kl = networks.NumpyGaussian(policy.mean[:, 0], policy.std[:, 0]).kl_to(prior)
         self._actions = policy.sample(self._noise[:, self._step, None])[:, 0]
         return self._actions
 

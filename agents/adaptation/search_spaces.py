@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 
-from agents.adaptation.config import AdaptationConfig
 from agents.adaptation.methods import default_adaptation
-from environments.fields import with_values
+from iwpa.fields import with_values
+from iwpa.methods.config import AdaptationConfig
 
 CONFIGURATIONS = 16
 

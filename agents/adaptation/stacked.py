@@ -12,9 +12,9 @@ import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
-from agents.config import NetworkConfig, NetworkSpec
 from agents.networks import Features, Linear, import_weights, weight_name
 from environments.arrays import Array
+from iwpa.network_config import NetworkConfig, NetworkSpec
 
 _CUT = 2.0
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import sonnet as snt
 
-from agents.adaptation.config import AdaptationConfig
 from agents.adaptation.experience import Experience
 from agents.adaptation.learner import CriticLearner
 from environments.arrays import Array
+from iwpa.methods.config import AdaptationConfig
 
 # Updates are compiled for blocks of one size: small ones bound the memory, large ones are drawn and followed faster.
 _BLOCK = 10

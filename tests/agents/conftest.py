@@ -12,11 +12,12 @@ import tensorflow as tf
 from dm_env import specs
 
 from agents.acting import Actor
-from agents.config import Config, LossConfig, NetworkConfig, NetworkSpec, OptimiserConfig
+from agents.config import Config, LossConfig, OptimiserConfig
 from agents.learning import Learner
 from agents.networks import MultiTaskNetworks
 from agents.registry import make_agent
 from environments import EnvironmentBatch, ObservationGroups, Task, TaskDistribution, TaskEnvironment, TaskSet
+from iwpa.network_config import NetworkConfig, NetworkSpec
 from replay.config import ReplayConfig
 from replay.sequence import SequenceSpec, example_batch
 from replay.writer import SequenceWriter

@@ -7,8 +7,8 @@ import pytest
 
 from agents.acting import Actor
 from agents.agent import Behaviour
-from agents.inference import NumpyGaussian
 from environments import EnvironmentBatch, Task
+from iwpa.networks import NumpyGaussian
 from replay.writer import SequenceWriter
 
 

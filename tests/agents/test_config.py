@@ -5,10 +5,11 @@ import json
 
 import pytest
 
-from agents.adaptation.config import AdaptationConfig
-from agents.config import AGENTS, Config, LossConfig, NetworkConfig, default_config
+from agents.config import AGENTS, Config, LossConfig, default_config
 from environments import load, names
-from environments.fields import flattened, leaves, with_values
+from iwpa.fields import flattened, leaves, with_values
+from iwpa.methods.config import AdaptationConfig
+from iwpa.network_config import NetworkConfig
 
 
 @pytest.mark.parametrize("bounds", [(0.0, 0.5), (0.5, 0.5), (0.9, 0.1), (-0.1, 0.5)])

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from agents import snapshots
 from agents.learning import Learner
 from agents.networks import MultiTaskNetworks, export_weights
+from agents.snapshots import write_snapshot
+from iwpa import snapshots
 
 DESCRIPTIONS = np.array([[3.0, 0.0], [5.0, -40.0]])
 
@@ -90,7 +91,7 @@ def test_adaptation_finds_the_heads_of_the_training_tasks_in_the_snapshot(tiny, 
     networks = networks_of(tiny, config)
     for own, expected in ((True, networks.task_reward_heads), (False, networks.heads)):
         spec = dataclasses.replace(tiny.spec, task_reward_heads=own)
-        snapshots.write_snapshot(tmp_path, int(own), spec, config, export_weights(networks))
+        write_snapshot(tmp_path, int(own), spec, config, export_weights(networks))
         snapshot = snapshots.read_snapshot(tmp_path / str(int(own)))
         assert snapshot.networks.critic == "task_description"
         np.testing.assert_allclose(snapshot.task_heads(), expected(), atol=1e-5)
@@ -98,5 +99,5 @@ def test_adaptation_finds_the_heads_of_the_training_tasks_in_the_snapshot(tiny, 
 
 def test_heads_by_id_are_found_in_a_snapshot_as_they_are(pair, tiny, tmp_path):
     online, _ = pair
-    snapshots.write_snapshot(tmp_path, 1, tiny.spec, tiny.config, export_weights(online))
+    write_snapshot(tmp_path, 1, tiny.spec, tiny.config, export_weights(online))
     np.testing.assert_array_equal(snapshots.read_snapshot(tmp_path / "1").task_heads(), online.task_reward_heads)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from agents import inference
-from agents.inference import NumpyExpert, NumpyFeatures, NumpyPrior
 from agents.networks import Features, Policy, export_weights
+from iwpa import networks
+from iwpa.networks import NumpyExpert, NumpyFeatures, NumpyPrior
 
 _STREAM = np.random.default_rng(0)
 
@@ -60,13 +60,13 @@ def test_stacked_networks_are_evaluated_side_by_side(tiny):
     observations, actions = _normal(replicas, 5, 3), 2 * _normal(replicas, 5, 2)
     weights = [{v.name.partition("/")[2].removesuffix(":0"): v.numpy() for v in module.variables} for module in (policy, features)]
     distribution, psi = (
-        inference.policy(weights[0], observations, tiny.config.networks),
-        inference.features(weights[1], observations, actions),
+        networks.policy(weights[0], observations, tiny.config.networks),
+        networks.features(weights[1], observations, actions),
     )
     _close(distribution.mean, policy(observations).mean)
     _close(distribution.std, policy(observations).std)
     _close(psi, features(observations, actions))
     for replica in range(replicas):  # and each is what it would be alone
         alone = [{name: value[replica] for name, value in part.items()} for part in weights]
-        _close(inference.policy(alone[0], observations[replica], tiny.config.networks).mean, distribution.mean[replica])
-        _close(inference.features(alone[1], observations[replica], actions[replica]), psi[replica])
+        _close(networks.policy(alone[0], observations[replica], tiny.config.networks).mean, distribution.mean[replica])
+        _close(networks.features(alone[1], observations[replica], actions[replica]), psi[replica])

@@ -8,11 +8,11 @@ import tensorflow as tf
 
 from agents.acting import Actor
 from agents.data_parallel import merge_metrics
-from agents.inference import NumpyExpert, NumpyFeatures, NumpyPrior
 from agents.losses import Costs, Noise
 from agents.multitask import ExpertBehaviour, total_loss
 from agents.networks import export_weights
 from environments import EnvironmentBatch
+from iwpa.networks import NumpyExpert, NumpyFeatures, NumpyPrior
 from replay.writer import SequenceWriter
 
 

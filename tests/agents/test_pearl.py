@@ -7,8 +7,8 @@ import tensorflow as tf
 from agents.learning import Learner
 from agents.networks import export_weights
 from agents.pearl import LatentBehaviour
-from agents.recurrent_inference import Contexts, NumpyEncoder, NumpyLatentPolicy
 from environments import StepBatch
+from iwpa.recurrent_networks import Contexts, NumpyEncoder, NumpyLatentPolicy
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from agents import playback
-from agents.config import NetworkSpec, default_config
+from agents.config import default_config
 from agents.learning import Learner
-from agents.snapshots import read_snapshot, write_snapshot
+from agents.snapshots import write_snapshot
 from environments.sparse_navigation import SparseNavigation
+from iwpa.network_config import NetworkSpec
+from iwpa.snapshots import read_snapshot
 
 
 @pytest.fixture(scope="module")

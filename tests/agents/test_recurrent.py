@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from agents.networks import export_weights
 from agents.recurrent import LSTM
-from agents.recurrent_inference import lstm_step
+from iwpa.recurrent_networks import lstm_step
 
 _ROWS, _STEPS, _INPUTS, _SIZE = 3, 6, 2, 4
 _MASK = np.array([[1, 1, 1, 1, 1, 1], [0, 0, 1, 1, 1, 1], [1, 1, 1, 0, 0, 0]], np.float32)

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from agents.learning import Learner
 from agents.networks import export_weights
-from agents.recurrent_inference import NumpyRecurrentPolicy
+from iwpa.recurrent_networks import NumpyRecurrentPolicy
 
 _BURN_IN = 2
 

@@ -7,14 +7,15 @@ import logging
 import numpy as np
 import pytest
 
-from agents import durable, snapshots
 from agents.networks import export_weights
+from agents.snapshots import write_snapshot
+from iwpa import durable, snapshots
 
 
 @pytest.fixture
 def write(pair, tiny, tmp_path):
     def write(step):
-        snapshots.write_snapshot(tmp_path, step, tiny.spec, tiny.config, export_weights(pair[0]))
+        write_snapshot(tmp_path, step, tiny.spec, tiny.config, export_weights(pair[0]))
         return tmp_path / str(step)
 
     return write
@@ -56,7 +57,7 @@ def _change_manifest(directory, **changes):
 def test_a_snapshot_of_another_version_is_refused(write):
     directory = write(50)
     _change_manifest(directory, version=99)
-    with pytest.raises(durable.DamagedError, match="is a snapshot of version 99; this program reads 1"):
+    with pytest.raises(durable.DamagedError, match="of version 99, but this program reads versions 1 to 2: use the release"):
         snapshots.read_snapshot(directory)
 
 

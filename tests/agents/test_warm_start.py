@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from agents.snapshots import Snapshot
 from agents.warm_start import check_start, starting_weights
+from iwpa.snapshots import Snapshot
 
 
 def _snapshot(tiny, **changes):

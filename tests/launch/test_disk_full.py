@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from program import Program, leftover_processes
 
-from agents import durable
+from iwpa import durable
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -8,7 +8,8 @@ from program import ENVIRONMENT, ROOT
 
 from agents.adaptation.search_spaces import configurations
 from agents.learning import Learner
-from agents.snapshots import read_snapshot, write_snapshot
+from agents.snapshots import write_snapshot
+from iwpa.snapshots import read_snapshot
 from launch import evaluation
 from launch.choices import keep_choice
 from launch.run_directory import prepare

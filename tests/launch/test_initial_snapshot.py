@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from agents import snapshots
 from agents.learning import Learner
+from agents.snapshots import write_snapshot
+from iwpa import snapshots
 from launch import initial_snapshot, pretrained, run_directory
 from launch.learner_node import LearnerNode
 from launch.run_directory import RunDirectoryError
@@ -46,7 +47,7 @@ def test_a_new_run_acts_with_the_weights_of_its_initial_snapshot(tmp_path):
     settings = default_settings("tiny_distribution:Line")
     spec = settings.network_spec(settings.distribution())
     (trained,) = Learner(spec, settings.config, 0).get_variables(["all"])
-    snapshots.write_snapshot(tmp_path, 7, spec, settings.config, trained)
+    write_snapshot(tmp_path, 7, spec, settings.config, trained)
     started = dataclasses.replace(settings, initial_snapshot=str(tmp_path / "7"), seed=1)
     with run_directory.owned(str(tmp_path / "run"), started) as run:
         initial_snapshot.keep(run, started)

@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from agents.config import NetworkConfig, default_config
+from agents.config import default_config
+from iwpa.network_config import NetworkConfig
 from launch import run_directory
 from launch.learner_threads import default_threads
 from launch.settings import default_settings

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from program import ROOT, Program, leftover_processes
 
-from agents.adaptation.config import AdaptationConfig
+from iwpa.methods.config import AdaptationConfig
 from results.store import read_records
 
 pytestmark = pytest.mark.timeout(300)

@@ -61,7 +61,7 @@ def test_unpacking_again_keeps_what_was_found_since_and_no_other_run_is_overwrit
 
 
 def test_the_command_adapts_from_what_comes_with_the_sources(tmp_path):
-    """Needs a run of docs/results/pretrained; its prior alone is tested, on one task."""
+    """Needs a run of iwpa/data; its prior alone is tested, on one task."""
     run = tmp_path / "run"
     command = [sys.executable, "-m", "launch.evaluate", "--pretrained=sparse_navigation", f"--run_dir={run}"]
     shown = subprocess.run(

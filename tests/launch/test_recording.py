@@ -10,7 +10,8 @@ import pytest
 from program import ENVIRONMENT, ROOT
 
 from agents.learning import Learner
-from agents.snapshots import read_snapshot, write_snapshot
+from agents.snapshots import write_snapshot
+from iwpa.snapshots import read_snapshot
 from launch import evaluation
 from launch.recording import record, why_not_filmed
 from launch.run_directory import prepare

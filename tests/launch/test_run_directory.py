@@ -8,8 +8,8 @@ import re
 import numpy as np
 import pytest
 
-from agents import durable
 from environments.sparse_navigation import SparseNavigation
+from iwpa import durable
 from launch import run_directory
 from launch.run_directory import RunDirectoryError
 from launch.settings import default_settings

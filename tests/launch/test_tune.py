@@ -8,7 +8,8 @@ import pytest
 from agents.adaptation.methods import default_adaptation
 from agents.adaptation.search_spaces import configurations
 from agents.learning import Learner
-from agents.snapshots import read_snapshot, write_snapshot
+from agents.snapshots import write_snapshot
+from iwpa.snapshots import read_snapshot
 from launch import evaluation
 from launch.choices import chosen_configuration, keep_choice
 from launch.run_directory import prepare

@@ -9,12 +9,12 @@ import pytest
 import sonnet as snt
 import tensorflow as tf
 
-from agents.adaptation.config import AdaptationConfig
 from agents.adaptation.learner import ActorCriticLearner, CriticLearner, Minibatches, group_size
-from agents.adaptation.proposals import state_values
 from agents.adaptation.stacked import StackedCritic, initial_weights
-from agents.inference import sub_weights
 from agents.networks import Features, Policy, import_weights, take_columns
+from iwpa.methods.config import AdaptationConfig
+from iwpa.methods.proposals import state_values
+from iwpa.networks import sub_weights
 
 CONFIG = AdaptationConfig(
     learning_rate=1e-2, feature_learning_rate=5e-3, policy_learning_rate=2e-3, value_samples=2, entropy_cost=0.1, kl_cost=0.3,

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from agents.adaptation.config import AdaptationConfig
-from agents.adaptation.engine import Transitions
 from agents.adaptation.methods import make_method
+from iwpa.method import Transitions
+from iwpa.methods.config import AdaptationConfig
 
 OPTIONS = {"episodes": 3, "updates_per_episode": 20, "minibatch": 16}
 
@@ -60,9 +60,9 @@ def test_the_values_of_one_state_are_among_those_of_the_episode(tools, corridor)
         method.act()
         observations = stream.normal(size=(2, 3)).astype(np.float32)
         method.observe(Transitions(np.ones(2, np.float32), np.ones(2, np.float32), observations, np.ones(2, bool)))
-    critic = method._critic
+    critic = method.critic
     for step in range(4):
-        np.testing.assert_allclose(critic.q_values(step), critic.episode_q_values()[:, step], atol=1e-5)
+        np.testing.assert_allclose(critic.q_values(step), critic.episode_values(step + 1)()[:, step], atol=1e-5)
         psi = snapshot.features()(method._proposals.observations[:, step, None], method._proposals.actions[:, step])
         expected = np.einsum("rkd,rd->rk", psi, critic._weights["heads"][:, 0])
         np.testing.assert_allclose(critic.q_values(step), expected, atol=1e-5)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from agents.adaptation.config import AdaptationConfig
 from agents.adaptation.methods import make_method
+from iwpa.methods.config import AdaptationConfig
 
 PARAMETRIC = ("from_scratch", "distral", "shared_q")
 QUICK = {"updates_per_episode": 2, "minibatch": 16}

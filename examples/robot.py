@@ -1,0 +1,84 @@
+"""A robot's own control loop: 50 Hz in a thread of its own, long learning in another one, everything logged.
+
+    pip install ./iwpa
+    python examples/robot.py --seconds 20
+
+The robot is a point that seeks a place it is paid for; put yours in its place. The log is a CSV file, a line for each control step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import threading
+import time
+
+import numpy as np
+
+import iwpa
+
+PERIOD = 1 / 50
+EPISODE_STEPS = 20
+
+
+class Robot:
+    """A point in the plane that is paid for being within 0.2 of a place on the unit circle."""
+
+    def __init__(self, angle: float):
+        """Hides the place."""
+        self._goal = np.array([np.cos(angle), np.sin(angle)])
+        self.position = np.zeros(2)
+
+    def home(self) -> None:
+        """Goes back to the start."""
+        self.position = np.zeros(2)
+
+    def move(self, action: np.ndarray) -> float:
+        """Makes a control step and returns what it is worth."""
+        self.position = self.position + 0.1 * action
+        distance = float(np.linalg.norm(self.position - self._goal))
+        return 1.0 - distance if distance <= 0.2 else 0.0
+
+
+def control(agent: iwpa.Adapter, robot: Robot, stop: threading.Event, path: str) -> None:
+    """Runs until it is stopped, at most one action each period."""
+    with open(path, "w", newline="") as file:
+        log = csv.writer(file)
+        log.writerow(["episode", "step", "x", "y", "reward", "return", "milliseconds", "kl"])
+        due = time.perf_counter()
+        while not stop.is_set():
+            robot.home()
+            action = agent.reset(robot.position)
+            for step in range(1, EPISODE_STEPS + 1):
+                due = max(due + PERIOD, time.perf_counter())
+                time.sleep(max(0.0, due - time.perf_counter()))
+                reward = robot.move(action)
+                started = time.perf_counter()
+                action = agent.step(reward, robot.position, truncated=step == EPISODE_STEPS)
+                milliseconds = 1e3 * (time.perf_counter() - started)
+                found, place = agent.diagnostics(), robot.position.round(3)
+                log.writerow([found["episode"], step, *place, reward, found["return"], round(milliseconds, 3), found["kl"]])
+
+
+def main() -> None:
+    """Starts the robot, waits, stops it, and keeps what it has learned."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=20.0, help="how long it runs")
+    parser.add_argument("--angle", type=float, default=1.0, help="of the hidden place, in radians")
+    parser.add_argument("--log", default="robot.csv")
+    parser.add_argument("--save", default="robot", help="a directory to go on from by iwpa.restore")
+    flags = parser.parse_args()
+    agent, stop = iwpa.load("sparse_navigation").adapter(background="thread"), threading.Event()
+    thread = threading.Thread(target=control, args=(agent, Robot(flags.angle), stop, flags.log))
+    thread.start()
+    time.sleep(flags.seconds)
+    stop.set()
+    thread.join()
+    agent.save(flags.save)
+    with open(flags.log, newline="") as file:
+        last = [row for row in csv.DictReader(file) if row["step"] == str(EPISODE_STEPS)]
+    print("returns:", ", ".join(f"{float(row['return']):.1f}" for row in last))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""Directories that appear whole or not at all: snapshots and checkpoints outlive a kill at any moment."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from iwpa.arrays import Array
+
+MANIFEST = "manifest.json"
+_TEMPORARY = ".unfinished-"
+
+
+class DamagedError(ValueError):
+    """A directory is not what its manifest says: truncated, altered or incomplete."""
+
+
+@contextlib.contextmanager
+def publish(target: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Gives a temporary directory that takes the name `target` once its files are on the disk.
+
+    Args:
+        target: The final directory; an older one of this name is replaced.
+
+    Yields:
+        Where to write the files.
+
+    Raises:
+        OSError: If the disk is full or not writable; `target` is then as it was.
+    """
+    temporary = target.with_name(f"{_TEMPORARY}{target.name}-{os.getpid()}")
+    replaced = target.with_name(f"{temporary.name}-replaced")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        for path in [*temporary.rglob("*"), temporary]:
+            _sync(path)
+        if target.exists():
+            # Deleting takes long, renaming does not: between the two renames there is hardly time to be killed.
+            target.rename(replaced)
+        temporary.rename(target)
+        _sync(target.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
+def remove_unfinished(parent: pathlib.Path) -> None:
+    """Deletes what processes that were killed while writing left behind."""
+    for path in parent.glob(f"{_TEMPORARY}*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def numbered(parent: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the published directories whose names are numbers, in their order."""
+    return sorted((path for path in parent.glob("*") if path.name.isdigit()), key=lambda path: int(path.name))
+
+
+def write_arrays(directory: pathlib.Path, name: str, arrays: Mapping[str, Array], manifest: Mapping[str, Any]) -> None:
+    """Writes arrays and the manifest that holds their sha256.
+
+    Args:
+        directory: Where to.
+        name: Of the file of arrays.
+        arrays: By name.
+        manifest: What else the manifest says, JSON values.
+    """
+    path = directory / name
+    safetensors.numpy.save_file({key: np.asarray(value, order="C") for key, value in arrays.items()}, path)
+    content = {**manifest, "sha256": {name: _digest(path)}}
+    (directory / MANIFEST).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
+def read_manifest(directory: pathlib.Path) -> dict[str, Any]:
+    """Returns the manifest.
+
+    Raises:
+        DamagedError: If it is missing or not JSON.
+    """
+    try:
+        content: dict[str, Any] = json.loads((directory / MANIFEST).read_text())
+    except (OSError, ValueError) as error:
+        raise DamagedError(f"{directory} has no readable {MANIFEST}: {error}") from error
+    return content
+
+
+def read_arrays(directory: pathlib.Path, name: str) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Returns arrays and manifest, nothing of which can execute code.
+
+    Raises:
+        DamagedError: If a file is missing, truncated, or not the one that the manifest was written for.
+    """
+    manifest = read_manifest(directory)
+    path = directory / name
+    try:
+        if _digest(path) != manifest["sha256"][name]:
+            raise DamagedError(f"{path} is truncated or altered: its sha256 differs from the manifest's.")
+        return safetensors.numpy.load_file(path), manifest
+    except (OSError, KeyError, TypeError, safetensors.SafetensorError) as error:
+        raise DamagedError(f"{path} cannot be read: {error}") from error
+
+
+def check(directory: pathlib.Path) -> None:
+    """Checks every file that the manifest knows.
+
+    Raises:
+        DamagedError: If one is missing, truncated or altered.
+    """
+    manifest = read_manifest(directory)
+    try:
+        for name, digest in manifest["sha256"].items():
+            if _digest(directory / name) != digest:
+                raise DamagedError(f"{directory / name} is truncated or altered: its sha256 differs from the manifest's.")
+    except (OSError, AttributeError, KeyError, TypeError) as error:
+        raise DamagedError(f"{directory} cannot be checked: {error}") from error
+
+
+def _digest(path: pathlib.Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _sync(path: pathlib.Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,122 @@
+"""What a user's loop hands over, checked and turned into what the engine takes, and actions on their way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from iwpa.arrays import Array
+from iwpa.environment_spec import EnvironmentSpec
+from iwpa.method import Logged
+
+
+class Exchange:
+    """Checks and converts for one environment. Nothing here has a state."""
+
+    def __init__(self, environment: EnvironmentSpec):
+        self._name = environment.name
+        self._layout, self._bounds = environment.layout(), environment.bounds()
+        self._action_shape = np.shape(environment.action_low)
+        self._parts = ", ".join(f"{key} {list(shape)}" for key, shape, _ in self._layout.observed)
+
+    def observation(self, observation: Any) -> Array:
+        """Returns the scaled flat observation, float32 `[1, D]`.
+
+        Raises:
+            ValueError: If it has another shape, lacks a key, or holds what is not finite.
+        """
+        return self._rows(observation, (), "observation")[None]
+
+    def reward(self, reward: Any) -> Array:
+        """Returns a reward, float32 `[1]`.
+
+        Raises:
+            ValueError: If it is not one finite number.
+        """
+        values = _numbers(reward, "reward")
+        if values.size != 1 or not np.isfinite(values).all():
+            raise ValueError(f"The reward is {reward!r}: it must be one finite number.")
+        return values.reshape(1)
+
+    def action(self, actions: Array) -> Array:
+        """Returns the environment's own action from an unclipped one `[1, A]`."""
+        own: Array = self._bounds.own(actions)[0]
+        return own
+
+    def log(self, log: Mapping[str, Any], reward: Callable[[Any, Any, Any], Any] | None) -> Logged:
+        """Returns logged transitions as `Adapter.warm_start` takes them.
+
+        Raises:
+            ValueError: If an entry is missing, of another shape, or not finite.
+        """
+        for name in ("observations", "actions", "next_observations", *(() if reward else ("rewards",))):
+            if name not in log:
+                raise ValueError(f"The log lacks {name!r}; it has {', '.join(map(repr, log)) or 'nothing'}.")
+        observations, actions, after = (log[name] for name in ("observations", "actions", "next_observations"))
+        own = _numbers(actions, "log's actions")
+        count = len(own) if own.ndim else 0
+        if not count or own.shape[1:] != self._action_shape:
+            raise ValueError(f"The log's actions have shape {own.shape}, but those of {self._name} have [N, {list(self._action_shape)}].")
+        rewards = _numbers(reward(observations, actions, after) if reward else log["rewards"], "log's rewards")
+        terminated = _numbers(log.get("terminated", np.zeros(count)), "log's terminated")
+        for name, values in (("rewards", rewards), ("terminated", terminated)):
+            if values.shape != (count,):
+                raise ValueError(f"The log's {name} have shape {values.shape}, but there are {count} actions.")
+        for name, values in (("actions", own), ("rewards", rewards), ("terminated", terminated)):
+            _check_finite(values.reshape(count, -1), f"log's {name}")
+        return Logged(
+            self._rows(observations, (count,), "log's observations"),
+            self._bounds.from_own(own),
+            rewards,
+            1.0 - terminated,
+            self._rows(after, (count,), "log's next_observations"),
+        )
+
+    def _rows(self, observation: Any, leading: tuple[int, ...], what: str) -> Array:
+        """Returns scaled flat observations, float32 `[*leading, D]`, from an array or a mapping by name."""
+        rows = np.empty((*leading, self._layout.size), np.float32)
+        if isinstance(observation, Mapping):
+            for key, shape, _ in self._layout.observed:
+                if key not in observation:
+                    raise ValueError(f"The {what} lacks {key!r}: {self._name} has {self._parts}.")
+                values = _numbers(observation[key], f"{what}'s {key!r}")
+                if values.shape != (*leading, *shape):
+                    raise ValueError(f"The {what}'s {key!r} has shape {values.shape}, but that of {self._name} {(*leading, *shape)}.")
+                columns = self._layout.columns(key)
+                rows[..., columns.start : columns.stop] = values.reshape(*leading, len(columns))
+        else:
+            values = _numbers(observation, what)
+            if values.shape != rows.shape:
+                raise ValueError(f"The {what} has shape {values.shape}, but that of {self._name} {rows.shape}: {self._parts}.")
+            rows[:] = values
+        if not np.isfinite(rows).all():
+            self._refuse(rows.reshape(-1, self._layout.size), what)
+        self._layout.scale(rows)
+        return rows
+
+    def _refuse(self, rows: Array, what: str) -> None:
+        for key, _, _ in self._layout.observed:
+            columns = self._layout.columns(key)
+            _check_finite(rows[:, columns.start : columns.stop], f"{what}'s {key!r}")
+
+
+def _numbers(values: Any, what: str) -> Array:
+    try:
+        given = np.asarray(values)
+        if given.dtype == np.float32:
+            return given
+        # What is beyond float32 becomes infinite, and is refused as that.
+        with np.errstate(over="ignore"):
+            return given.astype(np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"The {what} is no array of numbers: {error}.") from error
+
+
+def _check_finite(rows: Array, what: str) -> None:
+    bad = np.argwhere(~np.isfinite(rows))
+    if len(bad):
+        row, column = bad[0].tolist()
+        where = f"number {column}" if len(rows) == 1 else f"row {row}, number {column}"
+        raise ValueError(f"The {what} holds {rows[row, column]} ({where}): all must be finite.")

@@ -1,0 +1,1 @@
+"""How a held-out task is learned by what trains no network."""

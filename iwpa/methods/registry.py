@@ -1,0 +1,215 @@
+"""The methods by name: what each is made of, whose snapshots it starts from, and what it remembers.
+
+A new method that trains no network is an entry of `METHODS`; what trains networks stands beside them (`agents.adaptation.methods`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from iwpa.arrays import Array
+from iwpa.engine import RewardRange
+from iwpa.fields import read_values, with_values
+from iwpa.method import Method
+from iwpa.methods.config import AdaptationConfig
+from iwpa.methods.critics import LinearCritic
+from iwpa.methods.fixed import PriorMethod
+from iwpa.methods.heads import Head, RidgeHead, TemporalDifferenceHead, draw_heads
+from iwpa.methods.importance_weighting import ImportanceWeighting
+from iwpa.methods.posterior import PosteriorHead, PosteriorWeighting
+from iwpa.methods.proposals import Proposals
+from iwpa.methods.recurrent import PearlMethod, RL2Method
+from iwpa.randomness import Purpose, Replica
+from iwpa.snapshots import Snapshot
+from iwpa.work import AtOnce, Work
+
+_PRESETS = pathlib.Path(__file__).resolve().parent.parent / "presets"
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """What a method begins with.
+
+    Attributes:
+        snapshot: What training gave.
+        config: Hyper-parameters.
+        replicas: R of them.
+        episode_steps: E, the time limit.
+        run_seed: The run's seed.
+        memory: How many transitions a replica keeps, the newest; all of the whole adaptation's where None.
+        work: When to learn.
+    """
+
+    snapshot: Snapshot
+    config: AdaptationConfig
+    replicas: Sequence[Replica]
+    episode_steps: int
+    run_seed: int
+    memory: int | None = None
+    work: Work = dataclasses.field(default_factory=AtOnce)
+
+    @property
+    def capacity(self) -> int:
+        """How many transitions there is room for."""
+        return self.config.episodes * self.episode_steps if self.memory is None else self.memory
+
+    def streams(self) -> list[np.random.Generator]:
+        """Returns each replica's random numbers for its initial weights."""
+        return [replica.stream(self.run_seed, 0, Purpose.INITIAL_WEIGHTS) for replica in self.replicas]
+
+    def proposals(self, *, with_features: bool) -> Proposals:
+        """Returns room for the prior's proposals, and for their features where they are frozen."""
+        features = self.snapshot.features() if with_features else None
+        replicas, samples = len(self.replicas), self.config.action_samples
+        return Proposals(self.snapshot.prior(), features, self.snapshot.spec, replicas=replicas, samples=samples, steps=self.episode_steps)
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """One of the compared methods.
+
+    Attributes:
+        make: Makes it, before its first episode.
+        transition_bytes: What one transition takes in its memory, given a snapshot and hyper-parameters.
+        agent: Whose snapshots it starts from.
+    """
+
+    make: Callable[[Start], Method]
+    transition_bytes: Callable[[Snapshot, AdaptationConfig], int]
+    agent: str = "multitask"
+
+
+class Methods:
+    """Methods by name.
+
+    Attributes:
+        kinds: In the order in which they are compared.
+    """
+
+    def __init__(self, kinds: Mapping[str, Kind]):
+        self.kinds = dict(kinds)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all."""
+        return tuple(self.kinds)
+
+    def make(self, name: str, start: Start) -> Method:
+        """Makes a method for R replicas, before its first episode.
+
+        Raises:
+            ValueError: If there is no such method, the snapshot's agent cannot serve it, or its hyper-parameters ask for what it lacks.
+        """
+        (name,) = self.known([name], start.snapshot.agent)
+        return self.kinds[name].make(start)
+
+    def transition_bytes(self, name: str, snapshot: Snapshot, config: AdaptationConfig) -> int:
+        """Returns what one transition takes in a method's memory: mostly what values the next state."""
+        return self.kinds[name].transition_bytes(snapshot, config)
+
+    def served_by(self, agent: str) -> tuple[str, ...]:
+        """Returns the methods that can start from what an agent's training gives."""
+        return tuple(name for name, kind in self.kinds.items() if kind.agent == agent)
+
+    def known(self, names: Sequence[str], agent: str | None = None) -> tuple[str, ...]:
+        """Returns the named methods, each once.
+
+        Args:
+            names: Of methods.
+            agent: What was trained; any where None.
+
+        Raises:
+            ValueError: If one is unknown, or the agent cannot serve it.
+        """
+        for name in names:
+            if name not in self.kinds:
+                raise ValueError(f"Unknown method {name!r}: choose from {', '.join(self.kinds)}.")
+            if agent is not None and name not in self.served_by(agent):
+                needed, served = self.kinds[name].agent, ", ".join(self.served_by(agent))
+                raise ValueError(f"The method {name} needs a run of --agent={needed}; one of --agent={agent} serves {served}.")
+        return tuple(dict.fromkeys(names))
+
+
+def default_adaptation(name: str, episodes: int, environment: str | None = None) -> AdaptationConfig:
+    """Returns the hyper-parameters of a method, as chosen on validation tasks.
+
+    Args:
+        name: Of the method.
+        episodes: Of adaptation.
+        environment: Registered name of the environment, where it may have values of its own.
+    """
+    files = [_PRESETS / f"{folder}.json" for folder in dict.fromkeys(("default", environment or "default"))]
+    values = {key: value for path in files if path.is_file() for key, value in read_values(path).items()}
+    start = f"{name}."
+    own = {key.removeprefix(start): value for key, value in values.items() if key.startswith(start)}
+    return with_values(AdaptationConfig(episodes=episodes), own)
+
+
+def linear_critic(start: Start, head: Head, proposals: Proposals) -> LinearCritic:
+    """Returns a critic on frozen features, which learns its head."""
+    samples, discount = start.config.next_action_samples, start.snapshot.discount
+    return LinearCritic(head, proposals, next_samples=samples, capacity=start.capacity, discount=discount)
+
+
+def _prior(start: Start) -> Method:
+    return PriorMethod(start.snapshot, start.config, len(start.replicas), start.episode_steps)
+
+
+def shared_q_iw(start: Start) -> Method:
+    """Makes the paper's IWPA, on frozen features.
+
+    Raises:
+        ValueError: If the features are to be trained, too.
+    """
+    if start.config.whole_critic:
+        raise ValueError("whole_critic trains networks, for which iwpa alone has no means: leave it out, or use launch.evaluate.")
+    return _weighting(start, lambda heads, seen: TemporalDifferenceHead(heads, start.config))
+
+
+def _shared_q_iw_ls(start: Start) -> Method:
+    return _weighting(start, lambda heads, seen: RidgeHead(heads, start.config, seen, start.snapshot.discount))
+
+
+def _weighting(start: Start, make_head: Callable[[Array, RewardRange], Head]) -> Method:
+    proposals, seen = start.proposals(with_features=True), RewardRange(len(start.replicas))
+    heads = draw_heads(start.streams(), proposals.features.shape[-1])
+    critic = linear_critic(start, make_head(heads, seen), proposals)
+    return ImportanceWeighting(critic, proposals, seen, start.config, start.work)
+
+
+def _shared_q_iw_posterior(start: Start) -> Method:
+    snapshot, replicas = start.snapshot, len(start.replicas)
+    proposals, seen = start.proposals(with_features=True), RewardRange(replicas)
+    head = PosteriorHead(snapshot.task_heads(), replicas, start.config, seen, snapshot.discount)
+    return PosteriorWeighting(linear_critic(start, head, proposals), proposals, seen, start.config, start.work)
+
+
+def linear_bytes(snapshot: Snapshot, config: AdaptationConfig) -> int:
+    """Returns what one transition takes where a head on frozen features learns from it."""
+    return 4 * (1 + config.next_action_samples) * (snapshot.networks.feature_layers[-1] + 1)
+
+
+def raw_bytes(snapshot: Snapshot, samples: int) -> int:
+    """Returns what one transition takes as observations and actions, `samples` of them at the next state."""
+    return 4 * (2 * snapshot.spec.observation_size + (1 + samples) * snapshot.spec.action_size)
+
+
+def _state_bytes(snapshot: Snapshot, config: AdaptationConfig) -> int:
+    """A state of fixed size remembers all."""
+    return 4
+
+
+METHODS = Methods(
+    {
+        "prior": Kind(_prior, lambda snapshot, config: raw_bytes(snapshot, 0)),
+        "shared_q_iw": Kind(shared_q_iw, linear_bytes),
+        "shared_q_iw_ls": Kind(_shared_q_iw_ls, linear_bytes),
+        "shared_q_iw_posterior": Kind(_shared_q_iw_posterior, linear_bytes),
+        "rl2": Kind(lambda start: RL2Method(start.snapshot, len(start.replicas)), _state_bytes, "rl2"),
+        "pearl": Kind(lambda start: PearlMethod(start.snapshot, len(start.replicas)), _state_bytes, "pearl"),
+    }
+)

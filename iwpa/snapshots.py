@@ -1,0 +1,156 @@
+"""Snapshots: the trained networks as adaptation uses them, on disk, rebuilt from their manifest alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from iwpa import durable
+from iwpa.arrays import Array
+from iwpa.environment_spec import EnvironmentSpec
+from iwpa.network_config import NetworkConfig, NetworkSpec
+from iwpa.networks import NumpyExpert, NumpyFeatures, NumpyPrior, described_heads, sub_weights
+
+WEIGHTS = "weights.safetensors"
+# The first did not say what environment it is of.
+_VERSION = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """Networks of one learner step.
+
+    Attributes:
+        step: The learner step.
+        spec: What the networks connect to.
+        networks: Their sizes.
+        discount: gamma.
+        reward_scale: What rewards were multiplied by in the losses.
+        weights: All online weights by name.
+        agent: What was trained.
+        environment: In what; None in snapshots of version 1, which did not say.
+        licence: Of the weights, where it is stated.
+    """
+
+    step: int
+    spec: NetworkSpec
+    networks: NetworkConfig
+    discount: float
+    reward_scale: float
+    weights: Mapping[str, Array]
+    agent: str = "multitask"
+    environment: EnvironmentSpec | None = None
+    licence: str | None = None
+
+    def prior(self) -> NumpyPrior:
+        """Returns the behaviour prior pi_0."""
+        return NumpyPrior(self.weights, self.spec.prior_columns, self.networks)
+
+    def features(self) -> NumpyFeatures:
+        """Returns the value features psi."""
+        return NumpyFeatures(self.weights)
+
+    def task_heads(self) -> Array:
+        """Returns the training tasks' heads, `[tasks, d]`: those fitted to the tasks' own rewards, where training has another."""
+        name = "task_reward_heads" if self.spec.task_reward_heads else "heads"
+        if self.networks.critic == "task_description":
+            return described_heads(sub_weights(self.weights, name))
+        return self.weights[name]
+
+    def expert(self) -> NumpyExpert:
+        """Returns the experts of the training tasks."""
+        return NumpyExpert(self.weights, self.networks)
+
+
+def write(directory: pathlib.Path, snapshot: Snapshot) -> None:
+    """Writes a snapshot's files into a directory, as `read_snapshot` wants them.
+
+    Raises:
+        OSError: If the disk is full or not writable.
+    """
+    environment = snapshot.environment
+    manifest = {
+        "version": _VERSION,
+        "step": snapshot.step,
+        "spec": dataclasses.asdict(snapshot.spec),
+        "agent": snapshot.agent,
+        "networks": dataclasses.asdict(snapshot.networks),
+        "discount": snapshot.discount,
+        "reward_scale": snapshot.reward_scale,
+        "action_transform": "clip to [-1, 1], then linear to the environment's bounds",
+        "environment": None if environment is None else environment.as_json(),
+        "licence": snapshot.licence,
+    }
+    durable.write_arrays(directory, WEIGHTS, snapshot.weights, manifest)
+
+
+def read_snapshot(directory: pathlib.Path) -> Snapshot:
+    """Rebuilds a snapshot from its directory.
+
+    Raises:
+        DamagedError: If it is truncated, altered or of a version that is not known here.
+    """
+    # First of all: weights of a later version may have another form.
+    version = durable.read_manifest(directory).get("version")
+    if version not in range(1, _VERSION + 1):
+        raise durable.DamagedError(
+            f"{directory} is a snapshot of version {version!r}, but this program reads versions 1 to {_VERSION}: "
+            "use the release of iwpa that wrote it, or a later one."
+        )
+    weights, manifest = durable.read_arrays(directory, WEIGHTS)
+    environment = manifest.get("environment")
+    try:
+        return Snapshot(
+            step=int(manifest["step"]),
+            spec=NetworkSpec(**_tuples(manifest["spec"])),
+            networks=NetworkConfig(**_tuples(manifest["networks"])),
+            discount=float(manifest["discount"]),
+            reward_scale=float(manifest["reward_scale"]),
+            weights=weights,
+            agent=str(manifest.get("agent", "multitask")),  # Those of earlier versions do not say.
+            environment=None if environment is None else EnvironmentSpec.from_json(environment),
+            licence=manifest.get("licence"),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise durable.DamagedError(f"The manifest of {directory} lacks something: {error}") from error
+
+
+def snapshot_steps(parent: pathlib.Path) -> list[int]:
+    """Returns the steps of the published snapshots, oldest first."""
+    return [int(path.name) for path in durable.numbered(parent)]
+
+
+def newest_readable(parent: pathlib.Path, at_most: int | None = None) -> Snapshot | None:
+    """Returns the newest snapshot that is undamaged, warning of each that is not; None where there is none.
+
+    Args:
+        parent: The run's `snapshots` directory.
+        at_most: The highest step to look at.
+    """
+    for step in reversed(snapshot_steps(parent)):
+        if at_most is not None and step > at_most:
+            continue
+        try:
+            return read_snapshot(parent / str(step))
+        except durable.DamagedError as error:
+            logging.warning("Skipping a damaged snapshot for the one before it: %s", error)
+    return None
+
+
+def check_fits(snapshot: Snapshot, spec: NetworkSpec) -> None:
+    """Checks that a snapshot belongs to an environment.
+
+    Raises:
+        ValueError: Naming the first field that differs.
+    """
+    for field in dataclasses.fields(NetworkSpec):
+        own, wanted = getattr(snapshot.spec, field.name), getattr(spec, field.name)
+        if own != wanted:
+            raise ValueError(f"The snapshot of step {snapshot.step} has {field.name} {own}, but the environment needs {wanted}.")
+
+
+def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}

@@ -1,0 +1,301 @@
+from __future__ import annotations
+
+import math
+import threading
+
+import numpy as np
+import pytest
+
+import iwpa
+from iwpa.engine import adapt
+from iwpa.methods.memory import FeatureMemory
+from iwpa.methods.registry import METHODS, Start, default_adaptation
+from iwpa.randomness import Replica
+from iwpa.task import Task
+
+SNAPSHOTS = {"multitask": "sparse_navigation", "rl2": "sparse_navigation_rl2", "pearl": "sparse_navigation_pearl"}
+CASES = [(SNAPSHOTS[kind.agent], method) for method, kind in METHODS.kinds.items()]
+EPISODE_STEPS = 20
+
+
+class Field:
+    """Navigation without a goal: rewarded by -|position|^2, as a Gymnasium and as an engine's environment, float32 throughout."""
+
+    def __init__(self):
+        self.observations = np.zeros((1, 2), np.float32)
+        self._reason = None
+        self.executed = []
+
+    def reset(self, place, task, seed):
+        self._steps = 0
+        self.observations = np.random.default_rng(seed).normal(size=(1, 2)).astype(np.float32)
+        return ()
+
+    def step(self, actions, active=None):
+        self.executed.append(np.clip(actions[0], -1.0, 1.0))
+        self._steps += 1
+        self.observations = self.observations + np.float32(0.1) * np.clip(actions, -1.0, 1.0)
+        rewards = -np.square(self.observations).sum(axis=1)
+        last = np.array([self._steps == EPISODE_STEPS])
+        return Result(rewards, np.ones(1, np.float32), last, np.zeros(1, bool))
+
+    def fault(self, place):
+        return None
+
+
+class Result:
+    def __init__(self, rewards, discounts, last, faulted):
+        self.rewards, self.discounts, self.last, self.faulted = rewards, discounts, last, faulted
+
+
+def own_loop(agent, episodes, first=1, seed=3):
+    """Returns the actions of a loop of one's own in the field."""
+    field, replica, actions = Field(), Replica("test", Task(0, ()), seed), []
+    for episode in range(first, first + episodes):
+        field.reset(0, replica.task, replica.reset_seed(0, episode))
+        action = agent.reset(field.observations[0])
+        while action is not None:
+            actions.append(action)
+            result = field.step(action[None])
+            action = agent.step(result.rewards[0], field.observations[0], truncated=bool(result.last[0]))
+    return np.array(actions)
+
+
+@pytest.mark.parametrize(("name", "method"), CASES)
+def test_a_loop_of_ones_own_does_what_the_engines_replica_of_that_seed_does(name, method):
+    trained, replica = iwpa.load(name), Replica("test", Task(0, ()), 3)
+    own = own_loop(trained.adapter(seed=3, method=method), 3)
+    config = default_adaptation(method, 3, "sparse_navigation")
+    made = METHODS.make(method, Start(trained.snapshot, config, [replica], EPISODE_STEPS, 0))
+    field, scale = Field(), trained.snapshot.reward_scale
+    records = adapt(made, field, [replica], episodes=3, episode_steps=EPISODE_STEPS, worst_reward=0.0, reward_scale=scale, run_seed=0)
+    assert len(list(records)) == 3
+    np.testing.assert_array_equal(own, field.executed)
+
+
+@pytest.mark.parametrize(("name", "method"), CASES)
+@pytest.mark.parametrize("within_episode", [False, True])
+def test_a_restored_adapter_goes_on_to_the_bit(name, method, within_episode, tmp_path):
+    agent = iwpa.load(name).adapter(seed=1, method=method)
+    own_loop(agent, 2)
+    observations = np.random.default_rng(0).normal(size=(12, 2)).astype(np.float32)
+    if within_episode:
+        agent.reset(observations[0])
+        for observation in observations[:5]:
+            agent.step(-1.0, observation)
+    agent.save(tmp_path / "saved")
+    twin = iwpa.restore(tmp_path / "saved")
+    if within_episode:
+        for reward, observation in enumerate(observations):
+            np.testing.assert_array_equal(agent.step(reward, observation), twin.step(reward, observation))
+    np.testing.assert_array_equal(own_loop(agent, 2, first=3), own_loop(twin, 2, first=3))
+    assert agent.diagnostics() == twin.diagnostics()
+
+
+def test_an_adapter_of_a_later_version_is_refused_with_what_to_do(tmp_path):
+    iwpa.load("sparse_navigation").adapter().save(tmp_path / "saved")
+    manifest = tmp_path / "saved" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"version": 1', '"version": 7'))
+    with pytest.raises(iwpa.DamagedError, match="version 7, but this program reads 1: use the release of iwpa that wrote it"):
+        iwpa.restore(tmp_path / "saved")
+
+
+WRONG = [
+    ("observation", (-1.0, [0.0, math.nan]), "observation's 'position' holds nan \\(number 1\\)"),
+    ("observation", (-1.0, [0.0, 1e39]), "holds inf"),
+    ("observation", (-1.0, [0.0, 0.0, 0.0]), "shape \\(3,\\), but that of sparse_navigation \\(2,\\): position \\[2\\]"),
+    ("observation", (-1.0, {"place": [0.0, 0.0]}), "lacks 'position': sparse_navigation has position \\[2\\]"),
+    ("observation", (-1.0, {"position": [0.0]}), "'position' has shape \\(1,\\)"),
+    ("observation", (-1.0, "left"), "no array of numbers"),
+    ("reward", (math.inf, [0.0, 0.0]), "reward is inf: it must be one finite number"),
+    ("reward", ([1.0, 2.0], [0.0, 0.0]), "reward is \\[1.0, 2.0\\]"),
+    ("reward", (None, [0.0, 0.0]), "reward is None"),
+]
+
+
+@pytest.mark.parametrize(("what", "given", "message"), WRONG)
+def test_what_is_not_the_environments_is_refused_naming_it_and_leaves_the_adapter_as_it_was(what, given, message):
+    agent, twin = (iwpa.load("sparse_navigation").adapter(seed=1) for _ in range(2))
+    for one in (agent, twin):
+        one.reset([0.1, 0.2])
+        one.step(-1.0, [0.2, 0.2])
+    with pytest.raises(ValueError, match=message):
+        agent.step(*given)
+    if what == "observation":
+        with pytest.raises(ValueError, match=message):
+            agent.reset(given[1])
+    np.testing.assert_array_equal(agent.step(-2.0, [0.3, 0.2]), twin.step(-2.0, [0.3, 0.2]))
+
+
+def test_a_step_before_the_first_reset_or_after_the_end_is_refused():
+    agent = iwpa.load("sparse_navigation").adapter()
+    with pytest.raises(RuntimeError, match=r"step\(\) comes before the first reset"):
+        agent.step(0.0, [0.0, 0.0])
+    agent.reset([0.0, 0.0])
+    assert agent.step(0.0, [0.0, 0.0], terminated=True) is None
+    with pytest.raises(RuntimeError, match=r"after the episode's end: call reset\(observation\)"):
+        agent.step(0.0, [0.0, 0.0])
+
+
+def test_observations_by_name_are_scaled_and_laid_out_as_flat_ones_are():
+    by_name, flat = (iwpa.load("half_cheetah_velocity").adapter(seed=1) for _ in range(2))
+    observation = {"velocity": np.arange(9.0), "torso": np.array([5.0, 0.0, 0.7]), "joints": -np.arange(8.0), "hidden": np.ones(3)}
+    expected = flat.reset(np.concatenate([observation[key] for key in ("joints", "torso", "velocity")]))
+    np.testing.assert_array_equal(by_name.reset(observation), expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "iw"}, "Unknown method 'iw': choose from prior"),
+        ({"method": "pearl"}, "method pearl needs a run of --agent=pearl"),
+        ({"adaptation": {"ridge": -1}}, "ridge takes a number"),
+        ({"adaptation": {"riches": 1}}, "no hyper-parameter 'riches'"),
+        ({"method": "shared_q_iw", "adaptation": {"whole_critic": True}}, "whole_critic trains networks"),
+        ({"background": "process"}, "background takes False, 'thread' or 'slices', not 'process'"),
+        ({"memory": 3}, "memory takes at least the 20 transitions of an episode, not 3"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        iwpa.load("sparse_navigation").adapter(**options)
+
+
+def test_an_episode_longer_than_the_time_limit_goes_on_as_another_one():
+    endless, cut = (iwpa.load("sparse_navigation").adapter(seed=1, method="shared_q_iw") for _ in range(2))
+    observations = np.random.default_rng(0).normal(size=(31, 2))
+    actions = [endless.reset(observations[0])] + [endless.step(-float(k), observations[k]) for k in range(1, 31)]
+    expected = [cut.reset(observations[0])] + [cut.step(-float(k), observations[k]) for k in range(1, 20)]
+    cut.step(-20.0, observations[20], truncated=True)
+    expected += [cut.reset(observations[20])] + [cut.step(-float(k), observations[k]) for k in range(21, 31)]
+    np.testing.assert_array_equal(actions, expected)
+
+
+@pytest.mark.parametrize("background", ["thread", "slices"])
+@pytest.mark.parametrize("method", ["shared_q_iw", "shared_q_iw_ls", "shared_q_iw_posterior"])
+def test_learning_in_the_background_arrives_at_as_good_a_head(method, background):
+    foreground, behind = (
+        iwpa.load("sparse_navigation").adapter(seed=1, method=method, background=chosen) for chosen in (False, background)
+    )
+    for agent in (foreground, behind):
+        own_loop(agent, 6)
+        agent._engine.method.settle()
+    errors = [agent.diagnostics()["td_error"] for agent in (foreground, behind)]
+    assert errors[1] < 3 * errors[0] + 0.05
+    assert behind.diagnostics()["transitions"] == 6 * EPISODE_STEPS
+
+
+def test_slices_are_deterministic():
+    actions = [own_loop(iwpa.load("sparse_navigation").adapter(seed=1, method="shared_q_iw_ls", background="slices"), 4) for _ in range(2)]
+    np.testing.assert_array_equal(*actions)
+
+
+def test_what_fails_in_the_thread_is_raised_by_the_loop():
+    agent = iwpa.load("sparse_navigation").adapter(method="shared_q_iw_ls", background="thread")
+    agent._engine.method.critic.head._solve = None
+    with pytest.raises(TypeError):
+        own_loop(agent, 2)
+
+
+def test_the_memory_keeps_the_newest_transitions_alone_however_long_it_goes_on():
+    agent = iwpa.load("sparse_navigation").adapter(method="shared_q_iw_ls", memory=50)
+    own_loop(agent, 2)
+    sizes = {name: array.nbytes for name, array in agent._engine.state().items()}
+    own_loop(agent, 8)
+    kept, memory = agent.diagnostics()["transitions"], agent._engine.method.critic.memory
+    assert (kept, memory.counts[0]) == (50, 200)
+    assert {name: array.nbytes for name, array in agent._engine.state().items() if "memory" not in name} == {
+        name: size for name, size in sizes.items() if "memory" not in name
+    }
+    # The closed form is that of what is kept.
+    head = agent._engine.method.critic.head
+    features = memory.features[0].astype(np.float64)
+    np.testing.assert_allclose(head._grams[0], head._penalty + features.T @ features, rtol=1e-6, atol=1e-8)
+
+
+def test_transitions_that_would_take_a_place_wait_while_somebody_reads():
+    memory = FeatureMemory(1, 1, 2, 3)
+
+    def add(value):
+        row = np.full((1, 2), value, np.float32)
+        memory.append(np.ones(1, bool), row, row[:, None], row[:, 0], row[:, 0], row[:, 0])
+
+    for value in range(3):
+        add(value)
+    with memory.held() as kept:
+        writer = threading.Thread(target=lambda: [add(value) for value in (3, 4)])
+        writer.start()
+        writer.join()
+        assert kept == [3]
+        np.testing.assert_array_equal(memory.rewards[0], [0, 1, 2])
+    np.testing.assert_array_equal(memory.rewards[0], [3, 4, 2])
+    assert memory.counts == [5]
+    np.testing.assert_array_equal(memory.since(0, 3), [0, 1])
+
+
+def log_of(count=60):
+    """Transitions in the plane that pay for being far to the right."""
+    stream = np.random.default_rng(5)
+    before, actions = stream.normal(size=(count, 2)), stream.uniform(-1, 1, size=(count, 2))
+    after = before + 0.1 * actions
+    return {"observations": before, "actions": actions, "rewards": after[:, 0], "next_observations": after}
+
+
+@pytest.mark.parametrize("method", ["shared_q_iw", "shared_q_iw_ls", "shared_q_iw_posterior"])
+def test_a_warm_start_teaches_what_the_log_pays_for(method):
+    rightwards = []
+    for warm in (False, True):
+        agent = iwpa.load("sparse_navigation").adapter(seed=1, method=method)
+        if warm:
+            agent.warm_start(log_of(400))
+            assert agent._engine.method.critic.memory.counts == [400]
+        first = np.array([agent.reset([0.0, 0.0]) for _ in range(30)])
+        rightwards.append(first[:, 0].mean())
+    assert rightwards[1] > rightwards[0] + 0.1
+
+
+@pytest.mark.parametrize(("name", "method"), [case for case in CASES if case[1] != "prior"])
+def test_a_reward_function_takes_the_place_of_logged_rewards(name, method):
+    log = log_of()
+    plain, relabelled = (iwpa.load(name).adapter(seed=1, method=method) for _ in range(2))
+    plain.warm_start(log)
+    relabelled.warm_start(
+        {key: value for key, value in log.items() if key != "rewards"},
+        reward=lambda observations, actions, after: after[:, 0],
+    )
+    np.testing.assert_array_equal(plain.reset([0.0, 0.0]), relabelled.reset([0.0, 0.0]))
+
+
+def test_a_log_that_makes_no_sense_is_refused_naming_what_it_is():
+    agent, log = iwpa.load("sparse_navigation").adapter(), log_of(4)
+    for change, message in [
+        ({"actions": np.zeros((4, 3))}, "actions have shape \\(4, 3\\)"),
+        ({"rewards": np.zeros(3)}, "rewards have shape \\(3,\\), but there are 4 actions"),
+        ({"rewards": np.array([0, 0, np.nan, 0])}, "log's rewards holds nan \\(row 2, number 0\\)"),
+        ({"next_observations": np.full((4, 2), np.inf)}, "log's next_observations's 'position' holds inf \\(row 0, number 0\\)"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            agent.warm_start({**log, **change})
+    with pytest.raises(ValueError, match="The log lacks 'rewards'"):
+        agent.warm_start({key: value for key, value in log.items() if key != "rewards"})
+    with pytest.raises(ValueError, match="PriorMethod learns nothing from logged transitions"):
+        iwpa.load("sparse_navigation").adapter(method="prior").warm_start(log)
+    assert agent.diagnostics()["episode"] == 0
+    agent.reset([0.0, 0.0])
+    with pytest.raises(RuntimeError, match="between episodes"):
+        agent.warm_start(log)
+
+
+def test_diagnostics_say_how_the_adaptation_stands():
+    agent = iwpa.load("half_cheetah_velocity").adapter(seed=1)
+    observation = np.zeros(20)
+    agent.reset(observation)
+    for step in range(10):
+        agent.step(-float(step), observation)
+    found = agent.diagnostics()
+    assert (found["episode"], found["step"], found["return"], found["transitions"]) == (1, 10, -45.0, 10)
+    assert found["temperature"] > 0
+    assert 0 < found["kl"] <= 3.01
+    assert found["value"] < 0
+    assert len(found["hypotheses"]) == 5
+    assert sum(found["hypotheses"].values()) <= 1.0 + 1e-6

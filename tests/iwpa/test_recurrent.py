@@ -1,0 +1,109 @@
+"""Agents that learned to learn, adapting."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_distribution import Line
+
+from agents.adaptation.methods import known, make_method, served_by
+from agents.networks import export_weights
+from agents.registry import make_agent
+from environments import EnvironmentBatch, TrialBatch
+from iwpa.engine import adapt
+from iwpa.method import Transitions
+from iwpa.methods.config import AdaptationConfig
+from iwpa.methods.recurrent import PearlMethod, RL2Method
+
+_AGENTS = ("rl2", "pearl")
+
+
+@pytest.fixture(scope="session")
+def snapshot_of(tools):
+    """Makes a snapshot of an agent with random weights."""
+
+    def make(agent, distribution):
+        snapshot = tools.random_snapshot(distribution)
+        spec = dataclasses.replace(snapshot.spec, action_size=EnvironmentBatch(distribution, 1).action_size)
+        networks = make_agent(agent).make_networks(spec, snapshot.networks)
+        stream = np.random.default_rng(0)
+        for variable in networks.variables:
+            variable.assign(stream.normal(0.0, 0.4, variable.shape))
+        return dataclasses.replace(snapshot, spec=spec, agent=agent, weights=export_weights(networks)), networks
+
+    return make
+
+
+def _returns(snapshot, distribution, replicas, episodes=4):
+    method = make_method(snapshot.agent, snapshot, AdaptationConfig(episodes=episodes), replicas, episode_steps=20, run_seed=5)
+    records = adapt(
+        method, EnvironmentBatch(distribution, len(replicas)), replicas, episodes=episodes, episode_steps=distribution.episode_steps,
+        worst_reward=distribution.worst_reward, reward_scale=0.5, run_seed=5,
+    )  # fmt: skip
+    return np.array([[record.episode_return for record in episode] for episode in records])
+
+
+@pytest.mark.parametrize("agent", _AGENTS)
+def test_a_replica_alone_does_as_among_others_though_some_end_early_or_break(agent, snapshot_of, tools):
+    distribution = tools.Corridor([(0.5, tools.NEVER, tools.NEVER), (-0.5, 7, tools.NEVER), (0.1, tools.NEVER, 9)])
+    snapshot, _ = snapshot_of(agent, distribution)
+    replicas = tools.replicas_of(distribution, seeds=2)
+    together = _returns(snapshot, distribution, replicas)
+    for place, replica in enumerate(replicas):
+        np.testing.assert_allclose(_returns(snapshot, distribution, [replica])[:, 0], together[:, place], rtol=1e-4)
+
+
+def test_rl2_sees_what_a_trial_showed_it_in_training(snapshot_of):
+    distribution = Line()
+    snapshot, _ = snapshot_of("rl2", distribution)
+    task = distribution.tasks("test")[0]
+    trials = TrialBatch(EnvironmentBatch(distribution, 1), 3, reward_scale=0.5)
+    trials.reset(0, task, 0)
+    environments = EnvironmentBatch(distribution, 1)
+    method = RL2Method(snapshot, 1)
+    for episode in range(3):
+        environments.reset(0, task, 0)
+        method.begin_episode(environments.observations, [np.random.default_rng(episode)])
+        last = False
+        while not last:
+            np.testing.assert_allclose(method._observations, trials.observations, atol=1e-6)
+            actions = method.act()
+            trials.step(actions)
+            result = environments.step(actions)
+            method.observe(Transitions(0.5 * result.rewards, result.discounts, environments.observations, np.ones(1, bool)))
+            last = bool(result.last[0])
+        assert np.abs(method._states).max() > 0  # never reset
+
+
+def test_pearl_begins_with_standard_normal_z_and_then_infers_it_from_all_that_was_collected(snapshot_of):
+    distribution = Line()
+    snapshot, networks = snapshot_of("pearl", distribution)
+    environments, method, rows = EnvironmentBatch(distribution, 1), PearlMethod(snapshot, 1), []
+    for episode in range(3):
+        environments.reset(0, distribution.tasks("test")[0], 0)
+        method.begin_episode(environments.observations, [np.random.default_rng(episode)])
+        noise = np.random.default_rng(episode).standard_normal(snapshot.networks.latent_size, np.float32)
+        if not rows:
+            np.testing.assert_array_equal(method._latents[0], noise)
+        else:
+            whole = networks.encoder(tf.constant(np.array([[[*row, 1.0] for row in rows]], np.float32)))
+            np.testing.assert_allclose(method._latents[0], whole.sample(noise)[0], atol=1e-5)
+        for step in range(distribution.episode_steps):
+            actions = method.act()
+            result = environments.step(actions)
+            method.observe(Transitions(0.5 * result.rewards, result.discounts, environments.observations, np.ones(1, bool)))
+            rows.append([*environments.observations[0], *np.clip(actions[0], -1, 1), 0.5 * result.rewards[0], float(step == 4)])
+        method.end_episode([])
+
+
+def test_a_method_that_the_agent_cannot_serve_is_refused_naming_the_flag():
+    assert served_by("rl2") == ("rl2",)
+    assert "rl2" not in served_by("multitask")
+    with pytest.raises(ValueError, match=r"shared_q_iw needs a run of --agent=multitask; one of --agent=rl2 serves rl2\."):
+        known(["shared_q_iw"], "rl2")
+    with pytest.raises(ValueError, match="pearl needs a run of --agent=pearl"):
+        known(["prior", "pearl"], "multitask")
+    assert known(["pearl", "pearl"]) == ("pearl",)
