@@ -8,6 +8,8 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from iwpa import durable
 from iwpa.arrays import Array
 from iwpa.environment_spec import EnvironmentSpec
@@ -59,6 +61,22 @@ class Snapshot:
         if self.networks.critic == "task_description":
             return described_heads(sub_weights(self.weights, name))
         return self.weights[name]
+
+    def reward_heads(self) -> tuple[Array, float]:
+        """Returns v_i of the training tasks, `[tasks, d]`, and what they erred by in training, of scaled rewards.
+
+        Raises:
+            ValueError: If training left none.
+        """
+        if "reward_variance" not in self.weights:
+            raise ValueError(
+                f"The snapshot of step {self.step} is of a version that trained no heads of rewards: "
+                "train it anew, or adapt by shared_q_iw_posterior or shared_q_iw_ls."
+            )
+        heads = sub_weights(self.weights, "reward_heads")
+        described = self.networks.critic == "task_description"
+        noise = float(np.sqrt(self.weights["reward_variance"][0]))
+        return described_heads(heads) if described else self.weights["reward_heads"], noise
 
     def expert(self) -> NumpyExpert:
         """Returns the experts of the training tasks."""

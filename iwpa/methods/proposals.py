@@ -78,12 +78,16 @@ class Proposals(Stateful):
         """
         where: slice | Array = slice(None) if active.all() else np.flatnonzero(active)
         self.observations[where, step] = observations[where]
-        distribution = self._prior(observations[where])
-        mean, std = distribution.mean[:, None], distribution.std[:, None]
-        actions = mean + std * self._noise[where, step]
+        actions = self._draw(observations[where], self._noise[where, step], np.flatnonzero(active))
         self.actions[where, step] = actions
         if self._psi is not None:
             self.features[where, step] = self._psi(observations[where][:, None], actions)
+
+    def _draw(self, observations: Array, noise: Array, rows: Array) -> Array:
+        """Returns the proposals of the replicas `rows` `[r]` from standard normal draws, `[r, K, A]`."""
+        distribution = self._prior(observations)
+        actions: Array = distribution.mean[:, None] + distribution.std[:, None] * noise
+        return actions
 
     def features_of(self, observations: Array, actions: Array) -> Array:
         """Returns psi of actions `[N, A]` at observations `[N, D]`, `[N, d]`."""

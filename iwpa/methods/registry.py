@@ -19,6 +19,7 @@ from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.critics import LinearCritic
 from iwpa.methods.fixed import PriorMethod
 from iwpa.methods.heads import Head, RidgeHead, TemporalDifferenceHead, draw_heads
+from iwpa.methods.hypotheses import CommittedProposals, HypothesisHead, HypothesisWeighting
 from iwpa.methods.importance_weighting import ImportanceWeighting
 from iwpa.methods.posterior import PosteriorHead, PosteriorWeighting
 from iwpa.methods.proposals import Proposals
@@ -188,6 +189,24 @@ def _shared_q_iw_posterior(start: Start) -> Method:
     return PosteriorWeighting(linear_critic(start, head, proposals), proposals, seen, start.config, start.work)
 
 
+def _shared_q_iw_hypotheses(start: Start) -> Method:
+    snapshot, replicas, seen = start.snapshot, len(start.replicas), RewardRange(len(start.replicas))
+    heads, rewards = snapshot.task_heads(), snapshot.reward_heads()
+    head = HypothesisHead(heads, *rewards, replicas, start.config, seen, snapshot.discount)
+    proposals = CommittedProposals(
+        snapshot.prior(),
+        snapshot.expert(),
+        head,
+        snapshot.features(),
+        snapshot.spec,
+        replicas=replicas,
+        samples=start.config.action_samples,
+        steps=start.episode_steps,
+    )
+    critic = linear_critic(start, head, proposals)
+    return HypothesisWeighting(head, critic, proposals, seen, start.config, start.work)
+
+
 def linear_bytes(snapshot: Snapshot, config: AdaptationConfig) -> int:
     """Returns what one transition takes where a head on frozen features learns from it."""
     return 4 * (1 + config.next_action_samples) * (snapshot.networks.feature_layers[-1] + 1)
@@ -209,6 +228,7 @@ METHODS = Methods(
         "shared_q_iw": Kind(shared_q_iw, linear_bytes),
         "shared_q_iw_ls": Kind(_shared_q_iw_ls, linear_bytes),
         "shared_q_iw_posterior": Kind(_shared_q_iw_posterior, linear_bytes),
+        "shared_q_iw_hypotheses": Kind(_shared_q_iw_hypotheses, linear_bytes),
         "rl2": Kind(lambda start: RL2Method(start.snapshot, len(start.replicas)), _state_bytes, "rl2"),
         "pearl": Kind(lambda start: PearlMethod(start.snapshot, len(start.replicas)), _state_bytes, "pearl"),
     }
