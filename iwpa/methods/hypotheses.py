@@ -110,14 +110,19 @@ class HypothesisHead(PosteriorHead):
         spread = np.where(high > low, high - low, 1.0)
         promise = _LEAST_PROMISE + (1.0 - _LEAST_PROMISE) * (values - low) / spread
         weight = np.log(promise) + np.log(_DISAPPOINTED) * self._vain[rows]
-        self.followed[rows] = (weight - 0.5 * self._squared_errors[rows]).argmax(axis=1)
+        weight -= 0.5 * self._squared_errors[rows]
+        self.followed[rows] = np.where(self._likely()[rows], weight, -np.inf).argmax(axis=1)
         self._centre()
 
     def refuted(self) -> Array:
         """Returns whose followed task is refuted, `[R]`."""
-        followed = self.posterior[self._rows, self.followed]
-        refuted: Array = followed < _REFUTED * self.posterior.max(axis=1)
+        refuted: Array = ~self._likely()[self._rows, self.followed]
         return refuted
+
+    def _likely(self) -> Array:
+        """Returns which tasks are not refuted, `[R, N]`."""
+        likely: Array = self.posterior >= _REFUTED * self.posterior.max(axis=1, keepdims=True)
+        return likely
 
     def note_vain(self, rows: Array) -> None:
         """Notes that an episode after the followed task led to nothing, in some replicas."""

@@ -11,7 +11,7 @@ from iwpa.method import Method
 from iwpa.methods.heads import TemporalDifferenceHead
 from iwpa.randomness import Purpose, Replica
 
-METHODS = ("prior", "shared_q_iw", "shared_q_iw_ls", "shared_q_iw_posterior")
+METHODS = ("prior", "shared_q_iw", "shared_q_iw_ls", "shared_q_iw_posterior", "shared_q_iw_hypotheses")
 
 
 class Spy(Method):

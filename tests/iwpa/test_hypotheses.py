@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from agents.adaptation.methods import make_method
+from iwpa.engine import RewardRange
+from iwpa.method import Transitions
+from iwpa.methods.config import AdaptationConfig
+from iwpa.methods.hypotheses import HypothesisHead
+
+# Two training tasks over two states and the constant: values differ in scale from rewards.
+VALUE_HEADS = np.array([[5.0, 0.0, 0.0], [0.0, 4.0, 0.0]], np.float32)
+REWARD_HEADS = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], np.float32)
+NOISE = 0.2
+FIRST, SECOND = np.float32([[1, 0, 1]]), np.float32([[0, 1, 1]])
+
+
+def hypothesis_head(seen=None, replicas=1):
+    seen = seen or RewardRange(replicas)
+    return HypothesisHead(VALUE_HEADS, REWARD_HEADS, NOISE, replicas, AdaptationConfig(), seen, 0.9)
+
+
+def weigh(head, features, reward, *, ended=False, active=None):
+    replicas = len(head.followed)
+    head.weigh(
+        np.repeat(features, replicas, axis=0),
+        np.zeros((replicas, 2, 3), np.float32),
+        np.full(replicas, reward),
+        np.full(replicas, 0.0 if ended else 0.9),
+        np.ones(replicas, np.float32),
+        np.ones(replicas, bool) if active is None else active,
+    )
+
+
+def test_a_reward_is_weighed_by_the_reward_heads_at_four_times_their_noise():
+    head = hypothesis_head()
+    weigh(head, FIRST, 0.4)
+    # Errors 0.6 and -0.4 of a noise of 0.8.
+    odds = np.exp(-0.5 * ((0.6 / 0.8) ** 2 - (0.4 / 0.8) ** 2))
+    assert head.posterior[0, 0] == pytest.approx(odds / (1 + odds), rel=1e-6)
+
+
+def test_the_reward_that_ends_an_episode_is_weighed_by_the_value_heads():
+    head = hypothesis_head()
+    weigh(head, FIRST, 4.9, ended=True)
+    # The first task's value is 5, the second's 0.
+    assert head.posterior[0, 0] == pytest.approx(1.0)
+
+
+def test_the_task_of_the_greatest_value_among_equally_likely_ones_is_followed():
+    head = hypothesis_head()
+    head.choose(np.stack([FIRST, SECOND], axis=1), np.array([0]))
+    assert head.followed[0] == 0  # 5 at one of the proposals, against 4.
+    np.testing.assert_array_equal(head.weights[0], VALUE_HEADS[0])
+
+
+def test_a_followed_task_is_refuted_by_what_it_promised_and_was_not_paid_and_never_comes_back():
+    head = hypothesis_head()
+    proposals = np.stack([FIRST, SECOND], axis=1)
+    head.choose(proposals, np.array([0]))
+    for _ in range(2):
+        assert not head.refuted()[0]
+        weigh(head, FIRST, 0.0)
+    weigh(head, FIRST, 0.0)
+    # Three errors of 1 at a noise of 0.8: exp(-2.3) is less than a tenth.
+    assert head.refuted()[0]
+    for _ in range(3):
+        head.choose(proposals, np.array([0]))
+        assert head.followed[0] == 1
+        head.note_vain(np.array([0]))
+    np.testing.assert_array_equal(head.weights[0], VALUE_HEADS[1])
+
+
+def test_after_an_episode_that_led_to_nothing_another_task_is_tried():
+    head = hypothesis_head()
+    proposals = np.stack([FIRST, SECOND], axis=1)
+    followed = []
+    # The second task promises a tenth of what the first one does, and every vain episode halves that.
+    for _ in range(5):
+        head.choose(proposals, np.array([0]))
+        followed.append(int(head.followed[0]))
+        head.note_vain(np.array([0]))
+    assert followed == [0, 0, 0, 0, 1]
+
+
+def test_once_two_rewards_differ_the_head_is_the_posterior_mean():
+    seen = RewardRange(1)
+    head = hypothesis_head(seen)
+    seen.update(np.array([0.0]), np.array([True]))
+    seen.update(np.array([0.4]), np.array([True]))
+    weigh(head, FIRST, 0.4)
+    np.testing.assert_allclose(head.weights[0], head.posterior[0] @ VALUE_HEADS, rtol=1e-6)
+
+
+def test_replicas_gather_evidence_of_their_own():
+    head = hypothesis_head(replicas=2)
+    weigh(head, FIRST, 0.0, active=np.array([False, True]))
+    np.testing.assert_allclose(head.posterior[0], [0.5, 0.5])
+    assert head.posterior[1, 1] > 0.5
+
+
+@pytest.fixture
+def snapshot(tools, corridor):
+    random = tools.random_snapshot(corridor)
+    stream = np.random.default_rng(0)
+    shape = random.weights["heads"].shape
+    drawn = {name: stream.normal(size=shape).astype(np.float32) for name in ("heads", "reward_heads")}
+    noise = {"reward_variance": np.float32([0.25])}
+    return dataclasses.replace(random, weights={**random.weights, **drawn, **noise})
+
+
+def make(snapshot, replicas):
+    return make_method(
+        "shared_q_iw_hypotheses",
+        snapshot,
+        AdaptationConfig(action_samples=16),
+        replicas,
+        episode_steps=4,
+        run_seed=5,
+    )
+
+
+def test_one_proposal_in_eight_is_the_priors_and_the_others_are_the_followed_experts(snapshot, tools, corridor):
+    method = make(snapshot, tools.replicas_of(corridor)[:2])
+    observations = np.random.default_rng(1).normal(size=(2, 3)).astype(np.float32)
+    method.begin_episode(observations, [np.random.default_rng(place) for place in range(2)])
+    proposals, head = method._proposals, method.critic.head
+    noise = proposals._noise[:, 0]
+    prior = snapshot.prior()(observations)
+    expert = snapshot.expert()(observations, head.tasks[head.followed])
+    for index in range(16):
+        policy = expert if index % 8 else prior
+        expected = policy.mean + policy.std * noise[:, index]
+        np.testing.assert_allclose(proposals.actions[:, 0, index], expected, atol=1e-6)
+    features = proposals.features_of(observations, proposals.actions[:, 0, 3])
+    np.testing.assert_allclose(proposals.features[:, 0, 3], features, atol=1e-5)
+
+
+def test_who_is_refuted_within_an_episode_is_left_at_once(snapshot, tools, corridor):
+    method = make(snapshot, tools.replicas_of(corridor)[:2])
+    streams = [np.random.default_rng(place) for place in range(2)]
+    method.begin_episode(np.zeros((2, 3), np.float32), streams)
+    head = method.critic.head
+    before = head.followed.copy()
+    # The evidence against what the first replica follows is overwhelming.
+    head._squared_errors[0, before[0]] = 1e3
+    method.act()
+    ones = np.ones(2, np.float32)
+    method.observe(Transitions(0 * ones, ones, np.zeros((2, 3), np.float32), ones > 0))
+    assert head.followed[0] != before[0]
+
+
+def test_a_snapshot_without_reward_heads_is_refused_with_what_to_take(tools, corridor):
+    snapshot = tools.random_snapshot(corridor)
+    old = {name: value for name, value in snapshot.weights.items() if "reward_" not in name}
+    with pytest.raises(ValueError, match="trained no heads of rewards: train it anew, or adapt by"):
+        make(dataclasses.replace(snapshot, weights=old), tools.replicas_of(corridor)[:1])
