@@ -30,7 +30,13 @@ from results.paper_figures import figure_of
 # On an AMD EPYC: seconds of a learner step with what goes with it (multitask: on two cores and two threads, navigation's and
 # half-cheetah's alike); CPU seconds of a replica's control step and, where it learns by them, an update, on navigation (docs/results.md).
 _LEARNER_STEP_SECONDS = {"multitask": 0.012, "rl2": 0.033, "pearl": 0.02}
-_CONTROL_STEP_SECONDS = {"shared_q_iw": 2e-4, "shared_q_iw_ls": 4e-4, "shared_q_iw_posterior": 2e-4, "iw": 1e-4}
+_CONTROL_STEP_SECONDS = {
+    "shared_q_iw": 2e-4,
+    "shared_q_iw_ls": 4e-4,
+    "shared_q_iw_posterior": 2e-4,
+    "shared_q_iw_hypotheses": 2e-4,
+    "iw": 1e-4,
+}
 _OTHER_CONTROL_STEP_SECONDS = 2e-5
 _UPDATE_SECONDS = {"shared_q_iw": 8e-5, "shared_q": 7e-4, "distral": 9.5e-4, "from_scratch": 8e-4, "iw": 1.5e-3}
 # The other environments have larger networks, which take so much longer, and physics to simulate.

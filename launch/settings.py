@@ -19,7 +19,14 @@ from launch import learner_threads
 # For XLA_FLAGS: without LLVM's expensive passes a step compiles in a third of the time and takes at most a tenth longer.
 QUICK_COMPILE = "--xla_llvm_disable_expensive_passes=true"
 
-_DEFAULT_METHODS = ("prior", "shared_q_iw", "shared_q_iw_ls", "shared_q_iw_posterior", "from_scratch")
+_DEFAULT_METHODS = (
+    "prior",
+    "shared_q_iw",
+    "shared_q_iw_ls",
+    "shared_q_iw_posterior",
+    "shared_q_iw_hypotheses",
+    "from_scratch",
+)
 
 
 @dataclasses.dataclass(frozen=True)

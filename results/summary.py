@@ -23,6 +23,7 @@ COMPARISONS = (
     ("shared_q_iw", "distral"),
     ("shared_q_iw_ls", "shared_q_iw"),
     ("shared_q_iw_posterior", "shared_q_iw_ls"),
+    ("shared_q_iw_hypotheses", "shared_q_iw"),
 )
 
 

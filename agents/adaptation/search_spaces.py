@@ -16,6 +16,11 @@ SEARCH_SPACES: Mapping[str, Mapping[str, Sequence[float | bool]]] = {
     "shared_q_iw": {"learning_rate": (3e-3, 1e-2, 3e-2, 1e-1), "kl_bound": (1.5, 2.0), "soft_values": (False, True)},
     "shared_q_iw_ls": {"ridge": (0.03, 0.1, 0.3, 1.0), "kl_bound": (1.5, 2.0), "soft_values": (False, True)},
     "shared_q_iw_posterior": {"ridge": (0.3, 1.0, 3.0, 10.0), "kl_bound": (2.0, 3.0), "error_correlation": (2.0, 3.0)},
+    "shared_q_iw_hypotheses": {
+        "ridge": (0.1, 0.3, 3.0, 30.0),
+        "kl_bound": (1.5, 2.5),
+        "solve_period": (5, 20),
+    },
     "iw": {
         "learning_rate": (1e-3, 1e-2),
         "feature_learning_rate": (3e-4, 1e-3),
