@@ -39,7 +39,7 @@ _LEAST_PROMISE = 0.1
 # What an episode that led to nothing leaves of a task's weight in the choice.
 _DISAPPOINTED = 0.5
 # Of this many proposals in a row one is the prior's, the others are the followed expert's.
-_PRIOR_EVERY = 8
+_PRIOR_EVERY = 4
 
 
 class HypothesisHead(PosteriorHead):

@@ -123,7 +123,7 @@ def make(snapshot, replicas):
     )
 
 
-def test_one_proposal_in_eight_is_the_priors_and_the_others_are_the_followed_experts(snapshot, tools, corridor):
+def test_one_proposal_in_four_is_the_priors_and_the_others_are_the_followed_experts(snapshot, tools, corridor):
     method = make(snapshot, tools.replicas_of(corridor)[:2])
     observations = np.random.default_rng(1).normal(size=(2, 3)).astype(np.float32)
     method.begin_episode(observations, [np.random.default_rng(place) for place in range(2)])
@@ -132,7 +132,7 @@ def test_one_proposal_in_eight_is_the_priors_and_the_others_are_the_followed_exp
     prior = snapshot.prior()(observations)
     expert = snapshot.expert()(observations, head.tasks[head.followed])
     for index in range(16):
-        policy = expert if index % 8 else prior
+        policy = expert if index % 4 else prior
         expected = policy.mean + policy.std * noise[:, index]
         np.testing.assert_allclose(proposals.actions[:, 0, index], expected, atol=1e-6)
     features = proposals.features_of(observations, proposals.actions[:, 0, 3])
