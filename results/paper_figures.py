@@ -160,7 +160,8 @@ def _training_panel(environment: str, runs: Sequence[tuple[pathlib.Path, Mapping
 def _environment_steps(runs: Sequence[tuple[pathlib.Path, Mapping[str, Any]]]) -> tuple[int, ...]:
     """Returns the environment steps of each run's training, of those that have a record of it."""
     last = (store.read_records(run_dir, "training")[-1:] for run_dir, _ in runs)
-    return tuple(int(record["environment_steps"]) for records_of_run in last for record in records_of_run)
+    steps = (record.get("environment_steps") for records_of_run in last for record in records_of_run)
+    return tuple(int(number) for number in steps if number is not None)
 
 
 def _span(values: Sequence[int]) -> str:
@@ -179,8 +180,9 @@ def _training_curve(training: Sequence[Mapping[str, Any]]) -> tuple[FloatArray, 
     """Returns environment steps and return in training, without what a restart went back behind."""
     points: list[tuple[float, float]] = []
     for record in reversed(training):
-        if record["training_return"] is not None and (not points or record["environment_steps"] < points[-1][0]):
-            points.append((record["environment_steps"], record["training_return"]))
+        steps, value = record.get("environment_steps"), record["training_return"]
+        if steps is not None and value is not None and (not points or steps < points[-1][0]):
+            points.append((steps, value))
     curve = np.array(points[::-1], dtype=np.float64).reshape(-1, 2)
     return curve[:, 0], curve[:, 1]
 

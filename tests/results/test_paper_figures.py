@@ -19,13 +19,17 @@ def navigation_runs(tmp_path, write_run):
     return [tmp_path / "seed0", tmp_path / "seed1"]
 
 
+def training_record(steps, value):
+    return {"learner_steps": steps, "minutes": 1.0, "environment_steps": steps, "training_return": value, "metrics": {}}
+
+
 def write_training(folder, environment, critic, returns):
     """A run whose return in training changes by the given values every 100 environment steps."""
     folder.mkdir()
     networks = {} if critic is None else {"critic": critic}
     (folder / "run.json").write_text(json.dumps({"identity": {"environment": environment, "config": {"networks": networks}}}))
     with store.RecordWriter(folder, "training", "learner") as writer:
-        writer.extend({"environment_steps": 100 * index, "training_return": value} for index, value in enumerate(returns))
+        writer.extend(training_record(100 * index, value) for index, value in enumerate(returns))
     return folder
 
 
@@ -86,7 +90,7 @@ def test_runs_of_the_same_name_in_different_folders_all_count(tmp_path):
 def test_what_a_restart_went_back_behind_is_not_drawn(tmp_path):
     folder = write_training(tmp_path / "run", "reach", "task_id", [5.0, 5.0, 99.0])
     with store.RecordWriter(folder, "training", "restarted") as writer:
-        writer.extend({"environment_steps": steps, "training_return": 5.0} for steps in (150, 300))
+        writer.extend(training_record(steps, 5.0) for steps in (150, 300))
     (panel,) = paper_figures.paper_figure([folder], "4")
     np.testing.assert_allclose(panel.lines[0].mean, 5.0)
 
