@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from absl import app, flags
 
-from results.command_line import INTERRUPTED, USAGE_ERROR, Text, fail, flag_parser
+from results.command_line import INTERRUPTED, USAGE_ERROR, Path, Text, fail, flag_parser
 
 _PROGRAM = "dashboard"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -64,7 +64,7 @@ def _serve(listener: socket.socket, paths: Sequence[pathlib.Path], *, loopback: 
 def define_flags() -> None:
     """Defines the program's flags."""
     text = "A run directory, runs/NAME; repeat it to compare runs."
-    flags.DEFINE_multi(Text(), flags.ArgumentSerializer(), "run_dir", [], text)
+    flags.DEFINE_multi(Path(), flags.ArgumentSerializer(), "run_dir", [], text)
     flags.DEFINE_integer("port", 8050, "Port of the page; 0 for any that is free.", lower_bound=0, upper_bound=65535)
     text = "Address to listen on. Any but this machine's own shows the runs to all who reach it."
     flags.DEFINE(Text(), "host", "127.0.0.1", text)

@@ -204,10 +204,9 @@ class Dashboard:
 
 
 def named_runs(paths: Sequence[pathlib.Path]) -> list[LiveRun]:
-    """Returns a run for each directory, named after it; a second one of the same name gets its parent's name, too, or else a number."""
+    """Returns a run for each directory, named after it and once however often it is given; a second one of the same name gets its parent's name, too, or else a number."""
     runs: dict[str, LiveRun] = {}
-    for path in paths:
-        absolute = path.resolve()
+    for absolute, path in {path.resolve(): path for path in paths}.items():
         # A comma parts names in the page's address.
         candidates = [absolute.name, f"{absolute.parent.name}-{absolute.name}", *(f"{absolute.name}-{number}" for number in range(2, 100))]
         name = next(name for name in (candidate.replace(",", "_") for candidate in candidates) if name not in runs)

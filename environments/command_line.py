@@ -21,7 +21,7 @@ INTERRUPTED = 130
 TEXT = Allowed(str)
 COUNT = Allowed(int, at_least=1)
 SEED = Allowed(int, at_least=0)
-_SECTION = "Hyper-parameters"
+SECTION = "Hyper-parameters"
 
 # Flags belong to the modules that call this one: `--help` lists them as the command's own.
 flags.disclaim_key_flags()
@@ -73,7 +73,7 @@ def define(
         section: Of `--help`, in which it stands; by default with the command's own flags.
     """
     serializer: Any = flags.ListSerializer(",") if allowed.shortest is not None else None
-    title = section and f"{_SECTION} {section}"
+    title = section and f"{SECTION} {section}"
     flags.DEFINE(_Parser(allowed), name, default, help, serializer=serializer, module_name=title)
 
 
@@ -153,7 +153,7 @@ def run(main: Callable[[], int], description: str | None) -> None:
 
 def _help(description: str | None) -> int:
     """Prints the description and every flag, the command's own first."""
-    sections = [name for name in flags.FLAGS.flags_by_module_dict() if name.startswith(_SECTION)]
+    sections = [name for name in flags.FLAGS.flags_by_module_dict() if name.startswith(SECTION)]
     texts = [flags.FLAGS.main_module_help(), *map(flags.FLAGS.module_help, sections)]
     print("\n".join([description or "", *texts]))
     return 0

@@ -20,6 +20,7 @@ from environments import SPLITS
 from iwpa import durable
 from iwpa.fields import flattened, with_values
 from launch.settings import RunSettings
+from results.command_line import local_path
 from results.store import RecordWriter, read_records
 from results.tasks import TaskPlaces, write_tasks
 
@@ -83,6 +84,18 @@ class RunDirectory:
         return None
 
 
+def located(path: str) -> RunDirectory:
+    """Returns the run directory of a path, which need not exist.
+
+    Raises:
+        RunDirectoryError: If it is no path on this machine.
+    """
+    try:
+        return RunDirectory(pathlib.Path(local_path(path)).absolute())
+    except ValueError as error:
+        raise RunDirectoryError(f"The run directory {error}.") from error
+
+
 @contextlib.contextmanager
 def owned(path: str, settings: RunSettings) -> Iterator[RunDirectory]:
     """Creates the run directory, or checks that an existing one holds the same run, and keeps other programs out of it.
@@ -93,7 +106,7 @@ def owned(path: str, settings: RunSettings) -> Iterator[RunDirectory]:
     Raises:
         RunDirectoryError: If it is in use, of another identity (naming the field), or not writable.
     """
-    run = RunDirectory(pathlib.Path(path).absolute())
+    run = located(path)
     try:
         run.path.mkdir(parents=True, exist_ok=True)
         with exclusive(run.path / ".launcher.lock") as alone:
@@ -111,7 +124,7 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
     Raises:
         RunDirectoryError: If it is of another identity (naming the field), or not writable.
     """
-    run = RunDirectory(pathlib.Path(path).absolute())
+    run = located(path)
     try:
         for directory in (run.checkpoints, run.snapshots, run.logs):
             directory.mkdir(parents=True, exist_ok=True)
@@ -156,7 +169,7 @@ def open_run(path: str) -> tuple[RunDirectory, RunSettings]:
     Raises:
         RunDirectoryError: If there is none.
     """
-    run = RunDirectory(pathlib.Path(path).absolute())
+    run = located(path)
     stored = _read(run.path / _RUN_FILE)
     try:
         identity = dict(stored["identity"])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
+import io
+import os
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from absl import flags
@@ -52,18 +56,53 @@ class Text(flags.ArgumentParser[str]):
         return argument
 
 
-class Texts(Text):
-    """Reads texts separated by commas, none twice."""
+class Path(Text):
+    """Reads a path on this machine's file system; `~` is the home directory."""
 
-    syntactic_help = "texts separated by commas, none twice"
+    syntactic_help = "a path on this machine"
+
+    def parse(self, argument: str) -> str:
+        return local_path(super().parse(argument))
+
+
+class Paths(Text):
+    """Reads paths separated by commas, none twice; in double quotes, a path may have commas, as an existing one may by itself."""
+
+    syntactic_help = "paths separated by commas, none twice"
 
     def parse(self, argument: Any) -> Any:
         if not isinstance(argument, str):
             return argument
-        texts = [super(Texts, self).parse(text.strip()) for text in argument.split(",")]
-        if len(set(texts)) < len(texts):
+        alone = "," in argument and os.path.isdir(os.path.expanduser(argument))
+        texts = [argument] if alone else next(csv.reader([argument], skipinitialspace=True), [""])
+        paths = [local_path(super(Paths, self).parse(text.strip())) for text in texts]
+        if len(set(paths)) < len(paths):
             raise ValueError(f"takes {self.syntactic_help}, not {argument!r}")
-        return texts
+        return paths
+
+
+def joined(paths: Iterable[str]) -> str:
+    """Returns paths as `Paths` reads them."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(paths)
+    return text.getvalue()
+
+
+def local_path(text: str) -> str:
+    """Returns a path with the home directory in the place of `~`.
+
+    Raises:
+      ValueError: it is none that every part of the program can open; the message is to follow its name.
+    """
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
+        raise ValueError(f"takes a path on this machine, not {text!r}: mount what is there, or copy it here")
+    expanded = os.path.expanduser(text)
+    if expanded.startswith("~"):
+        raise ValueError(f"takes a path, not {text!r}: there is no such user; a folder of that name is ./{text}")
+    whole = os.path.abspath(expanded)
+    if not whole.isprintable():
+        raise ValueError(f"takes a path of UTF-8 without control characters, not {whole!r}")
+    return expanded
 
 
 # Flags belong to the programs that call this module: `--help` lists them as the program's own.

@@ -10,7 +10,7 @@ from typing import Any
 
 Check = Callable[[Any], bool]
 _LARGEST = 2**53  # numbers that JSON's readers agree on
-_LATEST = 253402300799.0  # the end of the year 9999 in unix seconds
+_LATEST = 2.0**36  # in unix seconds: beyond it calendars and time zones fail
 
 
 def is_number(value: object) -> bool:

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import json
 import os
 import pathlib
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,7 +24,7 @@ import numpy.typing as npt
 from absl import app, flags
 
 from results import figures, records, selection, statistics, store, summary
-from results.command_line import FAILED, USAGE_ERROR, Text, Texts, fail, flag_parser
+from results.command_line import FAILED, USAGE_ERROR, Path, Paths, fail, flag_parser
 
 FloatArray = npt.NDArray[np.float64]
 _PROGRAM = "results.figures"
@@ -73,6 +75,7 @@ class Panel:
     x_title: str
     lines: tuple[Line, ...]
     environment_steps: tuple[int, ...]  # of training, of each run directory that recorded it
+    one_seed: str = ""  # which runs differ in nothing, not even in the seed: they are no independent ones
 
     @property
     def title(self) -> str:
@@ -84,7 +87,7 @@ class Panel:
         """How much training and how many runs are behind it."""
         runs = f"{_span([line.runs for line in self.lines])} runs a line"
         trained = f"{_span(self.environment_steps)} environment steps of training, " if self.environment_steps else ""
-        return f"{trained}{runs}"
+        return f"{trained}{runs}{self.one_seed and f'; {self.one_seed}'}"
 
 
 def figure_of(environment: str) -> str | None:
@@ -100,7 +103,8 @@ def paper_figure(run_dirs: Sequence[str | os.PathLike[str]], figure: str) -> lis
       SelectionError: no snapshot of a run was selected, and none could be.
     """
     by_environment: dict[str, list[tuple[pathlib.Path, Mapping[str, Any]]]] = {}
-    for run_dir in map(pathlib.Path, run_dirs):
+    # The same folder by two names counts once.
+    for run_dir in {path.resolve(): path for path in map(pathlib.Path, run_dirs)}.values():
         identity = summary.identity(run_dir)
         environment = str(identity["environment"])
         if environment not in _ENVIRONMENTS[figure]:
@@ -110,7 +114,17 @@ def paper_figure(run_dirs: Sequence[str | os.PathLike[str]], figure: str) -> lis
         summary.refuse_failed(run_dir, store.read_records(run_dir, "events"))
         by_environment.setdefault(environment, []).append((run_dir, identity))
     panel = _training_panel if figure == "4" else _adaptation_panel
-    return [panel(environment, by_environment[environment]) for environment in _ENVIRONMENTS[figure] if environment in by_environment]
+    shown = [name for name in _ENVIRONMENTS[figure] if name in by_environment]
+    return [dataclasses.replace(panel(name, by_environment[name]), one_seed=_of_one_seed(by_environment[name])) for name in shown]
+
+
+def _of_one_seed(runs: Sequence[tuple[pathlib.Path, Mapping[str, Any]]]) -> str:
+    """Returns which runs of an environment are of one seed and alike in all else, in words; nothing where there are none."""
+    alike: dict[str, list[str]] = {}
+    for run_dir, identity in runs:
+        if "seed" in identity:  # Early versions did not say.
+            alike.setdefault(json.dumps(identity, sort_keys=True), []).append(run_dir.name)
+    return "; ".join(f"{' and '.join(names)} are runs of one seed" for names in alike.values() if len(names) > 1)
 
 
 def _adaptation_panel(environment: str, runs: Sequence[tuple[pathlib.Path, Mapping[str, Any]]]) -> Panel:
@@ -232,6 +246,9 @@ def main(argv: Sequence[str]) -> int:
         panels = paper_figure(values.run_dirs, values.figure)
     except (summary.RunDirectoryError, selection.SelectionError) as error:
         return fail(_PROGRAM, str(error), USAGE_ERROR)
+    for panel in panels:
+        if panel.one_seed:
+            print(f"Note: {panel.environment}: {panel.one_seed}.", file=sys.stderr)
     try:
         for path in write_figure(panels, pathlib.Path(values.out) / f"figure_{values.figure}"):
             print(path)
@@ -242,9 +259,9 @@ def main(argv: Sequence[str]) -> int:
 
 def define_flags() -> None:
     """Defines the program's flags."""
-    flags.DEFINE(Texts(), "run_dirs", None, "Run directories; those of one environment are pooled.")
+    flags.DEFINE(Paths(), "run_dirs", None, "Run directories; those of one environment are pooled.")
     flags.DEFINE_enum("figure", None, list(_ENVIRONMENTS), "The paper's figure.")
-    flags.DEFINE(Text(), "out", "figures", "Where the files go.")
+    flags.DEFINE(Path(), "out", "figures", "Where the files go.")
 
 
 def run() -> None:

@@ -18,7 +18,7 @@ from typing import Any
 from absl import app, flags
 
 from results import failed_run, selection, store, summary, table
-from results.command_line import FAILED, USAGE_ERROR, Text, fail, flag_parser
+from results.command_line import FAILED, USAGE_ERROR, Path, fail, flag_parser
 
 _PROGRAM = "results.report"
 
@@ -129,7 +129,7 @@ def _report_failure(failed: failed_run.FailedRun) -> int:
 
 def define_flags() -> None:
     """Defines the program's flags."""
-    flags.DEFINE(Text(), "run_dir", None, "The run directory, runs/NAME.")
+    flags.DEFINE(Path(), "run_dir", None, "The run directory, runs/NAME.")
     flags.DEFINE_enum("split", "test", ["train", "validation", "test"], "Which tasks to report; the page is about the test tasks alone.")
     flags.DEFINE_bool("json", False, "Print one line of JSON instead of the table, and write no files.")
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from absl import app, flags
 
 from results import store, summary, training_figures
-from results.command_line import FAILED, USAGE_ERROR, Text, fail, flag_parser
+from results.command_line import FAILED, USAGE_ERROR, Path, fail, flag_parser
 
 _PROGRAM = "results.training_curves"
 
@@ -56,8 +56,8 @@ def _main(argv: Sequence[str]) -> int:
 
 def define_flags() -> None:
     """Defines the program's flags."""
-    flags.DEFINE(Text(), "run_dir", None, "The run directory, runs/NAME.")
-    flags.DEFINE(Text(), "out", None, "The picture; by default in the run directory's figures.")
+    flags.DEFINE(Path(), "run_dir", None, "The run directory, runs/NAME.")
+    flags.DEFINE(Path(), "out", None, "The picture; by default in the run directory's figures.")
 
 
 if __name__ == "__main__":
