@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import enum
+import os
 import pathlib
 import threading
 import time
@@ -21,7 +22,7 @@ _GRACE_SECONDS = 11.0
 _FORCE_SECONDS = 3.0
 _POLL_SECONDS = 0.2
 _PLACE_AGAIN_SECONDS = 30.0
-_TAIL_LINES = 15
+_TAIL_LINES, _TAIL_COLUMNS, _TAIL_BYTES = 15, 300, 65536
 
 # The exit code of a node that would end in the same way again.
 UNRECOVERABLE = 78
@@ -88,11 +89,15 @@ class RestartBudget:
         return self.first_delay_seconds * 2.0 ** (len(earlier) - 1)
 
 
+# Of hosts and agents: hosts come and go, but not so often that there would be a point in going on.
+_LOSSES = RestartBudget(restarts=20, first_delay_seconds=0.0)
+
+
 class _State(enum.Enum):
     PLACING = "waits for a place"
     PLACED = "has a place and waits to be started"
     RUNNING = "runs"
-    ENDED = "returned"
+    ENDED = "was asked to stop and did"
 
 
 @dataclasses.dataclass
@@ -104,6 +109,7 @@ class _Node:
     killed_for: str | None = None
     restarts: int = 0
     times: collections.deque[float] = dataclasses.field(default_factory=collections.deque)
+    losses: collections.deque[float] = dataclasses.field(default_factory=collections.deque)
 
 
 class Supervisor:
@@ -169,7 +175,7 @@ class Supervisor:
         for node in self._nodes.values():
             self._agents.place(node.plan)
         try:
-            while not (stop.is_set() or self._stop_requested or all(node.state is _State.ENDED for node in self._nodes.values())):
+            while not (stop.is_set() or self._stop_requested):
                 for name, message in self._agents.receive(_POLL_SECONDS):
                     if message["event"] == "disconnected":
                         raise CrashError(message["reason"])
@@ -186,6 +192,8 @@ class Supervisor:
             self._placed(node, message)
         elif event == "refused":
             self._refused(node, message)
+        elif event == "failed":
+            self._failed(node, f"cannot start: {message['reason']}")
         elif event == "stop_requested":
             self._stop_requested = True
         elif event == "exited":
@@ -213,27 +221,34 @@ class Supervisor:
     def _exited(self, node: _Node, code: int) -> None:
         if node.state is not _State.RUNNING:
             return
-        node.state = _State.PLACED
-        if node.killed_for:
-            self._again(node, node.killed_for, 0.0)
-        elif code == 0:
+        if self._stop_requested:
             node.state = _State.ENDED
+        elif node.killed_for:
+            node.state = _State.PLACED
+            self._again(node, node.killed_for, 0.0)
         elif code == UNRECOVERABLE:
             raise CrashError(f"The node {node.plan.name} cannot go on.{self._tail(node)}")
         elif any(self._nodes[name].state is not _State.RUNNING for name in node.plan.needs):
+            node.state = _State.PLACED
             self._again(node, "a node that it calls was away", 0.0)
         else:
-            how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-            delay = self._budget.delay(node.times, self._clock())
-            if delay is None:
-                raise CrashError(f"The node {node.plan.name} {how}, {self._budget.restarts + 1} times.{self._tail(node)}")
-            self._again(node, how, delay)
-            if node.plan.name in self._reborn:
-                self._restart_callers(node, "came back")
+            # Also with code 0: a node goes on until it is asked to stop.
+            self._failed(node, f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}")
+
+    def _failed(self, node: _Node, how: str) -> None:
+        node.state = _State.PLACED
+        delay = self._budget.delay(node.times, self._clock())
+        if delay is None:
+            raise CrashError(f"The node {node.plan.name} {how}, {self._budget.restarts + 1} times.{self._tail(node)}")
+        self._again(node, how, delay)
+        if node.plan.name in self._reborn:
+            self._restart_callers(node, "came back")
 
     def _lost(self, node: _Node, reason: str) -> None:
         if node.state is _State.ENDED:
             return
+        if _LOSSES.delay(node.losses, self._clock()) is None:
+            raise CrashError(f"The node {node.plan.name} has no place: {reason}, {_LOSSES.restarts + 1} times.{self._tail(node)}")
         was_running = node.state is _State.RUNNING
         node.state = _State.PLACING
         self._agents.place(node.plan)
@@ -316,5 +331,16 @@ class Supervisor:
         log = self._logs / node.plan.name
         if not log.exists():
             return ""
-        lines = log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
-        return "\n".join([f" The end of {log}:", *(f"  | {line}" for line in lines)])
+        return "\n".join([f" The end of {log}:", *(f"  | {line}" for line in last_words(log))])
+
+
+def last_words(log: pathlib.Path) -> list[str]:
+    """Returns the last lines of a node's log, cut to what a terminal shows; without Python's stack where it was aborted."""
+    with log.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+        lines = file.read().decode(errors="replace").splitlines()
+    # What aborted the process spoke last before the stack: the last of the stacks that a log of several lives holds.
+    aborted = [place for place, line in enumerate(lines) if line.startswith("Fatal Python error")]
+    if aborted and not any(line.startswith("Traceback ") for line in lines[aborted[-1] :]):
+        lines = lines[: aborted[-1]]
+    return [line if len(line) <= _TAIL_COLUMNS else f"{line[:_TAIL_COLUMNS]}..." for line in lines[-_TAIL_LINES:]]

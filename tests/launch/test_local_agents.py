@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -103,6 +103,53 @@ def test_ports_are_kept_from_other_agents_and_from_those_that_listen_already(tmp
     assert agent._lock_port(free) is not None
 
 
+def test_agents_with_other_temporary_folders_get_other_ports(tmp_path):
+    reserve = {"do": "reserve", "ports": 1, "range": [24310, 24390], "host": "127.0.0.1", "probe": None}
+    found = []
+    with contextlib.ExitStack() as started:
+        for name in ("a", "b"):
+            (tmp_path / name).mkdir()
+            process = started.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-I", agent_path()], env={**ENVIRONMENT, "TMPDIR": str(tmp_path / name)}, text=True,
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                )
+            )  # fmt: skip
+            process.stdin.write(json.dumps(reserve) + "\n")
+            process.stdin.flush()
+            found.append(json.loads(process.stdout.readline())["ports"])
+    assert found[0] != found[1]
+
+
+def test_an_agent_without_a_temporary_folder_refuses_with_the_mend(tmp_path):
+    (tmp_path / "file").touch()
+    script = (
+        "import runpy, sys, tempfile\n"
+        f"tempfile.tempdir = {str(tmp_path / 'file' / 'nowhere')!r}\n"
+        f"runpy.run_path({agent_path()!r}, run_name='__main__')\n"
+    )
+    shown = subprocess.run([sys.executable, "-c", script], input="", capture_output=True, text=True, timeout=30, check=True)
+    refused = json.loads(shown.stdout)
+    assert refused["event"] == "refused"
+    assert "set TMPDIR to a folder that can be written to" in refused["reason"]
+
+
+def test_an_agent_refuses_a_temporary_folder_without_room(monkeypatch):
+    monkeypatch.setattr(agent.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 5 << 10))
+    with pytest.raises(agent.Refusal, match=r"/small has 5 KiB free of the 16384 that a node needs: free some, or set TMPDIR"):
+        agent._check_room("/small/iwpa-node-1")
+
+
+def test_an_agent_whose_folder_is_gone_says_that_the_node_cannot_start(tmp_path):
+    served = agent.Agent(str(tmp_path / "gone"))
+    told = []
+    start = {"do": "start", "payload": "", "addresses": {}, "variables": {}, "command": [], "folder": "/", "log": "/dev/null", "echo": False}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(agent, "_tell", lambda **event: told.append(event))
+        served._obey(start)
+    assert told == [{"event": "failed", "reason": f"No such file or directory: {tmp_path}/gone/payload"}]
+
+
 def test_an_agent_that_finds_too_few_ports_names_the_range():
     (refused,) = answers({"do": "reserve", "ports": 3, "range": [24300, 24301], "host": "localhost", "probe": None})
     assert refused["event"] == "refused"
@@ -128,5 +175,5 @@ def answers(*commands: dict) -> list[dict]:
 def hold(locks: contextlib.ExitStack, port: int) -> bool:
     lock = agent._lock_port(port)
     if lock is not None:
-        locks.callback(os.close, lock)
+        locks.enter_context(lock)
     return lock is not None
