@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import pathlib
+import secrets
 import subprocess
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from environments import SPLITS
 from iwpa import durable
 from iwpa.fields import flattened, with_values
 from launch.settings import RunSettings
+from replay.table import TABLE
 from results.command_line import local_path
 from results.store import RecordWriter, read_records
 from results.tasks import TaskPlaces, write_tasks
@@ -71,6 +73,14 @@ class RunDirectory:
     def learner_lock(self) -> pathlib.Path:
         """Held by the learner while it lives; replay stops after it."""
         return self.path / ".learner.lock"
+
+    def replay_table(self) -> str:
+        """Returns the name of this run's table of sequences: no other run's replay has it. Runs of early versions have no name."""
+        try:
+            name = _read(self.path / _RUN_FILE).get("id")
+        except RunDirectoryError:
+            return TABLE
+        return f"{TABLE}-{name}" if isinstance(name, str) else TABLE
 
     def newest_checkpoint(self) -> pathlib.Path | None:
         """Returns the newest complete checkpoint, warning of damaged ones, or None."""
@@ -130,8 +140,8 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
             directory.mkdir(parents=True, exist_ok=True)
         durable.remove_unfinished(run.checkpoints)
         durable.remove_unfinished(run.snapshots)
-        if not (run.path / _RUN_FILE).exists():
-            _write(run.path / _RUN_FILE, settings)
+        if not os.path.lexists(run.path / _RUN_FILE):
+            _write(run.path / _RUN_FILE, settings, secrets.token_hex(8))
             write_places(run, settings)
             return run
     except OSError as error:
@@ -152,7 +162,7 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
                     "after": settings.operation(),
                 },
             )
-        _write(run.path / _RUN_FILE, settings)
+        _write(run.path / _RUN_FILE, settings, _read(run.path / _RUN_FILE).get("id"))
     return run
 
 
@@ -216,8 +226,9 @@ def exclusive(path: pathlib.Path, wait_seconds: float = 0.0) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def _write(path: pathlib.Path, settings: RunSettings) -> None:
+def _write(path: pathlib.Path, settings: RunSettings, name: str | None) -> None:
     content = {
+        "id": name,
         "identity": settings.identity(),
         "operational": settings.operation(),
         "versions": _versions(),
