@@ -13,9 +13,10 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from absl import app, flags
+from absl import flags
 
-from results.command_line import INTERRUPTED, USAGE_ERROR, Path, Text, fail, flag_parser
+from results.command_line import INTERRUPTED, USAGE_ERROR, Path, Text, fail
+from results.command_line import run as run_program
 
 _PROGRAM = "dashboard"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -72,4 +73,4 @@ def define_flags() -> None:
 
 if __name__ == "__main__":
     define_flags()
-    app.run(_main, flags_parser=flag_parser(_PROGRAM))
+    run_program(_PROGRAM, _main)

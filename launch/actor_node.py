@@ -115,7 +115,9 @@ class _LearnerConnection:
             step, arrays = self._future.result()
         except Exception as error:
             if FOREIGN_LEARNER in str(error):
-                raise RuntimeError(f"What answers at the learner's address is {FOREIGN_LEARNER}: another program has taken its port.") from error
+                raise RuntimeError(
+                    f"What answers at the learner's address is {FOREIGN_LEARNER}: another program has taken its port."
+                ) from error
             print(f"The learner does not answer ({error}); sending the report again.", flush=True)
             self.send(self._report)
             return False

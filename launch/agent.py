@@ -144,7 +144,7 @@ class Agent:
             # A session of its own keeps the terminal's Ctrl-C from the node: the supervisor decides when and how nodes stop.
             self._process = subprocess.Popen(
                 command, env=variables, cwd=message["folder"], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                start_new_session=True, preexec_fn=_die_with_parent,
+                start_new_session=True, preexec_fn=die_with_parent,
             )  # fmt: skip
 
     def _look(self) -> None:
@@ -267,7 +267,8 @@ def _adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _die_with_parent(number: int = signal.SIGKILL) -> None:
+def die_with_parent(number: int = signal.SIGKILL) -> None:
+    """Has the kernel send this process a signal when the thread that started it ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
@@ -293,7 +294,7 @@ def main() -> None:
         _clean_up(directory)
         sys.exit(os.waitstatus_to_exitcode(status) & 0xFF)
     signal.signal(signal.SIGTERM, _end)
-    _die_with_parent(signal.SIGTERM)
+    die_with_parent(signal.SIGTERM)
     _adopt_orphans()
     Agent(directory).serve()
 

@@ -9,19 +9,41 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
-from absl import flags
+from absl import app, flags
 
 FAILED = 1
 USAGE_ERROR = 2
 INTERRUPTED = 130
+_LONGEST_MESSAGE = 2000  # characters
 
 
 def fail(program: str, message: str, code: int) -> int:
     """Prints an error in one line; returns the exit code."""
-    print(f"{program}:", " ".join(message.splitlines()), file=sys.stderr)
+    line = " ".join(message.splitlines())
+    print(f"{program}:", line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}...", file=sys.stderr)
     return code
+
+
+def run(program: str, main: Callable[[Sequence[str]], int]) -> NoReturn:
+    """Parses the flags, runs a program and ends the process; where nobody reads any more what it prints, quietly."""
+    try:
+        app.run(main, flags_parser=flag_parser(program))
+    except BrokenPipeError:
+        _drop_output()
+        sys.exit(INTERRUPTED)
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _drop_output()
+
+
+def _drop_output() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
 
 
 def flag_parser(program: str) -> Callable[[Sequence[str]], list[str]]:

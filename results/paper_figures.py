@@ -21,10 +21,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from absl import app, flags
+from absl import flags
 
 from results import figures, records, selection, statistics, store, summary
-from results.command_line import FAILED, USAGE_ERROR, Path, Paths, fail, flag_parser
+from results.command_line import FAILED, USAGE_ERROR, Path, Paths, fail
+from results.command_line import run as run_program
 
 FloatArray = npt.NDArray[np.float64]
 _PROGRAM = "results.figures"
@@ -267,4 +268,4 @@ def define_flags() -> None:
 def run() -> None:
     """Parses the flags, draws and ends the process."""
     define_flags()
-    app.run(main, flags_parser=flag_parser(_PROGRAM))
+    run_program(_PROGRAM, main)

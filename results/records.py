@@ -124,6 +124,7 @@ class _Episode(NamedTuple):
 _KEY_TYPES = (str, str, str, int, int, int)
 _NUMBERS = ("return", "length", "temperature", "kl", "td_error")
 
+
 def _episode(record: Mapping[str, Any]) -> _Episode:
     get = record.get
     numbers = (record["return"], record["length"], get("temperature"), get("kl"), get("td_error"))  # the last not in early versions

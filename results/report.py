@@ -15,10 +15,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 
 from results import failed_run, selection, store, summary, table
-from results.command_line import FAILED, USAGE_ERROR, Path, fail, flag_parser
+from results.command_line import FAILED, USAGE_ERROR, Path, fail
+from results.command_line import run as run_program
 
 _PROGRAM = "results.report"
 
@@ -136,4 +137,4 @@ def define_flags() -> None:
 
 if __name__ == "__main__":
     define_flags()
-    app.run(_main, flags_parser=flag_parser(_PROGRAM))
+    run_program(_PROGRAM, _main)

@@ -201,9 +201,7 @@ def _start(path: str) -> float:
 def _paths(folder: pathlib.Path) -> list[str]:
     """Returns the path of each file of records, by name; an editor's hidden files are none."""
     try:
-        return sorted(
-            os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(_SUFFIX) and not name.startswith(".")
-        )
+        return sorted(os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(_SUFFIX) and not name.startswith("."))
     except FileNotFoundError:
         return []
 

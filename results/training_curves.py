@@ -9,10 +9,11 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Sequence
 
-from absl import app, flags
+from absl import flags
 
 from results import store, summary, training_figures
-from results.command_line import FAILED, USAGE_ERROR, Path, fail, flag_parser
+from results.command_line import FAILED, USAGE_ERROR, Path, fail
+from results.command_line import run as run_program
 
 _PROGRAM = "results.training_curves"
 
@@ -62,4 +63,4 @@ def define_flags() -> None:
 
 if __name__ == "__main__":
     define_flags()
-    app.run(_main, flags_parser=flag_parser(_PROGRAM))
+    run_program(_PROGRAM, _main)

@@ -143,7 +143,16 @@ def test_an_agent_refuses_a_temporary_folder_without_room(monkeypatch):
 def test_an_agent_whose_folder_is_gone_says_that_the_node_cannot_start(tmp_path):
     served = agent.Agent(str(tmp_path / "gone"))
     told = []
-    start = {"do": "start", "payload": "", "addresses": {}, "variables": {}, "command": [], "folder": "/", "log": "/dev/null", "echo": False}
+    start = {
+        "do": "start",
+        "payload": "",
+        "addresses": {},
+        "variables": {},
+        "command": [],
+        "folder": "/",
+        "log": "/dev/null",
+        "echo": False,
+    }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(agent, "_tell", lambda **event: told.append(event))
         served._obey(start)
