@@ -78,6 +78,7 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         self._agent = make_agent(settings.config.agent, settings.descriptions(distribution))
         self._learner = Learner(self._spec, settings.config, settings.seed, self._agent.make_networks, settings.learner_threads)
         self._counters = Counters()
+        self._checkpointed: int | None = None
         self._lock = threading.Lock()
         self._recorder = TrainingRecorder(
             run,
@@ -188,7 +189,7 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         with self._lock:
             counters = dataclasses.asdict(self._counters)
         counts = {"learner_steps": self._learner.steps, **counters}
-        self._recorder.record(counts, metrics)
+        self._recorder.record({**counts, "checkpoint": self._checkpointed}, metrics)
         self._heartbeat.beat(**counts)
 
     def _snapshot(self) -> None:
@@ -208,6 +209,7 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         with durable.publish(self._run.checkpoints / str(self._learner.steps)) as directory:
             durable.write_arrays(directory, _ARRAYS, self._learner.save(), manifest)
             shutil.move(replay_path, directory / CHECKPOINT_PART)
+        self._checkpointed = self._learner.steps
         for old in durable.numbered(self._run.checkpoints)[:-_CHECKPOINTS_KEPT]:
             shutil.rmtree(old, ignore_errors=True)
 
@@ -219,7 +221,10 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
             shutil.rmtree(left, ignore_errors=True)
 
     def _restore(self) -> None:
-        newest = self._run.newest_checkpoint()
+        try:
+            newest = run_directory.resumable_checkpoint(self._run)
+        except run_directory.RunDirectoryError as error:
+            raise UnrecoverableError(str(error)) from error
         if newest is None:
             if self._settings.initial_snapshot is not None:
                 start = snapshots.read_snapshot(self._run.initial_snapshot)
@@ -227,6 +232,7 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
             return
         arrays, manifest = durable.read_arrays(newest, _ARRAYS)
         self._learner.restore(arrays)
+        self._checkpointed = self._learner.steps
         self._counters = Counters(**manifest["counters"])
         inserts = self._replay.server_info(timeout=60)[self._table].rate_limiter_info.insert_stats.completed
         self._events.append(

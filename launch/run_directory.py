@@ -30,6 +30,10 @@ _RUN_FILE = "run.json"
 _VERSIONS = ("tensorflow-cpu", "tensorflow", "dm-reverb", "dm-launchpad", "dm-acme", "dm-sonnet", "numpy")
 
 
+# Of each of these the learner had, or then made, a checkpoint.
+_AFTER_CHECKPOINTS = ("resumed", "training_finished")
+
+
 class RunDirectoryError(ValueError):
     """A run directory cannot be used as asked; the message names what is wrong and the mend."""
 
@@ -132,7 +136,7 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
     """Creates the run directory, or checks that an existing one holds the same run.
 
     Raises:
-        RunDirectoryError: If it is of another identity (naming the field), or not writable.
+        RunDirectoryError: If it is of another identity (naming the field), not writable, or lacks the checkpoint to go on from.
     """
     run = located(path)
     try:
@@ -153,6 +157,8 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
     )
     if difference:
         raise RunDirectoryError(f"--run_dir={path} holds another run: its {difference}. Choose another directory, or the same values.")
+    if not training_finished(run, settings):
+        resumable_checkpoint(run)
     if before.operation() != settings.operation():
         with RecordWriter(run.path, "events", "launcher") as events:
             events.append(
@@ -190,6 +196,30 @@ def open_run(path: str) -> tuple[RunDirectory, RunSettings]:
         raise RunDirectoryError(
             f"{run.path / _RUN_FILE} is of another version of this program: {error}",
         ) from error
+
+
+def resumable_checkpoint(run: RunDirectory) -> pathlib.Path | None:
+    """Returns the checkpoint that training goes on from, None where it begins or was killed before its first one.
+
+    Raises:
+        RunDirectoryError: If records say that there was a checkpoint, and none can be read: to begin anew would
+            mix two trainings in one directory.
+    """
+    newest = run.newest_checkpoint()
+    known = [record.get("checkpoint") for record in read_records(run.path, "training")]
+    ends = [event["learner_steps"] for event in read_records(run.path, "events") if event["event"] in _AFTER_CHECKPOINTS]
+    steps = max((step for step in [*known, *ends] if isinstance(step, int) and step > 0), default=None)
+    if newest is not None and steps is not None and int(newest.name) < steps:
+        logging.warning("Training goes on from step %s: the checkpoint of step %s is gone or damaged.", newest.name, steps)
+    if newest is not None or steps is None:
+        return newest
+    damaged = durable.numbered(run.checkpoints)
+    state = f"none of {', '.join(path.name for path in damaged)} can be read" if damaged else "there is none"
+    raise RunDirectoryError(
+        f"{run.path} was trained to a checkpoint of step {steps}, but in {run.checkpoints} {state}: bring the "
+        "checkpoints back, or choose another --run_dir to train anew. To adapt from the snapshots that are there: "
+        f"python -m launch.evaluate --run_dir={run.path}"
+    )
 
 
 def training_finished(run: RunDirectory, settings: RunSettings) -> bool:

@@ -17,6 +17,7 @@ FAILED = 1
 USAGE_ERROR = 2
 INTERRUPTED = 130
 _LONGEST_MESSAGE = 2000  # characters
+_LONGEST_PATH, _LONGEST_NAME = 4096, 255  # bytes, on Linux
 
 
 def fail(program: str, message: str, code: int) -> int:
@@ -96,7 +97,7 @@ class Paths(Text):
         if not isinstance(argument, str):
             return argument
         alone = "," in argument and os.path.isdir(os.path.expanduser(argument))
-        texts = [argument] if alone else next(csv.reader([argument], skipinitialspace=True), [""])
+        texts = [argument] if alone else next(csv.reader([argument], skipinitialspace=True)) or [""]
         paths = [local_path(super(Paths, self).parse(text.strip())) for text in texts]
         if len(set(paths)) < len(paths):
             raise ValueError(f"takes {self.syntactic_help}, not {argument!r}")
@@ -124,6 +125,8 @@ def local_path(text: str) -> str:
     whole = os.path.abspath(expanded)
     if not whole.isprintable():
         raise ValueError(f"takes a path of UTF-8 without control characters, not {whole!r}")
+    if len(whole.encode()) >= _LONGEST_PATH or max(map(len, whole.encode().split(b"/"))) > _LONGEST_NAME:
+        raise ValueError(f"takes a path that file systems can hold, not one of {len(whole)} characters: {whole[:60]!r}...")
     return expanded
 
 
