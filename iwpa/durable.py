@@ -90,7 +90,7 @@ def read_manifest(directory: pathlib.Path) -> dict[str, Any]:
     """
     try:
         content: dict[str, Any] = json.loads((directory / MANIFEST).read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DamagedError(f"{directory} has no readable {MANIFEST}: {error}") from error
     return content
 

@@ -274,7 +274,7 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
         content: dict[str, Any] = json.loads(path.read_text())
     except FileNotFoundError as error:
         raise RunDirectoryError(f"{path.parent} is not a run directory: it has no {path.name}.") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunDirectoryError(f"{path} cannot be read: {error}.") from error
     if not (isinstance(content, dict) and {"identity", "operational"} <= content.keys()):
         raise RunDirectoryError(f"{path} is not one of this program's: it has no identity.")
