@@ -11,6 +11,8 @@ from typing import Any
 from results import fleet, recordings, records, selection, store, summary, tasks, training_figures
 
 _FRESH_SECONDS = 0.5  # several open pages share what one of them had read
+_MOST_EVENTS = 10_000  # that are kept: of older ones, those go that a run of weeks has by the hundred thousand
+_FREQUENT = ("fault", "node_restarted")
 _KINDS = ("adaptation", "training", "heartbeats", "levels", "events")
 
 
@@ -78,6 +80,9 @@ class LiveRun:
         self.fleet.extend(new["heartbeats"], new["events"])
         self._levels += new["levels"]
         self.events += new["events"]
+        if len(self.events) > _MOST_EVENTS:
+            old, kept = self.events[: -_MOST_EVENTS // 2], self.events[-_MOST_EVENTS // 2 :]
+            self.events = [event for event in old if event["event"] not in _FREQUENT] + kept
         self.recordings = sorted([*self.recordings, *found], key=lambda recording: recording.key)
         described = (self.configuration, self.places)
         self._describe()

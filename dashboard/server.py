@@ -211,7 +211,10 @@ class Dashboard:
 
 
 def named_runs(paths: Sequence[pathlib.Path]) -> list[LiveRun]:
-    """Returns a run for each directory, named after it and once however often it is given; a second one of the same name gets its parent's name, too, or else a number."""
+    """Returns a run for each directory, named after it, and one however often it is given.
+
+    A second one of the same name gets its parent's name, too, or else a number.
+    """
     runs: dict[str, LiveRun] = {}
     for absolute, path in {path.resolve(): path for path in paths}.items():
         # A comma parts names in the page's address.

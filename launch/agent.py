@@ -3,10 +3,10 @@
 It is a program of its own (`python launch/agent.py`) that takes commands as lines of JSON on its standard input and gives events as
 lines of JSON on its standard output. When its input ends, because whoever gave the commands is gone, everything below it ends too.
 
-| command | fields | events that follow |
+| command | fields | events that follow (or `failed`, with a `reason`) |
 |---|---|---|
 | `reserve` | `ports` how many, `range` [first, last], `host` its address, `probe` [file, content] or null | `ready` or `refused` |
-| `start` | `command`, `variables`, `payload` (base64), `addresses`, `folder`, `log`, `echo` | `failed`, or `output`, `stop_requested`, `exited` |
+| `start` | `command`, `variables`, `payload` (base64), `addresses`, `folder`, `log`, `echo` | `output`, `stop_requested`, `exited` |
 | `terminate` | | `exited`, once the node has ended |
 | `kill` | | `exited` |
 """
@@ -123,7 +123,8 @@ class Agent:
                 self._locks.append(lock)
                 ports.append(port)
         if len(ports) < message["ports"]:
-            raise Refusal(f"only {len(ports)} of {message['ports']} ports are free in {first}-{last}: free some, or give another --ports.")
+            mend = "free some, or on a cluster give another --ports"
+            raise Refusal(f"only {len(ports)} of {message['ports']} ports are free in {first}-{last}: {mend}.")
         _tell(event="ready", host=socket.gethostname(), address=message["host"], ports=ports, versions=versions())
 
     def _start(self, message: dict[str, Any]) -> None:

@@ -21,6 +21,8 @@ from launchpad.nodes.python import local_multi_processing
 from launch.agent import ADDRESSES, NODE_DIRECTORY
 from launch.supervise import UNRECOVERABLE, UnrecoverableError
 
+_SPARED = "no_grpc_proxy"  # which gRPC prefers to no_proxy
+
 
 def main() -> int:
     """Runs the node; returns its exit code, which tells of what would fail again, such as a full disk."""
@@ -46,8 +48,8 @@ def _pass_by_proxies() -> None:
     """Has gRPC reach the program's own nodes without a proxy, whatever the environment says for the world outside."""
     table = json.loads((pathlib.Path(os.environ[NODE_DIRECTORY]) / ADDRESSES).read_text())
     hosts = {address.rpartition(":")[0].strip("[]") for address in table.values()}
-    spared = os.environ.get("no_grpc_proxy") or os.environ.get("no_proxy") or ""
-    os.environ["no_grpc_proxy"] = ",".join([*filter(None, [spared]), *sorted(hosts)])
+    spared = os.environ.get(_SPARED) or os.environ.get(_SPARED.replace("grpc_", "")) or ""
+    os.environ[_SPARED] = ",".join([*filter(None, [spared]), *sorted(hosts)])
 
 
 if __name__ == "__main__":

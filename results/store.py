@@ -185,7 +185,7 @@ def _newest(path: str) -> float:
     try:
         with _opened(path) as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - _LONGEST_LINE))
-            times = [record["time"] for record in _decode(file.read()) if record is not None and kinds.is_time(record["time"])]
+            times = [float(record["time"]) for record in _decode(file.read()) if record is not None and kinds.is_time(record["time"])]
     except OSError:
         return start
     return max([start, *times])

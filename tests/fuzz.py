@@ -93,7 +93,8 @@ def main() -> int:
     signal.signal(signal.SIGALRM, _hang)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="iwpa-fuzz-", dir=_MEMORY if _MEMORY.is_dir() else None))
     started, found = time.monotonic(), 0
-    for found, finding in enumerate(fuzz(folder, arguments.inputs, arguments.seed), start=1):
+    for finding in fuzz(folder, arguments.inputs, arguments.seed):
+        found += 1
         print(finding, flush=True)
     print(f"{arguments.inputs} inputs in {time.monotonic() - started:.0f} s: {found} findings", flush=True)
     if not found:

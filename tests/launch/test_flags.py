@@ -8,10 +8,10 @@ import sys
 import types
 
 import pytest
-import results.command_line
 from absl import flags
-from environments import command_line
 
+import results.command_line
+from environments import command_line
 from launch import config_flags
 
 COMMANDS = (
@@ -78,11 +78,12 @@ def ending(capsys, monkeypatch):
         monkeypatch.setattr(sys, "argv", [command, *arguments])
         monkeypatch.setattr(command_line, "end_children", lambda: None)  # They are this process's.
         try:
-            with pytest.raises(SystemExit) as ended:
-                if command.startswith(("results", "dashboard")):
-                    results.command_line.run(command, getattr(module, "main", None) or module._main)
-                else:
-                    command_line.run(module.main, module.__doc__)
+            if command.startswith(("results", "dashboard")):
+                results.command_line.run(command, getattr(module, "main", None) or module._main)
+            else:
+                command_line.run(module.main, module.__doc__)
+        except SystemExit as ended:
+            return ended.code, capsys.readouterr().err
         finally:
             os._exit = command_line._END
             for name in set(flags.FLAGS) - set(defined):
@@ -90,7 +91,7 @@ def ending(capsys, monkeypatch):
             flags.FLAGS.unparse_flags()
             for name in set(defined) - before:
                 flags.FLAGS[name].unparse()
-        return ended.value.code, capsys.readouterr().err
+        raise AssertionError("a command ends its process")
 
     yield end
     for name in set(defined) - before:

@@ -162,7 +162,7 @@ def test_an_agent_whose_folder_is_gone_says_that_the_node_cannot_start(tmp_path)
 def test_an_agent_that_finds_too_few_ports_names_the_range():
     (refused,) = answers({"do": "reserve", "ports": 3, "range": [24300, 24301], "host": "localhost", "probe": None})
     assert refused["event"] == "refused"
-    assert "of 3 ports are free in 24300-24301: free some, or give another --ports" in refused["reason"]
+    assert "of 3 ports are free in 24300-24301: free some, or on a cluster give another --ports" in refused["reason"]
 
 
 @pytest.mark.parametrize(("content", "words"), [(None, "does not see the run directory"), ("other", "sees another run directory")])

@@ -185,5 +185,5 @@ def test_the_node_prints_one_line_passes_by_proxies_and_ends_for_good(tmp_path, 
     monkeypatch.setenv("no_proxy", "example.org")
     monkeypatch.setenv("no_grpc_proxy", "")
     assert node.main() == UNRECOVERABLE
-    assert os.environ["no_grpc_proxy"] == "example.org,10.0.0.7,::1"
+    assert os.environ[node._SPARED] == "example.org,10.0.0.7,::1"
     assert capfd.readouterr().out == "error: why\n"

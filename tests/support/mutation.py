@@ -38,7 +38,8 @@ def flip(content: bytes, stream: np.random.Generator) -> bytes:
 
 def splice(content: bytes, stream: np.random.Generator) -> bytes:
     """Puts a piece of the content, or noise, somewhere else into it."""
-    start, end, place = sorted(stream.integers(len(content) + 1, size=2).tolist()) + [int(stream.integers(len(content) + 1))]
+    start, end = sorted(stream.integers(len(content) + 1, size=2).tolist())
+    place = int(stream.integers(len(content) + 1))
     piece = content[start:end] if stream.random() < 0.7 else stream.bytes(int(stream.integers(1, 30)))
     return content[:place] + piece + content[place + (len(piece) if stream.random() < 0.5 else 0) :]
 
