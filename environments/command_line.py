@@ -117,6 +117,20 @@ def _options(text: str) -> dict[str, object]:
     return parsed
 
 
+class Stop(threading.Event):
+    """An event that ends whatever else than the process that made it asks for it: a copy that a user's code forked and lets live on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._process = os.getpid()
+
+    def is_set(self) -> bool:
+        """Returns whether the process is to stop."""
+        if os.getpid() != self._process:
+            _END(FAILED)
+        return super().is_set()
+
+
 def stop_on_signals(patience_seconds: float = PATIENCE_SECONDS) -> threading.Event:
     """Returns an event that Ctrl-C, SIGTERM and SIGHUP set from now on, instead of ending the process.
 
@@ -142,7 +156,7 @@ def stopping_on_signals(patience_seconds: float = PATIENCE_SECONDS) -> Iterator[
 
 def _stopping(patience_seconds: float) -> tuple[threading.Event, threading.Event]:
     """Returns the event that signals set, and one to set when they are no longer ours."""
-    stop, over = threading.Event(), threading.Event()
+    stop, over = Stop(), threading.Event()
 
     def stop_for(number: int, frame: object) -> None:
         stop.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import threading
 import time
 from typing import Any
@@ -65,8 +66,11 @@ class ActorNode(acme.core.Worker):  # type: ignore[misc]
         heartbeat = Heartbeat(self._run, f"actor-{self._index}")
         steps = faults = 0
         next_exchange = 0.0
+        process = os.getpid()
         while not stop.is_set():
             actor.step(self._weights.step)
+            if os.getpid() != process:  # A copy that the environment forked must not act beside the original.
+                os._exit(1)
             if time.monotonic() < next_exchange:
                 continue
             next_exchange = time.monotonic() + _EXCHANGE_SECONDS

@@ -97,7 +97,10 @@ class Paths(Text):
         if not isinstance(argument, str):
             return argument
         alone = "," in argument and os.path.isdir(os.path.expanduser(argument))
-        texts = [argument] if alone else next(csv.reader([argument], skipinitialspace=True)) or [""]
+        try:
+            texts = [argument] if alone else next(csv.reader([argument], skipinitialspace=True, strict=True)) or [""]
+        except csv.Error as error:
+            raise ValueError(f"takes {self.syntactic_help}, not {argument!r}: {error}") from error
         paths = [local_path(super(Paths, self).parse(text.strip())) for text in texts]
         if len(set(paths)) < len(paths):
             raise ValueError(f"takes {self.syntactic_help}, not {argument!r}")

@@ -123,3 +123,17 @@ def test_a_closed_pipe_ends_a_command_quietly(body: str, flags: list[str]) -> No
     process.stdout.close()
     assert process.stderr.read() == b""
     assert process.wait() == (130 if "print" in body and not flags else 0)
+
+
+def test_a_copy_of_a_command_that_a_users_code_forked_does_not_go_on_beside_it() -> None:
+    body = (
+        "import os, sys\n"
+        "def main():\n"
+        " stop = command_line.stop_on_signals()\n"
+        " child = os.fork()\n"
+        " stopped = stop.is_set()\n"
+        " print('goes on', child > 0, stopped, flush=True)\n"
+        " return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])"
+    )
+    shown = run(body)
+    assert (shown.returncode, shown.stdout) == (1, "goes on True False\n")

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from program import ENVIRONMENT
 
-from launch import agent, payloads
+from launch import agent, local_agents, payloads
 from launch.local_agents import LocalAgents, agent_path
 from launch.supervise import CrashError, RestartBudget
 
@@ -42,6 +42,12 @@ def test_a_node_that_fails_is_restarted_and_then_ends_the_program_with_its_reaso
     with pytest.raises(CrashError, match="this node always fails"):
         nodes.run(nodes.program_of(lp.PyClassNode(nodes.Failing)), tmp_path, LocalAgents(), budget=RestartBudget(restarts=1))
     assert (tmp_path / "only-0").read_text().count("RuntimeError: this node always fails") == 2
+
+
+@pytest.mark.parametrize(("how", "code"), [("exit", 0), ("leave", 0), ("on", 1)])
+def test_a_node_that_ends_without_an_exception_is_restarted_and_then_ends_the_program(tmp_path, how, code):
+    with pytest.raises(CrashError, match=f"only-0 ended with exit code {code}, 1 times"):
+        nodes.run(nodes.program_of(lp.PyClassNode(nodes.Ending, how)), tmp_path, LocalAgents(), budget=RestartBudget(restarts=0))
 
 
 def test_what_a_node_started_ends_with_it(tmp_path):
@@ -119,6 +125,18 @@ def test_agents_with_other_temporary_folders_get_other_ports(tmp_path):
             process.stdin.flush()
             found.append(json.loads(process.stdout.readline())["ports"])
     assert found[0] != found[1]
+
+
+@pytest.mark.parametrize(("has", "address"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
+def test_the_own_address_is_in_figures_and_of_the_family_that_the_machine_has(monkeypatch, has, address):
+    class Socket(socket.socket):
+        def bind(self, wanted):
+            if wanted[0] != has:
+                raise OSError(99, "Cannot assign requested address")
+            super().bind(wanted)
+
+    monkeypatch.setattr(local_agents.socket, "socket", Socket)
+    assert local_agents.loopback() == address
 
 
 def test_an_agent_without_a_temporary_folder_refuses_with_the_mend(tmp_path):

@@ -119,6 +119,15 @@ def test_the_newest_whole_checkpoint_is_found_with_a_warning_of_the_damaged(tmp_
     assert "Skipping a damaged checkpoint" in caplog.text
 
 
+def test_a_second_launch_on_one_directory_is_refused(tmp_path):
+    with run_directory.owned(str(tmp_path), _SETTINGS):
+        second = run_directory.owned(str(tmp_path), _SETTINGS)
+        with pytest.raises(RunDirectoryError, match=rf"Another program is at work in --run_dir={tmp_path}"):
+            second.__enter__()
+    with run_directory.owned(str(tmp_path), _SETTINGS):
+        pass
+
+
 def trained(tmp_path, checkpoint, finished_at=None):
     """A run whose training has come to step 25 of at least 16 000, with a checkpoint of step 20 or without any."""
     run = run_directory.prepare(str(tmp_path), _SETTINGS)

@@ -54,6 +54,19 @@ def test_a_caption_says_how_much_training_and_how_many_runs_are_behind_a_panel(t
     assert panel.caption == "640k–2.1M environment steps of training, 1–2 runs a line"
 
 
+def test_a_run_that_is_given_by_two_names_counts_once(tmp_path, navigation_runs):
+    (tmp_path / "again").symlink_to(navigation_runs[0])
+    (panel,) = paper_figures.paper_figure([*navigation_runs, tmp_path / "again"], "1")
+    assert [line.runs for line in panel.lines] == [8, 8]
+
+
+def test_runs_of_one_seed_are_said_to_be_so(navigation_runs):
+    for run, seed in zip(navigation_runs, (3, 3), strict=True):
+        (run / "run.json").write_text(json.dumps({"identity": {"environment": "sparse_navigation", "seed": seed}}))
+    (panel,) = paper_figures.paper_figure(navigation_runs, "1")
+    assert panel.caption.endswith("; seed0 and seed1 are runs of one seed")
+
+
 def test_panels_stand_in_the_papers_order(tmp_path, write_run):
     for environment in ("reach", "move_box", "go_to_ring"):
         write_run(tmp_path / environment, environment=environment)
