@@ -27,6 +27,7 @@ from results.store import RecordWriter, read_records
 from results.tasks import TaskPlaces, write_tasks
 
 _RUN_FILE = "run.json"
+_LONGEST_REASON = 300  # characters: what is not ours may be of any length
 _VERSIONS = ("tensorflow-cpu", "tensorflow", "dm-reverb", "dm-launchpad", "dm-acme", "dm-sonnet", "numpy")
 
 
@@ -194,7 +195,7 @@ def open_run(path: str) -> tuple[RunDirectory, RunSettings]:
         return run, RunSettings(**{**identity, "config": config}, **operation)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RunDirectoryError(
-            f"{run.path / _RUN_FILE} is of another version of this program: {error}",
+            f"{run.path / _RUN_FILE} is of another version of this program: {str(error)[:_LONGEST_REASON]}",
         ) from error
 
 
