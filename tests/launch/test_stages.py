@@ -16,6 +16,10 @@ from environments.command_line import FAILED
 from launch import experiment
 
 
+def stages_of(launcher: psutil.Process) -> list[psutil.Process]:
+    return [child for child in launcher.children() if "waiting" in child.cmdline()]
+
+
 def test_a_stage_ends_when_its_launcher_is_killed() -> None:
     script = (
         "import threading; from launch.experiment import run_module\nprint('started', flush=True); run_module(threading.Event(), 'waiting')"
@@ -23,7 +27,7 @@ def test_a_stage_ends_when_its_launcher_is_killed() -> None:
     launcher = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE)
     assert launcher.stdout is not None
     launcher.stdout.readline()
-    (stage,) = nodes.wait_for(psutil.Process(launcher.pid).children)
+    (stage,) = nodes.wait_for(lambda: stages_of(psutil.Process(launcher.pid)))
     launcher.kill()
     launcher.wait()
     nodes.wait_for(lambda: not nodes.is_alive(stage.pid), seconds=10)
@@ -33,7 +37,7 @@ def test_a_stage_that_was_killed_is_no_interruption(monkeypatch, capfd) -> None:
     monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
 
     def kill() -> None:
-        (stage,) = nodes.wait_for(psutil.Process().children)
+        (stage,) = nodes.wait_for(lambda: stages_of(psutil.Process()))
         os.kill(stage.pid, signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
