@@ -8,21 +8,21 @@ from __future__ import annotations
 import collections
 import dataclasses
 import enum
-import os
 import pathlib
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
+from launch.last_words import last_words
 from launch.payloads import NodePlan
+from launch.restart_budget import RestartBudget
 
 # From the request to stop until everything is ended by force: a user's Ctrl-C is answered within 15 s.
 _GRACE_SECONDS = 11.0
 _FORCE_SECONDS = 3.0
 _POLL_SECONDS = 0.2
 _PLACE_AGAIN_SECONDS = 30.0
-_TAIL_LINES, _TAIL_COLUMNS, _TAIL_BYTES = 15, 300, 65536
 
 # The exit code of a node that would end in the same way again.
 UNRECOVERABLE = 78
@@ -63,30 +63,6 @@ class CrashError(RuntimeError):
 
 class UnrecoverableError(RuntimeError):
     """A node would fail again, and ends with `UNRECOVERABLE`; the message, one line, says why."""
-
-
-@dataclasses.dataclass(frozen=True)
-class RestartBudget:
-    """How often a node may come back, and how long it waits before it does.
-
-    Attributes:
-        restarts: At most so many …
-        window_seconds: … within this time.
-        first_delay_seconds: Before the first restart of a window; doubled for each further one.
-    """
-
-    restarts: int = 3
-    window_seconds: float = 600.0
-    first_delay_seconds: float = 0.5
-
-    def delay(self, earlier: collections.deque[float], now: float) -> float | None:
-        """Returns how long to wait before a restart at time `now`, or None if too many came `earlier` (old ones are forgotten)."""
-        while earlier and earlier[0] <= now - self.window_seconds:
-            earlier.popleft()
-        if len(earlier) >= self.restarts:
-            return None
-        earlier.append(now)
-        return self.first_delay_seconds * 2.0 ** (len(earlier) - 1)
 
 
 # Of hosts and agents: hosts come and go, but not so often that there would be a point in going on.
@@ -332,15 +308,3 @@ class Supervisor:
         if not log.exists():
             return ""
         return "\n".join([f" The end of {log}:", *(f"  | {line}" for line in last_words(log))])
-
-
-def last_words(log: pathlib.Path) -> list[str]:
-    """Returns the last lines of a node's log, cut to what a terminal shows; without Python's stack where it was aborted."""
-    with log.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
-        lines = file.read().decode(errors="replace").splitlines()
-    # What aborted the process spoke last before the stack: the last of the stacks that a log of several lives holds.
-    aborted = [place for place, line in enumerate(lines) if line.startswith("Fatal Python error")]
-    if aborted and not any(line.startswith("Traceback ") for line in lines[aborted[-1] :]):
-        lines = lines[: aborted[-1]]
-    return [line if len(line) <= _TAIL_COLUMNS else f"{line[:_TAIL_COLUMNS]}..." for line in lines[-_TAIL_LINES:]]

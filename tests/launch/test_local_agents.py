@@ -18,7 +18,8 @@ from program import ENVIRONMENT
 
 from launch import agent, local_agents, payloads
 from launch.local_agents import LocalAgents, agent_path
-from launch.supervise import CrashError, RestartBudget
+from launch.restart_budget import RestartBudget
+from launch.supervise import CrashError
 
 
 def test_nodes_find_each_other_and_one_of_them_stops_the_program(tmp_path):

@@ -14,7 +14,8 @@ import psutil
 from program import ENVIRONMENT, ROOT
 
 from launch import payloads
-from launch.supervise import Agents, RestartBudget, Supervisor
+from launch.restart_budget import RestartBudget
+from launch.supervise import Agents, Supervisor
 
 
 class Server:
