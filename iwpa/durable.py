@@ -87,12 +87,14 @@ def read_manifest(directory: pathlib.Path) -> dict[str, Any]:
     """Returns the manifest.
 
     Raises:
-        DamagedError: If it is missing or not JSON.
+        DamagedError: If it is missing or no JSON object.
     """
     try:
-        content: dict[str, Any] = json.loads((directory / MANIFEST).read_text())
+        content: Any = json.loads((directory / MANIFEST).read_text())
     except (OSError, ValueError, RecursionError) as error:
         raise DamagedError(f"{directory} has no readable {MANIFEST}: {error}") from error
+    if not isinstance(content, dict):
+        raise DamagedError(f"{directory / MANIFEST} holds {type(content).__name__}, not an object.")
     return content
 
 

@@ -28,7 +28,7 @@ import time
 import psutil
 from program import ENVIRONMENT, ROOT, Program, leftover_processes
 
-from agents import durable, snapshots
+from iwpa import durable, snapshots
 from launch import evaluation
 from launch.run_directory import open_run
 from results.records import adaptation_runs

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from agents import durable
+from iwpa import durable
 from launch import local_agents
 from replay.sequence import SCALARS, SequenceSpec
 from replay.writer import SequenceWriter

@@ -11,9 +11,10 @@ from collections.abc import Callable
 import numpy as np
 import synthetic_run
 
-from agents import durable, snapshots
-from agents.config import NetworkSpec
-from environments.fields import read_values
+from agents.snapshots import write_snapshot
+from iwpa import durable, snapshots
+from iwpa.fields import read_values
+from iwpa.network_config import NetworkSpec
 from launch import choices, run_directory
 from launch.run_directory import RunDirectory, RunDirectoryError
 from launch.settings import default_settings
@@ -55,7 +56,7 @@ def write(folder: pathlib.Path) -> list[Reader]:
     recording.write(film, [[np.array([step / 10, 0.0]) for step in range(8)]])
     spec = NetworkSpec(observation_size=3, prior_columns=(0, 1), action_size=2, tasks=4, task_reward_heads=False)
     weights = {name: np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4) for name in ("heads", "psi/w", "prior/w")}
-    snapshots.write_snapshot(folder, 7, spec, settings.config, weights)
+    write_snapshot(folder, 7, spec, settings.config, weights)
     (folder / "values.json").write_text(json.dumps({"losses": {"discount": 0.5, "kl_cost": 1}, "networks": {"policy_layers": [8, 9]}}))
 
     def of_kind(kind: str) -> str:
