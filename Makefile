@@ -12,7 +12,7 @@ unexport PYTHONPATH
 export UV_COMPILE_BYTECODE := 1
 export UV_LINK_MODE := copy
 
-.PHONY: setup demo dashboard reproduce test pythons test-cluster-faults lint lock lock-benchmarks lock-cluster lock-gpu \
+.PHONY: setup demo dashboard reproduce test pythons test-cluster-faults fuzz soak lint lock lock-benchmarks lock-cluster lock-gpu \
 	benchmarks cluster-env gpu-learner clean
 
 setup: $(SETUP)
@@ -56,6 +56,17 @@ pythons:
 # Simulated hosts need root and a minute each. Where a busy machine made Ray itself give up, what failed gets a second chance.
 test-cluster-faults: $(SETUP) $(CLUSTER_SETUP)
 	$(PYTHON) -m pytest -m cluster_faults || $(PYTHON) -m pytest -m cluster_faults --last-failed
+
+# Every file reader with damaged files, tens of minutes; make fuzz INPUTS=20000 SEED=3 for less, or for others.
+INPUTS ?= 1000000
+SEED ?= 0
+fuzz: $(SETUP)
+	PYTHONPATH=.:tests/support $(PYTHON) -W ignore tests/fuzz.py --inputs=$(INPUTS) --seed=$(SEED)
+
+# A training in which a node is killed every 20 s, and whether all counts balance in the end: make soak MINUTES=10
+MINUTES ?= 60
+soak: $(SETUP)
+	PYTHONPATH=.:tests/support $(PYTHON) tests/soak.py --minutes=$(MINUTES)
 
 lock:
 	printf 'dm-launchpad==0.5.2\n' > .overrides.txt

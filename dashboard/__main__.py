@@ -13,9 +13,11 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from absl import app, flags
+from absl import flags
 
-from results.command_line import INTERRUPTED, USAGE_ERROR, Text, fail, flag_parser
+from dashboard.proxy import parts
+from results.command_line import INTERRUPTED, USAGE_ERROR, Path, Text, fail
+from results.command_line import run as run_program
 
 _PROGRAM = "dashboard"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -37,11 +39,11 @@ def _main(argv: Sequence[str]) -> int:
     if values.host not in _LOOPBACK:
         print(f"Warning: everyone who can reach {values.host} sees these runs; nobody is asked for a password.", file=sys.stderr)
     with contextlib.suppress(KeyboardInterrupt):
-        _serve(listener, paths, loopback=values.host in _LOOPBACK)
+        _serve(listener, paths, loopback=values.host in _LOOPBACK, url=values.url)
     return INTERRUPTED
 
 
-def _serve(listener: socket.socket, paths: Sequence[pathlib.Path], *, loopback: bool) -> None:
+def _serve(listener: socket.socket, paths: Sequence[pathlib.Path], *, loopback: bool, url: str | None) -> None:
     # Imported here: it takes a second, and wrong flags should not wait for it.
     from werkzeug.serving import make_server
 
@@ -50,7 +52,7 @@ def _serve(listener: socket.socket, paths: Sequence[pathlib.Path], *, loopback: 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     runs = named_runs(paths)
     host, port = listener.getsockname()[:2]
-    dashboard = Dashboard(runs, loopback=loopback)
+    dashboard = Dashboard(runs, loopback=loopback, url=url)
     server = make_server(host, port, dashboard.flask, threaded=True, fd=listener.fileno())
     # Read while the browser opens the page.
     threading.Thread(target=dashboard.poll, daemon=True).start()
@@ -61,15 +63,27 @@ def _serve(listener: socket.socket, paths: Sequence[pathlib.Path], *, loopback: 
     server.serve_forever()
 
 
+class _Address(Text):
+    """Reads the address of a page."""
+
+    syntactic_help = "an address such as https://desk.example/iwpa/"
+
+    def parse(self, argument: str) -> str:
+        parts(argument)
+        return argument
+
+
 def define_flags() -> None:
     """Defines the program's flags."""
     text = "A run directory, runs/NAME; repeat it to compare runs."
-    flags.DEFINE_multi(Text(), flags.ArgumentSerializer(), "run_dir", [], text)
+    flags.DEFINE_multi(Path(), flags.ArgumentSerializer(), "run_dir", [], text)
     flags.DEFINE_integer("port", 8050, "Port of the page; 0 for any that is free.", lower_bound=0, upper_bound=65535)
     text = "Address to listen on. Any but this machine's own shows the runs to all who reach it."
     flags.DEFINE(Text(), "host", "127.0.0.1", text)
+    text = "Where a proxy shows the page to others, such as https://desk.example/iwpa/: under that name it is answered, too."
+    flags.DEFINE(_Address(), "url", None, text)
 
 
 if __name__ == "__main__":
     define_flags()
-    app.run(_main, flags_parser=flag_parser(_PROGRAM))
+    run_program(_PROGRAM, _main)

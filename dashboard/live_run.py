@@ -11,11 +11,9 @@ from typing import Any
 from results import fleet, recordings, records, selection, store, summary, tasks, training_figures
 
 _FRESH_SECONDS = 0.5  # several open pages share what one of them had read
-_EVENT_NUMBERS = {
-    "training_finished": ("learner_steps", "minutes"),
-    "training_failed": ("learner_steps", "minutes"),
-    "snapshot_selected": ("snapshot", "score"),
-}
+_MOST_EVENTS = 10_000  # that are kept: of older ones, those go that a run of weeks has by the hundred thousand
+_FREQUENT = ("fault", "node_restarted")
+_KINDS = ("adaptation", "training", "heartbeats", "levels", "events")
 
 
 class LiveRun:
@@ -37,6 +35,11 @@ class LiveRun:
         self.path = path
         self.revision = 0
         self.trouble: str | None = None
+        self._polled = 0.0
+        self._begin()
+
+    def _begin(self) -> None:
+        """Knows nothing of the run."""
         self.configuration: Mapping[str, Any] | None = None
         self.places: tasks.TaskPlaces | None = None
         self.events: list[store.Record] = []
@@ -45,10 +48,9 @@ class LiveRun:
         self.fleet = fleet.FleetLog()
         self._adaptation = records.AdaptationLog()
         self._levels: list[store.Record] = []
-        self._readers = {kind: store.RecordReader(path, kind) for kind in ("adaptation", "training", "heartbeats", "levels", "events")}
-        self._recordings = recordings.RecordingReader(path)
-        self._malformed = 0
-        self._polled = 0.0
+        self._readers = {kind: store.RecordReader(self.path, kind) for kind in _KINDS}
+        self._recordings = recordings.RecordingReader(self.path)
+        self._identity: object = None
 
     def poll(self) -> None:
         """Reads what is new."""
@@ -59,18 +61,28 @@ class LiveRun:
         except OSError as error:
             self.trouble = f"{self.path} cannot be read: {error.strerror or error}"
         else:
-            self.trouble = None
+            unreadable = [path for reader in self._readers.values() for path in reader.unreadable]
+            self.trouble = f"{unreadable[0]} cannot be read: bring it back or delete it" if unreadable else None
         self._polled = time.monotonic()
 
     def _poll(self) -> None:
         new = {kind: reader.poll() for kind, reader in self._readers.items()}
+        identity = (_read_configuration(self.path / "run.json") or {}).get("identity")
+        if any(reader.replaced for reader in self._readers.values()) or self._identity not in (None, identity):
+            # What was read is of a run that is no longer there.
+            self._begin()
+            self.revision += 1
+            new = {kind: reader.poll() for kind, reader in self._readers.items()}
+        self._identity = identity
         found = self._recordings.poll()
-        events = [event for event in new["events"] if _is_event(event) or self._count_malformed()]
         self._adaptation.extend(new["adaptation"])
         self.training.extend(new["training"])
-        self.fleet.extend(new["heartbeats"], events)
-        self._levels += [record for record in new["levels"] if _is_level(record) or self._count_malformed()]
-        self.events += events
+        self.fleet.extend(new["heartbeats"], new["events"])
+        self._levels += new["levels"]
+        self.events += new["events"]
+        if len(self.events) > _MOST_EVENTS:
+            old, kept = self.events[: -_MOST_EVENTS // 2], self.events[-_MOST_EVENTS // 2 :]
+            self.events = [event for event in old if event["event"] not in _FREQUENT] + kept
         self.recordings = sorted([*self.recordings, *found], key=lambda recording: recording.key)
         described = (self.configuration, self.places)
         self._describe()
@@ -85,14 +97,10 @@ class LiveRun:
         if self.places is None:
             self.places = tasks.read_tasks(self.path)
 
-    def _count_malformed(self) -> bool:
-        self._malformed += 1
-        return False
-
     @property
     def corrupt(self) -> int:
         """The number of lines and folders so far that hold nothing of ours."""
-        unread = sum(reader.corrupt for reader in self._readers.values()) + self._recordings.malformed + self._malformed
+        unread = sum(reader.corrupt for reader in self._readers.values()) + self._recordings.malformed
         return unread + self._adaptation.malformed + self.training.malformed + self.fleet.malformed
 
     @property
@@ -155,23 +163,9 @@ class LiveRun:
         return records.level_returns(self._levels, snapshot)
 
 
-def _is_event(record: Mapping[str, Any]) -> bool:
-    kind = record.get("event")
-    return isinstance(kind, str) and all(isinstance(record.get(field), (int, float)) for field in _EVENT_NUMBERS.get(kind, ()))
-
-
-def _is_level(record: Mapping[str, Any]) -> bool:
-    return (
-        record.get("level") in ("experts", "prior")
-        and all(isinstance(record.get(field), int) for field in ("snapshot", "task", "repeat"))
-        and isinstance(record.get("return"), (int, float, type(None)))
-        and "return" in record
-    )
-
-
 def _read_configuration(path: pathlib.Path) -> Mapping[str, Any] | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # not there yet, or no JSON
+    except (OSError, ValueError, RecursionError):  # not there yet, or no JSON
         return None
     return content if isinstance(content, dict) else None

@@ -20,6 +20,7 @@ from dashboard import adaptation, page, status
 from dashboard.choices import Choices, parse
 from dashboard.live_run import LiveRun
 from dashboard.panel import Panel, View, as_csv
+from dashboard.proxy import Prefixed, below_prefix, parts
 from results import figures, recordings
 from results.plotly_figures import resized
 
@@ -35,14 +36,17 @@ class Dashboard:
       flask: the WSGI application.
     """
 
-    def __init__(self, runs: Sequence[LiveRun], *, loopback: bool = True):
+    def __init__(self, runs: Sequence[LiveRun], *, loopback: bool = True, url: str | None = None):
         """Builds the application.
 
         Args:
           runs: at least one; no two of the same name.
           loopback: whether only requests to this machine's own names are answered, so that no web page can reach it under a name that
             it has resolve to this machine.
+          url: where a proxy shows the page; its name is answered, too.
         """
+        host, prefix = parts(url) if url else (None, "")
+        self._names_of_host = {*_LOOPBACK_NAMES, *filter(None, [host])}
         self._runs = {run.name: run for run in runs}
         self._names = tuple(self._runs)
         self._loopback = loopback
@@ -52,6 +56,7 @@ class Dashboard:
         app.layout = page.layout(self._names)
         self._connect(app)
         self.flask: flask.Flask = app.server
+        self.flask.wsgi_app = Prefixed(self.flask.wsgi_app, prefix)
         self.flask.before_request(self._refuse_foreign_names)
         self.flask.after_request(self._secure)
         self.flask.add_url_rule("/alive", view_func=lambda: ("", 204))
@@ -194,20 +199,24 @@ class Dashboard:
         return flask.send_file(path, mimetype="video/mp4", conditional=True)
 
     def _refuse_foreign_names(self) -> None:
-        if self._loopback and urllib.parse.urlsplit(f"//{flask.request.host}").hostname not in _LOOPBACK_NAMES:
+        if self._loopback and urllib.parse.urlsplit(f"//{flask.request.host}").hostname not in self._names_of_host:
             flask.abort(403)
 
     def _secure(self, response: flask.Response) -> flask.Response:
+        if response.mimetype == "text/html" and not response.direct_passthrough:
+            response.set_data(below_prefix(response.get_data(as_text=True), flask.request.environ))
         response.headers["Content-Security-Policy"] = self._policy
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
 
 def named_runs(paths: Sequence[pathlib.Path]) -> list[LiveRun]:
-    """Returns a run for each directory, named after it; a second one of the same name gets its parent's name, too, or else a number."""
+    """Returns a run for each directory, named after it, and one however often it is given.
+
+    A second one of the same name gets its parent's name, too, or else a number.
+    """
     runs: dict[str, LiveRun] = {}
-    for path in paths:
-        absolute = path.resolve()
+    for absolute, path in {path.resolve(): path for path in paths}.items():
         # A comma parts names in the page's address.
         candidates = [absolute.name, f"{absolute.parent.name}-{absolute.name}", *(f"{absolute.name}-{number}" for number in range(2, 100))]
         name = next(name for name in (candidate.replace(",", "_") for candidate in candidates) if name not in runs)

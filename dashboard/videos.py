@@ -63,7 +63,7 @@ def film_group(run: LiveRun, shown: Sequence[recordings.Recording]) -> Component
 
 
 def _film(run: LiveRun, recording: recordings.Recording, episode: int) -> Component:
-    address = f"/videos/{urllib.parse.quote(run.name)}/{urllib.parse.quote(recording.name)}/{urllib.parse.quote(recording.films[episode])}"
+    address = f"videos/{urllib.parse.quote(run.name)}/{urllib.parse.quote(recording.name)}/{urllib.parse.quote(recording.films[episode])}"
     achieved = f"{recording.returns[episode - 1]:.2f}" if episode <= len(recording.returns) else "unknown"
     return html.Div(
         [

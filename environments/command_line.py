@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import ast
+import atexit
 import contextlib
 import csv
+import ctypes
+import os
+import select
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
+import psutil
 from absl import flags
 
 from iwpa.fields import Allowed, nearest
 
+FAILED = 1
 USAGE_ERROR = 2
 INTERRUPTED = 130
+# A user's Ctrl-C is answered within 15 s.
+PATIENCE_SECONDS = 13.0
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_LONGEST_MESSAGE = 2000
+_PR_SET_CHILD_SUBREAPER = 36
+_END = os._exit
 TEXT = Allowed(str)
 COUNT = Allowed(int, at_least=1)
 SEED = Allowed(int, at_least=0)
-_SECTION = "Hyper-parameters"
+SECTION = "Hyper-parameters"
 
 # Flags belong to the modules that call this one: `--help` lists them as the command's own.
 flags.disclaim_key_flags()
@@ -73,7 +85,7 @@ def define(
         section: Of `--help`, in which it stands; by default with the command's own flags.
     """
     serializer: Any = flags.ListSerializer(",") if allowed.shortest is not None else None
-    title = section and f"{_SECTION} {section}"
+    title = section and f"{SECTION} {section}"
     flags.DEFINE(_Parser(allowed), name, default, help, serializer=serializer, module_name=title)
 
 
@@ -105,23 +117,92 @@ def _options(text: str) -> dict[str, object]:
     return parsed
 
 
-def stop_on_signals() -> threading.Event:
-    """Returns an event that Ctrl-C and SIGTERM set from now on, instead of ending the process."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+class Stop(threading.Event):
+    """An event that ends whatever else than the process that made it asks for it: a copy that a user's code forked and lets live on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._process = os.getpid()
+
+    def is_set(self) -> bool:
+        """Returns whether the process is to stop."""
+        if os.getpid() != self._process:
+            _END(FAILED)
+        return super().is_set()
+
+
+def stop_on_signals(patience_seconds: float = PATIENCE_SECONDS) -> threading.Event:
+    """Returns an event that Ctrl-C, SIGTERM and SIGHUP set from now on, instead of ending the process.
+
+    Args:
+        patience_seconds: After so long the process ends all the same, whatever its code waits for.
+    """
+    stop, _ = _stopping(patience_seconds)
     return stop
 
 
 @contextlib.contextmanager
-def stopping_on_signals() -> Iterator[threading.Event]:
+def stopping_on_signals(patience_seconds: float = PATIENCE_SECONDS) -> Iterator[threading.Event]:
     """As `stop_on_signals`, for a while: signals then do what they did before."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in _STOPPING}
+    stop, over = _stopping(patience_seconds)
     try:
-        yield stop_on_signals()
+        yield stop
     finally:
+        over.set()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _stopping(patience_seconds: float) -> tuple[threading.Event, threading.Event]:
+    """Returns the event that signals set, and one to set when they are no longer ours."""
+    stop, over = Stop(), threading.Event()
+
+    def stop_for(number: int, frame: object) -> None:
+        stop.set()
+        if number == signal.SIGHUP:
+            hang_up()
+
+    for number in _STOPPING:
+        # What was started with nohup goes on when its terminal is closed.
+        if not (number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN):
+            signal.signal(number, stop_for)
+    threading.Thread(target=_lose_patience, args=(stop, over, patience_seconds), name="patience", daemon=True).start()
+    return stop, over
+
+
+def _lose_patience(stop: threading.Event, over: threading.Event, seconds: float) -> None:
+    stop.wait()
+    if not over.wait(seconds):
+        with contextlib.suppress(OSError):
+            print(f"This program did not stop within {seconds:g} s: ending it.", file=sys.stderr, flush=True)
+        end_children()
+        os._exit(INTERRUPTED)
+
+
+def hang_up() -> None:
+    """Drops what is printed from now on to terminals and pipes that nobody reads any more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        with contextlib.suppress(OSError):
+            if os.isatty(stream) or not select.select([], [stream], [], 0)[1] or _is_broken(stream):
+                os.dup2(nowhere, stream)
+    os.close(nowhere)
+
+
+def _is_broken(stream: int) -> bool:
+    poll = select.poll()
+    poll.register(stream, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+
+def end_children() -> None:
+    """Ends what this process and its children started and left behind."""
+    children = psutil.Process().children(recursive=True)
+    for child in children:
+        with contextlib.suppress(psutil.Error):
+            child.kill()
+    psutil.wait_procs(children, timeout=1.0)
 
 
 def run(main: Callable[[], int], description: str | None) -> None:
@@ -145,18 +226,52 @@ def run(main: Callable[[], int], description: str | None) -> None:
     except (flags.Error, ValueError) as error:  # absl's own flags raise the latter.
         sys.exit(_fail(str(error), USAGE_ERROR))
     if flags.FLAGS.help:
-        sys.exit(_help(description))
+        with contextlib.suppress(BrokenPipeError):
+            _help(description)
+        _leave(0)
     if len(rest) > 1:
         sys.exit(_fail(f"unexpected argument {rest[1]!r}: all options start with --.", USAGE_ERROR))
-    sys.exit(_guarded(main))
+    _adopt_orphans()
+    os._exit = _not_silently  # type: ignore[assignment]
+    _leave(_guarded(main))
 
 
-def _help(description: str | None) -> int:
+def _adopt_orphans() -> None:
+    """Makes this process the parent of whatever its descendants leave behind, so that it can end them."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _not_silently(code: int, own: int = os.getpid()) -> NoReturn:
+    """In the place of `os._exit`: a user's code cannot end this process as if all were done."""
+    if code == 0 and os.getpid() == own:
+        code = _fail("a user's code called os._exit(0)", FAILED)
+    _END(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """Ends the process; what a user's code left running does not keep it from that."""
+    if is_broken := _is_broken(1):
+        hang_up()
+    try:
+        sys.stdout.flush()
+    except OSError as error:  # A full disk, for one.
+        hang_up()
+        code = code if is_broken else _fail(f"what was printed could not be written: {error}", FAILED)
+    end_children()
+    late = [thread.name for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()]
+    if late:
+        print(f"Threads that did not end are left: {', '.join(late)[:200]}.", file=sys.stderr)
+        atexit._run_exitfuncs()
+        sys.stderr.flush()
+        _END(code)
+    sys.exit(code)
+
+
+def _help(description: str | None) -> None:
     """Prints the description and every flag, the command's own first."""
-    sections = [name for name in flags.FLAGS.flags_by_module_dict() if name.startswith(_SECTION)]
+    sections = [name for name in flags.FLAGS.flags_by_module_dict() if name.startswith(SECTION)]
     texts = [flags.FLAGS.main_module_help(), *map(flags.FLAGS.module_help, sections)]
-    print("\n".join([description or "", *texts]))
-    return 0
+    print("\n".join([description or "", *texts]), flush=True)
 
 
 def _guarded(main: Callable[[], int]) -> int:
@@ -164,14 +279,22 @@ def _guarded(main: Callable[[], int]) -> int:
         return main()
     except KeyboardInterrupt:
         return INTERRUPTED
+    except SystemExit as end:
+        return _fail(f"a user's code called sys.exit({end.code!r})", FAILED)
+    except BrokenPipeError:
+        hang_up()
+        return INTERRUPTED
     except ValueError as error:
         return _fail(str(error), USAGE_ERROR)
     except (OSError, RuntimeError) as error:
-        return _fail(str(error), 1)
+        return _fail(str(error), FAILED)
 
 
 def _fail(message: str, code: int) -> int:
     if flags.FLAGS.is_parsed() and flags.FLAGS.debug and sys.exc_info()[0]:
         traceback.print_exc()
-    print("error:", " ".join(message.splitlines()), file=sys.stderr, flush=True)
+    line = " ".join(message.splitlines())
+    line = line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}... ({len(line)} characters)"
+    with contextlib.suppress(OSError):
+        print("error:", line, file=sys.stderr, flush=True)
     return code

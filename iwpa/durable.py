@@ -19,6 +19,7 @@ from iwpa.arrays import Array
 
 MANIFEST = "manifest.json"
 _TEMPORARY = ".unfinished-"
+_LONGEST_REASON = 300  # characters: what a damaged manifest says may be of any length
 
 
 class DamagedError(ValueError):
@@ -86,12 +87,14 @@ def read_manifest(directory: pathlib.Path) -> dict[str, Any]:
     """Returns the manifest.
 
     Raises:
-        DamagedError: If it is missing or not JSON.
+        DamagedError: If it is missing or no JSON object.
     """
     try:
-        content: dict[str, Any] = json.loads((directory / MANIFEST).read_text())
-    except (OSError, ValueError) as error:
+        content: Any = json.loads((directory / MANIFEST).read_text())
+    except (OSError, ValueError, RecursionError) as error:
         raise DamagedError(f"{directory} has no readable {MANIFEST}: {error}") from error
+    if not isinstance(content, dict):
+        raise DamagedError(f"{directory / MANIFEST} holds {type(content).__name__}, not an object.")
     return content
 
 
@@ -121,9 +124,9 @@ def check(directory: pathlib.Path) -> None:
     try:
         for name, digest in manifest["sha256"].items():
             if _digest(directory / name) != digest:
-                raise DamagedError(f"{directory / name} is truncated or altered: its sha256 differs from the manifest's.")
+                raise DamagedError(f"{directory / name[:_LONGEST_REASON]} is truncated or altered: its sha256 differs from the manifest's.")
     except (OSError, AttributeError, KeyError, TypeError) as error:
-        raise DamagedError(f"{directory} cannot be checked: {error}") from error
+        raise DamagedError(f"{directory} cannot be checked: {str(error)[:_LONGEST_REASON]}") from error
 
 
 def _digest(path: pathlib.Path) -> str:

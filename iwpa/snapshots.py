@@ -132,8 +132,8 @@ def read_snapshot(directory: pathlib.Path) -> Snapshot:
             environment=None if environment is None else EnvironmentSpec.from_json(environment),
             licence=manifest.get("licence"),
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise durable.DamagedError(f"The manifest of {directory} lacks something: {error}") from error
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise durable.DamagedError(f"The manifest of {directory} lacks something: {str(error)[:300]}") from error
 
 
 def snapshot_steps(parent: pathlib.Path) -> list[int]:

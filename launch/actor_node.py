@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import threading
 import time
 from typing import Any
@@ -17,9 +18,11 @@ from environments import EnvironmentBatch
 from launch.heartbeat import Heartbeat
 from launch.run_directory import RunDirectory
 from launch.settings import RunSettings
+from replay.table import check_table
 from replay.writer import SequenceWriter
 
 _EXCHANGE_SECONDS = 1.0
+FOREIGN_LEARNER = "another run's learner"
 
 
 class ActorNode(acme.core.Worker):  # type: ignore[misc]
@@ -39,7 +42,8 @@ class ActorNode(acme.core.Worker):  # type: ignore[misc]
         self._settings = settings
         self._index = index
         self._replay = replay
-        self._weights = _LearnerConnection(learner)
+        self._table = run.replay_table()
+        self._weights = _LearnerConnection(learner, self._table)
 
     def run(self) -> None:
         """Acts; reports to the learner and fetches its newest weights once a second."""
@@ -52,7 +56,8 @@ class ActorNode(acme.core.Worker):  # type: ignore[misc]
         )
         if not self._weights.wait_for_first(stop):
             return
-        writer = SequenceWriter(self._replay, len(environments), agent.sequence(spec, config), stop.is_set)
+        check_table(self._replay, self._table)
+        writer = SequenceWriter(self._replay, len(environments), agent.sequence(spec, config), stop.is_set, self._table)
         # The step is part of the seed, so that a restarted actor does not repeat its predecessor's tasks and noise.
         seed = [self._settings.seed, self._index, self._weights.step]
         behaviour = agent.make_behaviour(spec, config, len(environments), [*seed, 1])
@@ -61,8 +66,11 @@ class ActorNode(acme.core.Worker):  # type: ignore[misc]
         heartbeat = Heartbeat(self._run, f"actor-{self._index}")
         steps = faults = 0
         next_exchange = 0.0
+        process = os.getpid()
         while not stop.is_set():
             actor.step(self._weights.step)
+            if os.getpid() != process:  # A copy that the environment forked must not act beside the original.
+                os._exit(1)
             if time.monotonic() < next_exchange:
                 continue
             next_exchange = time.monotonic() + _EXCHANGE_SECONDS
@@ -85,8 +93,9 @@ class _LearnerConnection:
         arrays: The newest weights by name, of what acts.
     """
 
-    def __init__(self, learner: Any):
+    def __init__(self, learner: Any, table: str):
         self._learner = learner
+        self._table = table
         self._report: dict[str, Any] | None = None
         self._future: Any = None
         self.step = 0
@@ -100,7 +109,7 @@ class _LearnerConnection:
     def send(self, report: dict[str, Any] | None) -> None:
         """Starts a call with an actor's report."""
         self._report = report
-        self._future = self._learner.futures.exchange(report)
+        self._future = self._learner.futures.exchange(self._table, report)
 
     def receive(self) -> bool:
         """Takes the answer if there is one; returns whether it brought new weights."""
@@ -109,6 +118,10 @@ class _LearnerConnection:
         try:
             step, arrays = self._future.result()
         except Exception as error:
+            if FOREIGN_LEARNER in str(error):
+                raise RuntimeError(
+                    f"What answers at the learner's address is {FOREIGN_LEARNER}: another program has taken its port."
+                ) from error
             print(f"The learner does not answer ({error}); sending the report again.", flush=True)
             self.send(self._report)
             return False

@@ -3,7 +3,7 @@
 It is a program of its own (`python launch/agent.py`) that takes commands as lines of JSON on its standard input and gives events as
 lines of JSON on its standard output. When its input ends, because whoever gave the commands is gone, everything below it ends too.
 
-| command | fields | events that follow |
+| command | fields | events that follow (or `failed`, with a `reason`) |
 |---|---|---|
 | `reserve` | `ports` how many, `range` [first, last], `host` its address, `probe` [file, content] or null | `ready` or `refused` |
 | `start` | `command`, `variables`, `payload` (base64), `addresses`, `folder`, `log`, `echo` | `output`, `stop_requested`, `exited` |
@@ -16,7 +16,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import ctypes
-import fcntl
+import errno
 import importlib.metadata
 import json
 import os
@@ -39,6 +39,7 @@ _VERSIONED = ("dm-launchpad", "dm-reverb", "dm-sonnet", "numpy", "cloudpickle", 
 
 _POLL_SECONDS = 0.1
 _ECHO_BYTES = 65536
+_LEAST_ROOM = 16 << 20  # bytes: of the payload, and of what libraries put beside it
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
@@ -63,7 +64,7 @@ class Agent:
     def __init__(self, directory: str):
         """Takes a directory of its own."""
         self._directory = directory
-        self._locks: list[int] = []
+        self._locks: list[socket.socket] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._stop_reported = False
         self._echo: int | None = None
@@ -93,7 +94,10 @@ class Agent:
             except Refusal as refusal:
                 _tell(event="refused", host=socket.gethostname(), reason=str(refusal))
         elif command == "start":
-            self._start(message)
+            try:
+                self._start(message)
+            except OSError as error:
+                _tell(event="failed", reason=f"{error.strerror}: {error.filename or self._directory}")
         elif command == "terminate":
             if self._process:
                 self._process.terminate()
@@ -108,6 +112,7 @@ class Agent:
     def _reserve(self, message: dict[str, Any]) -> None:
         if message["probe"] is not None:
             _check_probe(*message["probe"])
+        _check_room(self._directory)
         first, last = message["range"]
         ports: list[int] = []
         for port in range(first, last + 1):
@@ -118,7 +123,8 @@ class Agent:
                 self._locks.append(lock)
                 ports.append(port)
         if len(ports) < message["ports"]:
-            raise Refusal(f"only {len(ports)} of {message['ports']} ports are free in {first}-{last}: free some, or give another --ports.")
+            mend = "free some, or on a cluster give another --ports"
+            raise Refusal(f"only {len(ports)} of {message['ports']} ports are free in {first}-{last}: {mend}.")
         _tell(event="ready", host=socket.gethostname(), address=message["host"], ports=ports, versions=versions())
 
     def _start(self, message: dict[str, Any]) -> None:
@@ -139,7 +145,7 @@ class Agent:
             # A session of its own keeps the terminal's Ctrl-C from the node: the supervisor decides when and how nodes stop.
             self._process = subprocess.Popen(
                 command, env=variables, cwd=message["folder"], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                start_new_session=True, preexec_fn=_die_with_parent,
+                start_new_session=True, preexec_fn=die_with_parent,
             )  # fmt: skip
 
     def _look(self) -> None:
@@ -177,23 +183,44 @@ def _check_probe(path: str, content: str) -> None:
         raise Refusal(f"it sees another run directory at {os.path.dirname(path)}: mount the same file system there.")
 
 
-def _lock_port(port: int) -> int | None:
+def _check_room(directory: str) -> None:
+    free = shutil.disk_usage(directory).free
+    if free < _LEAST_ROOM:
+        parent = os.path.dirname(directory)
+        mend = "free some, or set TMPDIR to a folder with room"
+        raise Refusal(f"its temporary folder {parent} has {free >> 10} KiB free of the {_LEAST_ROOM >> 10} that a node needs: {mend}.")
+
+
+def _lock_port(port: int) -> socket.socket | None:
     """Returns a lock that keeps other agents of this host off a port, or None if it is taken.
 
-    gRPC binds with SO_REUSEPORT, so that two servers on one port would share its calls without a word.
+    gRPC binds with SO_REUSEPORT, so that two servers on one port would share its calls without a word. The lock is a name in the
+    kernel's table of the network that the port belongs to: all users have the same one, whatever their temporary folders.
     """
-    folder = os.path.join(tempfile.gettempdir(), f"iwpa-ports-{os.getuid()}")
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    lock = os.open(os.path.join(folder, str(port)), os.O_RDWR | os.O_CREAT, 0o600)
+    lock = socket.socket(socket.AF_UNIX)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        with socket.socket() as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(("", port))
+        lock.bind(f"\0iwpa-port-{port}")
+        for family, address in ((socket.AF_INET, ""), (socket.AF_INET6, "::")):
+            _check_free(family, address, port)
     except OSError:
-        os.close(lock)
+        lock.close()
         return None
     return lock
+
+
+def _check_free(family: int, address: str, port: int) -> None:
+    """Raises an OSError if somebody listens on a port; of a family that this host lacks, nobody does."""
+    try:
+        listener = socket.socket(family)
+    except OSError:
+        return
+    with listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((address, port))
+        except OSError as error:
+            if error.errno != errno.EADDRNOTAVAIL:
+                raise
 
 
 def _clean_up(directory: str) -> None:
@@ -241,7 +268,8 @@ def _adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _die_with_parent(number: int = signal.SIGKILL) -> None:
+def die_with_parent(number: int = signal.SIGKILL) -> None:
+    """Has the kernel send this process a signal when the thread that started it ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
@@ -254,14 +282,20 @@ def main() -> None:
     # Ctrl-C in a terminal reaches agents too: they go on until their input ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _adopt_orphans()
-    directory = tempfile.mkdtemp(prefix="iwpa-node-")
+    try:
+        directory = tempfile.mkdtemp(prefix="iwpa-node-")
+    except OSError as error:
+        mend = "set TMPDIR to a folder that can be written to"
+        _tell(event="refused", host=socket.gethostname(), reason=f"no temporary folder can be made there ({error.strerror}): {mend}.")
+        sys.stdin.read()
+        return
     serving = os.fork()
     if serving:
         _, status = os.waitpid(serving, 0)
         _clean_up(directory)
         sys.exit(os.waitstatus_to_exitcode(status) & 0xFF)
     signal.signal(signal.SIGTERM, _end)
-    _die_with_parent(signal.SIGTERM)
+    die_with_parent(signal.SIGTERM)
     _adopt_orphans()
     Agent(directory).serve()
 

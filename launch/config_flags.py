@@ -10,10 +10,11 @@ from absl import flags
 
 from agents.adaptation.methods import NAMES
 from agents.config import Config
-from environments.command_line import TEXT, UsageError, define
+from environments.command_line import SECTION, UsageError, define
 from iwpa.fields import Allowed, Leaf, check_values, leaves, read_values
 from iwpa.methods.config import AdaptationConfig
 from launch.evaluation import SEEDS
+from results.command_line import Path
 
 # Flags belong to the commands that ask for them.
 flags.disclaim_key_flags()
@@ -25,11 +26,16 @@ _CONFIG_FLAGS = _CONFIG.keys() - {"agent", "networks.critic", "learner_steps"}
 _ADAPTATION = {name: leaf for name, leaf in leaves(AdaptationConfig).items() if name != "episodes"}
 
 
+def define_path(name: str, default: str | None, help: str, section: str | None = None) -> None:
+    """Defines a flag that takes a path on this machine."""
+    flags.DEFINE(Path(), name, default, help, module_name=section and f"{SECTION} {section}")
+
+
 def define_config() -> None:
     """Defines the flags of training's hyper-parameters."""
     section = "of training: by default the environment's, of agents/presets"
     text = "JSON file of hyper-parameters such as agents/presets/multitask/reach.json."
-    define("config", None, text, TEXT, section)
+    define_path("config", None, text, section)
     _define(
         "config",
         {name: leaf for name, leaf in _CONFIG.items() if name in _CONFIG_FLAGS},
@@ -40,13 +46,8 @@ def define_config() -> None:
 def define_adaptation() -> None:
     """Defines the flags of adaptation's hyper-parameters."""
     section = "of adaptation, for every method alike: by default its own"
-    define(
-        "adaptation",
-        None,
-        'JSON file of hyper-parameters such as {"ridge": 0.1}.',
-        TEXT,
-        section,
-    )
+    text = 'JSON file of hyper-parameters such as {"ridge": 0.1}.'
+    define_path("adaptation", None, text, section)
     _define("adaptation", _ADAPTATION, section)
 
 

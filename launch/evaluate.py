@@ -21,7 +21,6 @@ from absl import flags
 
 from agents.adaptation.methods import known
 from environments import SPLITS, command_line
-from environments.command_line import TEXT
 from iwpa import snapshots
 from iwpa.durable import DamagedError
 from iwpa.engine import EpisodeRecord
@@ -274,7 +273,7 @@ def _as_tuned(
 def define_flags() -> None:
     """Defines the command's flags."""
     define = command_line.define
-    define("run_dir", None, "The run directory, runs/NAME.", TEXT)
+    config_flags.define_path("run_dir", None, "The run directory, runs/NAME.")
     text = "Adapt from a trained run that comes with the sources."
     define("pretrained", None, text, Allowed(str, choices=tuple(pretrained.names())))
     define(
@@ -296,7 +295,7 @@ def define_flags() -> None:
         videos,
     )
     text = "Run directory whose choices of launch.tune hold; by default this one's own."
-    define("tuned_on", None, text, TEXT)
+    config_flags.define_path("tuned_on", None, text)
     config_flags.define_adaptation()
 
 

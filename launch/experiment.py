@@ -11,6 +11,8 @@ The same settings and directory resume a run; `launch.local_multiprocess` does s
 
 from __future__ import annotations
 
+import functools
+import os
 import signal
 import subprocess
 import sys
@@ -20,11 +22,14 @@ from collections.abc import Callable
 from environments import command_line
 from environments.apart import examine_apart
 from environments.examination import SWEEP_SECONDS
-from launch import initial_snapshot, xla_flags
+from launch import agent, initial_snapshot, xla_flags
 from launch.run_directory import RunDirectory, owned, training_finished
 from launch.settings import RunSettings
 
 _POLL_SECONDS = 0.1
+# The program of a stage ends within 13 s of a stop, training's nodes within 14 s.
+_PATIENCE_SECONDS = 25.0
+_SIGNAL_SECONDS = 0.5  # until a signal that ended a stage has reached this process, too
 _LAST_STAGES = "Stages 2 and 3 of 3: selection on validation tasks, adaptation to test tasks."
 
 
@@ -53,7 +58,7 @@ def run_experiment(
     xla_flags.check_variables()
     _refuse_broken_rules(settings)
     initial_snapshot.check(run_dir, settings)
-    with command_line.stopping_on_signals() as stop, owned(run_dir, settings) as run:
+    with command_line.stopping_on_signals(_PATIENCE_SECONDS) as stop, owned(run_dir, settings) as run:
         initial_snapshot.keep(run, settings)
         if not training_finished(run, settings):
             length = f"at most {settings.learner_steps} steps or {settings.minutes:g} minutes"
@@ -99,21 +104,34 @@ def _refuse_broken_rules(settings: RunSettings) -> None:
 def run_module(stop: threading.Event, module: str, *arguments: str) -> int:
     """Runs a program of ours in a fresh process; returns its exit code.
 
-    It ends when `stop` is set. It starts with Ctrl-C ignored, which would otherwise break off
+    It ends when `stop` is set, or when this process is gone. It starts with Ctrl-C ignored, which would otherwise break off
     Python's own start with a traceback; SIGTERM ends it at any moment.
     """
     if stop.is_set():
         return command_line.INTERRUPTED
     process = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
-        preexec_fn=_ignore_control_c,
+        preexec_fn=functools.partial(_start_stage, os.getpid()),
     )
     while process.poll() is None:
         if stop.wait(_POLL_SECONDS):
             process.terminate()
-            process.wait()
-    return command_line.INTERRUPTED if process.returncode < 0 else process.returncode
+            try:
+                process.wait(command_line.PATIENCE_SECONDS + 2.0)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+    if process.returncode >= 0:
+        return process.returncode
+    if stop.wait(_SIGNAL_SECONDS):
+        return command_line.INTERRUPTED
+    killed = signal.Signals(-process.returncode).name
+    print(f"error: {module} was killed by {killed}: was memory short? The same command goes on.", file=sys.stderr)
+    return command_line.FAILED
 
 
-def _ignore_control_c() -> None:
+def _start_stage(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    agent.die_with_parent()
+    if os.getppid() != parent:  # It was gone before this process asked to follow it.
+        os._exit(1)

@@ -21,6 +21,7 @@ from agents.snapshots import write_snapshot
 from environments import EnvironmentBatch
 from iwpa import durable, snapshots
 from launch import run_directory
+from launch.actor_node import FOREIGN_LEARNER
 from launch.heartbeat import Heartbeat
 from launch.replay_node import CHECKPOINT_PART, working_directory
 from launch.run_directory import RunDirectory
@@ -29,7 +30,7 @@ from launch.skipping import PATIENCE_SECONDS, SkippingWatch
 from launch.supervise import UnrecoverableError
 from launch.training_record import TrainingRecorder
 from replay.dataset import SequenceDataset
-from replay.table import TABLE
+from replay.table import check_table
 from results.store import RecordWriter
 
 SNAPSHOTS_PER_RUN = 20
@@ -70,12 +71,14 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         self._run = run
         self._settings = settings
         self._replay = replay
+        self._table = run.replay_table()
         distribution = settings.distribution()
         self._spec = settings.network_spec(distribution)
         self._environment = EnvironmentBatch(distribution, 1).spec
         self._agent = make_agent(settings.config.agent, settings.descriptions(distribution))
         self._learner = Learner(self._spec, settings.config, settings.seed, self._agent.make_networks, settings.learner_threads)
         self._counters = Counters()
+        self._checkpointed: int | None = None
         self._lock = threading.Lock()
         self._recorder = TrainingRecorder(
             run,
@@ -89,8 +92,14 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         self._restore()
         self._published = self._newest_weights()
 
-    def exchange(self, report: dict[str, Any] | None) -> tuple[int, dict[str, Any]]:
-        """Takes an actor's report (the fields of `ActorReport`) and returns the newest step and the weights that act."""
+    def exchange(self, table: str, report: dict[str, Any] | None) -> tuple[int, dict[str, Any]]:
+        """Takes an actor's report (the fields of `ActorReport`) and returns the newest step and the weights that act.
+
+        Raises:
+            ValueError: If the actor writes to another run's table.
+        """
+        if table != self._table:
+            raise ValueError(f"This is {FOREIGN_LEARNER}: it learns from {self._table}, not {table}.")
         if report:
             with self._lock:
                 self._counters.environment_steps += report["environment_steps"]
@@ -135,7 +144,8 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         """
         settings = self._settings
         sequence = self._agent.sequence(self._spec, settings.config)
-        dataset = SequenceDataset(self._replay.server_address, sequence, settings.config.optimiser.batch_size)
+        check_table(self._replay, self._table)
+        dataset = SequenceDataset(self._replay.server_address, sequence, settings.config.optimiser.batch_size, self._table)
         snapshot_period = max(1, settings.learner_steps // SNAPSHOTS_PER_RUN)
         clock = time.monotonic()
         next_checkpoint, next_metrics, next_publication = clock + settings.checkpoint_seconds, clock, clock
@@ -145,8 +155,11 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
             if limit := self._limit():
                 if 0 < self._learner.skipped == self._learner.steps:
                     raise _skipping(f"all {self._learner.steps} learner steps", batch, metrics)
+                if self._learner.steps == 0:
+                    raise UnrecoverableError(f"The learner made no step in --minutes={settings.minutes:g}: {dataset.trouble}")
                 return limit
-            batch = dataset.next(stop.is_set)
+            ends = clock + 60 * settings.minutes - self._counters.seconds
+            batch = dataset.next(lambda ends=ends: stop.is_set() or time.monotonic() >= ends)  # type: ignore[misc]
             metrics = self._learner.step(batch) if batch is not None else None
             now = time.monotonic()
             self._counters.seconds += now - clock
@@ -176,7 +189,7 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         with self._lock:
             counters = dataclasses.asdict(self._counters)
         counts = {"learner_steps": self._learner.steps, **counters}
-        self._recorder.record(counts, metrics)
+        self._recorder.record({**counts, "checkpoint": self._checkpointed}, metrics)
         self._heartbeat.beat(**counts)
 
     def _snapshot(self) -> None:
@@ -196,6 +209,7 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         with durable.publish(self._run.checkpoints / str(self._learner.steps)) as directory:
             durable.write_arrays(directory, _ARRAYS, self._learner.save(), manifest)
             shutil.move(replay_path, directory / CHECKPOINT_PART)
+        self._checkpointed = self._learner.steps
         for old in durable.numbered(self._run.checkpoints)[:-_CHECKPOINTS_KEPT]:
             shutil.rmtree(old, ignore_errors=True)
 
@@ -207,7 +221,10 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
             shutil.rmtree(left, ignore_errors=True)
 
     def _restore(self) -> None:
-        newest = self._run.newest_checkpoint()
+        try:
+            newest = run_directory.resumable_checkpoint(self._run)
+        except run_directory.RunDirectoryError as error:
+            raise UnrecoverableError(str(error)) from error
         if newest is None:
             if self._settings.initial_snapshot is not None:
                 start = snapshots.read_snapshot(self._run.initial_snapshot)
@@ -215,8 +232,9 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
             return
         arrays, manifest = durable.read_arrays(newest, _ARRAYS)
         self._learner.restore(arrays)
+        self._checkpointed = self._learner.steps
         self._counters = Counters(**manifest["counters"])
-        inserts = self._replay.server_info(timeout=60)[TABLE].rate_limiter_info.insert_stats.completed
+        inserts = self._replay.server_info(timeout=60)[self._table].rate_limiter_info.insert_stats.completed
         self._events.append(
             {
                 "event": "resumed",

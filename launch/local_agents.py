@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 import queue
+import socket
 import subprocess
 import sys
 import threading
@@ -31,7 +32,7 @@ class LocalAgents:
         )
         self._agents[node.name] = process
         threading.Thread(target=self._read, args=(node.name, process), daemon=True).start()
-        self.send(node.name, {"do": "reserve", "ports": len(node.provides), "range": PORTS, "host": "localhost", "probe": None})
+        self.send(node.name, {"do": "reserve", "ports": len(node.provides), "range": PORTS, "host": loopback(), "probe": None})
 
     def send(self, node: str, message: Message) -> None:
         """Gives a command to a node's agent; one that is gone is reported as lost by what reads from it."""
@@ -75,6 +76,16 @@ class LocalAgents:
             self._events.put((node, process, json.loads(line)))
         code = process.wait()
         self._events.put((node, process, {"event": "lost", "reason": f"its agent was lost (exit code {code})"}))
+
+
+def loopback() -> str:
+    """Returns this machine's own address in figures, which no file of hosts has to know."""
+    try:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+    except OSError:
+        return "[::1]"
+    return "127.0.0.1"
 
 
 def agent_path() -> str:

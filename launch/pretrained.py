@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import shutil
-import tempfile
 
 import iwpa
-from launch.run_directory import RunDirectory, RunDirectoryError, open_run
+from launch.run_directory import RunDirectory, RunDirectoryError, exclusive, located, open_run
 from results.selection import selected_snapshot
 from results.store import RecordWriter, read_records
 
 FOLDER = pathlib.Path(iwpa.__file__).resolve().parent / "data"
+_PATIENCE_SECONDS = 60.0
 _FILES = ("run.json", "tasks.json")
 # What says which snapshot and which configurations were chosen, and that training has ended.
 _EVENTS = ("snapshot_selected", "configuration_chosen", "training_finished")
@@ -34,14 +35,23 @@ def unpack(name: str, path: str) -> None:
     """
     if name not in names():
         raise RunDirectoryError(f"There is no pretrained {name!r}: choose from {', '.join(names())}, or train with --run_dir.")
-    source, target = FOLDER / name, pathlib.Path(path).absolute()
-    if target.exists():
+    target = located(path).path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # A second process waits; what one that was killed left behind is removed.
+    with exclusive(target.with_name(f".{target.name}.unpacking"), wait_seconds=_PATIENCE_SECONDS) as alone:
+        if not alone:
+            raise RunDirectoryError(f"Another program unpacks into --run_dir={path}: try again when it has ended.")
+        _unpack_alone(name, path, target)
+
+
+def _unpack_alone(name: str, path: str, target: pathlib.Path) -> None:
+    source, temporary = FOLDER / name, target.with_name(f".{target.name}.unfinished")
+    if os.path.lexists(target):
         if open_run(path)[1].identity() != open_run(str(source))[1].identity():
             raise RunDirectoryError(f"--run_dir={path} holds another run than the pretrained {name}: choose another directory.")
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unpacking-") as folder:
-        shutil.copytree(source, pathlib.Path(folder, "run")).rename(target)
+    shutil.rmtree(temporary, ignore_errors=True)
+    shutil.copytree(source, temporary).rename(target)
 
 
 def pack(run: RunDirectory, folder: pathlib.Path) -> None:

@@ -15,7 +15,7 @@ from launch.heartbeat import Heartbeat
 from launch.run_directory import RunDirectory
 from replay.config import ReplayConfig
 from replay.sequence import SequenceSpec
-from replay.table import TABLE, make_tables
+from replay.table import make_tables
 
 CHECKPOINT_PART = "replay"
 _BEAT_SECONDS = 5.0
@@ -33,7 +33,7 @@ class ReplayNode(lp.ReverbNode):  # type: ignore[misc]
             spec: The shape of a sequence.
             batch_size: The learner's B.
         """
-        tables = functools.partial(make_tables, config, spec, batch_size=batch_size)
+        tables = functools.partial(make_tables, config, spec, batch_size=batch_size, name=run.replay_table())
         super().__init__(tables, checkpoint_ctor=functools.partial(_make_checkpointer, run))
         self._run_directory = run
 
@@ -44,11 +44,11 @@ class ReplayNode(lp.ReverbNode):  # type: ignore[misc]
         self._server.stop()
 
     def _give_signs_of_life(self, stop: threading.Event) -> None:
-        heartbeat = Heartbeat(self._run_directory, "replay")
+        heartbeat, name = Heartbeat(self._run_directory, "replay"), self._run_directory.replay_table()
         client = reverb.Client(self._address.resolve())
         while not stop.wait(_BEAT_SECONDS):
             with contextlib.suppress(RuntimeError, reverb.ReverbError):
-                table = client.server_info(timeout=5)[TABLE]
+                table = client.server_info(timeout=5)[name]
                 inserts = table.rate_limiter_info.insert_stats.completed
                 heartbeat.beat(inserts=inserts, size=table.current_size)
 

@@ -23,8 +23,10 @@ from agents.config import AGENTS
 from environments import command_line, load, names
 from environments.command_line import TEXT
 from iwpa.fields import Allowed
+from launch.config_flags import define_path
 from launch.experiment import run_module
 from launch.settings import default_settings
+from results.command_line import joined
 from results.paper_figures import figure_of
 
 # On an AMD EPYC: seconds of a learner step with what goes with it (multitask: on two cores and two threads, navigation's and
@@ -107,7 +109,7 @@ def steps(environment: str, out: pathlib.Path, effort: Effort) -> Iterator[Step]
 
 
 def _figure(figure: str, runs: Sequence[pathlib.Path], folder: pathlib.Path) -> Step:
-    arguments = (f"--run_dirs={','.join(map(str, runs))}", f"--figure={figure}", f"--out={folder}")
+    arguments = (f"--run_dirs={joined(map(str, runs))}", f"--figure={figure}", f"--out={folder}")
     return Step(f"figure {figure}", "results.figures", arguments, 0.1)
 
 
@@ -181,7 +183,7 @@ def define_flags() -> None:
         f"Which: {', '.join(names())}, or your own as module:factory.",
         TEXT,
     )
-    define("out", "runs/reproduced", "Where run directories and figures go.", TEXT)
+    define_path("out", "runs/reproduced", "Where run directories and figures go.")
     seeds = Allowed(int, at_least=0, shortest=1, distinct=True)
     define("training_seeds", (0,), "Seeds to train each agent with.", seeds)
     define("seeds", 3, "Adaptations to each test task.", Allowed(int, at_least=1, at_most=1000))

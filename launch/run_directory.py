@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import pathlib
+import secrets
 import subprocess
 import time
 from collections.abc import Iterator
@@ -20,11 +21,18 @@ from environments import SPLITS
 from iwpa import durable
 from iwpa.fields import flattened, with_values
 from launch.settings import RunSettings
+from replay.table import TABLE
+from results.command_line import local_path
 from results.store import RecordWriter, read_records
 from results.tasks import TaskPlaces, write_tasks
 
 _RUN_FILE = "run.json"
+_LONGEST_REASON = 300  # characters: what is not ours may be of any length
 _VERSIONS = ("tensorflow-cpu", "tensorflow", "dm-reverb", "dm-launchpad", "dm-acme", "dm-sonnet", "numpy")
+
+
+# Of each of these the learner had, or then made, a checkpoint.
+_AFTER_CHECKPOINTS = ("resumed", "training_finished")
 
 
 class RunDirectoryError(ValueError):
@@ -71,6 +79,14 @@ class RunDirectory:
         """Held by the learner while it lives; replay stops after it."""
         return self.path / ".learner.lock"
 
+    def replay_table(self) -> str:
+        """Returns the name of this run's table of sequences: no other run's replay has it. Runs of early versions have no name."""
+        try:
+            name = _read(self.path / _RUN_FILE).get("id")
+        except RunDirectoryError:
+            return TABLE
+        return f"{TABLE}-{name}" if isinstance(name, str) else TABLE
+
     def newest_checkpoint(self) -> pathlib.Path | None:
         """Returns the newest complete checkpoint, warning of damaged ones, or None."""
         for path in reversed(durable.numbered(self.checkpoints)):
@@ -83,6 +99,18 @@ class RunDirectory:
         return None
 
 
+def located(path: str) -> RunDirectory:
+    """Returns the run directory of a path, which need not exist.
+
+    Raises:
+        RunDirectoryError: If it is no path on this machine.
+    """
+    try:
+        return RunDirectory(pathlib.Path(local_path(path)).absolute())
+    except ValueError as error:
+        raise RunDirectoryError(f"The run directory {error}.") from error
+
+
 @contextlib.contextmanager
 def owned(path: str, settings: RunSettings) -> Iterator[RunDirectory]:
     """Creates the run directory, or checks that an existing one holds the same run, and keeps other programs out of it.
@@ -93,7 +121,7 @@ def owned(path: str, settings: RunSettings) -> Iterator[RunDirectory]:
     Raises:
         RunDirectoryError: If it is in use, of another identity (naming the field), or not writable.
     """
-    run = RunDirectory(pathlib.Path(path).absolute())
+    run = located(path)
     try:
         run.path.mkdir(parents=True, exist_ok=True)
         with exclusive(run.path / ".launcher.lock") as alone:
@@ -109,16 +137,16 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
     """Creates the run directory, or checks that an existing one holds the same run.
 
     Raises:
-        RunDirectoryError: If it is of another identity (naming the field), or not writable.
+        RunDirectoryError: If it is of another identity (naming the field), not writable, or lacks the checkpoint to go on from.
     """
-    run = RunDirectory(pathlib.Path(path).absolute())
+    run = located(path)
     try:
         for directory in (run.checkpoints, run.snapshots, run.logs):
             directory.mkdir(parents=True, exist_ok=True)
         durable.remove_unfinished(run.checkpoints)
         durable.remove_unfinished(run.snapshots)
-        if not (run.path / _RUN_FILE).exists():
-            _write(run.path / _RUN_FILE, settings)
+        if not os.path.lexists(run.path / _RUN_FILE):
+            _write(run.path / _RUN_FILE, settings, secrets.token_hex(8))
             write_places(run, settings)
             return run
     except OSError as error:
@@ -130,6 +158,8 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
     )
     if difference:
         raise RunDirectoryError(f"--run_dir={path} holds another run: its {difference}. Choose another directory, or the same values.")
+    if not training_finished(run, settings):
+        resumable_checkpoint(run)
     if before.operation() != settings.operation():
         with RecordWriter(run.path, "events", "launcher") as events:
             events.append(
@@ -139,7 +169,7 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
                     "after": settings.operation(),
                 },
             )
-        _write(run.path / _RUN_FILE, settings)
+        _write(run.path / _RUN_FILE, settings, _read(run.path / _RUN_FILE).get("id"))
     return run
 
 
@@ -156,7 +186,7 @@ def open_run(path: str) -> tuple[RunDirectory, RunSettings]:
     Raises:
         RunDirectoryError: If there is none.
     """
-    run = RunDirectory(pathlib.Path(path).absolute())
+    run = located(path)
     stored = _read(run.path / _RUN_FILE)
     try:
         identity = dict(stored["identity"])
@@ -165,8 +195,32 @@ def open_run(path: str) -> tuple[RunDirectory, RunSettings]:
         return run, RunSettings(**{**identity, "config": config}, **operation)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RunDirectoryError(
-            f"{run.path / _RUN_FILE} is of another version of this program: {error}",
+            f"{run.path / _RUN_FILE} is of another version of this program: {str(error)[:_LONGEST_REASON]}",
         ) from error
+
+
+def resumable_checkpoint(run: RunDirectory) -> pathlib.Path | None:
+    """Returns the checkpoint that training goes on from, None where it begins or was killed before its first one.
+
+    Raises:
+        RunDirectoryError: If records say that there was a checkpoint, and none can be read: to begin anew would
+            mix two trainings in one directory.
+    """
+    newest = run.newest_checkpoint()
+    known = [record.get("checkpoint") for record in read_records(run.path, "training")]
+    ends = [event["learner_steps"] for event in read_records(run.path, "events") if event["event"] in _AFTER_CHECKPOINTS]
+    steps = max((step for step in [*known, *ends] if isinstance(step, int) and step > 0), default=None)
+    if newest is not None and steps is not None and int(newest.name) < steps:
+        logging.warning("Training goes on from step %s: the checkpoint of step %s is gone or damaged.", newest.name, steps)
+    if newest is not None or steps is None:
+        return newest
+    damaged = durable.numbered(run.checkpoints)
+    state = f"none of {', '.join(path.name for path in damaged)} can be read" if damaged else "there is none"
+    raise RunDirectoryError(
+        f"{run.path} was trained to a checkpoint of step {steps}, but in {run.checkpoints} {state}: bring the "
+        "checkpoints back, or choose another --run_dir to train anew. To adapt from the snapshots that are there: "
+        f"python -m launch.evaluate --run_dir={run.path}"
+    )
 
 
 def training_finished(run: RunDirectory, settings: RunSettings) -> bool:
@@ -203,8 +257,9 @@ def exclusive(path: pathlib.Path, wait_seconds: float = 0.0) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def _write(path: pathlib.Path, settings: RunSettings) -> None:
+def _write(path: pathlib.Path, settings: RunSettings, name: str | None) -> None:
     content = {
+        "id": name,
         "identity": settings.identity(),
         "operational": settings.operation(),
         "versions": _versions(),
@@ -220,7 +275,7 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
         content: dict[str, Any] = json.loads(path.read_text())
     except FileNotFoundError as error:
         raise RunDirectoryError(f"{path.parent} is not a run directory: it has no {path.name}.") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunDirectoryError(f"{path} cannot be read: {error}.") from error
     if not (isinstance(content, dict) and {"identity", "operational"} <= content.keys()):
         raise RunDirectoryError(f"{path} is not one of this program's: it has no identity.")

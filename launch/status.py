@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -70,6 +72,13 @@ class StatusLine:
         self._thread.join(timeout=5.0)
 
     def _run(self) -> None:
+        try:
+            self._show()
+        except OSError:
+            # Nobody reads any more what is printed: the program stops as it does by Ctrl-C, with a checkpoint.
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def _show(self) -> None:
         next_line = 0.0
         while not self._stop.wait(_PERIOD_SECONDS):
             self.read()
@@ -88,9 +97,9 @@ class StatusLine:
         for record in self._training.poll():
             self._last = record
             for name in ("training_return", "training_reward_return"):
-                if record[name] is not None:
+                if record.get(name) is not None:
                     self._returns[name] = record[name]
-        new = [record for record in self._adaptation.poll() if record["split"] == "validation"]
+        new = [record for record in self._adaptation.poll() if record.get("split") == "validation"]
         if new:
             self._validations.extend(new)
             scores = score_snapshots(self._validations.runs())
@@ -110,8 +119,8 @@ class StatusLine:
         share = min(1.0, max(last["learner_steps"] / steps, last["minutes"] / minutes))
         parts = [Part(f"{elapsed} {share:4.0%}", 0)]
         for rank, name, title in ((2, "learner", "learner"), (3, "environment", "env")):
-            rate = _number(last[f"{name}_steps_per_second"], "{:.0f}")
-            parts.append(Part(f"{title} {_short(last[f'{name}_steps'])} {rate}/s", rank))
+            rate = _number(last.get(f"{name}_steps_per_second"), "{:.0f}")
+            parts.append(Part(f"{title} {_short(last.get(f'{name}_steps', 0))} {rate}/s", rank))
         parts.append(Part(f"return {_number(self._returns.get('training_return'))}", 1))
         if "training_reward_return" in self._returns:
             training = _number(self._returns["training_reward_return"])
@@ -122,7 +131,7 @@ class StatusLine:
                 parts.append(Part(f"{title} {_number(last['metrics'][name], form)}", rank))
         if last["metrics"].get("skipped_steps"):
             parts.append(Part(f"skipped {last['metrics']['skipped_steps']:.0f}", 1))
-        if last["faults"]:
+        if last.get("faults"):
             parts.append(Part(f"faults {last['faults']}", 1))
         return parts
 

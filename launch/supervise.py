@@ -14,14 +14,15 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
+from launch.last_words import last_words
 from launch.payloads import NodePlan
+from launch.restart_budget import RestartBudget
 
 # From the request to stop until everything is ended by force: a user's Ctrl-C is answered within 15 s.
 _GRACE_SECONDS = 11.0
 _FORCE_SECONDS = 3.0
 _POLL_SECONDS = 0.2
 _PLACE_AGAIN_SECONDS = 30.0
-_TAIL_LINES = 15
 
 # The exit code of a node that would end in the same way again.
 UNRECOVERABLE = 78
@@ -64,35 +65,15 @@ class UnrecoverableError(RuntimeError):
     """A node would fail again, and ends with `UNRECOVERABLE`; the message, one line, says why."""
 
 
-@dataclasses.dataclass(frozen=True)
-class RestartBudget:
-    """How often a node may come back, and how long it waits before it does.
-
-    Attributes:
-        restarts: At most so many …
-        window_seconds: … within this time.
-        first_delay_seconds: Before the first restart of a window; doubled for each further one.
-    """
-
-    restarts: int = 3
-    window_seconds: float = 600.0
-    first_delay_seconds: float = 0.5
-
-    def delay(self, earlier: collections.deque[float], now: float) -> float | None:
-        """Returns how long to wait before a restart at time `now`, or None if too many came `earlier` (old ones are forgotten)."""
-        while earlier and earlier[0] <= now - self.window_seconds:
-            earlier.popleft()
-        if len(earlier) >= self.restarts:
-            return None
-        earlier.append(now)
-        return self.first_delay_seconds * 2.0 ** (len(earlier) - 1)
+# Of hosts and agents: hosts come and go, but not so often that there would be a point in going on.
+_LOSSES = RestartBudget(restarts=20, first_delay_seconds=0.0)
 
 
 class _State(enum.Enum):
     PLACING = "waits for a place"
     PLACED = "has a place and waits to be started"
     RUNNING = "runs"
-    ENDED = "returned"
+    ENDED = "was asked to stop and did"
 
 
 @dataclasses.dataclass
@@ -104,6 +85,7 @@ class _Node:
     killed_for: str | None = None
     restarts: int = 0
     times: collections.deque[float] = dataclasses.field(default_factory=collections.deque)
+    losses: collections.deque[float] = dataclasses.field(default_factory=collections.deque)
 
 
 class Supervisor:
@@ -169,7 +151,7 @@ class Supervisor:
         for node in self._nodes.values():
             self._agents.place(node.plan)
         try:
-            while not (stop.is_set() or self._stop_requested or all(node.state is _State.ENDED for node in self._nodes.values())):
+            while not (stop.is_set() or self._stop_requested):
                 for name, message in self._agents.receive(_POLL_SECONDS):
                     if message["event"] == "disconnected":
                         raise CrashError(message["reason"])
@@ -186,6 +168,8 @@ class Supervisor:
             self._placed(node, message)
         elif event == "refused":
             self._refused(node, message)
+        elif event == "failed":
+            self._failed(node, f"cannot start: {message['reason']}")
         elif event == "stop_requested":
             self._stop_requested = True
         elif event == "exited":
@@ -213,27 +197,34 @@ class Supervisor:
     def _exited(self, node: _Node, code: int) -> None:
         if node.state is not _State.RUNNING:
             return
-        node.state = _State.PLACED
-        if node.killed_for:
-            self._again(node, node.killed_for, 0.0)
-        elif code == 0:
+        if self._stop_requested:
             node.state = _State.ENDED
+        elif node.killed_for:
+            node.state = _State.PLACED
+            self._again(node, node.killed_for, 0.0)
         elif code == UNRECOVERABLE:
             raise CrashError(f"The node {node.plan.name} cannot go on.{self._tail(node)}")
         elif any(self._nodes[name].state is not _State.RUNNING for name in node.plan.needs):
+            node.state = _State.PLACED
             self._again(node, "a node that it calls was away", 0.0)
         else:
-            how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-            delay = self._budget.delay(node.times, self._clock())
-            if delay is None:
-                raise CrashError(f"The node {node.plan.name} {how}, {self._budget.restarts + 1} times.{self._tail(node)}")
-            self._again(node, how, delay)
-            if node.plan.name in self._reborn:
-                self._restart_callers(node, "came back")
+            # Also with code 0: a node goes on until it is asked to stop.
+            self._failed(node, f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}")
+
+    def _failed(self, node: _Node, how: str) -> None:
+        node.state = _State.PLACED
+        delay = self._budget.delay(node.times, self._clock())
+        if delay is None:
+            raise CrashError(f"The node {node.plan.name} {how}, {self._budget.restarts + 1} times.{self._tail(node)}")
+        self._again(node, how, delay)
+        if node.plan.name in self._reborn:
+            self._restart_callers(node, "came back")
 
     def _lost(self, node: _Node, reason: str) -> None:
         if node.state is _State.ENDED:
             return
+        if _LOSSES.delay(node.losses, self._clock()) is None:
+            raise CrashError(f"The node {node.plan.name} has no place: {reason}, {_LOSSES.restarts + 1} times.{self._tail(node)}")
         was_running = node.state is _State.RUNNING
         node.state = _State.PLACING
         self._agents.place(node.plan)
@@ -316,5 +307,4 @@ class Supervisor:
         log = self._logs / node.plan.name
         if not log.exists():
             return ""
-        lines = log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
-        return "\n".join([f" The end of {log}:", *(f"  | {line}" for line in lines)])
+        return "\n".join([f" The end of {log}:", *(f"  | {line}" for line in last_words(log))])

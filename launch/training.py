@@ -47,7 +47,7 @@ def define_flags() -> None:
         f"What to train on: {', '.join(names())}, or your own as module:factory.",
         TEXT,
     )
-    define("run_dir", None, "Where everything is kept, runs/NAME.", TEXT)
+    config_flags.define_path("run_dir", None, "Where everything is kept, runs/NAME.")
     command_line.define_options()
     define(
         "agent",
@@ -61,12 +61,11 @@ def define_flags() -> None:
         "What the critic knows training tasks by; by default task_id.",
         _ONE_OF_CRITICS,
     )
-    define(
+    config_flags.define_path(
         "initial_snapshot",
         None,
         "Start the networks from those of this run (its selected, else newest snapshot) or of this "
         "snapshot's folder; optimiser, replay and counters are new. Rows of further tasks start anew.",
-        TEXT,
     )
     define("methods", None, "What to compare on the test tasks.", METHODS)
     for name, leaf in leaves(RunSettings).items():

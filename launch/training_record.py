@@ -12,7 +12,6 @@ import reverb
 from acme.utils.loggers.tf_summary import TFSummaryLogger
 
 from launch.run_directory import RunDirectory
-from replay.table import TABLE
 from results.store import RecordWriter
 
 _STEPS = "learner_steps"
@@ -39,6 +38,7 @@ class TrainingRecorder:
             tensorboard: Whether to write event files, too.
         """
         self._replay = replay
+        self._table = run.replay_table()
         self._two_rewards = two_rewards
         self._writer = RecordWriter(run.path, "training", "learner")
         self._board: TFSummaryLogger | None = None
@@ -60,7 +60,7 @@ class TrainingRecorder:
             counts: Over all restarts: the learner's steps and the fields of its `Counters`.
             metrics: Of the newest learner step.
         """
-        info = self._replay.server_info(timeout=5)[TABLE]
+        info = self._replay.server_info(timeout=5)[self._table]
         limiter = info.rate_limiter_info
         inserts = limiter.insert_stats.completed
         record = {

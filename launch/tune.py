@@ -19,7 +19,6 @@ from absl import flags
 
 from agents.adaptation.search_spaces import SEARCH_SPACES, configurations
 from environments import command_line
-from environments.command_line import TEXT
 from iwpa.fields import Allowed
 from iwpa.snapshots import Snapshot
 from launch import config_flags, evaluation
@@ -105,7 +104,7 @@ def main() -> int:
 
 def define_flags() -> None:
     """Defines the command's flags."""
-    command_line.define("run_dir", None, "The run directory, runs/NAME.", TEXT)
+    config_flags.define_path("run_dir", None, "The run directory, runs/NAME.")
     tunable = Allowed(str, choices=tuple(SEARCH_SPACES), shortest=1, distinct=True)
     command_line.define("methods", None, "Methods to tune; by default those of the run.", tunable)
     config_flags.define_effort()

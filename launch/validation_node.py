@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 
@@ -40,8 +41,11 @@ class ValidationNode(acme.core.Worker):  # type: ignore[misc]
         heartbeat = Heartbeat(self._run, self._name)
         started, cpu_at_start = time.monotonic(), time.process_time()
         done: set[int] = set()
+        process = os.getpid()
 
         def should_stop() -> bool:
+            if os.getpid() != process:  # A copy that the environment forked must not go on beside the original.
+                os._exit(1)
             heartbeat.beat(snapshots=len(done), cpu_seconds=time.process_time() - cpu_at_start)
             return bool(stop.is_set())
 

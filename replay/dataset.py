@@ -24,23 +24,28 @@ class SequenceDataset:
 
     Acme's default draws 28 batches ahead of the learner, on small runs the whole table. This one keeps one batch in flight and one ready.
     A thread waits for the server, which may be gone without Reverb noticing, so that the learner never does.
+
+    Attributes:
+        trouble: Why there may be no batch.
     """
 
-    def __init__(self, address: str, spec: SequenceSpec, batch_size: int):
+    def __init__(self, address: str, spec: SequenceSpec, batch_size: int, table: str = TABLE):
         """Starts to sample.
 
         Args:
             address: Of the replay server, `host:port`.
             spec: The shape of a sequence.
             batch_size: B.
+            table: Its name.
         """
         self._address = address
+        self._table = table
         self._spec = spec
         self._signature = spec.packed_signature()
         self._batch_size = batch_size
         self._ready: queue.Queue[Batch] = queue.Queue(maxsize=1)
         self._closed = threading.Event()
-        self._trouble = "the rate limiter gives nothing: do the actors write?"
+        self.trouble = "the rate limiter gives nothing: do the actors write?"
         threading.Thread(target=self._sample, name="replay-dataset", daemon=True).start()
 
     def next(self, should_stop: Callable[[], bool]) -> Batch | None:
@@ -52,7 +57,7 @@ class SequenceDataset:
             except queue.Empty:
                 if not warned and time.monotonic() - waiting_since > _STARVED_SECONDS:
                     warned = True
-                    print(f"No batch from replay for {_STARVED_SECONDS:.0f} s: {self._trouble}", flush=True)
+                    print(f"No batch from replay for {_STARVED_SECONDS:.0f} s: {self.trouble}", flush=True)
         return None
 
     def close(self) -> None:
@@ -73,14 +78,14 @@ class SequenceDataset:
                         return
             except tf.errors.OpError as error:
                 # The server is gone or refuses: a new sampler tries again, and whoever waits is told.
-                self._trouble = error.message
+                self.trouble = error.message
                 time.sleep(_POLL_SECONDS)
 
     def _connect(self) -> tf.data.Dataset:
         """Returns a dataset that ends when the rate limiter gives nothing for a second."""
         dataset = reverb.TrajectoryDataset(
             server_address=self._address,
-            table=TABLE,
+            table=self._table,
             dtypes={key: spec.dtype for key, spec in self._signature.items()},
             shapes={key: spec.shape for key, spec in self._signature.items()},
             max_in_flight_samples_per_worker=self._batch_size,

@@ -8,15 +8,36 @@ from replay.config import ReplayConfig
 from replay.sequence import SequenceSpec
 
 TABLE = "sequences"
+_ANSWER_SECONDS = 60
 
 
-def make_tables(config: ReplayConfig, spec: SequenceSpec, *, batch_size: int) -> list[reverb.Table]:
+class ForeignReplayError(RuntimeError):
+    """What answers at the address of replay is another run's."""
+
+
+def check_table(client: reverb.Client, name: str) -> None:
+    """Makes sure, before data flows, that a server is this run's.
+
+    Raises:
+        ForeignReplayError: If it has no table of this name.
+        RuntimeError: If it does not answer.
+    """
+    found = client.server_info(timeout=_ANSWER_SECONDS)
+    if name not in found:
+        raise ForeignReplayError(
+            f"The replay server at {client.server_address} is another run's: it has {', '.join(found) or 'no table'}, not {name}. "
+            "Another program has taken its port: end it, or start this one again."
+        )
+
+
+def make_tables(config: ReplayConfig, spec: SequenceSpec, *, batch_size: int, name: str = TABLE) -> list[reverb.Table]:
     """Returns the server's tables: one of sequences, sampled uniformly.
 
     Args:
         config: How experience is kept.
         spec: The shape of a sequence.
         batch_size: Sequences in a batch of the learner; the limiter lets either side be two batches ahead.
+        name: Of the table.
 
     Returns:
         The tables.
@@ -29,7 +50,7 @@ def make_tables(config: ReplayConfig, spec: SequenceSpec, *, batch_size: int) ->
     )
     return [
         reverb.Table(
-            name=TABLE,
+            name=name,
             sampler=reverb.selectors.Uniform(),
             remover=reverb.selectors.Fifo(),
             max_size=config.capacity,

@@ -31,6 +31,7 @@ class SequenceWriter:
         environments: int,
         spec: SequenceSpec,
         should_stop: Callable[[], bool],
+        table: str = TABLE,
     ):
         """Makes empty buffers.
 
@@ -39,8 +40,10 @@ class SequenceWriter:
             environments: N.
             spec: The shape of a sequence.
             should_stop: Asked at least once a second while replay makes this writer wait.
+            table: Its name.
         """
         self._client = client
+        self._table = table
         self._spec = spec
         self._should_stop = should_stop
         self._observed = spec.observation_size
@@ -127,7 +130,7 @@ class SequenceWriter:
             self._writer = self._client.trajectory_writer(num_keep_alive_refs=1)
         self._writer.append(item)
         history = self._writer.history
-        self._writer.create_item(TABLE, 1.0, {key: history[key][-1] for key in item})
+        self._writer.create_item(self._table, 1.0, {key: history[key][-1] for key in item})
         self._wait(_ITEMS_IN_FLIGHT)
 
     def _wait(self, in_flight: int) -> None:

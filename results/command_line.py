@@ -2,22 +2,49 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
+import io
+import os
+import re
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn
 
-from absl import flags
+from absl import app, flags
 
 FAILED = 1
 USAGE_ERROR = 2
 INTERRUPTED = 130
+_LONGEST_MESSAGE = 2000  # characters
+_LONGEST_PATH, _LONGEST_NAME = 4096, 255  # bytes, on Linux
 
 
 def fail(program: str, message: str, code: int) -> int:
     """Prints an error in one line; returns the exit code."""
-    print(f"{program}:", " ".join(message.splitlines()), file=sys.stderr)
+    line = " ".join(message.splitlines())
+    print(f"{program}:", line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}...", file=sys.stderr)
     return code
+
+
+def run(program: str, main: Callable[[Sequence[str]], int]) -> NoReturn:
+    """Parses the flags, runs a program and ends the process; where nobody reads any more what it prints, quietly."""
+    try:
+        app.run(main, flags_parser=flag_parser(program))
+    except BrokenPipeError:
+        _drop_output()
+        sys.exit(INTERRUPTED)
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _drop_output()
+
+
+def _drop_output() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
 
 
 def flag_parser(program: str) -> Callable[[Sequence[str]], list[str]]:
@@ -52,18 +79,58 @@ class Text(flags.ArgumentParser[str]):
         return argument
 
 
-class Texts(Text):
-    """Reads texts separated by commas, none twice."""
+class Path(Text):
+    """Reads a path on this machine's file system; `~` is the home directory."""
 
-    syntactic_help = "texts separated by commas, none twice"
+    syntactic_help = "a path on this machine"
+
+    def parse(self, argument: str) -> str:
+        return local_path(super().parse(argument))
+
+
+class Paths(Text):
+    """Reads paths separated by commas, none twice; in double quotes, a path may have commas, as an existing one may by itself."""
+
+    syntactic_help = "paths separated by commas, none twice"
 
     def parse(self, argument: Any) -> Any:
         if not isinstance(argument, str):
             return argument
-        texts = [super(Texts, self).parse(text.strip()) for text in argument.split(",")]
-        if len(set(texts)) < len(texts):
+        alone = "," in argument and os.path.isdir(os.path.expanduser(argument))
+        try:
+            texts = [argument] if alone else next(csv.reader([argument], skipinitialspace=True, strict=True)) or [""]
+        except csv.Error as error:
+            raise ValueError(f"takes {self.syntactic_help}, not {argument!r}: {error}") from error
+        paths = [local_path(super(Paths, self).parse(text.strip())) for text in texts]
+        if len(set(paths)) < len(paths):
             raise ValueError(f"takes {self.syntactic_help}, not {argument!r}")
-        return texts
+        return paths
+
+
+def joined(paths: Iterable[str]) -> str:
+    """Returns paths as `Paths` reads them."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(paths)
+    return text.getvalue()
+
+
+def local_path(text: str) -> str:
+    """Returns a path with the home directory in the place of `~`.
+
+    Raises:
+      ValueError: it is none that every part of the program can open; the message is to follow its name.
+    """
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
+        raise ValueError(f"takes a path on this machine, not {text!r}: mount what is there, or copy it here")
+    expanded = os.path.expanduser(text)
+    if expanded.startswith("~"):
+        raise ValueError(f"takes a path, not {text!r}: there is no such user; a folder of that name is ./{text}")
+    whole = os.path.abspath(expanded)
+    if not whole.isprintable():
+        raise ValueError(f"takes a path of UTF-8 without control characters, not {whole!r}")
+    if len(whole.encode()) >= _LONGEST_PATH or max(map(len, whole.encode().split(b"/"))) > _LONGEST_NAME:
+        raise ValueError(f"takes a path that file systems can hold, not one of {len(whole)} characters: {whole[:60]!r}...")
+    return expanded
 
 
 # Flags belong to the programs that call this module: `--help` lists them as the program's own.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import dataclasses
 import datetime
 from collections.abc import Iterable, Mapping
@@ -15,6 +16,7 @@ from results import figures
 STALE_SECONDS = 60.0
 _RATE_BEATS = 6  # the newest of a node, over which its present throughput is taken
 _MOST_POINTS = 400
+_MOST_BEATS = 20_000  # of a node that are kept, more than two days: then every second one goes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,16 +35,25 @@ class Node:
     faults: int
 
 
+def _numbers() -> array.array[float]:
+    return array.array("d")
+
+
 @dataclasses.dataclass
 class _History:
     """One node's signs of life in the order of their times."""
 
     last: Mapping[str, Any]
-    times: list[float] = dataclasses.field(default_factory=list)
-    counts: list[float] = dataclasses.field(default_factory=list)  # of the first counter
-    cpu_seconds: list[float] = dataclasses.field(default_factory=list)
-    memory: list[float] = dataclasses.field(default_factory=list)
+    times: array.array[float] = dataclasses.field(default_factory=_numbers)
+    counts: array.array[float] = dataclasses.field(default_factory=_numbers)  # of the first counter
+    cpu_seconds: array.array[float] = dataclasses.field(default_factory=_numbers)
+    memory: array.array[float] = dataclasses.field(default_factory=_numbers)
     processes: list[tuple[str, int]] = dataclasses.field(default_factory=list)  # host and pid of each
+
+    def thin(self) -> None:
+        """Forgets every second beat, so that a run of weeks costs no more than one of days."""
+        for values in (self.times, self.counts, self.cpu_seconds, self.memory):
+            del values[1:-1:2]
 
     @property
     def work(self) -> str:
@@ -76,6 +87,8 @@ class FleetLog:
             history.last = record
             for values, number in zip((history.times, history.counts, history.cpu_seconds, history.memory), numbers, strict=True):
                 values.append(number)
+            if len(history.times) > _MOST_BEATS:
+                history.thin()
             if not history.processes or history.processes[-1] != process:
                 history.processes.append(process)
         for event in events:
@@ -115,7 +128,8 @@ class FleetLog:
             if len(times) > 1 and history.work.endswith("steps"):
                 seconds, done = np.diff(times), np.diff(counts)
                 # Nothing is known of the time between two processes, or while a node was silent.
-                known = (seconds > 0) & (seconds < STALE_SECONDS) & (done >= 0)
+                silent = max(STALE_SECONDS, 3 * float(np.median(seconds)))
+                known = (seconds > 0) & (seconds < silent) & (done >= 0)
                 rates = np.where(known, done / np.where(known, seconds, 1.0), np.nan)
                 panels.setdefault(f"{history.work.capitalize()} per second", {})[name] = _points(times[1:], rates)
             panels.setdefault("Memory, MiB", {})[name] = _points(times, np.array(history.memory))

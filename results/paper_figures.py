@@ -12,17 +12,20 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import json
 import os
 import pathlib
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from absl import app, flags
+from absl import flags
 
 from results import figures, records, selection, statistics, store, summary
-from results.command_line import FAILED, USAGE_ERROR, Text, Texts, fail, flag_parser
+from results.command_line import FAILED, USAGE_ERROR, Path, Paths, fail
+from results.command_line import run as run_program
 
 FloatArray = npt.NDArray[np.float64]
 _PROGRAM = "results.figures"
@@ -73,6 +76,7 @@ class Panel:
     x_title: str
     lines: tuple[Line, ...]
     environment_steps: tuple[int, ...]  # of training, of each run directory that recorded it
+    one_seed: str = ""  # which runs differ in nothing, not even in the seed: they are no independent ones
 
     @property
     def title(self) -> str:
@@ -84,7 +88,7 @@ class Panel:
         """How much training and how many runs are behind it."""
         runs = f"{_span([line.runs for line in self.lines])} runs a line"
         trained = f"{_span(self.environment_steps)} environment steps of training, " if self.environment_steps else ""
-        return f"{trained}{runs}"
+        return f"{trained}{runs}{self.one_seed and f'; {self.one_seed}'}"
 
 
 def figure_of(environment: str) -> str | None:
@@ -100,7 +104,8 @@ def paper_figure(run_dirs: Sequence[str | os.PathLike[str]], figure: str) -> lis
       SelectionError: no snapshot of a run was selected, and none could be.
     """
     by_environment: dict[str, list[tuple[pathlib.Path, Mapping[str, Any]]]] = {}
-    for run_dir in map(pathlib.Path, run_dirs):
+    # The same folder by two names counts once.
+    for run_dir in {path.resolve(): path for path in map(pathlib.Path, run_dirs)}.values():
         identity = summary.identity(run_dir)
         environment = str(identity["environment"])
         if environment not in _ENVIRONMENTS[figure]:
@@ -110,7 +115,17 @@ def paper_figure(run_dirs: Sequence[str | os.PathLike[str]], figure: str) -> lis
         summary.refuse_failed(run_dir, store.read_records(run_dir, "events"))
         by_environment.setdefault(environment, []).append((run_dir, identity))
     panel = _training_panel if figure == "4" else _adaptation_panel
-    return [panel(environment, by_environment[environment]) for environment in _ENVIRONMENTS[figure] if environment in by_environment]
+    shown = [name for name in _ENVIRONMENTS[figure] if name in by_environment]
+    return [dataclasses.replace(panel(name, by_environment[name]), one_seed=_of_one_seed(by_environment[name])) for name in shown]
+
+
+def _of_one_seed(runs: Sequence[tuple[pathlib.Path, Mapping[str, Any]]]) -> str:
+    """Returns which runs of an environment are of one seed and alike in all else, in words; nothing where there are none."""
+    alike: dict[str, list[str]] = {}
+    for run_dir, identity in runs:
+        if "seed" in identity:  # Early versions did not say.
+            alike.setdefault(json.dumps(identity, sort_keys=True), []).append(run_dir.name)
+    return "; ".join(f"{' and '.join(names)} are runs of one seed" for names in alike.values() if len(names) > 1)
 
 
 def _adaptation_panel(environment: str, runs: Sequence[tuple[pathlib.Path, Mapping[str, Any]]]) -> Panel:
@@ -160,7 +175,8 @@ def _training_panel(environment: str, runs: Sequence[tuple[pathlib.Path, Mapping
 def _environment_steps(runs: Sequence[tuple[pathlib.Path, Mapping[str, Any]]]) -> tuple[int, ...]:
     """Returns the environment steps of each run's training, of those that have a record of it."""
     last = (store.read_records(run_dir, "training")[-1:] for run_dir, _ in runs)
-    return tuple(int(record["environment_steps"]) for records_of_run in last for record in records_of_run)
+    steps = (record.get("environment_steps") for records_of_run in last for record in records_of_run)
+    return tuple(int(number) for number in steps if number is not None)
 
 
 def _span(values: Sequence[int]) -> str:
@@ -179,8 +195,9 @@ def _training_curve(training: Sequence[Mapping[str, Any]]) -> tuple[FloatArray, 
     """Returns environment steps and return in training, without what a restart went back behind."""
     points: list[tuple[float, float]] = []
     for record in reversed(training):
-        if record["training_return"] is not None and (not points or record["environment_steps"] < points[-1][0]):
-            points.append((record["environment_steps"], record["training_return"]))
+        steps, value = record.get("environment_steps"), record["training_return"]
+        if steps is not None and value is not None and (not points or steps < points[-1][0]):
+            points.append((steps, value))
     curve = np.array(points[::-1], dtype=np.float64).reshape(-1, 2)
     return curve[:, 0], curve[:, 1]
 
@@ -230,6 +247,9 @@ def main(argv: Sequence[str]) -> int:
         panels = paper_figure(values.run_dirs, values.figure)
     except (summary.RunDirectoryError, selection.SelectionError) as error:
         return fail(_PROGRAM, str(error), USAGE_ERROR)
+    for panel in panels:
+        if panel.one_seed:
+            print(f"Note: {panel.environment}: {panel.one_seed}.", file=sys.stderr)
     try:
         for path in write_figure(panels, pathlib.Path(values.out) / f"figure_{values.figure}"):
             print(path)
@@ -240,12 +260,12 @@ def main(argv: Sequence[str]) -> int:
 
 def define_flags() -> None:
     """Defines the program's flags."""
-    flags.DEFINE(Texts(), "run_dirs", None, "Run directories; those of one environment are pooled.")
+    flags.DEFINE(Paths(), "run_dirs", None, "Run directories; those of one environment are pooled.")
     flags.DEFINE_enum("figure", None, list(_ENVIRONMENTS), "The paper's figure.")
-    flags.DEFINE(Text(), "out", "figures", "Where the files go.")
+    flags.DEFINE(Path(), "out", "figures", "Where the files go.")
 
 
 def run() -> None:
     """Parses the flags, draws and ends the process."""
     define_flags()
-    app.run(main, flags_parser=flag_parser(_PROGRAM))
+    run_program(_PROGRAM, main)

@@ -73,7 +73,7 @@ class RecordingReader:
                 recording = _recording(json.loads((self._folder / name / _FILE).read_text(encoding="utf-8")))
                 if recording.name != name:
                     raise ValueError(f"{name} holds {recording.name}")
-            except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
                 self.malformed += 1
             else:
                 found.append(recording)
@@ -94,5 +94,5 @@ def read_paths(run_dir: str | os.PathLike[str], recording: Recording) -> list[Fl
     try:
         paths = json.loads((pathlib.Path(run_dir) / FOLDER / recording.name / _PATHS).read_text(encoding="utf-8"))
         return [np.array(path, dtype=np.float64) for path in paths]
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError):
         return []

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from results import kinds
+
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
@@ -81,12 +83,15 @@ class AdaptationLog:
         """Takes records in any order."""
         for record in records:
             try:
-                key, episode = _key_values(record), _episode(record)
+                key, episode, number = _key_values(record), _episode(record), record["episode"]
+                attempt = record["attempt"]
+                if not (isinstance(attempt, str) and kinds.is_count(number)):
+                    raise TypeError(f"no attempt or no episode: {attempt!r}, {number!r}")
                 if key not in self._attempts:
-                    if tuple(map(type, key)) != _KEY_TYPES:
+                    if tuple(map(type, key)) != _KEY_TYPES or not all(map(kinds.is_count, key[3:])):
                         raise TypeError(f"not a key: {key}")
                     self._attempts[key] = {}
-                self._attempts[key].setdefault(record["attempt"], {})[record["episode"]] = episode
+                self._attempts[key].setdefault(attempt, {})[number] = episode
             except (KeyError, TypeError, ValueError):
                 self.malformed += 1
             else:
@@ -118,17 +123,17 @@ class _Episode(NamedTuple):
 
 _KEY_TYPES = (str, str, str, int, int, int)
 _NUMBERS = ("return", "length", "temperature", "kl", "td_error")
-_NUMBER_TYPES = {float, int, type(None)}
 
 
 def _episode(record: Mapping[str, Any]) -> _Episode:
     get = record.get
     numbers = (record["return"], record["length"], get("temperature"), get("kl"), get("td_error"))  # the last not in early versions
-    if not _NUMBER_TYPES.issuperset(map(type, numbers)):
+    planned, fault, failed_starts = record["episodes"], record["fault"], get("failed_starts", 0)
+    if not all(number is None or kinds.is_number(number) for number in numbers):
         raise TypeError(f"not numbers: {numbers}")
-    return _Episode(
-        float(record["time"]), int(record["episodes"]), record["fault"], int(get("failed_starts", 0)), bool(record["found"]), numbers
-    )
+    if not (kinds.is_count(planned) and kinds.is_count(failed_starts) and isinstance(fault, str | None)):
+        raise TypeError(f"not those of an episode: {planned!r}, {failed_starts!r}, {fault!r}")
+    return _Episode(float(record["time"]), planned, fault, failed_starts, bool(record["found"]), numbers)
 
 
 def adaptation_runs(records: Iterable[Mapping[str, Any]]) -> list[AdaptationRun]:

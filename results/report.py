@@ -15,10 +15,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 
 from results import failed_run, selection, store, summary, table
-from results.command_line import FAILED, USAGE_ERROR, Text, fail, flag_parser
+from results.command_line import FAILED, USAGE_ERROR, Path, fail
+from results.command_line import run as run_program
 
 _PROGRAM = "results.report"
 
@@ -129,11 +130,11 @@ def _report_failure(failed: failed_run.FailedRun) -> int:
 
 def define_flags() -> None:
     """Defines the program's flags."""
-    flags.DEFINE(Text(), "run_dir", None, "The run directory, runs/NAME.")
+    flags.DEFINE(Path(), "run_dir", None, "The run directory, runs/NAME.")
     flags.DEFINE_enum("split", "test", ["train", "validation", "test"], "Which tasks to report; the page is about the test tasks alone.")
     flags.DEFINE_bool("json", False, "Print one line of JSON instead of the table, and write no files.")
 
 
 if __name__ == "__main__":
     define_flags()
-    app.run(_main, flags_parser=flag_parser(_PROGRAM))
+    run_program(_PROGRAM, _main)

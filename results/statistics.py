@@ -66,6 +66,7 @@ def trailing_mean(by_episode: npt.ArrayLike, window: int = 3) -> FloatArray:
       Shape [..., E].
     """
     array = np.asarray(by_episode, dtype=np.float64)
+    window = min(window, max(1, array.shape[-1]))
     padding = np.zeros((*array.shape[:-1], window - 1))
     padded = np.concatenate([padding, array], axis=-1)
     sums = np.lib.stride_tricks.sliding_window_view(padded, window, axis=-1).sum(axis=-1)

@@ -158,7 +158,7 @@ def identity(run_dir: pathlib.Path) -> Mapping[str, Any]:
         found: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))["identity"]
         str(found["environment"])
         return found
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunDirectoryError(
             f"{path} names no environment under identity.environment: restore the file that the run was started with"
         ) from error

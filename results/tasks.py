@@ -44,7 +44,7 @@ def read_tasks(run_dir: str | os.PathLike[str]) -> TaskPlaces | None:
         places = {
             str(split): [tuple(float(number) for number in place) for place in of_split] for split, of_split in content["places"].items()
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
     if len(names) > 2 or any(len(place) != len(names) for of_split in places.values() for place in of_split):
         return None

@@ -9,10 +9,11 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Sequence
 
-from absl import app, flags
+from absl import flags
 
 from results import store, summary, training_figures
-from results.command_line import FAILED, USAGE_ERROR, Text, fail, flag_parser
+from results.command_line import FAILED, USAGE_ERROR, Path, fail
+from results.command_line import run as run_program
 
 _PROGRAM = "results.training_curves"
 
@@ -56,10 +57,10 @@ def _main(argv: Sequence[str]) -> int:
 
 def define_flags() -> None:
     """Defines the program's flags."""
-    flags.DEFINE(Text(), "run_dir", None, "The run directory, runs/NAME.")
-    flags.DEFINE(Text(), "out", None, "The picture; by default in the run directory's figures.")
+    flags.DEFINE(Path(), "run_dir", None, "The run directory, runs/NAME.")
+    flags.DEFINE(Path(), "out", None, "The picture; by default in the run directory's figures.")
 
 
 if __name__ == "__main__":
     define_flags()
-    app.run(_main, flags_parser=flag_parser(_PROGRAM))
+    run_program(_PROGRAM, _main)

@@ -61,6 +61,7 @@ _LOGARITHMIC = (
     _WEIGHTS,
 )
 FEW_DECADES = 2.5  # on an axis of so many, 2 and 5 are ticked, too
+_MOST_RECORDS = 20_000  # that are kept: then every second one goes
 _MOST_POINTS = 800  # of a line: more than a screen has columns for
 
 
@@ -87,6 +88,7 @@ class TrainingLog:
         self.malformed = 0
         self._steps: list[float] = []
         self._minutes: list[float] = []
+        self._seen, self._stride = 0, 1
         self._values: dict[str, list[float]] = {}  # each as long as the steps, NaN where a quantity is unknown
 
     def extend(self, records: Iterable[Mapping[str, Any]]) -> None:
@@ -103,7 +105,10 @@ class TrainingLog:
                 self._append(step, minutes, values)
 
     def _append(self, step: float, minutes: float, values: Mapping[str, float]) -> None:
-        while self._steps and self._steps[-1] >= step:
+        # In a run of weeks a record takes the place of the one before it, until the next that is kept.
+        passing = len(self._steps) > 1 and self._seen % self._stride
+        while self._steps and (self._steps[-1] >= step or passing):
+            passing = 0
             for column in (self._steps, self._minutes, *self._values.values()):
                 column.pop()
         for name in values.keys() - self._values.keys():
@@ -112,6 +117,11 @@ class TrainingLog:
             column.append(values.get(name, math.nan))
         self._steps.append(step)
         self._minutes.append(minutes)
+        self._seen += 1
+        if len(self._steps) > _MOST_RECORDS:
+            self._stride *= 2
+            for column in (self._steps, self._minutes, *self._values.values()):
+                del column[1:-1:2]
 
     @property
     def reached(self) -> tuple[int, float]:

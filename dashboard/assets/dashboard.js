@@ -38,7 +38,7 @@ window.dash_clientside.dashboard = {
   tick: (intervals) => {
     if (document.hidden) return window.dash_clientside.no_update;
     const lost = (gone) => document.documentElement.toggleAttribute("data-lost", gone);
-    fetch("/alive").then((answer) => lost(!answer.ok), () => lost(true));
+    fetch("alive").then((answer) => lost(!answer.ok), () => lost(true));
     return intervals;
   },
 
@@ -103,6 +103,6 @@ document.addEventListener("click", (event) => {
     return;
   }
   const [, format, name] = button.id.match(/^save-(csv|png|svg)-(.+)$/) || [];
-  if (format === "csv") window.location.assign(`/tables/${name}.csv${window.location.search}`);
+  if (format === "csv") window.location.assign(`tables/${name}.csv${window.location.search}`);
   else if (format) savePicture(name, format);
 });

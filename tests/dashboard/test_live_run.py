@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 import synthetic_run
@@ -127,3 +128,30 @@ def test_a_failed_training_is_told_at_the_top_until_a_learner_lives_again(run_di
     synthetic_run.beat(run_dir, "learner", {"learner_steps": 300})
     run.poll()
     assert status._state(run)[1].startswith("training, step 300")
+
+
+@pytest.mark.parametrize("change", ["deleted", "another run", "cut short"])
+def test_a_run_that_was_replaced_is_shown_as_what_is_there_now(run_dir, monkeypatch, change):
+    monkeypatch.setattr(live_run, "_FRESH_SECONDS", 0.0)
+    run = opened(run_dir)
+    revision = run.revision
+    if change == "cut short":
+        for path in (run_dir / "results" / "events").iterdir():
+            path.write_text("")
+    else:
+        shutil.rmtree(run_dir)
+    if change == "another run":
+        synthetic_run.write(run_dir, environment="reach", films=False)
+        shutil.rmtree(run_dir / "results" / "events")
+    run.poll()
+    assert run.revision > revision
+    assert (run.selected, run.events) == (None, [])
+    assert run.environment == {"deleted": None, "another run": "reach", "cut short": "sparse_navigation"}[change]
+    assert bool(run.splits()) == (change != "deleted")
+
+
+def test_a_link_to_what_is_not_there_is_named_and_the_rest_is_shown(run_dir):
+    (run_dir / "results" / "events" / "lost-1.jsonl").symlink_to("nowhere")
+    run = opened(run_dir)
+    assert "lost-1.jsonl cannot be read" in run.trouble
+    assert run.selected == Selection(200, 6.0)

@@ -3,8 +3,10 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
+import tracemalloc
 import urllib.parse
 
 import dash
@@ -54,6 +56,51 @@ def test_requests_under_another_name_are_refused_unless_it_was_asked_for(filmed_
     ):
         assert Dashboard(runs).flask.test_client().get("/", headers={"Host": name}).status_code == allowed
     assert Dashboard(runs, loopback=False).flask.test_client().get("/", headers={"Host": "desk:8050"}).status_code == 200
+
+
+PREFIX = {"X-Forwarded-Prefix": "/iwpa", "X-Forwarded-Host": "desk.example", "X-Forwarded-Proto": "https"}
+
+
+@pytest.mark.parametrize("cut_off", [True, False])
+@pytest.mark.parametrize(("url", "headers"), [(None, PREFIX), ("https://desk.example/iwpa/", {"Host": "desk.example"})])
+def test_behind_a_path_prefix_all_that_the_page_asks_for_is_below_it(filmed_run_dir, url, headers, cut_off):
+    client = Dashboard(named_runs([filmed_run_dir]), url=url).flask.test_client()
+    way = "" if cut_off else "/iwpa"
+    answer = client.get(f"{way}/", headers=headers)
+    assert answer.status_code == 200
+    asked = re.findall(r'(?:src|href)="([^"]+)"', answer.text)
+    assert asked
+    assert all(address.startswith("/iwpa/") for address in asked)
+    assert '"requests_pathname_prefix":"/iwpa/"' in answer.text
+    for address in [*asked, "/iwpa/alive", "/iwpa/_dash-layout", "/iwpa/tables/curves.csv"]:
+        assert client.get(address.removeprefix("/iwpa") if cut_off else address, headers=headers).status_code in (200, 204), address
+    if not cut_off:
+        assert client.get("/iwpa", headers=headers).headers["Location"] == "/iwpa/"
+
+
+@pytest.mark.parametrize("prefix", ['/"><script>', "//evil.example", "iwpa", "/a b"])
+def test_a_forwarded_prefix_that_is_no_path_counts_as_none(client, prefix):
+    answer = client.get("/", headers={"X-Forwarded-Prefix": prefix})
+    assert answer.status_code == 200
+    assert prefix not in answer.text
+    assert r'"requests_pathname_prefix":"\u002f"' in answer.text
+
+
+def test_only_the_name_that_a_proxy_has_is_answered_beside_the_machines_own(filmed_run_dir):
+    client = Dashboard(named_runs([filmed_run_dir]), url="https://desk.example/iwpa/").flask.test_client()
+    assert client.get("/", headers={"Host": "evil.example"}).status_code == 403
+
+
+def test_smoothing_over_a_vast_number_of_episodes_costs_nothing(filmed_run_dir):
+    tracemalloc.start()
+    refreshed([filmed_run_dir], "?tab=adaptation&smoothing=999999999999999")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 50e6
+
+
+def test_a_run_that_is_given_twice_is_shown_once(filmed_run_dir):
+    assert len(named_runs([filmed_run_dir, filmed_run_dir.parent / "." / filmed_run_dir.name])) == 1
 
 
 def test_every_tab_fills_its_own_panels_and_no_others(filmed_run_dir):
@@ -154,8 +201,8 @@ def test_texts_of_a_run_reach_plotly_as_text(tmp_path):
 
 
 def test_runs_are_named_after_their_directories_and_told_apart(tmp_path):
-    paths = [tmp_path / "x" / "run", tmp_path / "y" / "run", tmp_path / "x" / "a,b", tmp_path / "x" / "run"]
-    assert [run.name for run in named_runs(paths)] == ["run", "y-run", "a_b", "x-run"]
+    paths = [tmp_path / "x" / "run", tmp_path / "y" / "run", tmp_path / "x" / "a,b", tmp_path / "x" / "y" / "run"]
+    assert [run.name for run in named_runs(paths)] == ["run", "y-run", "a_b", "run-2"]
 
 
 def test_neither_tensorflow_nor_a_package_beside_the_results_is_imported():
@@ -169,7 +216,8 @@ def test_neither_tensorflow_nor_a_package_beside_the_results_is_imported():
 
 def test_events_that_the_page_has_never_heard_of_are_told_briefly(tmp_path):
     with RecordWriter(tmp_path, "events", "tune") as events:
-        events.append({"event": "configuration_chosen", "method": "iw", "configuration": {"episodes": 40}, "score": 12.345678})
+        choice = {"event": "configuration_chosen", "method": "iw", "configuration": {"episodes": 40}, "score": 12.345678}
+        events.append({**choice, "snapshot": 3})
     shown = json.dumps(refreshed([tmp_path], "?tab=fleet"), default=str)
     assert "configuration chosen: method" in shown
     assert "score 12.35" in shown

@@ -16,7 +16,8 @@ from loopback import ENGINE, ray_cluster
 from program import Program, leftover_processes
 
 from launch.cluster_agents import ClusterAgents, Needs
-from launch.supervise import CrashError, RefusalError, RestartBudget
+from launch.restart_budget import RestartBudget
+from launch.supervise import CrashError, RefusalError
 from results.store import read_records
 
 pytestmark = [pytest.mark.skipif(not ENGINE.exists(), reason="make cluster-env"), pytest.mark.timeout(240)]

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
+import types
 
 import pytest
 from absl import flags
 
+import results.command_line
+from environments import command_line
 from launch import config_flags
 
 COMMANDS = (
@@ -42,17 +47,55 @@ ZERO = {
 STEP = {"launch.evaluate", "launch.tune"}  # whose --snapshot is a learner step
 
 
+def definer_of(command: str) -> types.ModuleType:
+    return importlib.import_module("launch.training" if command == "launch.local_multiprocess" else command)
+
+
 def flags_of(command: str) -> dict[str, flags.Flag]:
     """Returns a command's own flags, without leaving them defined."""
-    module = importlib.import_module(
-        "launch.training" if command == "launch.local_multiprocess" else command,
-    )
+    module = definer_of(command)
     before = set(flags.FLAGS)
     module.define_flags()
     own = {name: flags.FLAGS[name] for name in set(flags.FLAGS) - before}
     for name in own:
         delattr(flags.FLAGS, name)
     return own
+
+
+@pytest.fixture
+def ending(capsys, monkeypatch):
+    """Runs a command within this process, its flags defined once; gives its exit code and what it printed as errors."""
+    defined: list[str] = []
+    before: set[str] = set()
+
+    def end(command: str, *arguments: str) -> tuple[int, str]:
+        nonlocal before
+        module, definer = importlib.import_module(command), definer_of(command)
+        if not defined:
+            before = set(flags.FLAGS)
+            definer.define_flags()
+            defined.extend(set(flags.FLAGS))
+        monkeypatch.setattr(sys, "argv", [command, *arguments])
+        monkeypatch.setattr(command_line, "end_children", lambda: None)  # They are this process's.
+        try:
+            if command.startswith(("results", "dashboard")):
+                results.command_line.run(command, getattr(module, "main", None) or module._main)
+            else:
+                command_line.run(module.main, module.__doc__)
+        except SystemExit as ended:
+            return ended.code, capsys.readouterr().err
+        finally:
+            os._exit = command_line._END
+            for name in set(flags.FLAGS) - set(defined):
+                delattr(flags.FLAGS, name)
+            flags.FLAGS.unparse_flags()
+            for name in set(defined) - before:
+                flags.FLAGS[name].unparse()
+        raise AssertionError("a command ends its process")
+
+    yield end
+    for name in set(defined) - before:
+        delattr(flags.FLAGS, name)
 
 
 def is_allowed(command: str, name: str, value: str) -> bool:
@@ -81,6 +124,52 @@ def test_every_flag_refuses_what_makes_no_sense_in_one_line_that_names_it(comman
                 if not is_allowed(command, name, value):
                     wrong.append((name, value, "accepted"))
     assert wrong == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_value_that_makes_no_sense_ends_the_command_with_code_2_and_one_line_before_it_writes(command, tmp_path, monkeypatch, ending):
+    monkeypatch.chdir(tmp_path)
+    wrong = []
+    for name in flags_of(command):
+        for value in VALUES:
+            if is_allowed(command, name, value):
+                continue
+            code, errors = ending(command, f"--{name}={value}")
+            if code != 2 or errors.count("\n") != 1 or f"--{name}={value}" not in errors:
+                wrong.append((name, value, code, errors))
+    assert wrong == []
+    assert list(tmp_path.iterdir()) == []
+
+
+RUN = "--run_dir=nowhere"
+TRAINING = ("--environment=sparse_navigation", RUN)
+# Flags whose text names something that must be there, with those that the command needs beside it.
+NAMING = [
+    *(("launch.local_multiprocess", name, TRAINING) for name in ("environment", "task_set", "initial_snapshot", "config", "adaptation")),
+    *(("launch.cluster", name, TRAINING) for name in ("environment", "task_set", "initial_snapshot", "config", "adaptation")),
+    *(("launch.evaluate", name, ()) for name in ("run_dir", "adaptation")),
+    ("launch.evaluate", "tuned_on", ("--pretrained=sparse_navigation", RUN)),
+    *(("launch.tune", name, ()) for name in ("run_dir", "adaptation")),
+    ("launch.reproduce", "environment", ("--out=nowhere",)),
+    ("environments.render", "environment", ("--out=nowhere",)),
+    ("environments.render", "policy", ("--environment=sparse_navigation", "--out=nowhere")),
+    ("results.report", "run_dir", ()),
+    ("results.training_curves", "run_dir", ()),
+    ("results.paper_figures", "run_dirs", ("--figure=1", "--out=nowhere")),
+    ("dashboard.__main__", "run_dir", ()),
+]
+
+
+@pytest.mark.parametrize(("command", "name", "others"), NAMING)
+def test_a_text_that_names_nothing_ends_the_command_with_code_2_and_one_line_before_it_writes(
+    command, name, others, tmp_path, monkeypatch, ending
+):
+    monkeypatch.chdir(tmp_path)
+    for value in ("nan", "-1", "1e300", "gs://bucket/x", "~nobody-here/x", "x" * 5000):
+        code, errors = ending(command, *others, f"--{name}={value}")
+        assert (code, errors.count("\n")) == (2, 1), (value, errors)
+        assert len(errors) < 2500
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def test_a_new_run_acts_with_the_weights_of_its_initial_snapshot(tmp_path):
     started = dataclasses.replace(settings, initial_snapshot=str(tmp_path / "7"), seed=1)
     with run_directory.owned(str(tmp_path / "run"), started) as run:
         initial_snapshot.keep(run, started)
-        step, acting = LearnerNode(run, started, None).exchange(None)
+        step, acting = LearnerNode(run, started, None).exchange(run.replay_table(), None)
     assert step == 0
     assert "embedding" in acting
     for name, value in acting.items():

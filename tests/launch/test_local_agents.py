@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,9 +16,10 @@ import psutil
 import pytest
 from program import ENVIRONMENT
 
-from launch import agent, payloads
+from launch import agent, local_agents, payloads
 from launch.local_agents import LocalAgents, agent_path
-from launch.supervise import CrashError, RestartBudget
+from launch.restart_budget import RestartBudget
+from launch.supervise import CrashError
 
 
 def test_nodes_find_each_other_and_one_of_them_stops_the_program(tmp_path):
@@ -42,6 +43,12 @@ def test_a_node_that_fails_is_restarted_and_then_ends_the_program_with_its_reaso
     with pytest.raises(CrashError, match="this node always fails"):
         nodes.run(nodes.program_of(lp.PyClassNode(nodes.Failing)), tmp_path, LocalAgents(), budget=RestartBudget(restarts=1))
     assert (tmp_path / "only-0").read_text().count("RuntimeError: this node always fails") == 2
+
+
+@pytest.mark.parametrize(("how", "code"), [("exit", 0), ("leave", 0), ("on", 1)])
+def test_a_node_that_ends_without_an_exception_is_restarted_and_then_ends_the_program(tmp_path, how, code):
+    with pytest.raises(CrashError, match=f"only-0 ended with exit code {code}, 1 times"):
+        nodes.run(nodes.program_of(lp.PyClassNode(nodes.Ending, how)), tmp_path, LocalAgents(), budget=RestartBudget(restarts=0))
 
 
 def test_what_a_node_started_ends_with_it(tmp_path):
@@ -103,10 +110,78 @@ def test_ports_are_kept_from_other_agents_and_from_those_that_listen_already(tmp
     assert agent._lock_port(free) is not None
 
 
+def test_agents_with_other_temporary_folders_get_other_ports(tmp_path):
+    reserve = {"do": "reserve", "ports": 1, "range": [24310, 24390], "host": "127.0.0.1", "probe": None}
+    found = []
+    with contextlib.ExitStack() as started:
+        for name in ("a", "b"):
+            (tmp_path / name).mkdir()
+            process = started.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-I", agent_path()], env={**ENVIRONMENT, "TMPDIR": str(tmp_path / name)}, text=True,
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                )
+            )  # fmt: skip
+            process.stdin.write(json.dumps(reserve) + "\n")
+            process.stdin.flush()
+            found.append(json.loads(process.stdout.readline())["ports"])
+    assert found[0] != found[1]
+
+
+@pytest.mark.parametrize(("has", "address"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
+def test_the_own_address_is_in_figures_and_of_the_family_that_the_machine_has(monkeypatch, has, address):
+    class Socket(socket.socket):
+        def bind(self, wanted):
+            if wanted[0] != has:
+                raise OSError(99, "Cannot assign requested address")
+            super().bind(wanted)
+
+    monkeypatch.setattr(local_agents.socket, "socket", Socket)
+    assert local_agents.loopback() == address
+
+
+def test_an_agent_without_a_temporary_folder_refuses_with_the_mend(tmp_path):
+    (tmp_path / "file").touch()
+    script = (
+        "import runpy, sys, tempfile\n"
+        f"tempfile.tempdir = {str(tmp_path / 'file' / 'nowhere')!r}\n"
+        f"runpy.run_path({agent_path()!r}, run_name='__main__')\n"
+    )
+    shown = subprocess.run([sys.executable, "-c", script], input="", capture_output=True, text=True, timeout=30, check=True)
+    refused = json.loads(shown.stdout)
+    assert refused["event"] == "refused"
+    assert "set TMPDIR to a folder that can be written to" in refused["reason"]
+
+
+def test_an_agent_refuses_a_temporary_folder_without_room(monkeypatch):
+    monkeypatch.setattr(agent.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 5 << 10))
+    with pytest.raises(agent.Refusal, match=r"/small has 5 KiB free of the 16384 that a node needs: free some, or set TMPDIR"):
+        agent._check_room("/small/iwpa-node-1")
+
+
+def test_an_agent_whose_folder_is_gone_says_that_the_node_cannot_start(tmp_path):
+    served = agent.Agent(str(tmp_path / "gone"))
+    told = []
+    start = {
+        "do": "start",
+        "payload": "",
+        "addresses": {},
+        "variables": {},
+        "command": [],
+        "folder": "/",
+        "log": "/dev/null",
+        "echo": False,
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(agent, "_tell", lambda **event: told.append(event))
+        served._obey(start)
+    assert told == [{"event": "failed", "reason": f"No such file or directory: {tmp_path}/gone/payload"}]
+
+
 def test_an_agent_that_finds_too_few_ports_names_the_range():
     (refused,) = answers({"do": "reserve", "ports": 3, "range": [24300, 24301], "host": "localhost", "probe": None})
     assert refused["event"] == "refused"
-    assert "of 3 ports are free in 24300-24301: free some, or give another --ports" in refused["reason"]
+    assert "of 3 ports are free in 24300-24301: free some, or on a cluster give another --ports" in refused["reason"]
 
 
 @pytest.mark.parametrize(("content", "words"), [(None, "does not see the run directory"), ("other", "sees another run directory")])
@@ -128,5 +203,5 @@ def answers(*commands: dict) -> list[dict]:
 def hold(locks: contextlib.ExitStack, port: int) -> bool:
     lock = agent._lock_port(port)
     if lock is not None:
-        locks.callback(os.close, lock)
+        locks.enter_context(lock)
     return lock is not None

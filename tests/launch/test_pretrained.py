@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import subprocess
 import sys
@@ -45,6 +46,23 @@ def test_a_packed_run_holds_the_selected_snapshot_and_what_was_chosen(packed, tm
     assert [path.name for path in run.snapshots.iterdir()] == ["7"]
     assert [event["event"] for event in read_records(run.path, "events")] == ["training_finished", "snapshot_selected"]
     assert sorted(path.name for path in packed.iterdir()) == ["line"]
+
+
+def test_processes_that_unpack_at_the_same_time_all_find_one_whole_run(packed, tmp_path):
+    target = tmp_path / "runs" / "line"
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: pretrained.unpack("line", str(target)), range(8)))
+    assert [path.name for path in open_run(str(target))[0].snapshots.iterdir()] == ["7"]
+    assert {path.name for path in target.parent.iterdir()} == {"line", ".line.unpacking"}
+
+
+def test_what_an_interrupted_unpacking_left_does_not_count_and_goes(packed, tmp_path):
+    left = tmp_path / ".run.unfinished"
+    left.mkdir()
+    (left / "run.json").write_text("{")
+    pretrained.unpack("line", str(tmp_path / "run"))
+    open_run(str(tmp_path / "run"))
+    assert not left.exists()
 
 
 def test_unpacking_again_keeps_what_was_found_since_and_no_other_run_is_overwritten(packed, tmp_path):

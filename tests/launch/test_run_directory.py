@@ -119,6 +119,96 @@ def test_the_newest_whole_checkpoint_is_found_with_a_warning_of_the_damaged(tmp_
     assert "Skipping a damaged checkpoint" in caplog.text
 
 
+def test_a_second_launch_on_one_directory_is_refused(tmp_path):
+    with run_directory.owned(str(tmp_path), _SETTINGS):
+        second = run_directory.owned(str(tmp_path), _SETTINGS)
+        with pytest.raises(RunDirectoryError, match=rf"Another program is at work in --run_dir={tmp_path}"):
+            second.__enter__()
+    with run_directory.owned(str(tmp_path), _SETTINGS):
+        pass
+
+
+def trained(tmp_path, checkpoint, finished_at=None):
+    """A run whose training has come to step 25 of at least 16 000, with a checkpoint of step 20 or without any."""
+    run = run_directory.prepare(str(tmp_path), _SETTINGS)
+    with store.RecordWriter(tmp_path, "training", "learner") as writer:
+        record = {"learner_steps": 25, "minutes": 1.0, "training_return": None, "metrics": {}}
+        writer.append({**record, "checkpoint": checkpoint})
+    if finished_at is not None:
+        with store.RecordWriter(tmp_path, "events", "learner") as writer:
+            writer.append({"event": "training_finished", "reason": "learner_steps", "learner_steps": finished_at, "minutes": 1.0})
+    return run
+
+
+@pytest.mark.parametrize(("checkpoint", "finished_at"), [(20, None), (None, 20)])
+def test_a_run_whose_checkpoints_are_gone_is_refused_before_anything_is_written(tmp_path, checkpoint, finished_at):
+    trained(tmp_path, checkpoint, finished_at)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(RunDirectoryError, match=r"trained to a checkpoint of step 20, but in .* there is none: bring the checkpoints back"):
+        run_directory.prepare(str(tmp_path), dataclasses.replace(_SETTINGS, minutes=99.0))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_is_refused_naming_them(tmp_path):
+    run = trained(tmp_path, 20)
+    (run.checkpoints / "20").mkdir()
+    with pytest.raises(RunDirectoryError, match=r"none of 20 can be read"):
+        run_directory.resumable_checkpoint(run)
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(tmp_path):
+    assert run_directory.resumable_checkpoint(trained(tmp_path, None)) is None
+    run_directory.prepare(str(tmp_path), _SETTINGS)
+
+
+def test_a_finished_run_needs_no_checkpoints(tmp_path):
+    trained(tmp_path, 20, finished_at=_SETTINGS.learner_steps)
+    run_directory.prepare(str(tmp_path), _SETTINGS)
+
+
+def test_going_on_from_an_older_checkpoint_than_recorded_is_said(tmp_path, caplog):
+    run = trained(tmp_path, 20)
+    with durable.publish(run.checkpoints / "10") as directory:
+        durable.write_arrays(directory, "learner.safetensors", {}, {})
+    with caplog.at_level(logging.WARNING):
+        assert run_directory.resumable_checkpoint(run).name == "10"
+    assert "goes on from step 10: the checkpoint of step 20 is gone or damaged" in caplog.text
+
+
+def test_a_run_file_that_is_a_link_to_nothing_is_no_new_run(tmp_path):
+    (tmp_path / "run.json").symlink_to("nowhere")
+    with pytest.raises(RunDirectoryError, match=r"run\.json"):
+        run_directory.prepare(str(tmp_path), _SETTINGS)
+    assert (tmp_path / "run.json").is_symlink()
+
+
+def test_a_run_keeps_the_name_that_its_replay_has_and_no_other_run_has_it(tmp_path):
+    first, second = (run_directory.prepare(str(tmp_path / name), _SETTINGS) for name in "ab")
+    assert first.replay_table() != second.replay_table()
+    name = first.replay_table()
+    run_directory.prepare(str(tmp_path / "a"), dataclasses.replace(_SETTINGS, minutes=99.0))
+    assert first.replay_table() == name
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("gs://bucket/run", "takes a path on this machine, not 'gs://bucket/run': mount"),
+        ("~nobody-here/run", r"there is no such user; a folder of that name is ./~nobody-here/run"),
+        ("run\udcff", "takes a path of UTF-8"),
+        ("run\nother", "takes a path of UTF-8 without control characters"),
+    ],
+)
+def test_what_is_no_path_on_this_machine_is_refused(path, words):
+    with pytest.raises(RunDirectoryError, match=words):
+        run_directory.located(path)
+
+
+def test_a_tilde_is_the_home_directory_and_spaces_and_commas_are_parts_of_a_name(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert str(run_directory.located("~/a run, mine").path) == "/home/me/a run, mine"
+
+
 def test_a_lock_has_one_holder(tmp_path):
     path = tmp_path / ".lock"
     with run_directory.exclusive(path) as first, run_directory.exclusive(path) as second:

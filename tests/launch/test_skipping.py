@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 import threading
+import time
 import types
 
 import launchpad as lp
@@ -18,7 +20,7 @@ from launch.run_directory import RunDirectoryError, owned, training_finished
 from launch.settings import default_settings
 from launch.skipping import SkippingWatch
 from launch.supervise import UNRECOVERABLE, UnrecoverableError
-from replay.table import TABLE
+from replay.table import ForeignReplayError
 from results.store import read_records
 
 
@@ -83,11 +85,15 @@ class Replay:
     """In place of the replay server and of its data."""
 
     server_address = ""
+    trouble = "the rate limiter gives nothing: do the actors write?"
+
+    def __init__(self, table):
+        self._table = table
 
     def server_info(self, timeout):
         stats = types.SimpleNamespace(completed=1)
         limiter = types.SimpleNamespace(insert_stats=stats, sample_stats=stats)
-        return {TABLE: types.SimpleNamespace(rate_limiter_info=limiter, current_size=1)}
+        return {self._table: types.SimpleNamespace(rate_limiter_info=limiter, current_size=1)}
 
     def next(self, should_stop):
         return {"rewards": np.array([1.0, -1e30], np.float32)}
@@ -97,9 +103,9 @@ class Replay:
 def failing(tmp_path, monkeypatch):
     """Trains until the learner gives up; returns the run and why."""
 
-    def fail(updates, **settings):
+    def fail(updates, dataset=Replay, **settings):
         monkeypatch.setattr(learner_node, "Learner", lambda *arguments: SkippingLearner(updates))
-        monkeypatch.setattr(learner_node, "SequenceDataset", lambda *arguments: Replay())
+        monkeypatch.setattr(learner_node, "SequenceDataset", lambda *arguments: dataset(""))
         monkeypatch.setattr(learner_node, "PATIENCE_SECONDS", 0.2)
         monkeypatch.setattr(learner_node, "_METRICS_SECONDS", 0.05)
         monkeypatch.setattr(learner_node.LearnerNode, "_snapshot", lambda self: None)
@@ -107,7 +113,7 @@ def failing(tmp_path, monkeypatch):
         settings = default_settings("tiny_distribution:Line", **settings)
         with owned(str(tmp_path / "run"), settings) as run:
             with pytest.raises(UnrecoverableError) as raised:
-                learner_node.LearnerNode(run, settings, Replay()).run()
+                learner_node.LearnerNode(run, settings, Replay(run.replay_table())).run()
             return run, settings, str(raised.value)
 
     return fail
@@ -130,6 +136,30 @@ def test_a_training_without_a_single_update_does_not_finish(failing):
     assert not training_finished(run, settings)
 
 
+class StarvingReplay(Replay):
+    def next(self, should_stop):
+        while not should_stop():
+            time.sleep(0.01)
+
+
+def test_minutes_bind_while_the_learner_starves_and_nothing_done_is_a_failure(failing):
+    run, settings, reason = failing(updates=0, dataset=StarvingReplay, minutes=0.005)
+    assert reason == "The learner made no step in --minutes=0.005: the rate limiter gives nothing: do the actors write?"
+    assert not training_finished(run, settings)
+
+
+def test_a_learner_refuses_the_actors_of_another_run_and_the_replay_of_another_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(learner_node, "Learner", lambda *arguments: SkippingLearner(0))
+    settings = default_settings("tiny_distribution:Line")
+    with owned(str(tmp_path / "run"), settings) as run:
+        learner = learner_node.LearnerNode(run, settings, Replay("sequences-other"))
+        with pytest.raises(ValueError, match=rf"another run's learner: it learns from {run.replay_table()}, not sequences-other"):
+            learner.exchange("sequences-other", None)
+        monkeypatch.setattr(lp, "stop_event", threading.Event)
+        with pytest.raises(ForeignReplayError, match=rf"it has sequences-other, not {run.replay_table()}"):
+            learner.run()
+
+
 def test_no_snapshot_is_selected_from_a_failed_training_but_one_can_be_chosen(failing, capsys):
     run, settings, _ = failing(updates=7, learner_steps=10**9)
     write_snapshot(run.snapshots, 7, *snapshot_of(settings))
@@ -145,12 +175,15 @@ def snapshot_of(settings):
     return spec, settings.config, Learner(spec, settings.config, 0).get_variables(["all"])[0]
 
 
-def test_the_node_prints_one_line_and_ends_for_good(monkeypatch, capfd):
+def test_the_node_prints_one_line_passes_by_proxies_and_ends_for_good(tmp_path, monkeypatch, capfd):
     def entry(path, run_name):
         raise UnrecoverableError("why")
 
     monkeypatch.setattr(runpy, "run_path", entry)
-    with pytest.raises(SystemExit) as ended:
-        node.main()
-    assert ended.value.code == UNRECOVERABLE
+    (tmp_path / "addresses.json").write_text('{"replay-0/0": "10.0.0.7:23000", "learner-0/0": "[::1]:23001"}')
+    monkeypatch.setenv("IWPA_NODE_DIRECTORY", str(tmp_path))
+    monkeypatch.setenv("no_proxy", "example.org")
+    monkeypatch.setenv("no_grpc_proxy", "")
+    assert node.main() == UNRECOVERABLE
+    assert os.environ[node._SPARED] == "example.org,10.0.0.7,::1"
     assert capfd.readouterr().out == "error: why\n"

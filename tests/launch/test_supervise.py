@@ -8,8 +8,10 @@ import threading
 
 import pytest
 
+from launch.last_words import last_words
 from launch.payloads import NodePlan
-from launch.supervise import UNRECOVERABLE, CrashError, RefusalError, RestartBudget, Supervisor
+from launch.restart_budget import RestartBudget
+from launch.supervise import UNRECOVERABLE, CrashError, RefusalError, Supervisor
 
 REPLAY = NodePlan("replay-0", "replay", "r", ("replay-0/0",), ())
 LEARNER = NodePlan("learner-0", "learner", "l", ("learner-0/0",), ("replay-0",))
@@ -257,10 +259,50 @@ def test_what_does_not_stop_in_time_is_ended_by_force_and_named(tmp_path):
     assert ("learner-0", "kill") in agents.sent
 
 
-def test_a_program_whose_nodes_all_return_is_over(tmp_path):
-    agents = FakeAgents(ALL, quiet, *(exited(plan.name, 0) for plan in PLANS))
-    late, restarts = supervise(agents, tmp_path)
-    assert (late, restarts) == ([], [])
+def test_a_node_that_ends_by_itself_before_the_program_does_is_lost_whatever_its_code(tmp_path):
+    agents = FakeAgents(ALL, quiet, exited("actor-0", 0), wait(1), quiet, stop)
+    _, restarts = supervise(agents, tmp_path)
+    assert agents.started("actor-0") == 2
+    assert restarts == [("actor-0", "ended with exit code 0", 1)]
+
+
+def test_nodes_that_keep_ending_with_code_0_fail_the_program_with_the_reason(tmp_path):
+    steps = [ALL, quiet]
+    for _ in range(4):
+        steps += [exited("actor-0", 0), wait(10), quiet]
+    with pytest.raises(CrashError, match=r"actor-0 ended with exit code 0, 4 times"):
+        supervise(FakeAgents(*steps), tmp_path)
+
+
+def test_the_end_of_the_node_that_stopped_the_program_is_no_loss(tmp_path):
+    agents = FakeAgents(ALL, quiet, lambda agents: (stop(agents), exited("learner-0", 0)(agents)))
+    assert supervise(agents, tmp_path) == ([], [])
+
+
+def test_a_node_that_cannot_be_started_ends_the_program_with_the_reason_after_a_few_tries(tmp_path):
+    full = {"event": "failed", "reason": "No space left on device: /small/iwpa-node-1/payload"}
+    steps = [ALL]
+    for _ in range(4):
+        steps += [lambda agents: agents.events.append(("actor-0", full)), wait(10)]
+    with pytest.raises(CrashError, match=r"actor-0 cannot start: No space left on device: /small/.*, 4 times"):
+        supervise(FakeAgents(*steps), tmp_path)
+
+
+def test_a_node_whose_agents_are_lost_all_the_time_ends_the_program_with_the_reason(tmp_path):
+    steps = [ALL, quiet]
+    for _ in range(21):
+        steps += [lost("actor-1"), ready("actor-1"), quiet]
+    with pytest.raises(CrashError, match=r"actor-1 has no place: its host was lost, 21 times"):
+        supervise(FakeAgents(*steps), tmp_path)
+
+
+def test_the_last_words_of_a_node_are_short_and_not_pythons_stack(tmp_path):
+    stack = "Fatal Python error: Aborted\n" + "  File x\n" * 40 + "Extension modules: " + "a, " * 1000
+    (tmp_path / "log").write_text("early\n" * 10**5 + "Unknown flags in XLA_FLAGS: --xla_gpu\n" + stack)
+    assert last_words(tmp_path / "log")[-1] == "Unknown flags in XLA_FLAGS: --xla_gpu"
+    (tmp_path / "log").write_text("x" * 10**7 + "\nthe reason")
+    long, reason = last_words(tmp_path / "log")
+    assert (len(long) < 400, reason) == (True, "the reason")
 
 
 @pytest.mark.parametrize(("times", "delays"), [([0, 10, 20], [0.5, 1.0, 2.0]), ([0, 700, 1400], [0.5, 0.5, 0.5])])

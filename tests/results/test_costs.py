@@ -4,10 +4,11 @@ from results import costs, store
 
 
 def test_training_costs_what_every_process_had_used_at_its_last_sign_of_life(tmp_path):
+    others = {"memory_mib": 300.0, "counters": {}}
     with store.RecordWriter(tmp_path, "heartbeats", "learner") as writer:
         for pid, cpu_seconds in ((1, 5.0), (1, 9.0), (2, 3.0)):  # restarted in between
-            writer.append({"node": "learner", "host": "here", "pid": pid, "cpu_seconds": cpu_seconds})
-        writer.append({"node": "actor-0", "host": "there", "pid": 1, "cpu_seconds": 0.5})
+            writer.append({"node": "learner", "host": "here", "pid": pid, "cpu_seconds": cpu_seconds, **others})
+        writer.append({"node": "actor-0", "host": "there", "pid": 1, "cpu_seconds": 0.5, **others})
     assert costs.training_cpu_seconds(tmp_path) == 9.0 + 3.0 + 0.5
 
 

@@ -65,3 +65,15 @@ def test_the_figure_leaves_gaps_where_a_node_was_silent_or_restarted():
 def test_what_is_not_counted_in_steps_has_no_throughput_drawn():
     log = log_of(*(beat(time, 1, counters={"snapshots": time}) for time in (0, 10)))
     assert list(log.figure().panels) == ["Memory, MiB"]
+
+
+def test_the_beats_of_weeks_are_kept_in_little_memory_and_the_newest_whole():
+    log = fleet.FleetLog()
+    beats = 100_000
+    same = {"node": "a", "host": "h", "pid": 1, "memory_mib": 1.0, "cpu_seconds": 1.0}
+    log.extend(({**same, "time": 10.0 * beat, "counters": {"steps": 50 * beat}} for beat in range(beats)), [])
+    history = log._histories["a"]
+    assert len(history.times) <= fleet._MOST_BEATS
+    (node,) = log.nodes()
+    assert (node.last_seen, node.rate) == (10.0 * (beats - 1), 5.0)
+    assert history.times[0] == 0.0

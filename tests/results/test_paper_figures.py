@@ -19,13 +19,17 @@ def navigation_runs(tmp_path, write_run):
     return [tmp_path / "seed0", tmp_path / "seed1"]
 
 
+def training_record(steps, value):
+    return {"learner_steps": steps, "minutes": 1.0, "environment_steps": steps, "training_return": value, "metrics": {}}
+
+
 def write_training(folder, environment, critic, returns):
     """A run whose return in training changes by the given values every 100 environment steps."""
     folder.mkdir()
     networks = {} if critic is None else {"critic": critic}
     (folder / "run.json").write_text(json.dumps({"identity": {"environment": environment, "config": {"networks": networks}}}))
     with store.RecordWriter(folder, "training", "learner") as writer:
-        writer.extend({"environment_steps": 100 * index, "training_return": value} for index, value in enumerate(returns))
+        writer.extend(training_record(100 * index, value) for index, value in enumerate(returns))
     return folder
 
 
@@ -48,6 +52,19 @@ def test_a_caption_says_how_much_training_and_how_many_runs_are_behind_a_panel(t
     ids = [write_training(tmp_path / f"id{last}", "reach", "task_id", [0.0] * (1 + last)) for last in (6439, 6461)]
     (panel,) = paper_figures.paper_figure([*ids, write_training(tmp_path / "described", "reach", "task_description", [0.0] * 21234)], "4")
     assert panel.caption == "640k–2.1M environment steps of training, 1–2 runs a line"
+
+
+def test_a_run_that_is_given_by_two_names_counts_once(tmp_path, navigation_runs):
+    (tmp_path / "again").symlink_to(navigation_runs[0])
+    (panel,) = paper_figures.paper_figure([*navigation_runs, tmp_path / "again"], "1")
+    assert [line.runs for line in panel.lines] == [8, 8]
+
+
+def test_runs_of_one_seed_are_said_to_be_so(navigation_runs):
+    for run, seed in zip(navigation_runs, (3, 3), strict=True):
+        (run / "run.json").write_text(json.dumps({"identity": {"environment": "sparse_navigation", "seed": seed}}))
+    (panel,) = paper_figures.paper_figure(navigation_runs, "1")
+    assert panel.caption.endswith("; seed0 and seed1 are runs of one seed")
 
 
 def test_panels_stand_in_the_papers_order(tmp_path, write_run):
@@ -86,7 +103,7 @@ def test_runs_of_the_same_name_in_different_folders_all_count(tmp_path):
 def test_what_a_restart_went_back_behind_is_not_drawn(tmp_path):
     folder = write_training(tmp_path / "run", "reach", "task_id", [5.0, 5.0, 99.0])
     with store.RecordWriter(folder, "training", "restarted") as writer:
-        writer.extend({"environment_steps": steps, "training_return": 5.0} for steps in (150, 300))
+        writer.extend(training_record(steps, 5.0) for steps in (150, 300))
     (panel,) = paper_figures.paper_figure([folder], "4")
     np.testing.assert_allclose(panel.lines[0].mean, 5.0)
 

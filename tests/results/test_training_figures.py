@@ -134,3 +134,14 @@ def test_a_logarithmic_axis_has_a_handful_of_ticks(values, step):
     line = plotly_figures.Line("line", list(range(len(values))), list(values), "#000000")
     chart = plotly_figures.grid("name", {"title": [line]}, "steps", 1, {"title"})
     assert chart["layout"]["yaxis"]["dtick"] == step
+
+
+def test_a_run_of_weeks_is_drawn_from_end_to_end_and_kept_in_little_memory():
+    log = training_figures.TrainingLog()
+    records = ({"learner_steps": step, "minutes": step / 10, "training_return": float(step), "metrics": {}} for step in range(200_000))
+    log.extend(records)
+    assert len(log._steps) <= training_figures._MOST_RECORDS
+    assert log.reached == (199_999, 19_999.9)
+    series = log.series("training_return")
+    np.testing.assert_allclose(series.values, series.learner_steps)
+    assert series.learner_steps[0] < 1000

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import subprocess
+import sys
 import threading
 import time
 
@@ -12,7 +14,8 @@ import psutil
 from program import ENVIRONMENT, ROOT
 
 from launch import payloads
-from launch.supervise import Agents, RestartBudget, Supervisor
+from launch.restart_budget import RestartBudget
+from launch.supervise import Agents, Supervisor
 
 
 class Server:
@@ -48,6 +51,21 @@ class Failing:
     def run(self) -> None:
         time.sleep(0.2)
         raise RuntimeError("this node always fails")
+
+
+class Ending:
+    """Ends its process in a way that is no exception: `exit`, `leave` it with code 0, or fail while a thread goes `on`."""
+
+    def __init__(self, how: str):
+        self._how = how
+
+    def run(self) -> None:
+        if self._how == "exit":
+            sys.exit(0)
+        if self._how == "leave":
+            os._exit(0)
+        threading.Thread(target=time.sleep, args=(1000,)).start()
+        raise RuntimeError("it goes on")
 
 
 class Parent:

@@ -1,0 +1,47 @@
+"""The program of a stage ends with its launcher, and how it ended is told."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import nodes
+import psutil
+from program import ENVIRONMENT, ROOT
+
+from environments.command_line import FAILED
+from launch import experiment
+
+
+def stages_of(launcher: psutil.Process) -> list[psutil.Process]:
+    return [child for child in launcher.children() if "waiting" in child.cmdline()]
+
+
+def test_a_stage_ends_when_its_launcher_is_killed() -> None:
+    script = (
+        "import threading; from launch.experiment import run_module\nprint('started', flush=True); run_module(threading.Event(), 'waiting')"
+    )
+    launcher = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE)
+    assert launcher.stdout is not None
+    launcher.stdout.readline()
+    (stage,) = nodes.wait_for(lambda: stages_of(psutil.Process(launcher.pid)))
+    launcher.kill()
+    launcher.wait()
+    nodes.wait_for(lambda: not nodes.is_alive(stage.pid), seconds=10)
+
+
+def test_a_stage_that_was_killed_is_no_interruption(monkeypatch, capfd) -> None:
+    monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
+
+    def kill() -> None:
+        (stage,) = nodes.wait_for(lambda: stages_of(psutil.Process()))
+        os.kill(stage.pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    assert experiment.run_module(threading.Event(), "waiting") == FAILED
+    killer.join()
+    assert "error: waiting was killed by SIGKILL" in capfd.readouterr().err
