@@ -59,7 +59,7 @@ class Trained:
         lines += [
             f"training      {snapshot.step} learner steps of the agent {snapshot.agent} on {snapshot.spec.tasks} tasks, "
             f"discount {snapshot.discount:g}, rewards times {snapshot.reward_scale:g}",
-            f"methods       {', '.join(METHODS.served_by(snapshot.agent))}; by default {DEFAULT_METHODS[snapshot.agent]}",
+            f"methods       {', '.join(METHODS.served_by_snapshot(snapshot))}; by default {DEFAULT_METHODS[snapshot.agent]}",
             f"licence       {snapshot.licence or 'not stated'}",
             f"sha256        {hashlib.sha256((self.path / snapshots.WEIGHTS).read_bytes()).hexdigest()}",
         ]

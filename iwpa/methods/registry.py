@@ -77,11 +77,13 @@ class Kind:
         make: Makes it, before its first episode.
         transition_bytes: What one transition takes in its memory, given a snapshot and hyper-parameters.
         agent: Whose snapshots it starts from.
+        needs: A weight that it starts from and that snapshots of earlier versions lack, if any.
     """
 
     make: Callable[[Start], Method]
     transition_bytes: Callable[[Snapshot, AdaptationConfig], int]
     agent: str = "multitask"
+    needs: str | None = None
 
 
 class Methods:
@@ -115,6 +117,11 @@ class Methods:
     def served_by(self, agent: str) -> tuple[str, ...]:
         """Returns the methods that can start from what an agent's training gives."""
         return tuple(name for name, kind in self.kinds.items() if kind.agent == agent)
+
+    def served_by_snapshot(self, snapshot: Snapshot) -> tuple[str, ...]:
+        """Returns the methods that can start from a snapshot, which may be of an earlier version."""
+        needs = ((name, self.kinds[name].needs) for name in self.served_by(snapshot.agent))
+        return tuple(name for name, need in needs if need is None or need in snapshot.weights)
 
     def known(self, names: Sequence[str], agent: str | None = None) -> tuple[str, ...]:
         """Returns the named methods, each once.
@@ -228,7 +235,7 @@ METHODS = Methods(
         "shared_q_iw": Kind(shared_q_iw, linear_bytes),
         "shared_q_iw_ls": Kind(_shared_q_iw_ls, linear_bytes),
         "shared_q_iw_posterior": Kind(_shared_q_iw_posterior, linear_bytes),
-        "shared_q_iw_hypotheses": Kind(_shared_q_iw_hypotheses, linear_bytes),
+        "shared_q_iw_hypotheses": Kind(_shared_q_iw_hypotheses, linear_bytes, needs="reward_variance"),
         "rl2": Kind(lambda start: RL2Method(start.snapshot, len(start.replicas)), _state_bytes, "rl2"),
         "pearl": Kind(lambda start: PearlMethod(start.snapshot, len(start.replicas)), _state_bytes, "pearl"),
     }

@@ -7,7 +7,7 @@ import iwpa
 
 def test_actions_are_the_golden_ones():
     found = golden.differences()
-    assert len(found) == 14
+    assert len(found) == 16
     assert max(found.values()) <= golden.TOLERANCE
 
 

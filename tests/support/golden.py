@@ -60,7 +60,7 @@ def write() -> None:
     for name in SNAPSHOTS:
         trained = iwpa.load(name)
         given = inputs(trained.snapshot.spec.observation_size)
-        made = {method: actions(trained, method, given) for method in iwpa.METHODS.served_by(trained.snapshot.agent)}
+        made = {method: actions(trained, method, given) for method in iwpa.METHODS.served_by_snapshot(trained.snapshot)}
         FOLDER.mkdir(exist_ok=True)
         safetensors.numpy.save_file({**given, **made}, FOLDER / f"{name}.safetensors")
 
