@@ -32,11 +32,12 @@ _BY_FLAGS = (
 
 def script_of_the_readme(program: Program) -> str:
     """Returns README.md's lines of Python, made short."""
-    (script,) = re.findall(
+    blocks = re.findall(
         r"^```python\n(.*?)^```$",
         (ROOT / "README.md").read_text(),
         re.MULTILINE | re.DOTALL,
     )
+    (script,) = (block for block in blocks if "run_experiment" in block)
     methods = '("prior", "shared_q_iw", "shared_q_iw_ls")'
     short = f"learner_steps=4, checkpoint_seconds=2, methods={methods}"
     for asked, tested in (

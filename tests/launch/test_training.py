@@ -78,7 +78,8 @@ def test_a_signal_while_a_finished_training_winds_down_is_not_lost(tmp_path, pre
     stop = threading.Event()
     with owned(str(tmp_path / "run"), settings) as run:
         with RecordWriter(run.path, "events", "learner") as events:
-            events.append({"event": "training_finished", "learner_steps": 2, "minutes": 0.1})
+            finished = {"learner_steps": 2, "minutes": 0.1, "reason": "learner_steps"}
+            events.append({"event": "training_finished", **finished})
         assert training.train(run, settings, FinishingAgents(stop, pressed=pressed), stop) == code
     assert ("The same command resumes" in capsys.readouterr().out) == pressed
 
