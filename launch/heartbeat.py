@@ -22,10 +22,15 @@ class Heartbeat:
         self._writer = RecordWriter(run.path, "heartbeats", node)
         self._next = 0.0
 
-    def beat(self, **counters: Any) -> None:
-        """Records the counters if ten seconds have passed since they were recorded last."""
+    def beat(self, *, last: bool = False, **counters: Any) -> None:
+        """Records the counters if ten seconds have passed since they were recorded last.
+
+        Args:
+            last: Whether to record them in any case, because the node ends.
+            counters: Numbers by name.
+        """
         now = time.monotonic()
-        if now < self._next:
+        if now < self._next and not last:
             return
         self._next = now + _PERIOD_SECONDS
         usage = resource.getrusage(resource.RUSAGE_SELF)

@@ -19,6 +19,7 @@ from replay.table import make_tables
 
 CHECKPOINT_PART = "replay"
 _BEAT_SECONDS = 5.0
+_LAST_BEAT_SECONDS = 6.0
 
 
 class ReplayNode(lp.ReverbNode):  # type: ignore[misc]
@@ -39,18 +40,24 @@ class ReplayNode(lp.ReverbNode):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serves until it is asked to stop, which the supervisor does when the learner has made its last checkpoint and is gone."""
-        threading.Thread(target=self._give_signs_of_life, args=(lp.stop_event(),), name="heartbeat", daemon=True).start()
+        stop = (lp.stop_event(),)
+        life = threading.Thread(target=self._give_signs_of_life, args=stop, daemon=True)
+        life.start()
         super().run()
+        # It ends with the counts that the table ended with.
+        life.join(_LAST_BEAT_SECONDS)
         self._server.stop()
 
     def _give_signs_of_life(self, stop: threading.Event) -> None:
         heartbeat, name = Heartbeat(self._run_directory, "replay"), self._run_directory.replay_table()
         client = reverb.Client(self._address.resolve())
-        while not stop.wait(_BEAT_SECONDS):
+        stopping = False
+        while not stopping:
+            stopping = stop.wait(_BEAT_SECONDS)
             with contextlib.suppress(RuntimeError, reverb.ReverbError):
                 table = client.server_info(timeout=5)[name]
                 inserts = table.rate_limiter_info.insert_stats.completed
-                heartbeat.beat(inserts=inserts, size=table.current_size)
+                heartbeat.beat(last=stopping, inserts=inserts, size=table.current_size)
 
 
 def working_directory(run: RunDirectory) -> pathlib.Path:
