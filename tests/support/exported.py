@@ -16,6 +16,8 @@ CASES = [
     (name, method)
     for name in ("half_cheetah_velocity", "go_to_ring", "sparse_navigation")
     for method in iwpa.METHODS.served_by("multitask")
+    # It refuses: a graph does not hold the expert that proposes, too.
+    if method != "shared_q_iw_hypotheses"
 ]
 LEARNED, COMPARED = 60, 40
 
