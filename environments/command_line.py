@@ -117,17 +117,28 @@ def _options(text: str) -> dict[str, object]:
     return parsed
 
 
+class Original:
+    """The process that made it, beside which no copy must go on that a user's code forked and lets live on."""
+
+    def __init__(self) -> None:
+        self._process = os.getpid()
+
+    def end_copies(self) -> None:
+        """Ends any other process that comes here."""
+        if os.getpid() != self._process:
+            _END(FAILED)
+
+
 class Stop(threading.Event):
-    """An event that ends whatever else than the process that made it asks for it: a copy that a user's code forked and lets live on."""
+    """An event that ends a forked copy of the process that made it, when it asks for it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._process = os.getpid()
+        self._original = Original()
 
     def is_set(self) -> bool:
         """Returns whether the process is to stop."""
-        if os.getpid() != self._process:
-            _END(FAILED)
+        self._original.end_copies()
         return super().is_set()
 
 

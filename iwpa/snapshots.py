@@ -57,10 +57,7 @@ class Snapshot:
 
     def task_heads(self) -> Array:
         """Returns the training tasks' heads, `[tasks, d]`: those fitted to the tasks' own rewards, where training has another."""
-        name = "task_reward_heads" if self.spec.task_reward_heads else "heads"
-        if self.networks.critic == "task_description":
-            return described_heads(sub_weights(self.weights, name))
-        return self.weights[name]
+        return self._heads("task_reward_heads" if self.spec.task_reward_heads else "heads")
 
     def reward_heads(self) -> tuple[Array, float]:
         """Returns v_i of the training tasks, `[tasks, d]`, and what they erred by in training, of scaled rewards.
@@ -73,10 +70,12 @@ class Snapshot:
                 f"The snapshot of step {self.step} is of a version that trained no heads of rewards: "
                 "train it anew, or adapt by shared_q_iw_posterior or shared_q_iw_ls."
             )
-        heads = sub_weights(self.weights, "reward_heads")
-        described = self.networks.critic == "task_description"
-        noise = float(np.sqrt(self.weights["reward_variance"][0]))
-        return described_heads(heads) if described else self.weights["reward_heads"], noise
+        return self._heads("reward_heads"), float(np.sqrt(self.weights["reward_variance"][0]))
+
+    def _heads(self, name: str) -> Array:
+        if self.networks.critic == "task_description":
+            return described_heads(sub_weights(self.weights, name))
+        return self.weights[name]
 
     def expert(self) -> NumpyExpert:
         """Returns the experts of the training tasks."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import threading
 import time
 from typing import Any
@@ -15,6 +14,7 @@ import reverb
 from agents.acting import Actor
 from agents.registry import make_agent
 from environments import EnvironmentBatch
+from environments.command_line import Original
 from launch.heartbeat import Heartbeat
 from launch.run_directory import RunDirectory
 from launch.settings import RunSettings
@@ -66,11 +66,10 @@ class ActorNode(acme.core.Worker):  # type: ignore[misc]
         heartbeat = Heartbeat(self._run, f"actor-{self._index}")
         steps = faults = 0
         next_exchange = 0.0
-        process = os.getpid()
+        original = Original()
         while not stop.is_set():
             actor.step(self._weights.step)
-            if os.getpid() != process:  # A copy that the environment forked must not act beside the original.
-                os._exit(1)
+            original.end_copies()
             if time.monotonic() < next_exchange:
                 continue
             next_exchange = time.monotonic() + _EXCHANGE_SECONDS

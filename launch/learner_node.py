@@ -73,8 +73,9 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         self._replay = replay
         self._table = run.replay_table()
         distribution = settings.distribution()
-        self._spec = settings.network_spec(distribution)
-        self._environment = EnvironmentBatch(distribution, 1).spec
+        environments = EnvironmentBatch(distribution, 1)
+        self._spec = settings.network_spec(distribution, environments)
+        self._environment = environments.spec
         self._agent = make_agent(settings.config.agent, settings.descriptions(distribution))
         self._learner = Learner(self._spec, settings.config, settings.seed, self._agent.make_networks, settings.learner_threads)
         self._counters = Counters()

@@ -40,8 +40,7 @@ class ReplayNode(lp.ReverbNode):  # type: ignore[misc]
 
     def run(self) -> None:
         """Serves until it is asked to stop, which the supervisor does when the learner has made its last checkpoint and is gone."""
-        stop = (lp.stop_event(),)
-        life = threading.Thread(target=self._give_signs_of_life, args=stop, daemon=True)
+        life = threading.Thread(target=self._give_signs_of_life, args=(lp.stop_event(),), daemon=True)
         life.start()
         super().run()
         # It ends with the counts that the table ended with.

@@ -84,9 +84,9 @@ class RunSettings:
         """Makes the task distribution."""
         return load(self.environment, task_set=self.task_set, task_set_seed=self.task_set_seed, **self.options)
 
-    def network_spec(self, distribution: TaskDistribution) -> NetworkSpec:
-        """Returns what the networks connect to in this distribution."""
-        environments = EnvironmentBatch(distribution, 1)
+    def network_spec(self, distribution: TaskDistribution, environments: EnvironmentBatch | None = None) -> NetworkSpec:
+        """Returns what the networks connect to in this distribution, of which environments may have been made."""
+        environments = environments or EnvironmentBatch(distribution, 1)
         return NetworkSpec(
             observation_size=environments.layout.size,
             prior_columns=environments.layout.prior_columns,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 
 import acme.core
 import launchpad as lp
 
+from environments.command_line import Original
 from iwpa import durable, snapshots
 from launch import evaluation
 from launch.heartbeat import Heartbeat
@@ -41,11 +41,10 @@ class ValidationNode(acme.core.Worker):  # type: ignore[misc]
         heartbeat = Heartbeat(self._run, self._name)
         started, cpu_at_start = time.monotonic(), time.process_time()
         done: set[int] = set()
-        process = os.getpid()
+        original = Original()
 
         def should_stop() -> bool:
-            if os.getpid() != process:  # A copy that the environment forked must not go on beside the original.
-                os._exit(1)
+            original.end_copies()
             heartbeat.beat(snapshots=len(done), cpu_seconds=time.process_time() - cpu_at_start)
             return bool(stop.is_set())
 

@@ -24,8 +24,6 @@ from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.critics import LinearCritic
 from iwpa.methods.posterior import PosteriorHead, PosteriorWeighting
 from iwpa.methods.proposals import Proposals, softmax
-from iwpa.network_config import NetworkSpec
-from iwpa.networks import NumpyExpert, NumpyFeatures, NumpyPrior
 from iwpa.work import Work
 
 # Held-out tasks lead where training did not: reward heads err there by so many times what they erred
@@ -38,8 +36,6 @@ _REFUTED = 0.1
 _LEAST_PROMISE = 0.1
 # What an episode that led to nothing leaves of a task's weight in the choice.
 _DISAPPOINTED = 0.5
-# Of this many proposals in a row one is the prior's, the others are the followed expert's.
-_PRIOR_EVERY = 4
 
 
 class HypothesisHead(PosteriorHead):
@@ -91,10 +87,11 @@ class HypothesisHead(PosteriorHead):
     ) -> None:
         rows = np.flatnonzero(active)
         psi, paid = features[rows], rewards[rows, None]
-        by_reward = (psi @ self._reward_heads.T - paid) / (_INFLATION * self._noise)
-        by_value = (psi @ self._task_heads.T - paid) / self._noise
-        ended = discounts[rows, None] == 0.0
-        self._squared_errors[rows] += np.square(np.where(ended, by_value, by_reward))
+        errors = (psi @ self._reward_heads.T - paid) / (_INFLATION * self._noise)
+        ended = discounts[rows] == 0.0
+        if ended.any():
+            errors[ended] = (psi[ended] @ self._task_heads.T - paid[ended]) / self._noise
+        self._squared_errors[rows] += np.square(errors)
         self.posterior = softmax(-0.5 * self._squared_errors)
         self._centre()
 
@@ -138,49 +135,6 @@ class HypothesisHead(PosteriorHead):
         return {**super().details(place), "followed": int(self.tasks[self.followed[place]])}
 
 
-class CommittedProposals(Proposals):
-    """Proposals of the mixture of the prior and the followed task's expert.
-
-    Importance weighting is then of the mixture: pi(a|s) proportional to m(a|s) exp(Q(s, a) / tau).
-    """
-
-    def __init__(
-        self,
-        prior: NumpyPrior,
-        expert: NumpyExpert,
-        head: HypothesisHead,
-        features: NumpyFeatures,
-        spec: NetworkSpec,
-        *,
-        replicas: int,
-        samples: int,
-        steps: int,
-    ):
-        """Makes room.
-
-        Args:
-            prior: pi_0.
-            expert: The experts.
-            head: Says which task is followed.
-            features: psi.
-            spec: For D and A.
-            replicas: R.
-            samples: K.
-            steps: E, the time limit.
-        """
-        super().__init__(prior, features, spec, replicas=replicas, samples=samples, steps=steps)
-        self._expert, self._head = expert, head
-        self._committed = np.flatnonzero(np.arange(samples) % _PRIOR_EVERY)
-
-    def _draw(self, observations: Array, noise: Array, rows: Array) -> Array:
-        actions = super()._draw(observations, noise, rows)
-        tasks = self._head.tasks[self._head.followed[rows]]
-        distribution = self._expert(observations, tasks)
-        mean, std = distribution.mean[:, None], distribution.std[:, None]
-        actions[:, self._committed] = mean + std * noise[:, self._committed]
-        return actions
-
-
 class HypothesisWeighting(PosteriorWeighting):
     """Importance weighting of the prior and of the expert of the task that is followed."""
 
@@ -188,7 +142,7 @@ class HypothesisWeighting(PosteriorWeighting):
         self,
         head: HypothesisHead,
         critic: LinearCritic,
-        proposals: CommittedProposals,
+        proposals: Proposals,
         seen: RewardRange,
         config: AdaptationConfig,
         work: Work,

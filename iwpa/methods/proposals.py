@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
 
 from iwpa.arrays import Array
 from iwpa.network_config import NetworkSpec
-from iwpa.networks import NumpyFeatures, NumpyPrior
+from iwpa.networks import NumpyFeatures, NumpyGaussian, NumpyPrior
 from iwpa.state import Stateful
+
+# Where another policy proposes beside the prior, one of this many proposals in a row is the prior's.
+_PRIOR_EVERY = 4
+
+
+class Beside(Protocol):
+    """A policy that proposes beside the prior, and may differ between replicas."""
+
+    def __call__(self, observations: Array, rows: Array) -> NumpyGaussian:
+        """Maps observations `[r, D]` of the replicas `rows` `[r]` to distributions over `[r, A]`."""
 
 
 class Proposals(Stateful):
@@ -18,6 +28,9 @@ class Proposals(Stateful):
 
     Proposals are made when a state is reached. They serve to act there, to value it as the next state of the step that led
     to it (their first K'), and, once the episode is over, to calibrate the temperature: psi is evaluated once for all three.
+
+    With a policy beside the prior they are of the mixture m of both, and importance weighting is of m:
+    pi(a|s) proportional to m(a|s) exp(Q(s, a) / tau).
 
     Attributes:
         observations: `[R, E + 1, D]`; E + 1 states with the last one.
@@ -36,6 +49,7 @@ class Proposals(Stateful):
         replicas: int,
         samples: int,
         steps: int,
+        beside: Beside | None = None,
     ):
         """Makes room.
 
@@ -46,8 +60,10 @@ class Proposals(Stateful):
             replicas: R.
             samples: K.
             steps: E, the time limit.
+            beside: What makes three of four proposals instead of the prior, if anything.
         """
-        self._prior = prior
+        self._prior, self._beside = prior, beside
+        self._others = np.flatnonzero(np.arange(samples) % _PRIOR_EVERY)
         self._psi = features
         self.observations = np.zeros((replicas, steps + 1, spec.observation_size), np.float32)
         self.actions = np.zeros((replicas, steps + 1, samples, spec.action_size), np.float32)
@@ -87,6 +103,10 @@ class Proposals(Stateful):
         """Returns the proposals of the replicas `rows` `[r]` from standard normal draws, `[r, K, A]`."""
         distribution = self._prior(observations)
         actions: Array = distribution.mean[:, None] + distribution.std[:, None] * noise
+        if self._beside is not None:
+            distribution = self._beside(observations, rows)
+            mean, std = distribution.mean[:, None], distribution.std[:, None]
+            actions[:, self._others] = mean + std * noise[:, self._others]
         return actions
 
     def features_of(self, observations: Array, actions: Array) -> Array:

@@ -19,10 +19,10 @@ from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.critics import LinearCritic
 from iwpa.methods.fixed import PriorMethod
 from iwpa.methods.heads import Head, RidgeHead, TemporalDifferenceHead, draw_heads
-from iwpa.methods.hypotheses import CommittedProposals, HypothesisHead, HypothesisWeighting
+from iwpa.methods.hypotheses import HypothesisHead, HypothesisWeighting
 from iwpa.methods.importance_weighting import ImportanceWeighting
 from iwpa.methods.posterior import PosteriorHead, PosteriorWeighting
-from iwpa.methods.proposals import Proposals
+from iwpa.methods.proposals import Beside, Proposals
 from iwpa.methods.recurrent import PearlMethod, RL2Method
 from iwpa.randomness import Purpose, Replica
 from iwpa.snapshots import Snapshot
@@ -62,11 +62,19 @@ class Start:
         """Returns each replica's random numbers for its initial weights."""
         return [replica.stream(self.run_seed, 0, Purpose.INITIAL_WEIGHTS) for replica in self.replicas]
 
-    def proposals(self, *, with_features: bool) -> Proposals:
-        """Returns room for the prior's proposals, and for their features where they are frozen."""
+    def proposals(self, *, with_features: bool, beside: Beside | None = None) -> Proposals:
+        """Returns room for the prior's proposals and those of a policy beside it, and for their features where they are frozen."""
         features = self.snapshot.features() if with_features else None
         replicas, samples = len(self.replicas), self.config.action_samples
-        return Proposals(self.snapshot.prior(), features, self.snapshot.spec, replicas=replicas, samples=samples, steps=self.episode_steps)
+        return Proposals(
+            self.snapshot.prior(),
+            features,
+            self.snapshot.spec,
+            replicas=replicas,
+            samples=samples,
+            steps=self.episode_steps,
+            beside=beside,
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,15 +208,10 @@ def _shared_q_iw_hypotheses(start: Start) -> Method:
     snapshot, replicas, seen = start.snapshot, len(start.replicas), RewardRange(len(start.replicas))
     heads, rewards = snapshot.task_heads(), snapshot.reward_heads()
     head = HypothesisHead(heads, *rewards, replicas, start.config, seen, snapshot.discount)
-    proposals = CommittedProposals(
-        snapshot.prior(),
-        snapshot.expert(),
-        head,
-        snapshot.features(),
-        snapshot.spec,
-        replicas=replicas,
-        samples=start.config.action_samples,
-        steps=start.episode_steps,
+    expert = snapshot.expert()
+    proposals = start.proposals(
+        with_features=True,
+        beside=lambda observations, rows: expert(observations, head.tasks[head.followed[rows]]),
     )
     critic = linear_critic(start, head, proposals)
     return HypothesisWeighting(head, critic, proposals, seen, start.config, start.work)
