@@ -21,7 +21,6 @@ from iwpa.snapshots import Snapshot
 from iwpa.task import Task
 from iwpa.work import WORK, Background
 
-DEFAULT_METHODS = {"multitask": "shared_q_iw_posterior", "rl2": "rl2", "pearl": "pearl"}
 _MEMORY = 10_000
 _STATE = "state.safetensors"
 _VERSION = 1
@@ -72,7 +71,7 @@ class Adapter:
         if memory < snapshot.environment.episode_steps:
             raise ValueError(f"memory takes at least the {snapshot.environment.episode_steps} transitions of an episode, not {memory}.")
         self.snapshot = snapshot
-        self.method = DEFAULT_METHODS[snapshot.agent] if method is None else method
+        self.method = METHODS.best(snapshot) if method is None else method
         self._environment = snapshot.environment
         self._exchange = Exchange(snapshot.environment)
         METHODS.known([self.method], snapshot.agent)

@@ -58,6 +58,8 @@ class Frozen(NamedTuple):
         temperature: tau, infinite for the prior itself; None where it is calibrated at each state.
         kl_bound: epsilon, to which it then is.
         floor_share: How low it then may be, as a share of the spread of the values.
+        expert: Of which training task, if any, the expert makes the proposals `from_expert`.
+        from_expert: Which proposals it makes instead of the prior, `[K]`.
     """
 
     head: Array
@@ -65,6 +67,8 @@ class Frozen(NamedTuple):
     temperature: float | None
     kl_bound: float = 0.0
     floor_share: float = 0.0
+    expert: int | None = None
+    from_expert: Array | None = None
 
 
 class Method(Stateful, abc.ABC):

@@ -6,6 +6,7 @@ A call for 16 environments takes tens of microseconds where a compiled TensorFlo
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -49,44 +50,6 @@ def sub_weights(weights: Weights, prefix: str) -> dict[str, Array]:
     return {name[len(start) :]: value for name, value in weights.items() if name.startswith(start)}
 
 
-def policy(weights: Weights, x: Array, config: NetworkConfig) -> NumpyGaussian:
-    """Evaluates a policy network.
-
-    Args:
-        weights: Its weights.
-        x: `[..., inputs]`.
-        config: Bounds of the standard deviation.
-
-    Returns:
-        The distribution over `[..., A]`.
-    """
-    x = _torso(sub_weights(weights, "torso"), x)
-    raw = x @ weights["std/w"] + weights["std/b"]
-    std = config.min_std + (config.max_std - config.min_std) / (1.0 + np.exp(-raw))
-    return NumpyGaussian(np.tanh(x @ weights["mean/w"] + weights["mean/b"]), std)
-
-
-def features(weights: Weights, observation: Array, action: Array) -> Array:
-    """Evaluates psi(s, a).
-
-    Args:
-        weights: Its weights.
-        observation: `[..., D]`, broadcast against the actions' leading axes.
-        action: Unclipped, `[..., A]`.
-
-    Returns:
-        `[..., d]`, the last feature being 1.
-    """
-    # The first layer's two parts are multiplied apart, because many actions share one state.
-    first = weights["torso/linear_0/w"]
-    split = observation.shape[-1]
-    by_state = observation @ first[..., :split, :] + weights["torso/linear_0/b"]
-    by_action = np.clip(action, -1.0, 1.0) @ first[..., split:, :]
-    x = _torso(sub_weights(weights, "torso"), by_state + by_action, first_is_linear=True)
-    x = _layer_norm(x @ weights["output/w"] + weights["output/b"])
-    return np.concatenate([x, np.ones((*x.shape[:-1], 1), x.dtype)], axis=-1)
-
-
 def described_heads(weights: Weights) -> Array:
     """Evaluates the heads of task descriptions that the weights hold.
 
@@ -105,34 +68,68 @@ def described_heads(weights: Weights) -> Array:
     return heads
 
 
-def _torso(weights: Weights, x: Array, *, first_is_linear: bool = False) -> Array:
-    if not first_is_linear:
-        x = x @ weights["linear_0/w"] + weights["linear_0/b"]
-    x = np.tanh(_layer_norm(x) * weights["scale"] + weights["offset"])
-    layer = 1
-    while f"linear_{layer}/w" in weights:
-        x = x @ weights[f"linear_{layer}/w"]
-        x += weights[f"linear_{layer}/b"]
-        x = _elu(x)
-        layer += 1
-    return x
-
-
 def _elu(x: Array) -> Array:
-    """Returns exp(min(x, 0)) - 1 + max(x, 0) in the place of x."""
+    """Returns max(x, exp(min(x, 0)) - 1) in the place of x."""
     negative = np.minimum(x, 0.0)
     np.exp(negative, out=negative)
     negative -= 1.0
-    x = np.maximum(x, 0.0, out=x)
-    x += negative
+    return np.maximum(x, negative, out=x)
+
+
+def _centred(weights: Weights, layer: str) -> tuple[Array, Array]:
+    """Returns a linear layer's w and b such that its outputs have the mean 0, which layer normalisation asks for."""
+    w, b = (np.asarray(weights[f"{layer}/{name}"], np.float64) for name in "wb")
+    return tuple((part - part.mean(axis=-1, keepdims=True)).astype(np.float32) for part in (w, b))
+
+
+def _normalise(x: Array) -> Array:
+    """Divides, in the place of x, what has the mean 0 by its standard deviation."""
+    variance = np.einsum("...i,...i->...", x, x)[..., None]
+    variance *= np.float32(1.0 / x.shape[-1])
+    variance += _LAYER_NORM_EPSILON
+    x *= 1.0 / np.sqrt(variance)
     return x
 
 
-def _layer_norm(x: Array) -> Array:
-    centred: Array = x - x.mean(axis=-1, keepdims=True)
-    variance = np.einsum("...i,...i->...", centred, centred)[..., None] / np.float32(x.shape[-1])
-    centred *= 1.0 / np.sqrt(variance + _LAYER_NORM_EPSILON)
-    return centred
+class _Torso:
+    """A linear layer, layer normalisation and tanh, then linear layers with ELU."""
+
+    def __init__(self, weights: Weights):
+        self.first = _centred(weights, "linear_0")
+        self._scale, self._offset = weights["scale"], weights["offset"]
+        names = itertools.takewhile(lambda name: f"{name}/w" in weights, (f"linear_{n}" for n in itertools.count(1)))
+        self._layers = [(weights[f"{name}/w"], weights[f"{name}/b"]) for name in names]
+
+    def __call__(self, x: Array) -> Array:
+        """Maps what the first layer gave, `[..., hidden]`, to `[..., hidden]`; takes its place."""
+        x = _normalise(x)
+        x *= self._scale
+        x += self._offset
+        np.tanh(x, out=x)
+        for w, b in self._layers:
+            x = x @ w
+            x += b
+            _elu(x)
+        return x
+
+
+class NumpyPolicy:
+    """A policy network."""
+
+    def __init__(self, weights: Weights, config: NetworkConfig):
+        self._torso = _Torso(sub_weights(weights, "torso"))
+        self._w, self._b = (np.concatenate([weights[f"mean/{name}"], weights[f"std/{name}"]], axis=-1) for name in "wb")
+        self._least, self._range = np.float32(config.min_std), np.float32(config.max_std - config.min_std)
+
+    def __call__(self, x: Array) -> NumpyGaussian:
+        """Maps `[..., inputs]` to distributions over `[..., A]`."""
+        w, b = self._torso.first
+        x = x @ w
+        x += b
+        raw = self._torso(x) @ self._w
+        raw += self._b
+        size = raw.shape[-1] // 2
+        return NumpyGaussian(np.tanh(raw[..., :size]), self._least + self._range / (1.0 + np.exp(-raw[..., size:])))
 
 
 class NumpyExpert:
@@ -140,34 +137,64 @@ class NumpyExpert:
 
     def __init__(self, weights: Weights, config: NetworkConfig):
         self._embedding = weights["embedding"]
-        self._weights = sub_weights(weights, "expert")
-        self._config = config
+        self._policy = NumpyPolicy(sub_weights(weights, "expert"), config)
 
     def __call__(self, observations: Array, tasks: Array) -> NumpyGaussian:
         """Maps observations `[N, D]` and tasks `[N]` to distributions over `[N, A]`."""
-        return policy(self._weights, np.concatenate([observations, self._embedding[tasks]], axis=1), self._config)
+        return self._policy(np.concatenate([observations, self._embedding[tasks]], axis=1))
 
 
 class NumpyPrior:
     """The behaviour prior pi_0."""
 
     def __init__(self, weights: Weights, prior_columns: tuple[int, ...], config: NetworkConfig):
-        self._weights = sub_weights(weights, "prior")
+        self._policy = NumpyPolicy(sub_weights(weights, "prior"), config)
         self._columns = np.array(prior_columns)
-        self._config = config
 
     def __call__(self, observations: Array) -> NumpyGaussian:
         """Maps observations `[..., D]` to distributions over `[..., A]`."""
-        return policy(self._weights, observations[..., self._columns], self._config)
+        return self._policy(observations[..., self._columns])
 
 
 class NumpyFeatures:
-    """The value features psi."""
+    """The value features psi.
+
+    Attributes:
+        size: d, with the constant feature.
+    """
 
     def __init__(self, weights: Weights):
-        self._weights = sub_weights(weights, "features")
-        self.size = self._weights["output/w"].shape[-1] + 1
+        self._torso = _Torso(sub_weights(weights, "torso"))
+        self._w, self._b = _centred(weights, "output")
+        self._is_stacked = self._w.ndim > 2
+        self.size = self._w.shape[-1] + 1
 
     def __call__(self, observations: Array, actions: Array) -> Array:
-        """Maps observations `[..., D]` and actions `[..., A]` to features `[..., d]`."""
-        return features(self._weights, observations, actions)
+        """Evaluates psi(s, a).
+
+        Args:
+            observations: `[..., D]`, broadcast against the actions' leading axes.
+            actions: Unclipped, `[..., A]`.
+
+        Returns:
+            `[..., d]`, the last feature being 1.
+        """
+        psi = np.empty((*actions.shape[:-1], self.size), np.float32)
+        psi[..., -1] = 1.0
+        # The first layer's two parts are multiplied apart, because many actions share one state.
+        (w, b), split = self._torso.first, observations.shape[-1]
+        by_state, by_action = observations @ w[..., :split, :] + b, w[..., split:, :]
+        actions = np.clip(actions, -1.0, 1.0)
+        if self._is_stacked or actions.ndim < 3:
+            self._evaluate(by_state, actions @ by_action, psi)
+        else:
+            # State by state, because one's activations fit into the cache.
+            for state, proposed, into in zip(by_state, actions, psi, strict=True):
+                self._evaluate(state, proposed @ by_action, into)
+        return psi
+
+    def _evaluate(self, by_state: Array, by_action: Array, psi: Array) -> None:
+        by_action += by_state
+        x = self._torso(by_action) @ self._w
+        x += self._b
+        psi[..., :-1] = _normalise(x)

@@ -81,7 +81,7 @@ def export(path: str | os.PathLike[str], snapshot: Snapshot, environment: Enviro
     graph, spec = _Graph(onnx), snapshot.spec
     scales = [scale for _, shape, scale in environment.observations for _ in range(int(np.prod(shape, dtype=int)))]
     observation = graph.add("Mul", "observation", graph.constant(scales))
-    actions = _proposals(graph, observation, snapshot)
+    actions = _proposals(graph, observation, snapshot, policy)
     chosen = graph.add("Gather", actions, _choice(graph, _values(graph, observation, actions, snapshot, policy), policy), axis=0)
     low, high = (np.ravel(bound).astype(np.float32) for bound in (environment.action_low, environment.action_high))
     scaled = graph.add("Mul", _clipped(graph, chosen), graph.constant((high - low) / 2))
@@ -96,15 +96,25 @@ def export(path: str | os.PathLike[str], snapshot: Snapshot, environment: Enviro
     onnx.save(model, os.fspath(path))
 
 
-def _proposals(graph: _Graph, observation: str, snapshot: Snapshot) -> str:
-    """The prior's actions `[K, A]`."""
-    weights, networks = sub_weights(snapshot.weights, "prior"), snapshot.networks
+def _proposals(graph: _Graph, observation: str, snapshot: Snapshot, policy: Frozen) -> str:
+    """The actions `[K, A]` of the prior, and of the expert where it proposes instead."""
     seen = graph.add("Gather", observation, graph.constant(snapshot.spec.prior_columns, np.int64), axis=1)
-    x = graph.torso(seen, sub_weights(weights, "torso"))
+    mean, std = _gaussian(graph, seen, snapshot, "prior")
+    if policy.expert is not None and policy.from_expert is not None:
+        embedding = graph.constant(snapshot.weights["embedding"][policy.expert][None])
+        others = _gaussian(graph, graph.add("Concat", observation, embedding, axis=1), snapshot, "expert")
+        which = graph.constant(policy.from_expert[:, None], np.bool_)
+        mean, std = (graph.add("Where", which, other, own) for other, own in zip(others, (mean, std), strict=True))
+    return graph.add("Add", mean, graph.add("Mul", std, "noise"))
+
+
+def _gaussian(graph: _Graph, x: str, snapshot: Snapshot, name: str) -> tuple[str, str]:
+    """A policy network's mean and standard deviation, `[1, A]`."""
+    weights, networks = sub_weights(snapshot.weights, name), snapshot.networks
+    x = graph.torso(x, sub_weights(weights, "torso"))
     mean = graph.add("Tanh", graph.linear(x, weights, "mean"))
     spread = graph.add("Mul", graph.add("Sigmoid", graph.linear(x, weights, "std")), graph.constant(networks.max_std - networks.min_std))
-    std = graph.add("Add", spread, graph.constant(networks.min_std))
-    return graph.add("Add", mean, graph.add("Mul", std, "noise"))
+    return mean, graph.add("Add", spread, graph.constant(networks.min_std))
 
 
 def _values(graph: _Graph, observation: str, actions: str, snapshot: Snapshot, policy: Frozen) -> str:

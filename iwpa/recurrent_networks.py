@@ -8,7 +8,7 @@ import numpy as np
 
 from iwpa.arrays import Array
 from iwpa.network_config import NetworkConfig
-from iwpa.networks import NumpyGaussian, Weights, policy, sub_weights
+from iwpa.networks import NumpyGaussian, NumpyPolicy, Weights, sub_weights
 from iwpa.state import Stateful
 
 # Of z; an output of 0 is a standard deviation of 1.
@@ -50,27 +50,26 @@ class NumpyRecurrentPolicy:
 
     def __init__(self, weights: Weights, config: NetworkConfig):
         self._lstms = [sub_weights(weights, "policy_lstm"), sub_weights(weights, "critic_lstm")]
-        self._policy = sub_weights(weights, "policy")
-        self._config = config
+        self._policy = NumpyPolicy(sub_weights(weights, "policy"), config)
+        self._size = config.recurrent_size
         self.state_size = 4 * config.recurrent_size
 
     def __call__(self, observations: Array, states: Array) -> tuple[NumpyGaussian, Array]:
         """Maps trial observations `[N, D]` and the states of both LSTMs `[N, 4 H]` to distributions over `[N, A]` and new states."""
-        half, size = self.state_size // 2, self._config.recurrent_size
+        half = self.state_size // 2
         parts = [lstm_step(lstm, observations, states[:, k * half : (k + 1) * half]) for k, lstm in enumerate(self._lstms)]
-        return policy(self._policy, parts[0][:, :size], self._config), np.concatenate(parts, axis=1)
+        return self._policy(parts[0][:, : self._size]), np.concatenate(parts, axis=1)
 
 
 class NumpyLatentPolicy:
     """PEARL's policy, which knows the task by z."""
 
     def __init__(self, weights: Weights, config: NetworkConfig):
-        self._weights = sub_weights(weights, "policy")
-        self._config = config
+        self._policy = NumpyPolicy(sub_weights(weights, "policy"), config)
 
     def __call__(self, observations: Array, latents: Array) -> NumpyGaussian:
         """Maps observations `[N, D]` and z `[N, Z]` to distributions over `[N, A]`."""
-        return policy(self._weights, np.concatenate([observations, latents], axis=1), self._config)
+        return self._policy(np.concatenate([observations, latents], axis=1))
 
 
 class NumpyEncoder:

@@ -53,7 +53,7 @@ class Snapshot:
 
     def features(self) -> NumpyFeatures:
         """Returns the value features psi."""
-        return NumpyFeatures(self.weights)
+        return NumpyFeatures(sub_weights(self.weights, "features"))
 
     def task_heads(self) -> Array:
         """Returns the training tasks' heads, `[tasks, d]`: those fitted to the tasks' own rewards, where training has another."""

@@ -8,7 +8,7 @@ import pathlib
 from typing import Any
 
 from iwpa import durable, snapshots
-from iwpa.adapter import DEFAULT_METHODS, Adapter
+from iwpa.adapter import Adapter
 from iwpa.methods.registry import METHODS
 from iwpa.snapshots import Snapshot
 
@@ -59,7 +59,7 @@ class Trained:
         lines += [
             f"training      {snapshot.step} learner steps of the agent {snapshot.agent} on {snapshot.spec.tasks} tasks, "
             f"discount {snapshot.discount:g}, rewards times {snapshot.reward_scale:g}",
-            f"methods       {', '.join(METHODS.served_by_snapshot(snapshot))}; by default {DEFAULT_METHODS[snapshot.agent]}",
+            f"methods       {', '.join(METHODS.served_by_snapshot(snapshot))}; by default {METHODS.best(snapshot)}",
             f"licence       {snapshot.licence or 'not stated'}",
             f"sha256        {hashlib.sha256((self.path / snapshots.WEIGHTS).read_bytes()).hexdigest()}",
         ]

@@ -11,13 +11,12 @@ from agents.adaptation.learner import CriticLearner, group_size
 from agents.adaptation.stacked import StackedCritic, initial_weights, repeated_weights
 from agents.adaptation.training import Training
 from environments.arrays import Array
-from iwpa import networks
 from iwpa.method import Transitions
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.critics import Critic
 from iwpa.methods.heads import draw_heads
 from iwpa.methods.proposals import Proposals, state_values
-from iwpa.networks import sub_weights
+from iwpa.networks import NumpyFeatures, Weights, sub_weights
 from iwpa.snapshots import Snapshot
 from iwpa.work import Job
 
@@ -52,7 +51,7 @@ class NetworkCritic(Critic):
         experience = Experience(replicas, spec.observation_size, spec.action_size, capacity, config.next_action_samples)
         weights = initial_critic(self._critic, snapshot, initial, shared_q=shared_q)
         self._training = Training(CriticLearner(self._critic, target, config), weights, experience, config)
-        self._weights = self._training.weights(self._critic)
+        self._read_weights()
         self._rows = np.arange(replicas)
         self._episode_start = experience.counts.copy()
 
@@ -60,7 +59,8 @@ class NetworkCritic(Critic):
         self._episode_start = self._training.experience.counts.copy()
 
     def q_values(self, step: int) -> Array:
-        return _values(self._weights, self._proposals.observations[:, step, None], self._proposals.actions[:, step])
+        psi = self._psi(self._proposals.observations[:, step, None], self._proposals.actions[:, step])
+        return _values(psi, self._weights)
 
     def episode_values(self, states: int) -> Callable[[], Array]:
         observations, actions = self._proposals.observations[:, :states], self._proposals.actions[:, :states]
@@ -71,7 +71,9 @@ class NetworkCritic(Critic):
         weights = {name: value[place : place + 1] for name, value in self._weights.items()}
         samples = actions.shape[1]
         flat = actions.reshape(1, -1, actions.shape[-1])
-        return _values(weights, np.repeat(observations, samples, axis=0)[None], flat).reshape(-1, samples)
+        features = NumpyFeatures(sub_weights(weights, "features"))
+        psi = features(np.repeat(observations, samples, axis=0)[None], flat)
+        return _values(psi, weights).reshape(-1, samples)
 
     def observe(self, step: int, choices: Array, transitions: Transitions, tau: Array) -> None:
         proposals = self._proposals
@@ -96,7 +98,11 @@ class NetworkCritic(Critic):
 
     def _learn(self, updates: int, learning: Array, streams: Sequence[np.random.Generator], tau: Array) -> None:
         self._training.learn(updates, learning, streams, tau)
+        self._read_weights()
+
+    def _read_weights(self) -> None:
         self._weights = self._training.weights(self._critic)
+        self._psi = NumpyFeatures(sub_weights(self._weights, "features"))
 
     def td_errors(self, tau: Array) -> Array:
         experience = self._training.experience
@@ -128,8 +134,7 @@ def initial_critic(
     return {"critic/heads": heads, **{f"critic/features/{name}": value for name, value in psi.items()}}
 
 
-def _values(weights: dict[str, Array], observations: Array, actions: Array) -> Array:
-    """Q of R replicas for observations `[R, N, D]`, or one for all actions `[R, 1, D]`, and actions `[R, N, A]`, `[R, N]`."""
-    psi = networks.features(sub_weights(weights, "features"), observations, actions)
+def _values(psi: Array, weights: Weights) -> Array:
+    """Returns Q of R replicas from features `[R, N, d]`, `[R, N]`."""
     values: Array = np.einsum("rnd,rd->rn", psi, weights["heads"][:, 0])
     return values

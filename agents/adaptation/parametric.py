@@ -13,10 +13,9 @@ from agents.adaptation.stacked import StackedCritic, initial_weights, repeated_w
 from agents.adaptation.training import Training
 from agents.networks import Policy, import_weights
 from environments.arrays import Array
-from iwpa import networks
 from iwpa.method import Method, Transitions
 from iwpa.methods.config import AdaptationConfig
-from iwpa.networks import sub_weights
+from iwpa.networks import NumpyGaussian, NumpyPolicy, sub_weights
 from iwpa.snapshots import Snapshot
 
 
@@ -53,7 +52,7 @@ class Parametric(Method):
         learner, weights = self._learner(snapshot, initial, shared_q=shared_q)
         experience = Experience(replicas, spec.observation_size, spec.action_size, config.episodes * episode_steps)
         self._training = Training(learner, weights, experience, config, samples=config.value_samples)
-        self._weights = self._training.weights(self._policy)
+        self._acting = NumpyPolicy(self._training.weights(self._policy), self._networks)
         self._noise = np.zeros((replicas, episode_steps, spec.action_size), np.float32)
         self._streams: Sequence[np.random.Generator] = ()
         self._observations = np.zeros((replicas, spec.observation_size), np.float32)
@@ -93,10 +92,10 @@ class Parametric(Method):
 
     def act(self) -> Array:
         seen = self._observations[:, self._columns]
-        policy = networks.policy(self._weights, seen[:, None], self._networks)
+        policy = self._acting(seen[:, None])
         if self._prior is not None:
             prior = self._prior(self._observations)
-            self._kl = networks.NumpyGaussian(policy.mean[:, 0], policy.std[:, 0]).kl_to(prior)
+            self._kl = NumpyGaussian(policy.mean[:, 0], policy.std[:, 0]).kl_to(prior)
         self._actions = policy.sample(self._noise[:, self._step, None])[:, 0]
         return self._actions
 
@@ -116,7 +115,7 @@ class Parametric(Method):
 
     def _learn(self, updates: int, learning: Array, streams: Sequence[np.random.Generator]) -> None:
         self._training.learn(updates, learning, streams)
-        self._weights = self._training.weights(self._policy)
+        self._acting = NumpyPolicy(self._training.weights(self._policy), self._networks)
 
     def realised_kl(self) -> Array:
         if self._prior is None:

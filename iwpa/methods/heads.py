@@ -25,7 +25,7 @@ _IMPROVEMENTS, _IMPROVEMENTS_WITHIN_EPISODE = 10, 5
 _BACKUPS = 5
 _TOLERANCE = 1e-3
 # Transitions in a slice of a solution: few enough for a control step to have time for one.
-_BLOCK = 256
+_BLOCK = 128
 
 
 class Head(Stateful, abc.ABC):

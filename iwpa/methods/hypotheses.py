@@ -180,7 +180,5 @@ class HypothesisWeighting(PosteriorWeighting):
             self._proposals.propose(observations, self._step, where)
 
     def frozen(self, place: int) -> Frozen:
-        raise ValueError(
-            "shared_q_iw_hypotheses proposes by an expert, too, which an exported graph does not hold: "
-            "export an adapter of shared_q_iw_posterior or shared_q_iw_ls."
-        )
+        task = int(self._head.tasks[self._head.followed[place]])
+        return super().frozen(place)._replace(expert=task, from_expert=self._proposals.from_beside)

@@ -35,6 +35,7 @@ class Proposals(Stateful):
     Attributes:
         observations: `[R, E + 1, D]`; E + 1 states with the last one.
         actions: `[R, E + 1, K, A]`.
+        from_beside: Which of K proposals a policy beside the prior makes where there is one, `[K]`.
         features: psi of every proposal, `[R, E + 1, K, d]`; empty (d = 0) where psi is not frozen or not needed.
     """
 
@@ -63,7 +64,7 @@ class Proposals(Stateful):
             beside: What makes three of four proposals instead of the prior, if anything.
         """
         self._prior, self._beside = prior, beside
-        self._others = np.flatnonzero(np.arange(samples) % _PRIOR_EVERY)
+        self.from_beside = np.arange(samples) % _PRIOR_EVERY != 0
         self._psi = features
         self.observations = np.zeros((replicas, steps + 1, spec.observation_size), np.float32)
         self.actions = np.zeros((replicas, steps + 1, samples, spec.action_size), np.float32)
@@ -105,8 +106,8 @@ class Proposals(Stateful):
         actions: Array = distribution.mean[:, None] + distribution.std[:, None] * noise
         if self._beside is not None:
             distribution = self._beside(observations, rows)
-            mean, std = distribution.mean[:, None], distribution.std[:, None]
-            actions[:, self._others] = mean + std * noise[:, self._others]
+            others = self.from_beside
+            actions[:, others] = distribution.mean[:, None] + distribution.std[:, None] * noise[:, others]
         return actions
 
     def features_of(self, observations: Array, actions: Array) -> Array:

@@ -98,7 +98,7 @@ class Methods:
     """Methods by name.
 
     Attributes:
-        kinds: In the order in which they are compared.
+        kinds: In the order in which they are compared; of those that start alike, the best one is the last.
     """
 
     def __init__(self, kinds: Mapping[str, Kind]):
@@ -130,6 +130,10 @@ class Methods:
         """Returns the methods that can start from a snapshot, which may be of an earlier version."""
         needs = ((name, self.kinds[name].needs) for name in self.served_by(snapshot.agent))
         return tuple(name for name, need in needs if need is None or need in snapshot.weights)
+
+    def best(self, snapshot: Snapshot) -> str:
+        """Returns the method to take where nothing speaks for another one."""
+        return self.served_by_snapshot(snapshot)[-1]
 
     def known(self, names: Sequence[str], agent: str | None = None) -> tuple[str, ...]:
         """Returns the named methods, each once.

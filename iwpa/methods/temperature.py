@@ -2,8 +2,9 @@
 
 q_k is proportional to exp(Q(s, a_k) / tau) over K proposals of the prior. MPO's dual
 g(tau) = tau epsilon + tau mean_s [log mean_k exp(Q / tau)]
-(Abdolmaleki et al. 2018) has the slope epsilon - mean_s KL(q || pi_0), and the KL falls with tau: its
-minimum is found by Newton's method in log tau, where the slope of the KL is -mean_s Var_q(Q / tau), within a bracket that bisection halves.
+(Abdolmaleki et al. 2018) has the slope epsilon - mean_s KL(q || pi_0), and the KL falls with tau from at most log K: its minimum is
+found by Newton's method in log tau, within a bracket that bisection halves. The slope of the KL is -mean_s Var_q(Q / tau); Newton's
+steps are those of log KL - log(log K - KL), which is nearly straight from end to end.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from iwpa.arrays import Array
 from iwpa.methods.proposals import kl_from_uniform, softmax
 
 _ROUNDS = 40
-# Of the KL, in nats.
-_TOLERANCE = 1e-5
+# A step of log tau that is so small leaves an error of about its square.
+_LAST_STEP = 2e-3
+_TINY = np.finfo(np.float32).tiny
 # Only against division by nothing: a share of how much the values of a state's proposals differ.
 FLOOR_SHARE = 1e-3
 
@@ -34,50 +36,83 @@ def calibrate(q_values: Array, valid: Array, reward_width: Array, kl_bound: floa
         the mean spread of the values at a state's proposals, and is below it otherwise; infinite (the
         prior itself) while no two rewards or no two values of a visited state differ.
     """
-    spreads = np.where(valid, np.ptp(q_values, axis=2), 0.0)
-    spread = spreads.max(axis=1)
-    floor = FLOOR_SHARE * spreads.sum(axis=1) / np.maximum(valid.sum(axis=1), 1)
-    usable = (reward_width > 0) & (spread > 0) & np.isfinite(spread)
-    low = np.log(np.where(usable, np.maximum(floor, np.finfo(np.float32).tiny), 1.0))
-    # KL(q || pi_0) <= spread / tau, so that the bound holds at spread / epsilon.
-    high = np.maximum(low, np.log(np.where(usable, spread / kl_bound, 1e-30)))
-    shifted = np.where(valid[:, :, None], q_values - q_values.max(axis=2, keepdims=True), 0.0)
+    shifted = q_values - q_values.max(axis=2, keepdims=True)
+    if not valid.all():
+        shifted[~valid] = 0.0
     shares = valid / np.maximum(valid.sum(axis=1, keepdims=True), 1)
+    spreads = -shifted.min(axis=2)
+    spread = spreads.max(axis=1)
+    tau = np.full(len(q_values), np.inf)
+    usable = (reward_width > 0) & (spread > 0) & (spread < np.inf)
+    if usable.any():
+        rows: slice | Array = slice(None) if usable.all() else usable
+        tau[rows] = _root(shifted[rows], shares[rows], spreads[rows], kl_bound)
+    return tau
+
+
+def _root(shifted: Array, shares: Array, spreads: Array, kl_bound: float) -> Array:
+    """Returns tau with a mean KL of epsilon, or the floor, `[R]`.
+
+    Args:
+        shifted: Q - max_k Q, `[R, S, K]`.
+        shares: Each state's weight in the mean, `[R, S]`.
+        spreads: max_k Q - min_k Q, `[R, S]`; of each replica one is not 0.
+        kl_bound: epsilon.
+    """
+    highest = np.log(shifted.shape[2])
+    aim = np.log(kl_bound / (highest - kl_bound))
+    low = floor = np.log(np.maximum(FLOOR_SHARE * _weighted(shares, spreads), _TINY))
+    # KL(q || pi_0) <= spread / tau, so that the bound holds at spread / epsilon.
+    high = np.maximum(floor, np.log(spreads.max(axis=1) / kl_bound))
     # Of normal values the KL is Var(Q) / (2 tau^2), as long as it is small beside log K.
-    variance = (shares * shifted.var(axis=2)).sum(axis=1)
-    guess = 0.5 * np.log(np.where(usable, variance, 1.0) / (2.0 * kl_bound))
-    lowest, log_tau, done = low, np.minimum(np.maximum(guess, low), high), ~usable
+    squares = np.einsum("rsk,rsk->rs", shifted, shifted) / shifted.shape[2]
+    variance = _weighted(shares, squares - np.square(np.add.reduce(shifted, axis=2) / shifted.shape[2]))
+    guess = 0.5 * np.log(np.maximum(variance, _TINY) * ((1.0 - kl_bound / highest) / (2.0 * kl_bound)))
+    log_tau = np.minimum(np.maximum(guess, low), high)
+    done = np.zeros(len(floor), bool)
     for _ in range(_ROUNDS):
-        kl, slope = _kl_and_slope(shifted, shares, np.exp(log_tau))
-        excess = kl - kl_bound
-        # A replica that has arrived, or may not go lower, stays, however long the others take.
-        done |= (np.abs(excess) < _TOLERANCE) | ((excess < 0) & (log_tau <= lowest))
+        kl, slope = _kl_and_slope(shifted, shares, np.exp(-log_tau))
+        kl = np.minimum(np.maximum(kl, _TINY), (1.0 - 1e-6) * highest)
+        above = kl > kl_bound
+        low, high = np.where(above, log_tau, low), np.where(above, high, log_tau)
+        left = highest - kl
+        step = (np.log(kl / left) - aim) * (kl * left / highest) / np.maximum(slope, 1e-12)
+        # The floor itself is tried before anything is found to be above it.
+        newton = np.maximum(log_tau + step, floor)
+        inside = ((newton > low) | (low == floor)) & (newton <= high)
+        following = np.where(inside, newton, 0.5 * (low + high))
+        moved = np.abs(following - log_tau)
+        # A replica that has arrived stays, however long the others take.
+        log_tau = np.where(done, log_tau, following)
+        done |= moved < _LAST_STEP
         if done.all():
             break
-        low, high = np.where(excess > 0, log_tau, low), np.where(excess > 0, high, log_tau)
-        # The floor itself is tried before anything is found to be above it.
-        newton = np.maximum(log_tau + excess / np.maximum(slope, 1e-12), lowest)
-        inside = ((newton > low) | (low == lowest)) & (newton < high)
-        log_tau = np.where(done, log_tau, np.where(inside, newton, 0.5 * (low + high)))
-    return np.where(usable, np.exp(log_tau), np.inf)
+    tau: Array = np.exp(log_tau)
+    return tau
 
 
-def _kl_and_slope(shifted: Array, shares: Array, tau: Array) -> tuple[Array, Array]:
+def _kl_and_slope(shifted: Array, shares: Array, price: Array) -> tuple[Array, Array]:
     """Returns the mean KL(q || pi_0) and how fast it falls with log tau, `[R]`.
 
     Args:
         shifted: Q - max_k Q, `[R, S, K]`.
         shares: Each state's weight in the mean, `[R, S]`.
-        tau: `[R]`.
+        price: 1 / tau, `[R]`.
     """
-    logits = shifted / tau[:, None, None]
+    logits = shifted * price[:, None, None]
     weights = np.exp(logits)
-    total = weights.sum(axis=2)
+    total = np.add.reduce(weights, axis=2)
     weights *= logits
-    mean = weights.sum(axis=2) / total
+    mean = np.add.reduce(weights, axis=2) / total
     square = np.einsum("rsk,rsk->rs", weights, logits) / total
     kl = mean - np.log(total / shifted.shape[2])
-    return (shares * kl).sum(axis=1), (shares * (square - mean * mean)).sum(axis=1)
+    square -= mean * mean
+    return _weighted(shares, kl), _weighted(shares, square)
+
+
+def _weighted(shares: Array, values: Array) -> Array:
+    result: Array = np.einsum("rs,rs->r", shares, values)
+    return result
 
 
 def mean_kl(q_values: Array, valid: Array, tau: Array) -> Array:

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from agents.networks import Features, Policy, export_weights
 from iwpa import networks
-from iwpa.networks import NumpyExpert, NumpyFeatures, NumpyPrior
+from iwpa.networks import NumpyExpert, NumpyFeatures, NumpyPrior, sub_weights
 
 _STREAM = np.random.default_rng(0)
 
@@ -43,7 +43,7 @@ def test_the_prior_is_that_of_the_learner(pair, tiny, leading):
 
 def test_features_are_those_of_the_learner_also_for_many_actions_of_one_state(pair):
     networks, _ = pair
-    own = NumpyFeatures(export_weights(networks))
+    own = NumpyFeatures(sub_weights(export_weights(networks), "features"))
     observations, actions = 3 * _normal(6, 3), 2 * _normal(6, 10, 2)
     expected = networks.features(np.repeat(observations[:, None], 10, axis=1), actions)
     _close(own(observations[:, None], actions), expected)
@@ -60,13 +60,13 @@ def test_stacked_networks_are_evaluated_side_by_side(tiny):
     observations, actions = _normal(replicas, 5, 3), 2 * _normal(replicas, 5, 2)
     weights = [{v.name.partition("/")[2].removesuffix(":0"): v.numpy() for v in module.variables} for module in (policy, features)]
     distribution, psi = (
-        networks.policy(weights[0], observations, tiny.config.networks),
-        networks.features(weights[1], observations, actions),
+        networks.NumpyPolicy(weights[0], tiny.config.networks)(observations),
+        networks.NumpyFeatures(weights[1])(observations, actions),
     )
     _close(distribution.mean, policy(observations).mean)
     _close(distribution.std, policy(observations).std)
     _close(psi, features(observations, actions))
     for replica in range(replicas):  # and each is what it would be alone
         alone = [{name: value[replica] for name, value in part.items()} for part in weights]
-        _close(networks.policy(alone[0], observations[replica], tiny.config.networks).mean, distribution.mean[replica])
-        _close(networks.features(alone[1], observations[replica], actions[replica]), psi[replica])
+        _close(networks.NumpyPolicy(alone[0], tiny.config.networks)(observations[replica]).mean, distribution.mean[replica])
+        _close(networks.NumpyFeatures(alone[1])(observations[replica], actions[replica]), psi[replica])

@@ -12,7 +12,7 @@ from agents.losses import Costs, Noise
 from agents.multitask import ExpertBehaviour, total_loss
 from agents.networks import export_weights
 from environments import EnvironmentBatch
-from iwpa.networks import NumpyExpert, NumpyFeatures, NumpyPrior
+from iwpa.networks import NumpyExpert, NumpyFeatures, NumpyPrior, sub_weights
 from replay.writer import SequenceWriter
 
 
@@ -32,7 +32,7 @@ class _Numpy:
 
     def __init__(self, networks, config, spec):
         weights = export_weights(networks)
-        self._expert, self._features = NumpyExpert(weights, config.networks), NumpyFeatures(weights)
+        self._expert, self._features = NumpyExpert(weights, config.networks), NumpyFeatures(sub_weights(weights, "features"))
         self.prior = NumpyPrior(weights, spec.prior_columns, config.networks)
         self._heads = [weights["heads"], weights["task_reward_heads"], weights["reward_heads"]]
 

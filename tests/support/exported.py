@@ -15,9 +15,7 @@ TOLERANCE = 1e-5
 CASES = [
     (name, method)
     for name in ("half_cheetah_velocity", "go_to_ring", "sparse_navigation")
-    for method in iwpa.METHODS.served_by("multitask")
-    # It refuses: a graph does not hold the expert that proposes, too.
-    if method != "shared_q_iw_hypotheses"
+    for method in iwpa.METHODS.served_by_snapshot(iwpa.load(name).snapshot)
 ]
 LEARNED, COMPARED = 60, 40
 
@@ -32,9 +30,9 @@ def difference(name: str, method: str, folder: pathlib.Path) -> float:
         agent.step(-abs(observation[0]), observation)
     agent.step(0.0, stream.normal(size=size), truncated=True)
     path = folder / f"{name}-{method}.onnx"
+    agent.reset(stream.normal(size=size))
     agent.export_onnx(path)
     session, worst = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]), 0.0
-    agent.reset(stream.normal(size=size))
     adapting, everyone = agent._engine.method, np.ones(1, bool)
     proposals = adapting._proposals
     for _ in range(COMPARED):

@@ -38,10 +38,10 @@ def test_a_stacked_policy_is_the_same_in_numpy_and_of_each_replica_alone(tools, 
     network = shuffled(Policy(3, 2, tools.NETWORKS, stack=(4,)), 1)
     weights = weights_of(network)
     expected = network(tf.constant(inputs[0]))
-    actual = networks.policy(weights, inputs[0], tools.NETWORKS)
+    actual = networks.NumpyPolicy(weights, tools.NETWORKS)(inputs[0])
     for replica in range(4):
         own = {name: value[replica].squeeze(0) if value.shape[1] == 1 else value[replica] for name, value in weights.items()}
-        alone = networks.policy(own, inputs[0][replica], tools.NETWORKS)
+        alone = networks.NumpyPolicy(own, tools.NETWORKS)(inputs[0][replica])
         for part, whole in zip(alone, actual, strict=True):
             np.testing.assert_allclose(part, whole[replica], atol=1e-5)
     for one, other in zip(actual, expected, strict=True):
@@ -50,7 +50,7 @@ def test_a_stacked_policy_is_the_same_in_numpy_and_of_each_replica_alone(tools, 
 
 def test_a_stacked_critic_is_the_same_in_numpy(tools, inputs):
     critic = shuffled(StackedCritic(SPEC, tools.NETWORKS, 4), 2)
-    psi = networks.features(networks.sub_weights(weights_of(critic), "features"), *inputs)
+    psi = networks.NumpyFeatures(networks.sub_weights(weights_of(critic), "features"))(*inputs)
     expected = (psi * critic.heads.numpy()).sum(axis=-1)
     np.testing.assert_allclose(critic(*map(tf.constant, inputs)), expected, atol=1e-4)
 
@@ -66,12 +66,10 @@ def test_critics_that_share_their_features_have_those_of_the_snapshot_under_head
 
 def test_many_actions_at_one_state_broadcast_in_stacked_features(tools, inputs):
     critic = shuffled(StackedCritic(SPEC, tools.NETWORKS, 4), 3)
-    weights = networks.sub_weights(weights_of(critic), "features")
+    features = networks.NumpyFeatures(networks.sub_weights(weights_of(critic), "features"))
     observations, actions = inputs
     repeated = np.repeat(observations[:, :1], 5, axis=1)
-    np.testing.assert_allclose(
-        networks.features(weights, observations[:, :1], actions), networks.features(weights, repeated, actions), atol=1e-6
-    )
+    np.testing.assert_allclose(features(observations[:, :1], actions), features(repeated, actions), atol=1e-6)
 
 
 def test_initial_weights_come_from_each_replicas_own_stream(tools):
@@ -98,6 +96,6 @@ def test_initial_weights_have_the_distribution_of_the_networks_own(tools):
 def test_one_networks_weights_repeated_give_each_replica_that_network(tools, inputs, corridor):
     snapshot = tools.random_snapshot(corridor)
     own = networks.sub_weights(snapshot.weights, "prior")
-    repeated = networks.policy(repeated_weights(own, 4), inputs[0][..., :2], tools.NETWORKS)
-    for one, other in zip(repeated, networks.policy(own, inputs[0][..., :2], tools.NETWORKS), strict=True):
+    repeated = networks.NumpyPolicy(repeated_weights(own, 4), tools.NETWORKS)(inputs[0][..., :2])
+    for one, other in zip(repeated, networks.NumpyPolicy(own, tools.NETWORKS)(inputs[0][..., :2]), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
