@@ -86,6 +86,7 @@ class Agent:
         keep_statistics: Keeps in variables of the online networks what no gradient moves: from the
             networks, what the losses measured, the share of the newest step in an average, which
             is 0 where the step does not count.
+        ships_transitions: Whether snapshots carry transitions along, from which adaptation can learn.
     """
 
     groups: tuple[str, ...]
@@ -98,3 +99,4 @@ class Agent:
     make_environments: Callable[[EnvironmentBatch, Config], EnvironmentBatch | TrialBatch] = lambda environments, config: environments
     episodes_per_task: Callable[[Config], int] = lambda config: 1
     keep_statistics: Callable[[Any, Mapping[str, tf.Tensor], tf.Tensor], None] = lambda online, measured, share: None
+    ships_transitions: bool = False

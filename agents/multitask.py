@@ -179,4 +179,5 @@ AGENT = Agent(
     sequence=_sequence,
     make_behaviour=lambda spec, config, environments, seed: ExpertBehaviour(config, environments),
     keep_statistics=keep_statistics,
+    ships_transitions=True,
 )

@@ -9,6 +9,7 @@ from agents.config import Config
 from environments.arrays import Array
 from iwpa import durable, snapshots
 from iwpa.environment_spec import EnvironmentSpec
+from iwpa.experience import Experience
 from iwpa.network_config import NetworkSpec
 from iwpa.snapshots import Snapshot
 
@@ -20,6 +21,7 @@ def write_snapshot(
     config: Config,
     weights: Mapping[str, Array],
     environment: EnvironmentSpec | None = None,
+    experience: Experience | None = None,
 ) -> None:
     """Publishes `parent/STEP/`.
 
@@ -30,11 +32,22 @@ def write_snapshot(
         config: Hyper-parameters, of which a part goes into the manifest.
         weights: All online weights by name.
         environment: What was trained in; without it a snapshot serves no control loop.
+        experience: Transitions of training that come with it.
 
     Raises:
         OSError: If the disk is full or not writable.
     """
     losses = config.losses
-    snapshot = Snapshot(step, spec, config.networks, losses.discount, losses.reward_scale, weights, config.agent, environment)
+    snapshot = Snapshot(
+        step,
+        spec,
+        config.networks,
+        losses.discount,
+        losses.reward_scale,
+        weights,
+        config.agent,
+        environment,
+        experience=experience,
+    )
     with durable.publish(parent / str(step)) as directory:
         snapshots.write(directory, snapshot)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import abc
 import dataclasses
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import dm_env
+import numpy as np
 
 from environments.arrays import Array
 from environments.task import Task, TaskSet
@@ -55,6 +56,17 @@ class TaskEnvironment(dm_env.Environment):  # type: ignore[misc]
         raise NotImplementedError(f"{type(self).__name__} has no picture().")
 
 
+# From observations by name `[N, ...]`, the environment's own actions `[N, ...]` and next observations to
+# rewards `[N]`, or to a pair of them and of whether the task ends there for good, `[N]`.
+DescribedReward = Callable[[Mapping[str, Array], Array, Mapping[str, Array]], Array | tuple[Array, Array]]
+
+
+def distances(observations: Mapping[str, Array], key: str, place: Sequence[float]) -> Array:
+    """Returns how far the first numbers of an observation are from a place, `[N]`."""
+    found: Array = np.linalg.norm(observations[key][:, : len(place)] - np.array(place), axis=1)
+    return found
+
+
 class TaskDistribution(abc.ABC):
     """A family of tasks over one body, and the environment that plays them.
 
@@ -93,6 +105,14 @@ class TaskDistribution(abc.ABC):
         """The structured description g of a task, float32 `[G]`, or None where there is none (paper section 2, value transfer).
 
         Only the critic sees it, and only in training.
+        """
+        del task
+        return None
+
+    def described_reward(self, task: Task) -> DescribedReward | None:
+        """Returns the task's own reward as a function, to adapt without a trial; None where it is not described.
+
+        It may differ from what the environment pays as far as observations do not tell.
         """
         del task
         return None

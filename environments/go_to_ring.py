@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import types
+from collections.abc import Mapping
 from typing import Literal
 
 import mujoco
@@ -21,7 +22,7 @@ import numpy as np
 
 from environments import composition
 from environments.arrays import Array
-from environments.distribution import ObservationGroups, TaskDistribution, TaskEnvironment, trains_densely
+from environments.distribution import DescribedReward, ObservationGroups, TaskDistribution, TaskEnvironment, distances, trains_densely
 from environments.models import compiled_model
 from environments.simulation import Outcome
 from environments.task import Task, draw_task_set
@@ -80,6 +81,13 @@ class GoToRing(TaskDistribution):
         environment = _Ant(model, self.tasks("train")[0], self._success_radius, self.dense_training)
         environment.set_seed(seed)
         return environment
+
+    def described_reward(self, task: Task) -> DescribedReward:
+        def reward(observations: Mapping[str, Array], actions: Array, after: Mapping[str, Array]) -> tuple[Array, Array]:
+            reached = distances(after, "position", task.parameters) < self._success_radius
+            return _STEP_REWARD + _SUCCESS_REWARD * reached, reached
+
+        return reward
 
     def description(self, task: Task) -> Array:
         return np.array(task.parameters, np.float32)

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import math
 import types
+from collections.abc import Mapping
 from typing import Literal
 
 import mujoco
@@ -27,7 +28,7 @@ import numpy as np
 
 from environments import composition
 from environments.arrays import Array
-from environments.distribution import ObservationGroups, TaskDistribution, TaskEnvironment, trains_densely
+from environments.distribution import DescribedReward, ObservationGroups, TaskDistribution, TaskEnvironment, distances, trains_densely
 from environments.models import compiled_model
 from environments.simulation import Outcome
 from environments.task import Task, draw_task_set
@@ -128,6 +129,15 @@ class GoToTarget(TaskDistribution):
         environment = _Humanoid(model, self.tasks("train")[0], self._success_radius, self.dense_training, self._fall_penalty)
         environment.set_seed(seed)
         return environment
+
+    def described_reward(self, task: Task) -> DescribedReward:
+        """As the environment's, but for falls, which observations do not tell."""
+
+        def reward(observations: Mapping[str, Array], actions: Array, after: Mapping[str, Array]) -> tuple[Array, Array]:
+            reached = distances(after, "position", task.parameters) <= self._success_radius
+            return _STEP_REWARD + reached, reached
+
+        return reward
 
     def description(self, task: Task) -> Array:
         return np.array(task.parameters, np.float32)

@@ -12,13 +12,14 @@ the order of 1.
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Mapping
 from typing import Literal
 
 import mujoco
 import numpy as np
 
 from environments.arrays import Array
-from environments.distribution import ObservationGroups, TaskDistribution, TaskEnvironment
+from environments.distribution import DescribedReward, ObservationGroups, TaskDistribution, TaskEnvironment
 from environments.simulation import Outcome, SimulatedEnvironment
 from environments.task import DEFAULT_SIZES, Task, TaskSet, draw_task_set, numbered
 
@@ -108,6 +109,16 @@ class HalfCheetahVelocity(TaskDistribution):
         environment = _HalfCheetah(model, self.tasks("train")[0], observe_torso="torso" in self.observation_groups.expert)
         environment.set_seed(seed)
         return environment
+
+    def described_reward(self, task: Task) -> DescribedReward:
+        """As the environment's, but of the speed at the step's end instead of over it."""
+
+        def reward(observations: Mapping[str, Array], actions: Array, after: Mapping[str, Array]) -> Array:
+            missed = np.abs(after["velocity"][:, 0] - task.parameters[0])
+            paid: Array = -missed - _CONTROL_COST * np.square(actions).sum(axis=1)
+            return paid
+
+        return reward
 
     def description(self, task: Task) -> Array | None:
         return np.array(task.parameters, np.float32)

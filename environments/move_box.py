@@ -18,6 +18,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import types
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import mujoco
@@ -25,7 +26,7 @@ import numpy as np
 
 from environments import composition
 from environments.arrays import Array
-from environments.distribution import ObservationGroups, TaskDistribution, TaskEnvironment, trains_densely
+from environments.distribution import DescribedReward, ObservationGroups, TaskDistribution, TaskEnvironment, distances, trains_densely
 from environments.models import compiled_model
 from environments.simulation import Outcome, SimulatedEnvironment
 from environments.task import Task, TaskSet, draw_task_set
@@ -196,6 +197,13 @@ class MoveBox(TaskDistribution):
 
     def place(self, task: Task) -> tuple[float, ...]:
         return task.parameters[2:4]
+
+    def described_reward(self, task: Task) -> DescribedReward:
+        def reward(observations: Mapping[str, Array], actions: Array, after: Mapping[str, Array]) -> tuple[Array, Array]:
+            reached = distances(after, "box", self.place(task)) < self._choices.success_radius
+            return _SUCCESS_REWARD * reached, reached
+
+        return reward
 
     def description(self, task: Task) -> Array:
         return np.array(self.place(task), np.float32)

@@ -17,7 +17,7 @@ minus 2 for every metre of distance, plus a bump at the target that is 1 there a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import mujoco
@@ -25,7 +25,7 @@ import numpy as np
 
 from environments import composition
 from environments.arrays import Array
-from environments.distribution import ObservationGroups, TaskDistribution, TaskEnvironment, trains_densely
+from environments.distribution import DescribedReward, ObservationGroups, TaskDistribution, TaskEnvironment, distances, trains_densely
 from environments.models import compiled_model
 from environments.simulation import Outcome, SimulatedEnvironment
 from environments.task import Task, draw_task_set
@@ -111,6 +111,12 @@ class Reach(TaskDistribution):
         environment = _Reach(model, self.tasks("train")[0], self.dense_training)
         environment.set_seed(seed)
         return environment
+
+    def described_reward(self, task: Task) -> DescribedReward:
+        def reward(observations: Mapping[str, Array], actions: Array, after: Mapping[str, Array]) -> Array:
+            return 1.0 * (distances(after, "pinch_site_pos", task.parameters) <= _RADIUS)
+
+        return reward
 
     def description(self, task: Task) -> Array:
         return np.array(task.parameters, np.float32)

@@ -12,6 +12,7 @@ uniformly on the arc, and training on the dense reward -distance (`training="den
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import dm_env
@@ -19,7 +20,7 @@ import numpy as np
 from dm_env import specs
 
 from environments.arrays import Array
-from environments.distribution import ObservationGroups, TaskDistribution, TaskEnvironment, trains_densely
+from environments.distribution import DescribedReward, ObservationGroups, TaskDistribution, TaskEnvironment, distances, trains_densely
 from environments.task import DEFAULT_SIZES, Task, TaskSet, draw_task_set, numbered
 
 _EPISODE_STEPS = 20
@@ -139,6 +140,13 @@ class SparseNavigation(TaskDistribution):
     def place(self, task: Task) -> tuple[float, ...]:
         (angle,) = task.parameters
         return math.cos(angle), math.sin(angle)
+
+    def described_reward(self, task: Task) -> DescribedReward:
+        def reward(observations: Mapping[str, Array], actions: Array, after: Mapping[str, Array]) -> Array:
+            distance = distances(after, "position", self.place(task))
+            return np.where(distance <= _GOAL_RADIUS, 1.0 - distance, 0.0)
+
+        return reward
 
     def description(self, task: Task) -> Array:
         return np.array(self.place(task), dtype=np.float32)

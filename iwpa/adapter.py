@@ -136,22 +136,33 @@ class Adapter:
             self._engine.begin_episode(row)
         return self._act()
 
-    def warm_start(self, log: Mapping[str, Any], reward: Callable[[Any, Any, Any], Any] | None = None) -> None:
-        """Learns from logged transitions as if they had been experienced, between episodes.
+    def warm_start(
+        self,
+        log: Mapping[str, Any] | None = None,
+        reward: Callable[[Any, Any, Any], Any] | None = None,
+    ) -> None:
+        """Learns from logged transitions, or from a described reward, as if they had been experienced, between episodes.
 
         Args:
             log: `observations` and `next_observations` (arrays `[N, D]`, or mappings by name of `[N, ...]`), `actions` in the
-                environment's own bounds `[N, ...]`, `rewards` `[N]`, and `terminated` `[N]` where any were.
+                environment's own bounds `[N, ...]`, `rewards` `[N]`, and `terminated` `[N]` where any were. Where None, the transitions
+                of training that come with the snapshot, whose observations are mappings by name: `reward` says what they would have paid.
             reward: In place of logged rewards, what the task at hand would have paid: from the log's observations, actions and next
-                observations as they are to rewards `[N]`.
+                observations as they are to rewards `[N]`, or to a pair of rewards and of whether the task would have ended there for good.
 
         Raises:
-            ValueError: If an entry is missing, not finite or of another shape, or the method learns nothing from a log; the adapter is
-                then as before.
+            ValueError: If an entry is missing, not finite or of another shape, the method learns nothing from a log, or the snapshot came
+                without transitions; the adapter is then as before.
             RuntimeError: Within an episode.
         """
         if self._within_episode:
             raise RuntimeError("warm_start() is for between episodes: end this one first, by step(..., truncated=True).")
+        if log is None:
+            experience = self.snapshot.experience
+            if reward is None or experience is None:
+                why = "or a reward" if reward is None else "as this snapshot has no transitions of training"
+                raise ValueError(f"warm_start() needs a log, {why}.")
+            log = self._exchange.described(experience)
         self._engine.warm_start(self._exchange.log(log, reward))
 
     def diagnostics(self) -> dict[str, Any]:

@@ -79,6 +79,11 @@ class ObservationLayout:
         if self._factors is not None:
             rows *= self._factors
 
+    def named(self, rows: Array) -> dict[str, Array]:
+        """Returns the unscaled observations by name, `[N, *shape]`, of flat scaled ones, `[N, D]`."""
+        unscaled = rows if self._factors is None else rows / self._factors
+        return {key: unscaled[:, self._slices[key]].reshape(len(rows), *shape) for key, shape, _ in self.observed}
+
     def read(self, row: Array, key: str) -> Array:
         """Returns the unscaled values of a key, flat, from a row that `write` has written."""
         where = self._slices[key]

@@ -9,6 +9,7 @@ import numpy as np
 
 from iwpa.arrays import Array
 from iwpa.environment_spec import EnvironmentSpec
+from iwpa.experience import Experience
 from iwpa.method import Logged
 
 
@@ -45,6 +46,14 @@ class Exchange:
         own: Array = self._bounds.own(actions)[0]
         return own
 
+    def described(self, experience: Experience) -> dict[str, Any]:
+        """Returns transitions as a log without rewards, as `log` takes it: observations by name, the environment's own actions."""
+        return {
+            "observations": self._layout.named(experience.observations),
+            "actions": self._bounds.own(experience.actions),
+            "next_observations": self._layout.named(experience.next_observations),
+        }
+
     def log(self, log: Mapping[str, Any], reward: Callable[[Any, Any, Any], Any] | None) -> Logged:
         """Returns logged transitions as `Adapter.warm_start` takes them.
 
@@ -59,8 +68,11 @@ class Exchange:
         count = len(own) if own.ndim else 0
         if not count or own.shape[1:] != self._action_shape:
             raise ValueError(f"The log's actions have shape {own.shape}, but those of {self._name} have [N, {list(self._action_shape)}].")
-        rewards = _numbers(reward(observations, actions, after) if reward else log["rewards"], "log's rewards")
-        terminated = _numbers(log.get("terminated", np.zeros(count)), "log's terminated")
+        paid = reward(observations, actions, after) if reward else log["rewards"]
+        ends = log.get("terminated", np.zeros(count))
+        if isinstance(paid, tuple):
+            paid, ends = paid
+        rewards, terminated = _numbers(paid, "log's rewards"), _numbers(ends, "log's terminated")
         for name, values in (("rewards", rewards), ("terminated", terminated)):
             if values.shape != (count,):
                 raise ValueError(f"The log's {name} have shape {values.shape}, but there are {count} actions.")

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from iwpa import durable
+from iwpa import durable, experience
 from iwpa.arrays import Array
 from iwpa.environment_spec import EnvironmentSpec
+from iwpa.experience import Experience
 from iwpa.network_config import NetworkConfig, NetworkSpec
 from iwpa.networks import NumpyExpert, NumpyFeatures, NumpyPrior, described_heads, sub_weights
 
@@ -35,6 +36,7 @@ class Snapshot:
         agent: What was trained.
         environment: In what; None in snapshots of version 1, which did not say.
         licence: Of the weights, where it is stated.
+        experience: Transitions of training, where it left some.
     """
 
     step: int
@@ -46,6 +48,7 @@ class Snapshot:
     agent: str = "multitask"
     environment: EnvironmentSpec | None = None
     licence: str | None = None
+    experience: Experience | None = None
 
     def prior(self) -> NumpyPrior:
         """Returns the behaviour prior pi_0."""
@@ -101,7 +104,8 @@ def write(directory: pathlib.Path, snapshot: Snapshot) -> None:
         "environment": None if environment is None else environment.as_json(),
         "licence": snapshot.licence,
     }
-    durable.write_arrays(directory, WEIGHTS, snapshot.weights, manifest)
+    transitions = {} if snapshot.experience is None else snapshot.experience.arrays()
+    durable.write_arrays(directory, WEIGHTS, {**snapshot.weights, **transitions}, manifest)
 
 
 def read_snapshot(directory: pathlib.Path) -> Snapshot:
@@ -117,9 +121,10 @@ def read_snapshot(directory: pathlib.Path) -> Snapshot:
             f"{directory} is a snapshot of version {version!r}, but this program reads versions 1 to {_VERSION}: "
             "use the release of iwpa that wrote it, or a later one."
         )
-    weights, manifest = durable.read_arrays(directory, WEIGHTS)
+    arrays, manifest = durable.read_arrays(directory, WEIGHTS)
     environment = manifest.get("environment")
     try:
+        weights, transitions = experience.split(arrays)
         return Snapshot(
             step=int(manifest["step"]),
             spec=NetworkSpec(**_tuples(manifest["spec"])),
@@ -130,6 +135,7 @@ def read_snapshot(directory: pathlib.Path) -> Snapshot:
             agent=str(manifest.get("agent", "multitask")),  # Those of earlier versions do not say.
             environment=None if environment is None else EnvironmentSpec.from_json(environment),
             licence=manifest.get("licence"),
+            experience=transitions,
         )
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise durable.DamagedError(f"The manifest of {directory} lacks something: {str(error)[:300]}") from error

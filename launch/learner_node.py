@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import pathlib
 import shutil
@@ -14,6 +15,7 @@ import acme.core
 import launchpad as lp
 import reverb
 
+from agents import transitions
 from agents.finiteness import not_finite
 from agents.learning import Learner
 from agents.registry import make_agent
@@ -37,6 +39,7 @@ SNAPSHOTS_PER_RUN = 20
 _METRICS_SECONDS = 5.0
 _PUBLISH_SECONDS = 0.5
 _CHECKPOINTS_KEPT = 2
+_NEWEST_BATCHES = 8
 _ARRAYS = "learner.safetensors"
 
 
@@ -78,6 +81,8 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         self._environment = environments.spec
         self._agent = make_agent(settings.config.agent, settings.descriptions(distribution))
         self._learner = Learner(self._spec, settings.config, settings.seed, self._agent.make_networks, settings.learner_threads)
+        # What snapshots carry along is drawn from these.
+        self._newest: collections.deque[Mapping[str, Any]] = collections.deque(maxlen=_NEWEST_BATCHES)
         self._counters = Counters()
         self._checkpointed: int | None = None
         self._lock = threading.Lock()
@@ -161,7 +166,10 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
                 return limit
             ends = clock + 60 * settings.minutes - self._counters.seconds
             batch = dataset.next(lambda ends=ends: stop.is_set() or time.monotonic() >= ends)  # type: ignore[misc]
-            metrics = self._learner.step(batch) if batch is not None else None
+            metrics = None
+            if batch is not None:
+                metrics = self._learner.step(batch)
+                self._newest.append(batch)
             now = time.monotonic()
             self._counters.seconds += now - clock
             clock = now
@@ -198,7 +206,8 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         step = self._learner.steps
         if step and not (self._run.snapshots / str(step)).exists():
             weights = self._learner.get_variables(["all"])[0]
-            write_snapshot(self._run.snapshots, step, self._spec, self._settings.config, weights, self._environment)
+            experience = transitions.drawn(self._newest, step) if self._agent.ships_transitions else None
+            write_snapshot(self._run.snapshots, step, self._spec, self._settings.config, weights, self._environment, experience)
 
     def _checkpoint(self) -> None:
         """Publishes `checkpoints/STEP/` with the data of replay, and deletes all but the newest two."""

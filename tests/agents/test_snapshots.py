@@ -10,6 +10,7 @@ import pytest
 from agents.networks import export_weights
 from agents.snapshots import write_snapshot
 from iwpa import durable, snapshots
+from iwpa.experience import Experience
 
 
 @pytest.fixture
@@ -31,6 +32,30 @@ def test_networks_are_rebuilt_from_the_directory_alone(write, pair, tiny):
     tasks = np.array([0, 1, 1, 0])
     np.testing.assert_allclose(snapshot.expert()(observations, tasks).std, online.expert(observations, tasks).std, atol=1e-5)
     np.testing.assert_allclose(snapshot.features()(observations, actions[:, :2]), online.features(observations, actions[:, :2]), atol=1e-5)
+
+
+def test_transitions_of_training_come_along(pair, tiny, tmp_path):
+    shipped = Experience(*(np.random.default_rng(0).normal(size=(5, size)).astype(np.float32) for size in (3, 2, 3)))
+    weights = export_weights(pair[0])
+    write_snapshot(tmp_path, 7, tiny.spec, tiny.config, weights, experience=shipped)
+    snapshot = snapshots.read_snapshot(tmp_path / "7")
+    for name, array in shipped.arrays().items():
+        np.testing.assert_array_equal(snapshot.experience.arrays()[name], array)
+    assert snapshot.weights.keys() == weights.keys()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda shipped: dataclasses.replace(shipped, actions=shipped.actions[:3]),
+        lambda shipped: dataclasses.replace(shipped, observations=shipped.observations[:, 0]),
+    ],
+)
+def test_transitions_that_do_not_fit_together_are_refused(damage, pair, tiny, tmp_path):
+    shipped = Experience(*(np.zeros((5, size), np.float32) for size in (3, 2, 3)))
+    write_snapshot(tmp_path, 7, tiny.spec, tiny.config, export_weights(pair[0]), experience=damage(shipped))
+    with pytest.raises(durable.DamagedError, match="transitions have the shapes"):
+        snapshots.read_snapshot(tmp_path / "7")
 
 
 def test_the_manifest_says_how_actions_are_transformed(write):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 import threading
 
@@ -8,11 +9,13 @@ import pytest
 
 import iwpa
 from iwpa.engine import adapt
+from iwpa.experience import Experience
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.memory import FeatureMemory
 from iwpa.methods.registry import METHODS, Start, default_adaptation
 from iwpa.randomness import Replica
 from iwpa.task import Task
+from iwpa.trained import Trained
 
 SNAPSHOTS = {"multitask": "sparse_navigation", "rl2": "sparse_navigation_rl2", "pearl": "sparse_navigation_pearl"}
 CASES = [(SNAPSHOTS[kind.agent], method) for method, kind in METHODS.kinds.items()]
@@ -267,6 +270,38 @@ def test_a_reward_function_takes_the_place_of_logged_rewards(name, method):
         reward=lambda observations, actions, after: after[:, 0],
     )
     np.testing.assert_array_equal(plain.reset([0.0, 0.0]), relabelled.reset([0.0, 0.0]))
+
+
+def trained_with(experience):
+    trained = iwpa.load("sparse_navigation")
+    return Trained(dataclasses.replace(trained.snapshot, experience=experience), trained.path)
+
+
+def test_a_described_reward_is_asked_about_the_transitions_of_training():
+    log = log_of()
+    shipped = Experience(*(np.float32(log[name]) for name in ("observations", "actions", "next_observations")))
+    by_log, described = (trained_with(shipped).adapter(seed=1) for _ in range(2))
+    by_log.warm_start(log)
+    described.warm_start(reward=lambda observations, actions, after: after["position"][:, 0])
+    np.testing.assert_allclose(by_log.reset([0.0, 0.0]), described.reset([0.0, 0.0]), atol=1e-6)
+
+
+def test_a_described_reward_may_say_where_the_task_ends():
+    log, ends = log_of(), np.arange(60) % 7 == 0
+    by_log, described = (iwpa.load("sparse_navigation").adapter(seed=1) for _ in range(2))
+    by_log.warm_start({**log, "terminated": ends})
+    described.warm_start(log, reward=lambda observations, actions, after: (after[:, 0], ends))
+    memories = [agent._engine.method.critic.memory for agent in (by_log, described)]
+    np.testing.assert_array_equal(memories[0].discounts[0, :60] == 0.0, ends)
+    np.testing.assert_array_equal(memories[0].discounts, memories[1].discounts)
+
+
+def test_a_described_reward_without_transitions_is_refused():
+    agent = trained_with(None).adapter()
+    with pytest.raises(ValueError, match="needs a log, as this snapshot has no transitions of training"):
+        agent.warm_start(reward=lambda observations, actions, after: after["position"][:, 0])
+    with pytest.raises(ValueError, match="needs a log, or a reward"):
+        agent.warm_start()
 
 
 def test_a_log_that_makes_no_sense_is_refused_naming_what_it_is():
