@@ -16,10 +16,10 @@ from absl import flags
 
 from environments import command_line
 from iwpa.fields import Allowed
-from launch import training
 from launch.experiment import run_experiment
-from launch.local_agents import PORTS
 from launch.run_directory import RunDirectory
+from launch.runtime.local_daemons import PORTS
+from launch.stages import training
 
 ENGINE = pathlib.Path(__file__).resolve().parent.parent / ".venv-cluster" / "bin" / "python"
 
@@ -32,7 +32,7 @@ def main() -> int:
         raise command_line.UsageError(f"{ENGINE} is missing: `make cluster-env` installs Ray there, beside this program's environment.")
 
     def train(run: RunDirectory, stop: threading.Event) -> int:
-        from launch.cluster_agents import ClusterAgents, Needs
+        from launch.runtime.cluster_daemons import ClusterAgents, Needs
 
         needs = {
             "replay": Needs(stateful=True),

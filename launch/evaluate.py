@@ -26,11 +26,12 @@ from iwpa.durable import DamagedError
 from iwpa.engine import EpisodeRecord
 from iwpa.fields import Allowed, with_values
 from iwpa.snapshots import Snapshot
-from launch import config_flags, evaluation, pretrained
-from launch.choices import chosen_configuration
-from launch.recording import record, why_not_filmed
+from launch import config_flags, evaluation
 from launch.run_directory import RunDirectory, RunDirectoryError, open_run, training_finished, write_places
 from launch.settings import QUICK_COMPILE, RunSettings
+from launch.stages import pretrained
+from launch.stages.choices import chosen_configuration
+from launch.stages.recording import record, why_not_filmed
 from results.failure import training_failure
 from results.recordings import FOLDER
 from results.records import levels

@@ -22,9 +22,10 @@ from collections.abc import Callable
 from environments import command_line
 from environments.apart import examine_apart
 from environments.examination import SWEEP_SECONDS
-from launch import agent, initial_snapshot, xla_flags
 from launch.run_directory import RunDirectory, owned, training_finished
+from launch.runtime import host_daemon as agent
 from launch.settings import RunSettings
+from launch.stages import initial_snapshot, xla_flags
 
 _POLL_SECONDS = 0.1
 # The program of a stage ends within 13 s of a stop, training's nodes within 14 s.
@@ -74,8 +75,8 @@ def run_experiment(
 
 def _train_here(run: RunDirectory, settings: RunSettings, stop: threading.Event) -> int:
     # Imported late: a finished run does without.
-    from launch import training
-    from launch.local_agents import LocalAgents
+    from launch.runtime.local_daemons import LocalAgents
+    from launch.stages import training
 
     return training.train(run, settings, LocalAgents(), stop)
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from absl import flags
 
 from environments import command_line
-from launch import training
 from launch.experiment import run_experiment
+from launch.stages import training
 
 
 def main() -> int:

@@ -22,10 +22,10 @@ from environments import command_line
 from iwpa.fields import Allowed
 from iwpa.snapshots import Snapshot
 from launch import config_flags, evaluation
-from launch.choices import keep_choice
 from launch.evaluate import Evaluator, Progress
 from launch.run_directory import RunDirectory, open_run
 from launch.settings import QUICK_COMPILE, RunSettings
+from launch.stages.choices import keep_choice
 
 _KIND = "tuning"
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from iwpa import durable
-from launch import local_agents
+from launch.runtime import local_daemons as local_agents
 from replay.sequence import SCALARS, SequenceSpec
 from replay.writer import SequenceWriter
 from results import command_line, records, store

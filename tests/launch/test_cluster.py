@@ -15,9 +15,9 @@ import pytest
 from loopback import ENGINE, ray_cluster
 from program import Program, leftover_processes
 
-from launch.cluster_agents import ClusterAgents, Needs
-from launch.restart_budget import RestartBudget
-from launch.supervise import CrashError, RefusalError
+from launch.runtime.cluster_daemons import ClusterAgents, Needs
+from launch.runtime.restart_budget import RestartBudget
+from launch.runtime.supervise import CrashError, RefusalError
 from results.store import read_records
 
 pytestmark = [pytest.mark.skipif(not ENGINE.exists(), reason="make cluster-env"), pytest.mark.timeout(240)]
@@ -145,7 +145,7 @@ def test_a_host_with_other_versions_is_named_with_the_mend(tmp_path):
 
 @pytest.mark.usefixtures("in_cluster")
 def test_a_host_without_the_programs_environment_is_named_with_the_mend(tmp_path, monkeypatch):
-    monkeypatch.setattr("launch.cluster_agents.sys.executable", "/opt/nowhere/.venv/bin/python")
+    monkeypatch.setattr("launch.runtime.cluster_daemons.sys.executable", "/opt/nowhere/.venv/bin/python")
     with pytest.raises(RefusalError, match=r"cannot take \S+: /opt/nowhere/\.venv/bin/python is missing: .* `make setup`"):
         nodes.run(nodes.word_program(tmp_path), tmp_path, agents(tmp_path))
 

@@ -43,7 +43,7 @@ def test_actors_agents_and_hosts_die_and_come_back_while_training_goes_on(tmp_pa
         name, process = next((name, process) for name, process in cluster.nodes(machines[1]).items() if name.startswith("actor"))
         process.kill()
         cluster.wait_until(lambda: "was killed by signal 9" in cluster.restarts(name))
-        (agent,) = (process for process in machines[3].processes() if "launch/agent.py" in " ".join(process.cmdline()[-1:])
+        (agent,) = (process for process in machines[3].processes() if "launch/runtime/host_daemon.py" in " ".join(process.cmdline()[-1:])
                     and process.parent().name().startswith("ray::"))  # fmt: skip
         (lost,) = cluster.nodes(machines[3])
         agent.kill()

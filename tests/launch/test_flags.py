@@ -48,7 +48,7 @@ STEP = {"launch.evaluate", "launch.tune"}  # whose --snapshot is a learner step
 
 
 def definer_of(command: str) -> types.ModuleType:
-    return importlib.import_module("launch.training" if command == "launch.local_multiprocess" else command)
+    return importlib.import_module("launch.stages.training" if command == "launch.local_multiprocess" else command)
 
 
 def flags_of(command: str) -> dict[str, flags.Flag]:

@@ -8,10 +8,11 @@ import pytest
 from agents.learning import Learner
 from agents.snapshots import write_snapshot
 from iwpa import snapshots
-from launch import initial_snapshot, pretrained, run_directory
-from launch.learner_node import LearnerNode
+from launch import run_directory
+from launch.nodes.learner import LearnerNode
 from launch.run_directory import RunDirectoryError
 from launch.settings import default_settings
+from launch.stages import initial_snapshot, pretrained
 
 _SETTINGS = default_settings("sparse_navigation")
 _PRETRAINED = str(pretrained.FOLDER / "sparse_navigation")

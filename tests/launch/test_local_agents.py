@@ -16,10 +16,12 @@ import psutil
 import pytest
 from program import ENVIRONMENT
 
-from launch import agent, local_agents, payloads
-from launch.local_agents import LocalAgents, agent_path
-from launch.restart_budget import RestartBudget
-from launch.supervise import CrashError
+from launch.runtime import host_daemon as agent
+from launch.runtime import local_daemons as local_agents
+from launch.runtime import payloads
+from launch.runtime.local_daemons import LocalAgents, agent_path
+from launch.runtime.restart_budget import RestartBudget
+from launch.runtime.supervise import CrashError
 
 
 def test_nodes_find_each_other_and_one_of_them_stops_the_program(tmp_path):
@@ -87,7 +89,7 @@ def test_a_killed_agent_takes_its_tree_along_and_another_one_takes_its_place(tmp
 def test_everything_ends_when_whoever_started_it_is_killed(tmp_path):
     children = tmp_path / "children"
     script = (
-        "import pathlib, sys, launchpad as lp, nodes\nfrom launch.local_agents import LocalAgents\n"
+        "import pathlib, sys, launchpad as lp, nodes\nfrom launch.runtime.local_daemons import LocalAgents\n"
         "folder = pathlib.Path(sys.argv[1])\n"
         "nodes.run(nodes.program_of(lp.PyClassNode(nodes.Parent, folder / 'children')), folder, LocalAgents())\n"
     )

@@ -10,9 +10,9 @@ from program import ROOT
 
 from agents.learning import Learner
 from agents.snapshots import write_snapshot
-from launch import pretrained
 from launch.run_directory import RunDirectoryError, open_run, prepare
 from launch.settings import default_settings
+from launch.stages import pretrained
 from results.costs import adaptation_cpu_seconds
 from results.selection import Selection
 from results.store import RecordWriter, read_records

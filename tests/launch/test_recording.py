@@ -13,9 +13,9 @@ from agents.learning import Learner
 from agents.snapshots import write_snapshot
 from iwpa.snapshots import read_snapshot
 from launch import evaluation
-from launch.recording import record, why_not_filmed
 from launch.run_directory import prepare
 from launch.settings import default_settings
+from launch.stages.recording import record, why_not_filmed
 from results.recordings import RecordingReader, read_paths
 from results.records import adaptation_runs
 from results.store import read_records

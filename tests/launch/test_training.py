@@ -7,10 +7,11 @@ import threading
 import pytest
 
 from environments.command_line import INTERRUPTED
-from launch import experiment, training
+from launch import experiment
 from launch.run_directory import owned
+from launch.runtime.supervise import UNRECOVERABLE
 from launch.settings import default_settings
-from launch.supervise import UNRECOVERABLE
+from launch.stages import training
 from results.store import RecordWriter
 
 

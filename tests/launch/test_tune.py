@@ -11,9 +11,9 @@ from agents.learning import Learner
 from agents.snapshots import write_snapshot
 from iwpa.snapshots import read_snapshot
 from launch import evaluation
-from launch.choices import chosen_configuration, keep_choice
 from launch.run_directory import prepare
 from launch.settings import default_settings
+from launch.stages.choices import chosen_configuration, keep_choice
 from launch.tune import Tuner
 from results.store import read_records
 

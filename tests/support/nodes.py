@@ -13,9 +13,9 @@ import launchpad as lp
 import psutil
 from program import ENVIRONMENT, ROOT
 
-from launch import payloads
-from launch.restart_budget import RestartBudget
-from launch.supervise import Agents, Supervisor
+from launch.runtime import payloads
+from launch.runtime.restart_budget import RestartBudget
+from launch.runtime.supervise import Agents, Supervisor
 
 
 class Server:

@@ -1,4 +1,4 @@
-"""Agents on the hosts of a Ray cluster, reached through the bridge (`launch/ray_supervisor.py`), which alone knows Ray."""
+"""Agents on the hosts of a Ray cluster, reached through the bridge (`ray_supervisor.py`), which alone knows Ray."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import sys
 import threading
 from typing import Any
 
-from launch.agent import versions
-from launch.local_agents import agent_path
-from launch.payloads import NodePlan
-from launch.supervise import Message, RefusalError
+from launch.runtime.host_daemon import versions
+from launch.runtime.local_daemons import agent_path
+from launch.runtime.payloads import NodePlan
+from launch.runtime.supervise import Message, RefusalError
 
 VERSION = 1
 _OPEN_SECONDS = 60.0

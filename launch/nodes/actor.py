@@ -15,7 +15,7 @@ from agents.acting import Actor
 from agents.registry import make_agent
 from environments import EnvironmentBatch
 from environments.command_line import Original
-from launch.heartbeat import Heartbeat
+from launch.nodes.heartbeat import Heartbeat
 from launch.run_directory import RunDirectory
 from launch.settings import RunSettings
 from replay.table import check_table

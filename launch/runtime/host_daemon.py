@@ -1,6 +1,6 @@
 """An agent: looks after the process of one node on the host where it runs. Standard library only, because it also runs on other hosts.
 
-It is a program of its own (`python launch/agent.py`) that takes commands as lines of JSON on its standard input and gives events as
+It is a program of its own (`python host_daemon.py`) that takes commands as lines of JSON on its standard input and gives events as
 lines of JSON on its standard output. When its input ends, because whoever gave the commands is gone, everything below it ends too.
 
 | command | fields | events that follow (or `failed`, with a `reason`) |

@@ -1,6 +1,6 @@
 """The supervisor: starts the nodes of a program through agents, brings back those that die, and stops them in order.
 
-It knows neither processes nor hosts: `Agents` does, here (`launch/local_agents.py`) or on a cluster (`launch/cluster_agents.py`).
+It knows neither processes nor hosts: `Agents` does, here (`local_daemons.py`) or on a cluster (`cluster_daemons.py`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
-from launch.last_words import last_words
-from launch.payloads import NodePlan
-from launch.restart_budget import RestartBudget
+from launch.runtime.last_words import last_words
+from launch.runtime.payloads import NodePlan
+from launch.runtime.restart_budget import RestartBudget
 
 # From the request to stop until everything is ended by force: a user's Ctrl-C is answered within 15 s.
 _GRACE_SECONDS = 11.0
@@ -31,7 +31,7 @@ Message = Mapping[str, Any]
 
 
 class Agents(Protocol):
-    """What carries commands to the nodes' agents and brings back their events (see `launch/agent.py`)."""
+    """What carries commands to the nodes' agents and brings back their events (see `host_daemon.py`)."""
 
     def place(self, node: NodePlan) -> None:
         """Finds a host with room for the node and an agent there; `ready` or `refused` follows."""

@@ -20,12 +20,12 @@ from launch import config_flags, learner_threads
 from launch.config_flags import METHODS
 from launch.run_directory import RunDirectory, training_finished
 from launch.settings import QUICK_COMPILE, RunSettings, default_settings
-from launch.status import StatusLine, announce
+from launch.stages.status import StatusLine, announce
 from results.failure import training_failure
 from results.store import RecordWriter, read_records
 
 if TYPE_CHECKING:
-    from launch.supervise import Agents
+    from launch.runtime.supervise import Agents
 
 # Up to here the learner's quick compilation, 6 s instead of 22, is worth its slower steps.
 _SHORT_RUN_STEPS = 20_000
@@ -126,9 +126,9 @@ def train(
         The exit code.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from launch import payloads
-    from launch.program import REBORN, make_program
-    from launch.supervise import CrashError, Supervisor
+    from launch.nodes.program import REBORN, make_program
+    from launch.runtime import payloads
+    from launch.runtime.supervise import CrashError, Supervisor
 
     plans = payloads.make_plans(make_program(run, settings, validation_nodes=validation_nodes))
     flags_of_xla = os.environ.get("XLA_FLAGS", QUICK_COMPILE if settings.learner_steps <= _SHORT_RUN_STEPS else "")

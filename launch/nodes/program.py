@@ -5,12 +5,12 @@ from __future__ import annotations
 import launchpad as lp
 
 from agents.registry import make_agent
-from launch.actor_node import ActorNode
-from launch.learner_node import LearnerNode
-from launch.replay_node import ReplayNode
+from launch.nodes.actor import ActorNode
+from launch.nodes.learner import LearnerNode
+from launch.nodes.replay import ReplayNode
+from launch.nodes.validation import ValidationNode
 from launch.run_directory import RunDirectory
 from launch.settings import RunSettings
-from launch.validation_node import ValidationNode
 
 # Clients of Reverb can stay stuck after an outage, and a learner must go on from the checkpoint that its replay was restored from.
 REBORN = ("replay-0",)

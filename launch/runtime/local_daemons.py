@@ -10,9 +10,9 @@ import subprocess
 import sys
 import threading
 
-from launch import agent
-from launch.payloads import NodePlan
-from launch.supervise import Message
+from launch.runtime import host_daemon as agent
+from launch.runtime.payloads import NodePlan
+from launch.runtime.supervise import Message
 
 # Below the ports that the kernel gives to outgoing connections.
 PORTS = (23000, 23999)

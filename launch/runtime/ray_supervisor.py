@@ -1,7 +1,7 @@
 """The bridge's far end: puts agents on the hosts of a Ray cluster and carries messages between them and the launcher.
 
 It runs in the engine's environment (`.venv-cluster`) and imports only the standard library and Ray. The launcher
-(`launch/cluster_agents.py`) starts it and speaks with it in lines of JSON. Each node's agent is a process below a Ray actor of its own,
+(`cluster_daemons.py`) starts it and speaks with it in lines of JSON. Each node's agent is a process below a Ray actor of its own,
 which holds the node's CPUs and GPUs.
 
 | to this program | fields |

@@ -15,7 +15,7 @@ import launchpad as lp
 from launchpad.address import AbstractAddressBuilder
 from launchpad.launch import serialization
 
-from launch.agent import ADDRESSES, NODE_DIRECTORY, STOP_REQUEST
+from launch.runtime.host_daemon import ADDRESSES, NODE_DIRECTORY, STOP_REQUEST
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +80,7 @@ def make_plans(program: lp.Program) -> list[NodePlan]:
 
 def command() -> list[str]:
     """Returns what starts a node's process, whose payload the agent fills in."""
-    return [sys.executable, "-m", "launch.node", "--data_file", "{payload}", "--lp_task_id", "0"]
+    return [sys.executable, "-m", "launch.runtime.node", "--data_file", "{payload}", "--lp_task_id", "0"]
 
 
 def _plan(node: Any, name: str, owners: dict[Any, str]) -> NodePlan:

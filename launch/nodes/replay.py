@@ -11,7 +11,7 @@ import threading
 import launchpad as lp
 import reverb
 
-from launch.heartbeat import Heartbeat
+from launch.nodes.heartbeat import Heartbeat
 from launch.run_directory import RunDirectory
 from replay.config import ReplayConfig
 from replay.sequence import SequenceSpec

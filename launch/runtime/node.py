@@ -18,8 +18,8 @@ import traceback
 import tensorflow  # noqa: F401
 from launchpad.nodes.python import local_multi_processing
 
-from launch.agent import ADDRESSES, NODE_DIRECTORY
-from launch.supervise import UNRECOVERABLE, UnrecoverableError
+from launch.runtime.host_daemon import ADDRESSES, NODE_DIRECTORY
+from launch.runtime.supervise import UNRECOVERABLE, UnrecoverableError
 
 _SPARED = "no_grpc_proxy"  # which gRPC prefers to no_proxy
 

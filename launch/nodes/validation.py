@@ -11,7 +11,7 @@ import launchpad as lp
 from environments.command_line import Original
 from iwpa import durable, snapshots
 from launch import evaluation
-from launch.heartbeat import Heartbeat
+from launch.nodes.heartbeat import Heartbeat
 from launch.run_directory import RunDirectory
 from launch.settings import RunSettings
 

@@ -23,14 +23,14 @@ from agents.snapshots import write_snapshot
 from environments import EnvironmentBatch
 from iwpa import durable, snapshots
 from launch import run_directory
-from launch.actor_node import FOREIGN_LEARNER
-from launch.heartbeat import Heartbeat
-from launch.replay_node import CHECKPOINT_PART, working_directory
+from launch.nodes.actor import FOREIGN_LEARNER
+from launch.nodes.heartbeat import Heartbeat
+from launch.nodes.replay import CHECKPOINT_PART, working_directory
+from launch.nodes.skipping import PATIENCE_SECONDS, SkippingWatch
+from launch.nodes.training_record import TrainingRecorder
 from launch.run_directory import RunDirectory
+from launch.runtime.supervise import UnrecoverableError
 from launch.settings import RunSettings
-from launch.skipping import PATIENCE_SECONDS, SkippingWatch
-from launch.supervise import UnrecoverableError
-from launch.training_record import TrainingRecorder
 from replay.dataset import SequenceDataset
 from replay.table import check_table
 from results.store import RecordWriter
