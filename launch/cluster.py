@@ -32,7 +32,7 @@ def main() -> int:
         raise command_line.UsageError(f"{ENGINE} is missing: `make cluster-env` installs Ray there, beside this program's environment.")
 
     def train(run: RunDirectory, stop: threading.Event) -> int:
-        from launch.runtime.cluster_daemons import ClusterAgents, Needs
+        from launch.runtime.cluster_daemons import ClusterDaemons, Needs
 
         needs = {
             "replay": Needs(stateful=True),
@@ -40,9 +40,9 @@ def main() -> int:
             "actor": Needs(),
             "validation": Needs(),
         }
-        agents = ClusterAgents(ENGINE, values.address, values.ports, needs, run.path)
+        daemons = ClusterDaemons(ENGINE, values.address, values.ports, needs, run.path)
         return training.train(
-            run, settings, agents, stop, validation_nodes=values.validation_evaluators, elastic=True,
+            run, settings, daemons, stop, validation_nodes=values.validation_evaluators, elastic=True,
             placement_seconds=values.placement_seconds, echo=True,
         )  # fmt: skip
 

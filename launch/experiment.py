@@ -23,7 +23,7 @@ from environments import command_line
 from environments.apart import examine_apart
 from environments.examination import SWEEP_SECONDS
 from launch.run_directory import RunDirectory, owned, training_finished
-from launch.runtime import host_daemon as agent
+from launch.runtime import host_daemon
 from launch.settings import RunSettings
 from launch.stages import initial_snapshot, xla_flags
 
@@ -75,10 +75,10 @@ def run_experiment(
 
 def _train_here(run: RunDirectory, settings: RunSettings, stop: threading.Event) -> int:
     # Imported late: a finished run does without.
-    from launch.runtime.local_daemons import LocalAgents
+    from launch.runtime.local_daemons import LocalDaemons
     from launch.stages import training
 
-    return training.train(run, settings, LocalAgents(), stop)
+    return training.train(run, settings, LocalDaemons(), stop)
 
 
 def _refuse_broken_rules(settings: RunSettings) -> None:
@@ -133,6 +133,6 @@ def run_module(stop: threading.Event, module: str, *arguments: str) -> int:
 
 def _start_stage(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    agent.die_with_parent()
+    host_daemon.die_with_parent()
     if os.getppid() != parent:  # It was gone before this process asked to follow it.
         os._exit(1)

@@ -1,4 +1,4 @@
-"""Agents on the hosts of a Ray cluster, reached through the bridge (`ray_supervisor.py`), which alone knows Ray."""
+"""Daemons on the hosts of a Ray cluster, reached through the bridge (`ray_supervisor.py`), which alone knows Ray."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import threading
 from typing import Any
 
 from launch.runtime.host_daemon import versions
-from launch.runtime.local_daemons import agent_path
+from launch.runtime.local_daemons import daemon_path
 from launch.runtime.payloads import NodePlan
 from launch.runtime.supervise import Message, RefusalError
 
@@ -44,8 +44,8 @@ class Needs:
         return f"CPU {self.cpus:g}" + (f", GPU {self.gpus:g}" if self.gpus else "")
 
 
-class ClusterAgents:
-    """Implements `Agents` on a Ray cluster. When this process ends, however it ends, so do all agents and nodes."""
+class ClusterDaemons:
+    """Implements `Daemons` on a Ray cluster. When this process ends, however it ends, so do all daemons and nodes."""
 
     def __init__(self, engine: pathlib.Path, address: str, ports: tuple[int, int], needs: dict[str, Needs], run_directory: pathlib.Path):
         """Connects to the cluster.
@@ -88,10 +88,10 @@ class ClusterAgents:
         needs = self._needs[node.group]
         probe = [str(self._probe), self._probe.name]
         reserve = {"do": "reserve", "ports": len(node.provides), "range": self._ports, "probe": probe}
-        self._write(do="place", node=node.name, **dataclasses.asdict(needs), agent=[sys.executable, "-I", agent_path()], reserve=reserve)
+        self._write(do="place", node=node.name, **dataclasses.asdict(needs), daemon=[sys.executable, "-I", daemon_path()], reserve=reserve)
 
     def send(self, node: str, message: Message) -> None:
-        """Gives a command to a node's agent."""
+        """Gives a command to a node's daemon."""
         self._write(do="send", node=node, message=message)
 
     def receive(self, timeout: float) -> list[tuple[str, Message]]:
@@ -112,7 +112,7 @@ class ClusterAgents:
         return f"Needed are: {asked}. Offered: {offered}. Ask for less, or add hosts."
 
     def close(self) -> None:
-        """Ends all agents, and with them what still runs."""
+        """Ends all daemons, and with them what still runs."""
         assert self._bridge.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._bridge.stdin.close()

@@ -1,4 +1,4 @@
-"""An agent: looks after the process of one node on the host where it runs. Standard library only, because it also runs on other hosts.
+"""A host daemon: looks after the process of one node on the host where it runs. Standard library only, because it also runs on other hosts.
 
 It is a program of its own (`python host_daemon.py`) that takes commands as lines of JSON on its standard input and gives events as
 lines of JSON on its standard output. When its input ends, because whoever gave the commands is gone, everything below it ends too.
@@ -58,7 +58,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-class Agent:
+class HostDaemon:
     """One node's process, its ports and its directory."""
 
     def __init__(self, directory: str):
@@ -192,7 +192,7 @@ def _check_room(directory: str) -> None:
 
 
 def _lock_port(port: int) -> socket.socket | None:
-    """Returns a lock that keeps other agents of this host off a port, or None if it is taken.
+    """Returns a lock that keeps other daemons of this host off a port, or None if it is taken.
 
     gRPC binds with SO_REUSEPORT, so that two servers on one port would share its calls without a word. The lock is a name in the
     kernel's table of the network that the port belongs to: all users have the same one, whatever their temporary folders.
@@ -279,7 +279,7 @@ def _end(*_: object) -> None:
 
 def main() -> None:
     """Serves in a child and ends what that leaves behind: whichever of the two is killed, the other one cleans up."""
-    # Ctrl-C in a terminal reaches agents too: they go on until their input ends.
+    # Ctrl-C in a terminal reaches daemons too: they go on until their input ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _adopt_orphans()
     try:
@@ -297,7 +297,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _end)
     die_with_parent(signal.SIGTERM)
     _adopt_orphans()
-    Agent(directory).serve()
+    HostDaemon(directory).serve()
 
 
 def _tell(**event: Any) -> None:

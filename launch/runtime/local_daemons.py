@@ -1,4 +1,4 @@
-"""Agents on this machine: one child process per node, spoken to through pipes."""
+"""Daemons on this machine: one child process per node, spoken to through pipes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 
-from launch.runtime import host_daemon as agent
+from launch.runtime import host_daemon
 from launch.runtime.payloads import NodePlan
 from launch.runtime.supervise import Message
 
@@ -18,25 +18,25 @@ from launch.runtime.supervise import Message
 PORTS = (23000, 23999)
 
 
-class LocalAgents:
-    """Implements `Agents`. They and their nodes die with the process that started them."""
+class LocalDaemons:
+    """Implements `Daemons`. They and their nodes die with the process that started them."""
 
     def __init__(self) -> None:
-        self._agents: dict[str, subprocess.Popen[bytes]] = {}
+        self._daemons: dict[str, subprocess.Popen[bytes]] = {}
         self._events: queue.SimpleQueue[tuple[str, subprocess.Popen[bytes], Message]] = queue.SimpleQueue()
 
     def place(self, node: NodePlan) -> None:
-        """Starts an agent of this node's own."""
+        """Starts a daemon of this node's own."""
         process = subprocess.Popen(
-            [sys.executable, "-I", agent_path()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+            [sys.executable, "-I", daemon_path()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         )
-        self._agents[node.name] = process
+        self._daemons[node.name] = process
         threading.Thread(target=self._read, args=(node.name, process), daemon=True).start()
         self.send(node.name, {"do": "reserve", "ports": len(node.provides), "range": PORTS, "host": loopback(), "probe": None})
 
     def send(self, node: str, message: Message) -> None:
-        """Gives a command to a node's agent; one that is gone is reported as lost by what reads from it."""
-        pipe = self._agents[node].stdin
+        """Gives a command to a node's daemon; one that is gone is reported as lost by what reads from it."""
+        pipe = self._daemons[node].stdin
         assert pipe is not None
         try:
             pipe.write(json.dumps(message).encode() + b"\n")
@@ -52,22 +52,22 @@ class LocalAgents:
                 found.append(self._events.get())
         except queue.Empty:
             return []
-        # What a replaced agent said late is about a node that no longer is.
-        return [(node, message) for node, process, message in found if self._agents[node] is process]
+        # What a replaced daemon said late is about a node that no longer is.
+        return [(node, message) for node, process, message in found if self._daemons[node] is process]
 
     def unplaced(self) -> str:
         """Returns why nodes wait: on this machine there is always a place, once Python has started."""
         return "This machine starts programs very slowly."
 
     def close(self) -> None:
-        """Ends all agents, and with them what still runs."""
-        for process in self._agents.values():
+        """Ends all daemons, and with them what still runs."""
+        for process in self._daemons.values():
             assert process.stdin is not None
             try:
                 process.stdin.close()
             except BrokenPipeError:
                 continue
-        for process in self._agents.values():
+        for process in self._daemons.values():
             process.wait()
 
     def _read(self, node: str, process: subprocess.Popen[bytes]) -> None:
@@ -88,6 +88,6 @@ def loopback() -> str:
     return "127.0.0.1"
 
 
-def agent_path() -> str:
-    """Returns the file of the agent's program."""
-    return str(pathlib.Path(agent.__file__).resolve())
+def daemon_path() -> str:
+    """Returns the file of the daemon's program."""
+    return str(pathlib.Path(host_daemon.__file__).resolve())

@@ -44,7 +44,7 @@ class LateAddress(AbstractAddressBuilder):  # type: ignore[misc]
         self._name = name
 
     def build(self) -> str:
-        """Returns `HOST:PORT` from the table that the agent laid beside the payload."""
+        """Returns `HOST:PORT` from the table that the daemon laid beside the payload."""
         table: dict[str, str] = json.loads((_node_directory() / ADDRESSES).read_text())
         return table[self._name]
 
@@ -79,7 +79,7 @@ def make_plans(program: lp.Program) -> list[NodePlan]:
 
 
 def command() -> list[str]:
-    """Returns what starts a node's process, whose payload the agent fills in."""
+    """Returns what starts a node's process, whose payload the daemon fills in."""
     return [sys.executable, "-m", "launch.runtime.node", "--data_file", "{payload}", "--lp_task_id", "0"]
 
 

@@ -1,13 +1,13 @@
-"""The bridge's far end: puts agents on the hosts of a Ray cluster and carries messages between them and the launcher.
+"""The bridge's far end: puts daemons on the hosts of a Ray cluster and carries messages between them and the launcher.
 
 It runs in the engine's environment (`.venv-cluster`) and imports only the standard library and Ray. The launcher
-(`cluster_daemons.py`) starts it and speaks with it in lines of JSON. Each node's agent is a process below a Ray actor of its own,
+(`cluster_daemons.py`) starts it and speaks with it in lines of JSON. Each node's daemon is a process below a Ray actor of its own,
 which holds the node's CPUs and GPUs.
 
 | to this program | fields |
 |---|---|
 | `open` | `version`, `address` of the cluster |
-| `place` | `node`, `cpus`, `gpus`, `stateful`, `agent` (the command that starts it), `reserve` (its first command) |
+| `place` | `node`, `cpus`, `gpus`, `stateful`, `daemon` (the command that starts it), `reserve` (its first command) |
 | `send` | `node`, `message` |
 | `hosts` | |
 
@@ -15,7 +15,7 @@ which holds the node's CPUs and GPUs.
 |---|---|
 | `opened` | |
 | `failed` | `reason`: there is no cluster, or it does not let us in |
-| `event` | `node`, `message`: the agent's own, or `lost`, or `refused` |
+| `event` | `node`, `message`: the daemon's own, or `lost`, or `refused` |
 | `hosts` | `text`: what each host offers |
 """
 
@@ -49,18 +49,18 @@ _KNOCK_SECONDS = 5.0
 
 @ray.remote(max_restarts=0, concurrency_groups={"events": 1, "commands": 1})
 class Host:
-    """One node's place on a host: an agent's process, and the pipes to it."""
+    """One node's place on a host: a daemon's process, and the pipes to it."""
 
     def open(self, command: list[str]) -> str | None:
-        """Starts the agent; returns what keeps it from starting here, or None."""
+        """Starts the daemon; returns what keeps it from starting here, or None."""
         missing = [path for path in command if path.startswith("/") and not os.path.exists(path)]
         if missing:
             return f"{missing[0]} is missing: put this project into the same folder there and run `make setup`."
         # The cluster's token must not reach users' code, nor what Ray sets for its own workers.
         private = {name for name in os.environ if name.startswith("RAY_")} | _RAYS_OWN
         variables = {name: value for name, value in os.environ.items() if name not in private}
-        # Ray kills the group of a worker that died: in a session of its own the agent lives to clean up.
-        self._agent = subprocess.Popen(
+        # Ray kills the group of a worker that died: in a session of its own the daemon lives to clean up.
+        self._daemon = subprocess.Popen(
             command, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         )  # fmt: skip
         self._buffer = b""
@@ -72,17 +72,17 @@ class Host:
 
     @ray.method(concurrency_group="commands")
     def send(self, line: str) -> None:
-        """Gives a command to the agent."""
-        assert self._agent.stdin is not None
+        """Gives a command to the daemon."""
+        assert self._daemon.stdin is not None
         with contextlib.suppress(BrokenPipeError):
-            self._agent.stdin.write(line.encode() + b"\n")
-            self._agent.stdin.flush()
+            self._daemon.stdin.write(line.encode() + b"\n")
+            self._daemon.stdin.flush()
 
     @ray.method(concurrency_group="events")
     def receive(self) -> list[str] | None:
-        """Returns the events that came, waiting for the first; None once the agent is gone."""
-        assert self._agent.stdout is not None
-        descriptor = self._agent.stdout.fileno()
+        """Returns the events that came, waiting for the first; None once the daemon is gone."""
+        assert self._daemon.stdout is not None
+        descriptor = self._daemon.stdout.fileno()
         if not select.select([descriptor], [], [], _WAIT_SECONDS)[0]:
             return []
         data = os.read(descriptor, 1 << 20)
@@ -93,11 +93,11 @@ class Host:
 
     @ray.method(concurrency_group="commands")
     def close(self) -> None:
-        """Ends the agent, and with it the node."""
-        assert self._agent.stdin is not None
+        """Ends the daemon, and with it the node."""
+        assert self._daemon.stdin is not None
         with contextlib.suppress(BrokenPipeError):
-            self._agent.stdin.close()
-        self._agent.wait()
+            self._daemon.stdin.close()
+        self._daemon.wait()
 
 
 class Relay:
@@ -111,7 +111,7 @@ class Relay:
         threading.Thread(target=self._read, daemon=True).start()
 
     def run(self) -> None:
-        """Obeys the launcher and passes on what agents say."""
+        """Obeys the launcher and passes on what daemons say."""
         while True:
             while not self._input.empty():
                 message = self._input.get()
@@ -165,10 +165,10 @@ class Relay:
         resources = {STABLE: 0.001} if message["stateful"] and ray.cluster_resources().get(STABLE) else {}
         host = Host.options(num_cpus=message["cpus"], num_gpus=message["gpus"], resources=resources).remote()  # type: ignore[attr-defined]
         self._hosts[node], self._reserve[node] = host, message["reserve"]
-        self._expect(host.open.remote(message["agent"]), node, host, "open")
+        self._expect(host.open.remote(message["daemon"]), node, host, "open")
 
     def _close(self) -> None:
-        """Ends all agents, so that nothing is left running when the launcher hears that this program has ended."""
+        """Ends all daemons, so that nothing is left running when the launcher hears that this program has ended."""
         ends = [host.close.remote() for _, host, step in self._pending.values() if step == "receive"]
         if ends:
             ray.wait(ends, num_returns=len(ends), timeout=_CLOSE_SECONDS)

@@ -1,6 +1,6 @@
-"""The supervisor: starts the nodes of a program through agents, brings back those that die, and stops them in order.
+"""The supervisor: starts the nodes of a program through daemons, brings back those that die, and stops them in order.
 
-It knows neither processes nor hosts: `Agents` does, here (`local_daemons.py`) or on a cluster (`cluster_daemons.py`).
+It knows neither processes nor hosts: `Daemons` does, here (`local_daemons.py`) or on a cluster (`cluster_daemons.py`).
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ UNRECOVERABLE = 78
 Message = Mapping[str, Any]
 
 
-class Agents(Protocol):
-    """What carries commands to the nodes' agents and brings back their events (see `host_daemon.py`)."""
+class Daemons(Protocol):
+    """What carries commands to the nodes' daemons and brings back their events (see `host_daemon.py`)."""
 
     def place(self, node: NodePlan) -> None:
-        """Finds a host with room for the node and an agent there; `ready` or `refused` follows."""
+        """Finds a host with room for the node and a daemon there; `ready` or `refused` follows."""
 
     def send(self, node: str, message: Message) -> None:
-        """Gives a command to a node's agent."""
+        """Gives a command to a node's daemon."""
 
     def receive(self, timeout: float) -> list[tuple[str, Message]]:
         """Returns the events (node, message) that came, waiting at most `timeout` seconds for the first.
 
-        Beside the agents' own there are `lost`, with a `reason`: the agent or its host is gone, and the node with it; and
-        `disconnected`, with a `reason`, of no node: all agents are out of reach for good.
+        Beside the daemons' own there are `lost`, with a `reason`: the daemon or its host is gone, and the node with it; and
+        `disconnected`, with a `reason`, of no node: all daemons are out of reach for good.
         """
 
     def unplaced(self) -> str:
         """Returns one line that says why nodes wait for a place."""
 
     def close(self) -> None:
-        """Ends all agents."""
+        """Ends all daemons."""
 
 
 class RefusalError(ValueError):
@@ -65,7 +65,7 @@ class UnrecoverableError(RuntimeError):
     """A node would fail again, and ends with `UNRECOVERABLE`; the message, one line, says why."""
 
 
-# Of hosts and agents: hosts come and go, but not so often that there would be a point in going on.
+# Of hosts and daemons: hosts come and go, but not so often that there would be a point in going on.
 _LOSSES = RestartBudget(restarts=20, first_delay_seconds=0.0)
 
 
@@ -94,7 +94,7 @@ class Supervisor:
     def __init__(
         self,
         plans: Sequence[NodePlan],
-        agents: Agents,
+        daemons: Daemons,
         start: Callable[[NodePlan], Message],
         logs: pathlib.Path,
         *,
@@ -109,7 +109,7 @@ class Supervisor:
 
         Args:
             plans: The nodes, those that are called before those that call them.
-            agents: What starts them.
+            daemons: What starts them.
             start: Gives the fields of a node's `start` command but `payload` and `addresses`.
             logs: Where the nodes' output goes, by their names.
             required: The nodes that must all have a place before any starts; the others start when they get one.
@@ -120,7 +120,7 @@ class Supervisor:
             clock: Seconds.
         """
         self._nodes = {plan.name: _Node(plan) for plan in plans}
-        self._agents = agents
+        self._daemons = daemons
         self._start = start
         self._logs = logs
         self._required = required
@@ -149,10 +149,10 @@ class Supervisor:
         """
         self._patience_ends = self._clock() + self._placement_seconds
         for node in self._nodes.values():
-            self._agents.place(node.plan)
+            self._daemons.place(node.plan)
         try:
             while not (stop.is_set() or self._stop_requested):
-                for name, message in self._agents.receive(_POLL_SECONDS):
+                for name, message in self._daemons.receive(_POLL_SECONDS):
                     if message["event"] == "disconnected":
                         raise CrashError(message["reason"])
                     self._handle(self._nodes[name], message)
@@ -227,7 +227,7 @@ class Supervisor:
             raise CrashError(f"The node {node.plan.name} has no place: {reason}, {_LOSSES.restarts + 1} times.{self._tail(node)}")
         was_running = node.state is _State.RUNNING
         node.state = _State.PLACING
-        self._agents.place(node.plan)
+        self._daemons.place(node.plan)
         if was_running:
             self._again(node, reason, 0.0)
             if node.plan.name in self._reborn:
@@ -243,7 +243,7 @@ class Supervisor:
         for caller in self._nodes.values():
             if node.plan.name in caller.plan.needs and caller.state is _State.RUNNING and not caller.killed_for:
                 caller.killed_for = f"{node.plan.name} {what}"
-                self._agents.send(caller.plan.name, {"do": "kill"})
+                self._daemons.send(caller.plan.name, {"do": "kill"})
 
     def _start_what_can(self) -> None:
         if not self._started:
@@ -255,10 +255,10 @@ class Supervisor:
             if ready and all(self._nodes[name].state is _State.RUNNING for name in node.plan.needs):
                 node.state = _State.RUNNING
                 command = {"do": "start", "payload": node.plan.payload, "addresses": self._addresses, **self._start(node.plan)}
-                self._agents.send(node.plan.name, command)
+                self._daemons.send(node.plan.name, command)
             elif node.place_at is not None and self._clock() >= node.place_at:
                 node.place_at = None
-                self._agents.place(node.plan)
+                self._daemons.place(node.plan)
 
     def _look_for_homeless(self) -> None:
         """Says which required nodes have waited long for a place: an error before the start, a reminder after it."""
@@ -267,7 +267,7 @@ class Supervisor:
             self._patience_ends = self._clock() + self._placement_seconds
         elif self._clock() > self._patience_ends:
             self._patience_ends += self._placement_seconds
-            text = f"{', '.join(waiting)} found no place within {self._placement_seconds:g} s. {self._agents.unplaced()}"
+            text = f"{', '.join(waiting)} found no place within {self._placement_seconds:g} s. {self._daemons.unplaced()}"
             if not self._started:
                 raise RefusalError(text)
             print(text, flush=True)
@@ -281,22 +281,22 @@ class Supervisor:
             for node in running:
                 if node.plan.name not in called | asked:
                     asked.add(node.plan.name)
-                    self._agents.send(node.plan.name, {"do": "terminate"})
+                    self._daemons.send(node.plan.name, {"do": "terminate"})
             self._note_ends(_POLL_SECONDS / 4)
         late = [node.plan.name for node in self._running()]
         for name in late:
-            self._agents.send(name, {"do": "kill"})
+            self._daemons.send(name, {"do": "kill"})
         deadline = self._clock() + _FORCE_SECONDS
         while self._running() and self._clock() < deadline:
             self._note_ends(_POLL_SECONDS / 4)
-        self._agents.close()
+        self._daemons.close()
         return late
 
     def _running(self) -> list[_Node]:
         return [node for node in self._nodes.values() if node.state is _State.RUNNING]
 
     def _note_ends(self, timeout: float) -> None:
-        for name, message in self._agents.receive(timeout):
+        for name, message in self._daemons.receive(timeout):
             if message["event"] == "disconnected":
                 for node in self._nodes.values():
                     node.state = _State.ENDED

@@ -25,7 +25,7 @@ from results.failure import training_failure
 from results.store import RecordWriter, read_records
 
 if TYPE_CHECKING:
-    from launch.runtime.supervise import Agents
+    from launch.runtime.supervise import Daemons
 
 # Up to here the learner's quick compilation, 6 s instead of 22, is worth its slower steps.
 _SHORT_RUN_STEPS = 20_000
@@ -102,7 +102,7 @@ def settings_from_flags(learner_cores: int | None = None) -> RunSettings:
 def train(
     run: RunDirectory,
     settings: RunSettings,
-    agents: Agents,
+    daemons: Daemons,
     stop: threading.Event,
     *,
     validation_nodes: int = 1,
@@ -115,7 +115,7 @@ def train(
     Args:
         run: The run directory.
         settings: The run.
-        agents: What starts nodes.
+        daemons: What starts nodes.
         stop: Ends training early, when it is set.
         validation_nodes: How many.
         elastic: Whether training may begin when replay, learner and one actor have a place, and the rest joins as places come.
@@ -150,7 +150,7 @@ def train(
             announce(f"{node}: {reason}; it is started again.")
 
         supervisor = Supervisor(
-            plans, agents, start, run.logs, required=first if elastic else {plan.name for plan in plans}, reborn=REBORN,
+            plans, daemons, start, run.logs, required=first if elastic else {plan.name for plan in plans}, reborn=REBORN,
             on_restart=note, placement_seconds=placement_seconds,
         )  # fmt: skip
         late: list[str] = []

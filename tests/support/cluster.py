@@ -98,7 +98,7 @@ class Cluster:
         return [event["reason"] for event in self.events("node_restarted") if event["node"] == node]
 
     def left_behind(self) -> list[str]:
-        """Returns what still runs of the program: nodes, agents, the bridge."""
+        """Returns what still runs of the program: nodes, daemons, the bridge."""
         words = ("launch.runtime.node", "launch/runtime/host_daemon.py", "launch/runtime/ray_supervisor.py")
         lines = []
         for process in (process for host in self.machines for process in host.processes()):
