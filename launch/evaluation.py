@@ -13,6 +13,7 @@ from typing import Any
 from agents.adaptation.methods import default_adaptation, make_method, transition_bytes
 from environments import EnvironmentBatch, TaskDistribution
 from iwpa.engine import EpisodeRecord, adapt
+from iwpa.fields import Allowed
 from iwpa.method import Method
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.fixed import ExpertMethod, PriorMethod
@@ -25,6 +26,7 @@ from results.records import AdaptationRun, RunKey, adaptation_runs, missing_keys
 from results.store import RecordWriter, read_records
 
 SEEDS = 3
+SEEDS_ALLOWED = Allowed(int, at_least=1, at_most=1000)
 _LEVEL_REPEATS = 3
 _VALIDATION_STEPS = 4000
 _MEMORY_BYTES = 2 * 1024**3

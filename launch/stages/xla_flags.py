@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import mmap
 import os
 import pathlib
+from collections.abc import Iterator
 
 from environments.wording import shortened
+from launch.settings import QUICK_COMPILE
 
 _VARIABLES = ("XLA_FLAGS", "TF_XLA_FLAGS")
 
@@ -26,6 +29,19 @@ def check_variables() -> None:
                     "and would end the learner for: it is meant for another program; start this one "
                     f"with {variable} unset."
                 )
+
+
+@contextlib.contextmanager
+def quick_compilation() -> Iterator[None]:
+    """Has what is compiled meanwhile compiled quickly, unless XLA_FLAGS are set; they are read once, by the first compilation."""
+    if "XLA_FLAGS" in os.environ:
+        yield
+        return
+    os.environ["XLA_FLAGS"] = QUICK_COMPILE
+    try:
+        yield
+    finally:
+        del os.environ["XLA_FLAGS"]
 
 
 def _flags(text: str) -> list[str]:

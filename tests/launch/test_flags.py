@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
+import runpy
 import sys
 import types
 
@@ -12,7 +14,7 @@ from absl import flags
 
 import results.command_line
 from environments import command_line
-from launch import config_flags
+from launch import config_flags, training_flags
 
 COMMANDS = (
     "environments.render",
@@ -47,8 +49,14 @@ ZERO = {
 STEP = {"launch.evaluate", "launch.tune"}  # whose --snapshot is a learner step
 
 
-def definer_of(command: str) -> types.ModuleType:
-    return importlib.import_module("launch.stages.training" if command == "launch.local_multiprocess" else command)
+@functools.cache
+def module_of(command: str) -> types.SimpleNamespace | types.ModuleType:
+    # Commands of launch are run and never imported: `launch.evaluate` is a function.
+    return types.SimpleNamespace(**runpy.run_module(command)) if command.startswith("launch") else importlib.import_module(command)
+
+
+def definer_of(command: str) -> types.SimpleNamespace | types.ModuleType:
+    return training_flags if command == "launch.local_multiprocess" else module_of(command)
 
 
 def flags_of(command: str) -> dict[str, flags.Flag]:
@@ -70,7 +78,7 @@ def ending(capsys, monkeypatch):
 
     def end(command: str, *arguments: str) -> tuple[int, str]:
         nonlocal before
-        module, definer = importlib.import_module(command), definer_of(command)
+        module, definer = module_of(command), definer_of(command)
         if not defined:
             before = set(flags.FLAGS)
             definer.define_flags()

@@ -14,13 +14,13 @@ import pytest
 
 from agents.learning import Learner
 from agents.snapshots import write_snapshot
-from launch.evaluate import Evaluator
 from launch.nodes import learner as learner_node
 from launch.nodes.skipping import SkippingWatch
 from launch.run_directory import RunDirectoryError, owned, training_finished
 from launch.runtime import node
 from launch.runtime.supervise import UNRECOVERABLE, UnrecoverableError
 from launch.settings import default_settings
+from launch.stages.evaluator import Evaluator
 from replay.table import ForeignReplayError
 from results.store import read_records
 

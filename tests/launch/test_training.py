@@ -11,7 +11,7 @@ from launch import experiment
 from launch.run_directory import owned
 from launch.runtime.supervise import UNRECOVERABLE
 from launch.settings import default_settings
-from launch.stages import training
+from launch.stages.training import Placement
 from results.store import RecordWriter
 
 
@@ -66,7 +66,7 @@ def test_a_learner_that_gives_up_ends_training_with_its_reason_at_once(tmp_path,
     settings = default_settings("tiny_distribution:Line")
     with owned(str(tmp_path / "run"), settings) as run:
         daemons = FailingDaemons(run)
-        assert training.train(run, settings, daemons, threading.Event()) == 1
+        assert experiment.train(run, settings, threading.Event(), Placement(lambda run_dir: daemons)) == 1
     assert daemons.started.count("learner-0") == 1
     first, second = capsys.readouterr().err.splitlines()
     assert first == "error: training failed at learner step 9: It broke."
@@ -81,7 +81,8 @@ def test_a_signal_while_a_finished_training_winds_down_is_not_lost(tmp_path, pre
         with RecordWriter(run.path, "events", "learner") as events:
             finished = {"learner_steps": 2, "minutes": 0.1, "reason": "learner_steps"}
             events.append({"event": "training_finished", **finished})
-        assert training.train(run, settings, FinishingDaemons(stop, pressed=pressed), stop) == code
+        placement = Placement(lambda run_dir: FinishingDaemons(stop, pressed=pressed))
+        assert experiment.train(run, settings, stop, placement) == code
     assert ("The same command resumes" in capsys.readouterr().out) == pressed
 
 

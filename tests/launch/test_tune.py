@@ -14,7 +14,8 @@ from launch import evaluation
 from launch.run_directory import prepare
 from launch.settings import default_settings
 from launch.stages.choices import chosen_configuration, keep_choice
-from launch.tune import Tuner
+from launch.stages.evaluate import as_tuned
+from launch.stages.tuner import Tuner
 from results.store import read_records
 
 METHOD = "shared_q_iw_ls"
@@ -98,10 +99,8 @@ def test_the_latest_choice_holds_for_its_method_and_snapshot_with_any_number_of_
 
 
 def test_the_test_uses_the_choice_and_the_defaults_where_there_is_none(run):
-    from launch.evaluate import _as_tuned
-
     chosen = configurations(METHOD, 5)[-1]
     keep_choice(run, evaluation.Assignment(METHOD, "validation", chosen), 7, 1.0)
     for method, expected in ((METHOD, chosen), ("shared_q_iw", default_adaptation("shared_q_iw", 5))):
         asked = evaluation.Assignment(method, "test", default_adaptation(method, 5))
-        assert _as_tuned(asked, (run, 7), {}).config == expected
+        assert as_tuned(asked, (run, 7), {}).config == expected
