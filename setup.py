@@ -63,6 +63,7 @@ setuptools.setup(
         "launch.runtime",
         "launch.stages",
         "results",
+        "results.figures",
         "dashboard",
     ],
     package_data={

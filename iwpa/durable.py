@@ -1,4 +1,4 @@
-"""Directories that appear whole or not at all: snapshots and checkpoints outlive a kill at any moment."""
+"""Directories and files that appear whole or not at all: snapshots and checkpoints outlive a kill at any moment."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import pathlib
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -57,10 +58,32 @@ def publish(target: pathlib.Path) -> Iterator[pathlib.Path]:
         shutil.rmtree(replaced, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def publish_file(target: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Gives a temporary name to write a file under, which becomes `target` once it is on the disk.
+
+    No two processes are given the same name, whatever hosts they are on.
+
+    Raises:
+        OSError: If the disk is full or not writable; `target` is then as it was, and nothing else is left.
+    """
+    temporary = target.with_name(f"{_TEMPORARY}{secrets.token_hex(4)}-{target.name}")
+    try:
+        yield temporary
+        _sync(temporary)
+        temporary.replace(target)
+        _sync(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def remove_unfinished(parent: pathlib.Path) -> None:
     """Deletes what processes that were killed while writing left behind."""
     for path in parent.glob(f"{_TEMPORARY}*"):
-        shutil.rmtree(path, ignore_errors=True)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def numbered(parent: pathlib.Path) -> list[pathlib.Path]:

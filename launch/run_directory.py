@@ -265,9 +265,8 @@ def _write(path: pathlib.Path, settings: RunSettings, name: str | None) -> None:
         "versions": _versions(),
         "commit": _commit(),
     }
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=1) + "\n")
-    temporary.rename(path)
+    with durable.publish_file(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def _read(path: pathlib.Path) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import os
 import pathlib
 from collections.abc import Sequence
 
@@ -11,6 +10,7 @@ import plotly.io
 import plotly.offline
 
 from results import figures, plotly_figures, summary, table, training_figures
+from results.files import publish_file
 
 _STYLE = """
 :root {
@@ -106,9 +106,8 @@ def document(title: str, body: Sequence[str]) -> str:
 def write_page(content: str, folder: pathlib.Path) -> pathlib.Path:
     """Writes `report.html`, which appears whole or not at all; returns its path."""
     path = folder / "report.html"
-    temporary = folder / f".report.html.{os.getpid()}"
-    temporary.write_text(content, encoding="utf-8")
-    os.replace(temporary, path)
+    with publish_file(path) as temporary:
+        temporary.write_text(content, encoding="utf-8")
     return path
 
 

@@ -290,9 +290,3 @@ def number_of_runs(runs: Sequence[records.AdaptationRun]) -> str:
 
 def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-if __name__ == "__main__":
-    from results import paper_figures
-
-    paper_figures.run()
