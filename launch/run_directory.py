@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from agents.config import Config
-from environments import SPLITS
+from environments import SPLITS, TaskDistribution
 from iwpa import durable
 from iwpa.fields import flattened, with_values
 from launch.settings import RunSettings
@@ -147,7 +147,7 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
         durable.remove_unfinished(run.snapshots)
         if not os.path.lexists(run.path / _RUN_FILE):
             _write(run.path / _RUN_FILE, settings, secrets.token_hex(8))
-            write_places(run, settings)
+            write_places(run, settings.distribution())
             return run
     except OSError as error:
         raise RunDirectoryError(f"Cannot write to --run_dir={path}: {error.strerror or error}. Choose another directory.") from error
@@ -173,9 +173,8 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
     return run
 
 
-def write_places(run: RunDirectory, settings: RunSettings) -> None:
+def write_places(run: RunDirectory, distribution: TaskDistribution) -> None:
     """Writes where the tasks of every split lie, for the figures: results know no environments."""
-    distribution = settings.distribution()
     places = {split: [tuple(map(float, distribution.place(task))) for task in distribution.tasks(split)] for split in SPLITS}
     write_tasks(run.path, TaskPlaces(distribution.place_names, places))
 

@@ -36,9 +36,10 @@ def main() -> int:
     episodes = values.episodes or settings.config.adaptation_episodes
     to_try = {name: configurations(name, episodes, settings.environment, given) for name in methods}
     stop = command_line.stop_on_signals()
-    snapshot = Evaluator(run, settings, stop).snapshot(values.snapshot)
+    distribution = settings.distribution()
+    snapshot = Evaluator(run, settings, distribution, stop).snapshot(values.snapshot)
     if snapshot is not None:
-        tuner = Tuner(run, settings, snapshot, stop)
+        tuner = Tuner(run, settings, distribution, snapshot, stop)
         for method, configs in to_try.items():
             tuner.tune([Assignment(method, "validation", config, values.seeds) for config in configs])
             if stop.is_set():

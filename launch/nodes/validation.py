@@ -8,6 +8,7 @@ from collections.abc import Callable
 import acme.core
 import launchpad as lp
 
+from environments import TaskDistribution
 from environments.command_line import Original
 from iwpa import durable, snapshots
 from launch import evaluation
@@ -40,6 +41,7 @@ class ValidationNode(acme.core.Worker):  # type: ignore[misc]
         stop = lp.stop_event()
         heartbeat = Heartbeat(self._run, self._name)
         started, cpu_at_start = time.monotonic(), time.process_time()
+        distribution = self._settings.distribution()
         done: set[int] = set()
         original = Original()
 
@@ -54,16 +56,16 @@ class ValidationNode(acme.core.Worker):  # type: ignore[misc]
             if used > _CPU_SHARE * (time.monotonic() - started):
                 continue
             pending = [step for step in snapshots.snapshot_steps(self._run.snapshots) if step not in done]
-            if pending and self._validate(pending[-1], should_stop):
+            if pending and self._validate(pending[-1], distribution, should_stop):
                 done.add(pending[-1])
 
-    def _validate(self, step: int, should_stop: Callable[[], bool]) -> bool:
-        assignment = evaluation.validation_assignment(self._settings)
-        if evaluation.is_complete(evaluation.recorded_runs(self._run), self._settings.distribution(), assignment, step):
+    def _validate(self, step: int, distribution: TaskDistribution, should_stop: Callable[[], bool]) -> bool:
+        assignment = evaluation.validation_assignment(self._settings, distribution)
+        if evaluation.is_complete(evaluation.recorded_runs(self._run), distribution, assignment, step):
             return True
         try:
             snapshot = snapshots.read_snapshot(self._run.snapshots / str(step))
         except durable.DamagedError as error:
             print(f"Skipping a damaged snapshot: {error}", flush=True)
             return True
-        return evaluation.evaluate(self._run, self._settings, assignment, snapshot, node=self._name, should_stop=should_stop)
+        return evaluation.evaluate(self._run, self._settings, distribution, assignment, snapshot, node=self._name, should_stop=should_stop)

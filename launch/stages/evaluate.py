@@ -75,17 +75,20 @@ def evaluate(
         raise RunDirectoryError("There is nothing to evaluate: name a run directory, or a pretrained run.")
     settings = open_run(source)[1]
     settings = dataclasses.replace(settings, adaptation={**settings.adaptation, **(adaptation or {})})
+    distribution = settings.distribution()
     assignments = _assignments(settings, methods, split, tasks, seeds, episodes)
+    for assignment in assignments:
+        assignment.replicas(distribution)  # Refuses tasks that are not there.
     other = open_run(tuned_on)[0] if tuned_on else None
-    not_filmed = why_not_filmed(settings) if videos else None
+    not_filmed = why_not_filmed(distribution) if videos else None
     if not_filmed:
         print(f"Paths alone are recorded, without videos: {not_filmed}", file=sys.stderr)
     # Until here nothing was written.
     run = open_run(_unpacked(pretrained, run_dir) if pretrained else source)[0]
     if read_tasks(run.path) is None:  # The run is older than this file.
-        write_places(run, settings)
+        write_places(run, distribution)
     with xla_flags.quick_compilation(), command_line.stopping_on_signals() as stop:
-        evaluator = Evaluator(run, settings, stop)
+        evaluator = Evaluator(run, settings, distribution, stop)
         start = evaluator.snapshot(snapshot)
         if start is not None:
             if split == "test":
@@ -124,14 +127,10 @@ def _assignments(
 ) -> list[Assignment]:
     episodes = episodes or settings.config.adaptation_episodes
     chosen = None if tasks is None else tuple(tasks)
-    assignments = [
+    return [
         Assignment(method, split, settings.adaptation_config(method, episodes), seeds, chosen)
         for method in known(methods or settings.methods, settings.config.agent)
     ]
-    distribution = settings.distribution()
-    for assignment in assignments:
-        assignment.replicas(distribution)
-    return assignments
 
 
 def as_tuned(assignment: Assignment, tuned_on: tuple[RunDirectory, int | None], given: Mapping[str, object]) -> Assignment:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from environments import TaskDistribution
 from iwpa import snapshots
 from iwpa.durable import DamagedError
 from iwpa.engine import EpisodeRecord
@@ -49,12 +50,12 @@ class Progress:
 class Evaluator:
     """Evaluates one run until all is done or a stop is asked for."""
 
-    def __init__(self, run: RunDirectory, settings: RunSettings, stop: threading.Event):
+    def __init__(self, run: RunDirectory, settings: RunSettings, distribution: TaskDistribution, stop: threading.Event):
         self._run = run
         self._settings = settings
         self._stop = stop
-        self._distribution = settings.distribution()
-        self._spec = settings.network_spec(self._distribution)
+        self._distribution = distribution
+        self._spec = settings.network_spec(distribution)
 
     def snapshot(self, step: int | None) -> Snapshot | None:
         """Returns the snapshot of a learner step, or where that is None the selected one, validated before; None if a stop came first.
@@ -87,7 +88,7 @@ class Evaluator:
         """Completes the validation of every snapshot, newest first, unless the choice that it serves is made."""
         if selected_snapshot(read_records(self._run.path, "events")) is not None:
             return
-        assignment = evaluation.validation_assignment(self._settings)
+        assignment = evaluation.validation_assignment(self._settings, self._distribution)
         recorded = evaluation.recorded_runs(self._run)
         for step in reversed(snapshots.snapshot_steps(self._run.snapshots)):
             if not self._stop.is_set() and not evaluation.is_complete(recorded, self._distribution, assignment, step):
@@ -128,7 +129,7 @@ class Evaluator:
             return
         known = levels(read_records(self._run.path, "levels"), snapshot.step)
         if None in known.values():
-            evaluation.measure_levels(self._run, self._settings, snapshot, self._stop.is_set)
+            evaluation.measure_levels(self._run, self._settings, self._distribution, snapshot, self._stop.is_set)
 
     def test(self, snapshot: Snapshot, assignments: Sequence[evaluation.Assignment]) -> None:
         """Adapts with each method that is not complete."""
@@ -143,7 +144,7 @@ class Evaluator:
         for assignment in assignments:
             tasks = tuple(replica.task.index for replica in dataclasses.replace(assignment, seeds=1).replicas(self._distribution)[:number])
             watched = dataclasses.replace(assignment, tasks=tasks)
-            made = record(self._run, self._settings, watched, snapshot, filmed=filmed, should_stop=self._stop.is_set)
+            made = record(self._run, self._settings, self._distribution, watched, snapshot, filmed=filmed, should_stop=self._stop.is_set)
             if made:
                 print(f"Recorded {assignment.method} on {made} of {len(tasks)} tasks in {self._run.path / FOLDER}", flush=True)
 
@@ -165,6 +166,7 @@ class Evaluator:
         evaluation.evaluate(
             self._run,
             self._settings,
+            self._distribution,
             assignment,
             snapshot,
             node="evaluate",

@@ -35,14 +35,13 @@ class _StoppedError(Exception):
     """The program was asked to stop; what was being recorded is thrown away."""
 
 
-def why_not_filmed(settings: RunSettings) -> str | None:
-    """Returns why a run's environment cannot be filmed, or None if it can. It has to come before MuJoCo is imported."""
+def why_not_filmed(distribution: TaskDistribution) -> str | None:
+    """Returns why an environment cannot be filmed, or None if it can. It has to come before MuJoCo is imported."""
     missing = None
     try:
         choose_renderer()
     except RuntimeError as error:
         missing = str(error)  # An environment may draw without.
-    distribution = settings.distribution()
     environments = EnvironmentBatch(distribution, 1)
     environments.reset(0, distribution.tasks("train")[0], 0)
     try:
@@ -53,7 +52,14 @@ def why_not_filmed(settings: RunSettings) -> str | None:
 
 
 def record(
-    run: RunDirectory, settings: RunSettings, assignment: Assignment, snapshot: Snapshot, *, filmed: bool, should_stop: Callable[[], bool]
+    run: RunDirectory,
+    settings: RunSettings,
+    distribution: TaskDistribution,
+    assignment: Assignment,
+    snapshot: Snapshot,
+    *,
+    filmed: bool,
+    should_stop: Callable[[], bool],
 ) -> int:
     """Adapts again to every task of an assignment with its first seed, and records it; what was recorded before is left.
 
@@ -62,6 +68,7 @@ def record(
     Args:
         run: Where the recordings go.
         settings: The run.
+        distribution: Its tasks.
         assignment: What to record.
         snapshot: What to start from.
         filmed: Whether to make films, too.
@@ -70,7 +77,6 @@ def record(
     Returns:
         How many recordings were made.
     """
-    distribution = settings.distribution()
     replicas = dataclasses.replace(assignment, seeds=1).replicas(distribution)
     episodes = assignment.config.episodes
     names = {1: "first.mp4", episodes: "last.mp4"} if filmed else {}
@@ -90,7 +96,7 @@ def record(
         environments = stack.enter_context(_RecordedBatch(distribution, settings.seed, folders, names))
         returns = [
             [record.episode_return for record in records]
-            for records in adapt_from(snapshot, method, settings, environments, replicas, episodes, should_stop)
+            for records in adapt_from(snapshot, method, settings, distribution, environments, replicas, episodes, should_stop)
         ]
         if len(returns) < episodes:
             raise _StoppedError

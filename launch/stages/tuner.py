@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from agents.adaptation.search_spaces import SEARCH_SPACES
+from environments import TaskDistribution
 from iwpa.snapshots import Snapshot
 from launch import evaluation
 from launch.run_directory import RunDirectory
@@ -22,9 +23,9 @@ _KIND = "tuning"
 class Tuner:
     """Tries the configurations of methods on the validation tasks from one snapshot."""
 
-    def __init__(self, run: RunDirectory, settings: RunSettings, snapshot: Snapshot, stop: threading.Event):
-        self._run, self._settings, self._snapshot, self._stop = run, settings, snapshot, stop
-        self._distribution = settings.distribution()
+    def __init__(self, run: RunDirectory, settings: RunSettings, distribution: TaskDistribution, snapshot: Snapshot, stop: threading.Event):
+        self._run, self._settings, self._distribution = run, settings, distribution
+        self._snapshot, self._stop = snapshot, stop
 
     def tune(self, assignments: Sequence[evaluation.Assignment]) -> None:
         """Tries one method's configurations, prints their scores and keeps the choice, unless it is stopped before."""
@@ -43,6 +44,7 @@ class Tuner:
         evaluation.evaluate(
             self._run,
             self._settings,
+            self._distribution,
             assignment,
             self._snapshot,
             node="tune",

@@ -32,7 +32,7 @@ def test_groups_that_fit_into_memory_give_the_same_as_all_at_once(tmp_path, monk
         write_snapshot(run.snapshots, 7, spec, settings.config, weights)
         sizes = []
         finished = evaluation.evaluate(
-            run, settings, assignment, read_snapshot(run.snapshots / "7"), node="evaluate",
+            run, settings, settings.distribution(), assignment, read_snapshot(run.snapshots / "7"), node="evaluate",
             should_stop=lambda: False, on_episode=lambda episode, records, sizes=sizes: sizes.append(len(records)),
         )  # fmt: skip
         assert finished
@@ -66,6 +66,7 @@ def test_more_episodes_than_memory_holds_are_refused_with_what_they_would_take(
         evaluation.evaluate(
             run,
             settings,
+            settings.distribution(),
             assignment,
             read_snapshot(run.snapshots / "7"),
             node="evaluate",
@@ -101,7 +102,9 @@ def test_a_task_that_cannot_be_started_counts_its_worst_reward_and_the_others_ar
     run = prepare(str(tmp_path), settings)
     write_snapshot(run.snapshots, 7, spec, settings.config, Learner(spec, settings.config, 0).get_variables(["all"])[0])
     assignment = evaluation.Assignment(method, "test", evaluation.default_adaptation(method, 8))
-    assert evaluation.evaluate(run, settings, assignment, read_snapshot(run.snapshots / "7"), node="evaluate", should_stop=lambda: False)
+    assert evaluation.evaluate(
+        run, settings, settings.distribution(), assignment, read_snapshot(run.snapshots / "7"), node="evaluate", should_stop=lambda: False
+    )
     records = read_records(run.path, "adaptation")
     assert len(records) == 8 * 6
     for record in records:

@@ -80,7 +80,7 @@ def test_given_values_of_adaptation_hold_for_every_method_in_the_test_but_not_in
         ridge=2.0,
     )
     assert settings.operation()["adaptation"] == {"ridge": 2.0}
-    validated = validation_assignment(settings).config
+    validated = validation_assignment(settings, settings.distribution()).config
     assert validated == default_adaptation("shared_q_iw", validated.episodes)
 
 

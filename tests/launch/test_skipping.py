@@ -164,7 +164,7 @@ def test_a_learner_refuses_the_actors_of_another_run_and_the_replay_of_another_r
 def test_no_snapshot_is_selected_from_a_failed_training_but_one_can_be_chosen(failing, capsys):
     run, settings, _ = failing(updates=7, learner_steps=10**9)
     write_snapshot(run.snapshots, 7, *snapshot_of(settings))
-    evaluator = Evaluator(run, settings, threading.Event())
+    evaluator = Evaluator(run, settings, settings.distribution(), threading.Event())
     with pytest.raises(RunDirectoryError, match=r"training failed at learner step .*--snapshot=STEP"):
         evaluator.snapshot(None)
     assert evaluator.snapshot(7).step == 7

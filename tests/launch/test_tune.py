@@ -32,7 +32,7 @@ def tuner(run):
     settings = default_settings("tiny_distribution:Line")
     spec = settings.network_spec(settings.distribution())
     write_snapshot(run.snapshots, 7, spec, settings.config, Learner(spec, settings.config, 0).get_variables(["all"])[0])
-    return lambda stop=None: Tuner(run, settings, read_snapshot(run.snapshots / "7"), stop or threading.Event())
+    return lambda stop=None: Tuner(run, settings, settings.distribution(), read_snapshot(run.snapshots / "7"), stop or threading.Event())
 
 
 def assignments(episodes=2):
