@@ -12,7 +12,7 @@ import launchpad as lp
 import reverb
 
 from agents.acting import Actor
-from agents.registry import make_agent
+from agents.agent import Agent
 from environments import EnvironmentBatch
 from environments.command_line import Original
 from launch.nodes.heartbeat import Heartbeat
@@ -28,18 +28,20 @@ FOREIGN_LEARNER = "another run's learner"
 class ActorNode(acme.core.Worker):  # type: ignore[misc]
     """Steps E environments until the program stops."""
 
-    def __init__(self, run: RunDirectory, settings: RunSettings, index: int, replay: reverb.Client, learner: Any):
+    def __init__(self, run: RunDirectory, settings: RunSettings, agent: Agent, index: int, replay: reverb.Client, learner: Any):
         """Connects.
 
         Args:
             run: Where signs of life go.
             settings: The run.
+            agent: How it acts, and the shape of what it writes.
             index: Which of the actors this is.
             replay: Client of the replay server.
             learner: Courier client of the `LearnerNode`.
         """
         self._run = run
         self._settings = settings
+        self._agent = agent
         self._index = index
         self._replay = replay
         self._table = run.replay_table()
@@ -50,7 +52,7 @@ class ActorNode(acme.core.Worker):  # type: ignore[misc]
         stop = lp.stop_event()
         config = self._settings.config
         distribution = self._settings.distribution()
-        agent, spec = make_agent(config.agent), self._settings.network_spec(distribution)
+        agent, spec = self._agent, self._settings.network_spec(distribution)
         environments = agent.make_environments(
             EnvironmentBatch(distribution, config.environments_per_actor, seed=self._settings.seed), config
         )

@@ -16,9 +16,9 @@ import launchpad as lp
 import reverb
 
 from agents import transitions
+from agents.agent import Agent
 from agents.finiteness import not_finite
 from agents.learning import Learner
-from agents.registry import make_agent
 from agents.snapshots import write_snapshot
 from environments import EnvironmentBatch
 from iwpa import durable, snapshots
@@ -63,12 +63,13 @@ class Counters:
 class LearnerNode(acme.core.Worker):  # type: ignore[misc]
     """Trains from replay; serves the weights that act to the actors by Courier."""
 
-    def __init__(self, run: RunDirectory, settings: RunSettings, replay: reverb.Client):
+    def __init__(self, run: RunDirectory, settings: RunSettings, agent: Agent, replay: reverb.Client):
         """Restores the newest checkpoint where there is one.
 
         Args:
             run: Where checkpoints, snapshots and records go.
             settings: The run.
+            agent: What is trained.
             replay: Client of the replay server.
         """
         self._run = run
@@ -79,8 +80,8 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         environments = EnvironmentBatch(distribution, 1)
         self._spec = settings.network_spec(distribution, environments)
         self._environment = environments.spec
-        self._agent = make_agent(settings.config.agent, settings.descriptions(distribution))
-        self._learner = Learner(self._spec, settings.config, settings.seed, self._agent.make_networks, settings.learner_threads)
+        self._agent = agent
+        self._learner = Learner(agent, self._spec, settings.config, settings.seed, settings.learner_threads)
         # What snapshots carry along is drawn from these.
         self._newest: collections.deque[Mapping[str, Any]] = collections.deque(maxlen=_NEWEST_BATCHES)
         self._counters = Counters()

@@ -27,17 +27,17 @@ def make_program(run: RunDirectory, settings: RunSettings, *, validation_nodes: 
     Returns:
         The Launchpad program.
     """
-    spec = settings.network_spec(settings.distribution())
-    config = settings.config
+    distribution, config = settings.distribution(), settings.config
+    agent = make_agent(config.agent, settings.descriptions(distribution))
     program = lp.Program("iwpa")
     with program.group("replay"):
-        sequence = make_agent(config.agent).sequence(spec, config)
+        sequence = agent.sequence(settings.network_spec(distribution), config)
         replay = program.add_node(ReplayNode(run, config.replay, sequence, config.optimiser.batch_size))
     with program.group("learner"):
-        learner = program.add_node(lp.CourierNode(LearnerNode, run, settings, replay))
+        learner = program.add_node(lp.CourierNode(LearnerNode, run, settings, agent, replay))
     with program.group("actor"):
         for index in range(settings.actors):
-            program.add_node(lp.PyClassNode(ActorNode, run, settings, index, replay, learner))
+            program.add_node(lp.PyClassNode(ActorNode, run, settings, agent, index, replay, learner))
     with program.group("validation"):
         for index in range(validation_nodes):
             program.add_node(lp.PyClassNode(ValidationNode, run, settings, index))

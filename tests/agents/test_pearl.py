@@ -7,13 +7,14 @@ import tensorflow as tf
 from agents.learning import Learner
 from agents.networks import export_weights
 from agents.pearl import LatentBehaviour
+from agents.registry import make_agent
 from environments import StepBatch
 from iwpa.recurrent_networks import Contexts, NumpyEncoder, NumpyLatentPolicy
 
 
 @pytest.fixture(scope="module")
 def learner(configured, tiny):
-    learner = Learner(tiny.spec, configured("pearl")[0], seed=1)
+    learner = Learner(make_agent("pearl"), tiny.spec, configured("pearl")[0], seed=1)
     stream = np.random.default_rng(0)
     for variable in learner.online.variables:
         variable.assign(stream.normal(0.0, 0.5, variable.shape))

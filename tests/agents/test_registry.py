@@ -86,7 +86,7 @@ def test_the_groups_hold_every_variable_once(agent, configured, tiny):
 @pytest.mark.parametrize("agent", ["rl2", "pearl"])
 def test_a_recurrent_learner_that_is_restored_continues_bit_for_bit(agent, configured, tiny):
     config, sequence = configured(agent)
-    learner = Learner(tiny.spec, config, seed=3)
+    learner = Learner(make_agent(config.agent), tiny.spec, config, seed=3)
     learner.step(_batch(sequence))
     state = {name: value.copy() for name, value in learner.save().items()}
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from agents.learning import Learner
 from agents.networks import export_weights
+from agents.registry import make_agent
 from iwpa.recurrent_networks import NumpyRecurrentPolicy
 
 _BURN_IN = 2
@@ -13,7 +14,7 @@ _BURN_IN = 2
 
 @pytest.fixture(scope="module")
 def learner(configured, tiny):
-    return Learner(tiny.spec, configured("rl2")[0], seed=1)
+    return Learner(make_agent("rl2"), tiny.spec, configured("rl2")[0], seed=1)
 
 
 @pytest.fixture(scope="module")

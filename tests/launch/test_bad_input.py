@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import untrained
 from program import ENVIRONMENT, ROOT
 
 from agents.config import default_config
@@ -140,14 +141,13 @@ def test_evaluating_what_is_no_run_directory(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_snapshot_of_another_environment_is_refused_naming_the_field(tmp_path: pathlib.Path) -> None:
-    from agents.learning import Learner
     from agents.snapshots import write_snapshot
 
     other = default_settings("tiny_distribution:Line")
     spec = other.network_spec(other.distribution())
     config = default_config("line", 5)
     directory = prepare(str(tmp_path), default_settings("sparse_navigation"))
-    write_snapshot(directory.snapshots, 7, spec, config, Learner(spec, config, 0).get_variables(["all"])[0])
+    write_snapshot(directory.snapshots, 7, spec, config, untrained.weights(spec, config))
     code, message = run("launch.evaluate", f"--run_dir={tmp_path}", "--snapshot=7")
     assert code == 2
     assert_one_line_with(message, ["step 7", "action_size 1", "2"])
@@ -155,14 +155,11 @@ def test_a_snapshot_of_another_environment_is_refused_naming_the_field(tmp_path:
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-50], lambda data: data[:-50] + b"\xff" * 50])
 def test_a_damaged_snapshot_is_skipped_for_the_one_before_it_with_a_warning(tmp_path: pathlib.Path, damage) -> None:
-    from agents.learning import Learner
-    from agents.snapshots import write_snapshot
 
     settings = default_settings("tiny_distribution:Line")
-    spec = settings.network_spec(settings.distribution())
     directory = prepare(str(tmp_path), settings)
     for step in (5, 9):
-        write_snapshot(directory.snapshots, step, spec, settings.config, Learner(spec, settings.config, step).get_variables(["all"])[0])
+        untrained.snapshot(directory, settings, step, step)
     weights = directory.snapshots / "9" / "weights.safetensors"
     weights.write_bytes(damage(weights.read_bytes()))
     with RecordWriter(tmp_path, "events", "evaluate") as events:

@@ -8,11 +8,10 @@ import subprocess
 import sys
 
 import pytest
+import untrained
 from program import ENVIRONMENT, ROOT
 
 import launch
-from agents.learning import Learner
-from agents.snapshots import write_snapshot
 from launch import default_settings, evaluate, report, train
 from launch.run_directory import prepare
 from launch.stages.training import Placement
@@ -26,9 +25,7 @@ def run(tmp_path):
     """A run whose training has finished, with one snapshot."""
     settings = default_settings("tiny_distribution:Line", learner_steps=SNAPSHOT)
     made = prepare(str(tmp_path / "run"), settings)
-    spec = settings.network_spec(settings.distribution())
-    weights = Learner(spec, settings.config, 0).get_variables(["all"])[0]
-    write_snapshot(made.snapshots, SNAPSHOT, spec, settings.config, weights)
+    untrained.snapshot(made, settings, SNAPSHOT)
     with RecordWriter(made.path, "events", "learner") as events:
         events.append({"event": "training_finished", "reason": "learner_steps", "learner_steps": SNAPSHOT, "minutes": 0.1})
     return made

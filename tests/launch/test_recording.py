@@ -7,10 +7,9 @@ import sys
 import imageio.v3
 import numpy as np
 import pytest
+import untrained
 from program import ENVIRONMENT, ROOT
 
-from agents.learning import Learner
-from agents.snapshots import write_snapshot
 from environments import load
 from iwpa.snapshots import read_snapshot
 from launch import evaluation
@@ -29,8 +28,7 @@ def prepared(path, environment):
     """Returns a run with one snapshot of random networks, its settings and the snapshot."""
     settings = default_settings(environment)
     run = prepare(str(path), settings)
-    spec = settings.network_spec(settings.distribution())
-    write_snapshot(run.snapshots, STEP, spec, settings.config, Learner(spec, settings.config, 0).get_variables(["all"])[0])
+    untrained.snapshot(run, settings, STEP)
     return run, settings, read_snapshot(run.snapshots / str(STEP))
 
 

@@ -4,11 +4,10 @@ import threading
 
 import numpy as np
 import pytest
+import untrained
 
 from agents.adaptation.methods import default_adaptation
 from agents.adaptation.search_spaces import configurations
-from agents.learning import Learner
-from agents.snapshots import write_snapshot
 from iwpa.snapshots import read_snapshot
 from launch import evaluation
 from launch.run_directory import prepare
@@ -30,8 +29,7 @@ def run(tmp_path):
 def tuner(run):
     """Makes a tuner from a random snapshot, with a stop of its own."""
     settings = default_settings("tiny_distribution:Line")
-    spec = settings.network_spec(settings.distribution())
-    write_snapshot(run.snapshots, 7, spec, settings.config, Learner(spec, settings.config, 0).get_variables(["all"])[0])
+    untrained.snapshot(run, settings, 7)
     return lambda stop=None: Tuner(run, settings, settings.distribution(), read_snapshot(run.snapshots / "7"), stop or threading.Event())
 
 
