@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
+from environments import processes
 from environments.apart import examine_apart
 from environments.command_line import INTERRUPTED
 from environments.examination import ROUNDS, SWEEP_SECONDS, check, examine
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seconds = None if options.all_tasks else SWEEP_SECONDS
     try:
         if options.debug:
+            processes.go_on_watched()
             report = examine(load(options.environment), ROUNDS, options.reward_scale, seconds)
         else:
             report = examine_apart(options.environment, {}, rounds=ROUNDS, reward_scale=options.reward_scale, sweep_seconds=seconds)

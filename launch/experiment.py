@@ -19,10 +19,10 @@ import sys
 import threading
 from collections.abc import Callable
 
-from environments import command_line
+from environments import command_line, processes
 from environments.apart import examine_apart
 from environments.examination import SWEEP_SECONDS
-from launch import agent, initial_snapshot, xla_flags
+from launch import initial_snapshot, xla_flags
 from launch.run_directory import RunDirectory, owned, training_finished
 from launch.settings import RunSettings
 
@@ -132,6 +132,4 @@ def run_module(stop: threading.Event, module: str, *arguments: str) -> int:
 
 def _start_stage(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    agent.die_with_parent()
-    if os.getppid() != parent:  # It was gone before this process asked to follow it.
-        os._exit(1)
+    processes.end_with(parent)

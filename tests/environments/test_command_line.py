@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 
+import nodes
 import psutil
 import pytest
 from program import ENVIRONMENT, ROOT
@@ -72,6 +74,25 @@ def test_what_a_command_started_ends_with_it_however_deep() -> None:
     )
     pid = int(run(body).stdout)
     assert not psutil.pid_exists(pid)
+
+
+_STARTS = (
+    "import os, signal, subprocess, time\n"
+    "def main():\n"
+    " signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    " pid = os.fork() or time.sleep(1000)\n"
+    " print(pid, subprocess.Popen(['setsid', 'sleep', '1000']).pid, os.getpid(), os.getppid(), flush=True)\n"
+    " time.sleep(1000)"
+)
+
+
+@pytest.mark.parametrize("killed", ["the command", "what watches", "the program"])
+def test_what_a_command_started_ends_with_it_when_it_is_killed(killed: str) -> None:
+    process = start(_STARTS, stdout=subprocess.PIPE)
+    started = [*map(int, process.stdout.readline().split())]
+    os.kill({"the command": process.pid, "what watches": started[-1], "the program": started[-2]}[killed], signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    nodes.wait_for(lambda: not any(map(nodes.is_alive, started)), seconds=20)
 
 
 _WAITS = (
