@@ -60,7 +60,8 @@ def run_experiment(
     initial_snapshot.check(run_dir, settings)
     with command_line.stopping_on_signals(_PATIENCE_SECONDS) as stop, owned(run_dir, settings) as run:
         initial_snapshot.keep(run, settings)
-        if not training_finished(run, settings):
+        trained = training_finished(run, settings)
+        if not trained:
             length = f"at most {settings.learner_steps} steps or {settings.minutes:g} minutes"
             print(f"Stage 1 of 3: training, {length}.", flush=True)
             code = train(run, stop) if train else _train_here(run, settings, stop)
@@ -69,6 +70,8 @@ def run_experiment(
         print(_LAST_STAGES, flush=True)
         directory, methods = f"--run_dir={run.path}", f"--methods={','.join(settings.methods)}"
         code = run_module(stop, "launch.evaluate", directory, methods)
+        if code == command_line.USAGE_ERROR and not trained:  # It is none of this command: training has run.
+            return command_line.FAILED
         return code or run_module(stop, "results.report", directory)
 
 

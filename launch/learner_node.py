@@ -25,6 +25,7 @@ from iwpa import durable, snapshots
 from launch import run_directory
 from launch.actor_node import FOREIGN_LEARNER
 from launch.heartbeat import Heartbeat
+from launch.locks import exclusive
 from launch.replay_node import CHECKPOINT_PART, working_directory
 from launch.run_directory import RunDirectory
 from launch.settings import RunSettings
@@ -123,7 +124,7 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
     def run(self) -> None:
         """Trains until the run's steps or minutes are used up, or the program is stopped."""
         stop = lp.stop_event()
-        with run_directory.exclusive(self._run.learner_lock, wait_seconds=5.0) as alone:
+        with exclusive(self._run.learner_lock, wait_seconds=5.0) as alone:
             if not alone:
                 raise RuntimeError(f"Another learner is alive in {self._run.path}: stop it first.")
             try:
