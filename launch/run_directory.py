@@ -28,8 +28,6 @@ from results.tasks import TaskPlaces, write_tasks
 _RUN_FILE = "run.json"
 _LONGEST_REASON = 300  # characters: what is not ours may be of any length
 _VERSIONS = ("tensorflow-cpu", "tensorflow", "dm-reverb", "dm-launchpad", "dm-acme", "dm-sonnet", "numpy")
-
-
 # Of each of these the learner had, or then made, a checkpoint.
 _AFTER_CHECKPOINTS = ("resumed", "training_finished")
 
