@@ -229,8 +229,8 @@ def _clean_up(directory: str) -> None:
 
 
 def _end_descendants() -> None:
-    """Ends whatever was started below this process, however deep, and waits for it."""
-    while alive := _descendants(os.getpid()):
+    """Ends whatever was started below this process, however deep, and waits for it: children of what was ended become its own."""
+    while alive := _children():
         for pid in alive:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -238,22 +238,13 @@ def _end_descendants() -> None:
         time.sleep(0.01)
 
 
-def _descendants(root: int) -> list[int]:
-    children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                with open(f"/proc/{name}/stat") as stat:
-                    state, parent = stat.read().rpartition(")")[2].split()[:2]
-            except OSError:
-                continue
-            if state != "Z":
-                children.setdefault(int(parent), []).append(int(name))
-    found: list[int] = []
-    level = [root]
-    while level:
-        level = [child for parent in level for child in children.get(parent, [])]
-        found += level
+def _children() -> list[int]:
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{name}/stat") as stat:
+            state, parent = stat.read().rpartition(")")[2].split()[:2]
+            if state != "Z" and int(parent) == os.getpid():
+                found.append(int(name))
     return found
 
 

@@ -53,6 +53,8 @@ def flag_parser(program: str) -> Callable[[Sequence[str]], list[str]]:
     def parse(argv: Sequence[str]) -> list[str]:
         try:
             return list(flags.FLAGS(argv))
+        except SystemExit:  # absl's help, which would end with 1.
+            sys.exit(0)
         except flags.UnrecognizedFlagError as error:
             (near,) = difflib.get_close_matches(error.flagname, list(flags.FLAGS), 1, cutoff=0.0)
             sys.exit(
