@@ -163,7 +163,8 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
                 if 0 < self._learner.skipped == self._learner.steps:
                     raise _skipping(f"all {self._learner.steps} learner steps", batch, metrics)
                 if self._learner.steps == 0:
-                    raise UnrecoverableError(f"The learner made no step in --minutes={settings.minutes:g}: {dataset.trouble}")
+                    came = f"{self._counters.episodes} episodes have come, replay begins with {settings.config.replay.min_size} sequences"
+                    raise UnrecoverableError(f"The learner made no step in --minutes={settings.minutes:g}: {dataset.trouble} ({came})")
                 return limit
             ends = clock + 60 * settings.minutes - self._counters.seconds
             batch = dataset.next(lambda ends=ends: stop.is_set() or time.monotonic() >= ends)  # type: ignore[misc]
