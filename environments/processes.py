@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import os
 import signal
 import sys
+import time
+from collections.abc import Collection
 from typing import NoReturn
 
 import psutil
@@ -16,6 +19,9 @@ _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 END_ALL = signal.SIGUSR1
 _PASSED_ON = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 _WATCHED = {*_PASSED_ON, END_ALL, signal.SIGCHLD}
+_PATIENCE_SECONDS = 27.0  # more than programs have that end themselves
+_INTERRUPTED = 130
+_DAY = 86400.0
 _GRACE_SECONDS = 2.0  # for nodes' agents, which remove their folders
 _ROUNDS = 10  # What ends may have started something meanwhile.
 END = os._exit  # which commands replace for the user's code
@@ -26,7 +32,7 @@ def go_on_watched() -> None:
 
     The kernel gives orphans to their nearest ancestor that adopts them. The process that was started and its child do nothing but
     wait, pass signals on and end in the way the one below them did. If the program or the child is killed, the one above it ends
-    what is left; if the process that was started is killed, its child does.
+    what is left; if the process that was started is killed, its child does. A program that does not answer Ctrl-C is killed.
 
     Raises:
         OSError: If there may be no further processes.
@@ -35,30 +41,40 @@ def go_on_watched() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     sys.stdout.flush()
     sys.stderr.flush()
-    for with_parent in (END_ALL, signal.SIGKILL):
+    # What was started with nohup goes on when its terminal is closed.
+    stopping = {number for number in _PASSED_ON if signal.getsignal(number) is not signal.SIG_IGN}
+    for with_parent, ends_on in ((END_ALL, stopping), (signal.SIGKILL, frozenset[int]())):
         adopt_orphans()
         watching = os.getpid()
         child = os.fork()
         if child:
-            _watch(child)
+            _watch(child, ends_on)
         end_with(watching, with_parent)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
     adopt_orphans()
 
 
-def _watch(child: int) -> NoReturn:
+def _watch(child: int, ends_on: Collection[int]) -> NoReturn:
+    """Ends with a child, which has some time to end after the given signals."""
+    deadline = math.inf
+    late = False
     while True:
-        received = signal.sigwaitinfo(_WATCHED)
+        # Linux takes no endless time; nothing is done after a day.
+        received = signal.sigtimedwait(_WATCHED, min(max(0.0, deadline - time.monotonic()), _DAY))
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
             break
-        if received.si_signo == END_ALL:
+        number = received.si_signo if received else None
+        late |= time.monotonic() >= deadline
+        if late or number == END_ALL:
             os.kill(child, signal.SIGKILL)
         # The terminal's Ctrl-C goes to the program itself as well.
-        elif received.si_signo in _PASSED_ON and (received.si_signo != signal.SIGINT or received.si_code <= 0):
+        elif received and number in _PASSED_ON and (number != signal.SIGINT or received.si_code <= 0):
             os.kill(child, received.si_signo)
+        if number in ends_on:
+            deadline = min(deadline, time.monotonic() + _PATIENCE_SECONDS)
     end_children(_GRACE_SECONDS)
-    code = os.waitstatus_to_exitcode(status)
+    code = _INTERRUPTED if late else os.waitstatus_to_exitcode(status)
     if code < 0:
         if -code not in (signal.SIGKILL, signal.SIGSTOP):
             signal.signal(-code, signal.SIG_DFL)

@@ -123,12 +123,22 @@ def test_what_waits_for_something_else_is_ended_by_a_signal_all_the_same() -> No
     assert process.returncode == 130
 
 
+def test_code_that_never_gives_back_pythons_lock_is_ended_by_a_signal_all_the_same() -> None:
+    holds = "import re; re.match('(a+)+b', 'a' * 100)"
+    process = start(f"command_line.processes._PATIENCE_SECONDS = 0.3\n{_WAITS.format(patience=0.1, wait=holds)}", stdout=subprocess.PIPE)
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30)[0] == ""
+    assert process.returncode == 130
+
+
 def test_a_command_that_was_started_with_nohup_goes_on_when_its_terminal_is_closed() -> None:
-    process = start(_WAITS.format(patience=13, wait="stop.wait()"), "nohup", stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    patience = "command_line.processes._PATIENCE_SECONDS = 0.3\n"
+    process = start(patience + _WAITS.format(patience=13, wait="stop.wait()"), "nohup", stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
     process.stdout.readline()
     process.send_signal(signal.SIGHUP)
     with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(0.5)
+        process.wait(0.7)
     process.send_signal(signal.SIGTERM)
     process.communicate()
     assert process.returncode == 130
