@@ -87,6 +87,7 @@ def _answer(name: str, options: Mapping[str, object], rounds: int, reward_scale:
 
 def main() -> None:
     """Answers a request on the pipe that the command line gives."""
+    processes.open_streams()
     faulthandler.enable()
     processes.go_on_watched()
     answer = json.dumps(_answer(*json.loads(sys.argv[1])))

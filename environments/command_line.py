@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import ast
 import atexit
 import contextlib
@@ -155,7 +156,8 @@ def _stopping(patience_seconds: float) -> tuple[threading.Event, threading.Event
     stop, over = Stop(), threading.Event()
 
     def stop_for(number: int, frame: object) -> None:
-        stop.set()
+        # The interrupted code may hold the event's lock, so that to wait for it here would be to wait for ever.
+        _thread.start_new_thread(stop.set, ())
         if number == signal.SIGHUP:
             hang_up()
 
@@ -202,6 +204,7 @@ def run(main: Callable[[], int], description: str | None) -> None:
         main: Returns the exit code; raises ValueError for wrong input.
         description: Shown by `--help`.
     """
+    processes.open_streams()
     flags.DEFINE_bool("debug", False, "Show tracebacks of errors.")
     flags.DEFINE_bool("help", False, "Show this.")
     # Not `app.run`: within it TensorFlow 2.8 makes its context during its own import, and compiled functions lose their loops.

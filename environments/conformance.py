@@ -37,6 +37,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Examines the distribution that the command line names, and prints the report; returns the exit code."""
+    processes.open_streams()
     parser = _Parser(prog="python -m environments.conformance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("environment", help=f"your own as module:factory, or {', '.join(names())}")
     parser.add_argument(

@@ -27,6 +27,13 @@ _ROUNDS = 10  # What ends may have started something meanwhile.
 END = os._exit  # which commands replace for the user's code
 
 
+def open_streams() -> None:
+    """Opens standard streams that were closed when the program started (`>&-`), so that no file of ours takes their numbers."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115
+
+
 def go_on_watched() -> None:
     """Goes on in a grandchild of this process, so that what the program starts ends with it, whichever process is killed.
 

@@ -27,7 +27,9 @@ def main():
 
 def run(body: str, *flags: str) -> subprocess.CompletedProcess[str]:
     script = f"from environments import command_line\n{body}\ncommand_line.run(main, 'What it does.')\n"
-    return subprocess.run([sys.executable, "-c", script, *flags], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", script, *flags], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def test_functions_that_commands_compile_may_have_loops() -> None:
@@ -115,6 +117,12 @@ def test_signals_stop_a_command_in_order(number: int) -> None:
     assert process.returncode == 130
 
 
+def test_a_signal_that_comes_while_the_program_looks_for_one_stops_it_all_the_same() -> None:
+    looks = "with stop._cond: os.kill(os.getpid(), signal.SIGINT); time.sleep(0.1)"  # As it does for a moment within wait().
+    shown = run("import os, signal\n" + _WAITS.format(patience=13, wait=f"{looks}\n stop.wait()"))
+    assert (shown.returncode, shown.stdout) == (130, "started\nstopped\n")
+
+
 def test_what_waits_for_something_else_is_ended_by_a_signal_all_the_same() -> None:
     process = start(_WAITS.format(patience=0.2, wait="time.sleep(1000)"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.readline()
@@ -154,6 +162,18 @@ def test_a_closed_pipe_ends_a_command_quietly(body: str, flags: list[str]) -> No
     process.stdout.close()
     assert process.stderr.read() == b""
     assert process.wait() == (130 if "print" in body and not flags else 0)
+
+
+@pytest.mark.parametrize(
+    ("program", "code"),
+    [("environments.conformance tiny_distribution:Line", 0), ("environments.render --help", 0), ("results.report --run_dir=absent", 2)],
+)
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_are_no_hindrance(program: str, code: int, closed: str, tmp_path) -> None:
+    command = f"{sys.executable} -m {program} {closed}"
+    shown = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert shown.returncode == code, shown.stderr
+    assert "Traceback" not in shown.stderr
 
 
 def test_a_copy_of_a_command_that_a_users_code_forked_does_not_go_on_beside_it() -> None:
