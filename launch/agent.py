@@ -36,7 +36,6 @@ NODE_DIRECTORY = "IWPA_NODE_DIRECTORY"
 PAYLOAD, ADDRESSES, STOP_REQUEST = "payload", "addresses.json", "stop"
 
 _VERSIONED = ("dm-launchpad", "dm-reverb", "dm-sonnet", "numpy", "cloudpickle", "tensorflow", "tensorflow-cpu")
-
 _POLL_SECONDS = 0.1
 _ECHO_BYTES = 65536
 _LEAST_ROOM = 16 << 20  # bytes: of the payload, and of what libraries put beside it
@@ -224,6 +223,7 @@ def _check_free(family: int, address: str, port: int) -> None:
 
 
 def _clean_up(directory: str) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # It would break this off.
     _end_descendants()
     shutil.rmtree(directory, ignore_errors=True)
 
@@ -239,7 +239,7 @@ def _end_descendants() -> None:
 
 
 def _children() -> list[int]:
-    found = []
+    found: list[int] = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError), open(f"/proc/{name}/stat") as stat:
             state, parent = stat.read().rpartition(")")[2].split()[:2]
