@@ -14,7 +14,7 @@ import reverb
 from agents.acting import Actor
 from agents.registry import make_agent
 from environments import EnvironmentBatch
-from environments.command_line import Original
+from environments.processes import Original
 from launch.heartbeat import Heartbeat
 from launch.run_directory import RunDirectory
 from launch.settings import RunSettings

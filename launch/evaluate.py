@@ -13,23 +13,21 @@ import dataclasses
 import os
 import sys
 import threading
-import time
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from absl import flags
 
 from agents.adaptation.methods import known
 from environments import SPLITS, command_line
 from iwpa import snapshots
 from iwpa.durable import DamagedError
-from iwpa.engine import EpisodeRecord
 from iwpa.fields import Allowed, with_values
 from iwpa.snapshots import Snapshot
 from launch import config_flags, evaluation, pretrained
 from launch.choices import chosen_configuration
+from launch.progress import Progress
 from launch.recording import record, why_not_filmed
-from launch.run_directory import RunDirectory, RunDirectoryError, open_run, training_finished, write_places
+from launch.run_directory import RunDirectory, RunDirectoryError, evaluated, open_run, training_finished, write_places
 from launch.settings import QUICK_COMPILE, RunSettings
 from results.failure import training_failure
 from results.recordings import FOLDER
@@ -37,27 +35,6 @@ from results.records import levels
 from results.selection import Selection, SelectionError, select_snapshot, selected_snapshot
 from results.store import RecordWriter, read_records
 from results.tasks import read_tasks
-
-
-class Progress:
-    """Says how far an adaptation is: in place on a terminal, at its end in a log."""
-
-    def __init__(self, title: str, episodes: int):
-        self._title, self._episodes = title, episodes
-        self._returns: list[float] = []
-        self._started = time.monotonic()
-
-    def __call__(self, episode: int, records: Sequence[EpisodeRecord]) -> None:
-        self._returns.append(float(np.mean([record.episode_return for record in records])))
-        found = np.mean([record.found for record in records])
-        text = (
-            f"{self._title} ({len(records)} runs): episode {episode}/{self._episodes}, mean return {self._returns[-1]:.2f}, "
-            f"found reward {found:.0%}, {time.monotonic() - self._started:.0f} s"
-        )
-        if sys.stdout.isatty():
-            print(f"\r\x1b[K{text}", end="\n" if episode == self._episodes else "", flush=True)
-        elif episode == self._episodes:
-            print(text, flush=True)
 
 
 class Evaluator:
@@ -201,12 +178,14 @@ def main() -> int:
     if not_filmed:
         print(f"Paths alone are recorded, without videos: {not_filmed}", file=sys.stderr)
     run = open_run(_unpacked() if values.pretrained else path)[0]
-    if read_tasks(run.path) is None:  # The run is older than this file.
-        write_places(run, settings)
     stop = command_line.stop_on_signals()
-    evaluator = Evaluator(run, settings, stop)
-    snapshot = evaluator.snapshot(values.snapshot)
-    if snapshot is not None:
+    with evaluated(run):
+        if read_tasks(run.path) is None:  # The run is older than this file.
+            write_places(run, settings)
+        evaluator = Evaluator(run, settings, stop)
+        snapshot = evaluator.snapshot(values.snapshot)
+        if snapshot is None:
+            return command_line.INTERRUPTED
         if values.split == "test":
             chosen = (run, snapshot.step) if tuned_on is None else (tuned_on, None)
             assignments = [_as_tuned(assignment, chosen, given) for assignment in assignments]

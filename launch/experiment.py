@@ -19,10 +19,10 @@ import sys
 import threading
 from collections.abc import Callable
 
-from environments import command_line
+from environments import command_line, processes
 from environments.apart import examine_apart
 from environments.examination import SWEEP_SECONDS
-from launch import agent, initial_snapshot, xla_flags
+from launch import initial_snapshot, xla_flags
 from launch.run_directory import RunDirectory, owned, training_finished
 from launch.settings import RunSettings
 
@@ -60,7 +60,8 @@ def run_experiment(
     initial_snapshot.check(run_dir, settings)
     with command_line.stopping_on_signals(_PATIENCE_SECONDS) as stop, owned(run_dir, settings) as run:
         initial_snapshot.keep(run, settings)
-        if not training_finished(run, settings):
+        trained = training_finished(run, settings)
+        if not trained:
             length = f"at most {settings.learner_steps} steps or {settings.minutes:g} minutes"
             print(f"Stage 1 of 3: training, {length}.", flush=True)
             code = train(run, stop) if train else _train_here(run, settings, stop)
@@ -69,6 +70,8 @@ def run_experiment(
         print(_LAST_STAGES, flush=True)
         directory, methods = f"--run_dir={run.path}", f"--methods={','.join(settings.methods)}"
         code = run_module(stop, "launch.evaluate", directory, methods)
+        if code == command_line.USAGE_ERROR and not trained:  # It is none of this command: training has run.
+            return command_line.FAILED
         return code or run_module(stop, "results.report", directory)
 
 
@@ -132,6 +135,4 @@ def run_module(stop: threading.Event, module: str, *arguments: str) -> int:
 
 def _start_stage(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    agent.die_with_parent()
-    if os.getppid() != parent:  # It was gone before this process asked to follow it.
-        os._exit(1)
+    processes.end_with(parent)

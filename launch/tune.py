@@ -23,8 +23,9 @@ from iwpa.fields import Allowed
 from iwpa.snapshots import Snapshot
 from launch import config_flags, evaluation
 from launch.choices import keep_choice
-from launch.evaluate import Evaluator, Progress
-from launch.run_directory import RunDirectory, open_run
+from launch.evaluate import Evaluator
+from launch.progress import Progress
+from launch.run_directory import RunDirectory, evaluated, open_run
 from launch.settings import QUICK_COMPILE, RunSettings
 
 _KIND = "tuning"
@@ -92,8 +93,10 @@ def main() -> int:
     episodes = values.episodes or settings.config.adaptation_episodes
     to_try = {name: configurations(name, episodes, settings.environment, given) for name in methods}
     stop = command_line.stop_on_signals()
-    snapshot = Evaluator(run, settings, stop).snapshot(values.snapshot)
-    if snapshot is not None:
+    with evaluated(run):
+        snapshot = Evaluator(run, settings, stop).snapshot(values.snapshot)
+        if snapshot is None:
+            return command_line.INTERRUPTED
         tuner = Tuner(run, settings, snapshot, stop)
         for method, configs in to_try.items():
             tuner.tune([evaluation.Assignment(method, "validation", config, values.seeds) for config in configs])

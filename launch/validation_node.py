@@ -8,7 +8,7 @@ from collections.abc import Callable
 import acme.core
 import launchpad as lp
 
-from environments.command_line import Original
+from environments.processes import Original
 from iwpa import durable, snapshots
 from launch import evaluation
 from launch.heartbeat import Heartbeat

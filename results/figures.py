@@ -295,4 +295,5 @@ def _counted(number: int, noun: str) -> str:
 if __name__ == "__main__":
     from results import paper_figures
 
+    __doc__ = paper_figures.__doc__
     paper_figures.run()

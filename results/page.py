@@ -11,6 +11,7 @@ import plotly.io
 import plotly.offline
 
 from results import figures, plotly_figures, summary, table, training_figures
+from results.plotly_style import Chart
 
 _STYLE = """
 :root {
@@ -194,7 +195,7 @@ def _html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _figure(title: str, chart: plotly_figures.Chart, name: str) -> str:
+def _figure(title: str, chart: Chart, name: str) -> str:
     drawn = plotly.io.to_html(
         chart,
         full_html=False,
