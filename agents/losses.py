@@ -13,7 +13,7 @@ import tensorflow as tf
 import trfl
 
 from agents.config import Config
-from agents.networks import Gaussian
+from agents.gaussian import Gaussian
 
 _QUANTILES = (0.1, 0.5, 0.9)
 

@@ -15,7 +15,8 @@ import tensorflow as tf
 from agents import losses
 from agents.agent import Agent, Behaviour
 from agents.config import Config
-from agents.networks import Features, Gaussian, Linear, Policy
+from agents.gaussian import Gaussian
+from agents.networks import Features, Linear, Policy
 from agents.recurrent import LSTM
 from environments import TrialBatch
 from environments.arrays import Array

@@ -69,9 +69,10 @@ def main() -> None:
             episodes=arguments.episodes,
             described=described,
         )
-        by_episode = found.reshape(-1, arguments.episodes).T
-        shown = "  ".join(f"{np.mean(one):8.2f} ± {confidence_interval_95(one):.2f}" for one in by_episode)
-        print(f"{'reward known' if described else 'by trial':14s} {shown}   ({time.process_time() - started:.0f} s of CPU)", flush=True)
+        by_episode = found.reshape(-1, arguments.episodes)
+        low, high = confidence_interval_95(by_episode)
+        shown = "".join(f"  {mean:8.2f} [{a:.2f}, {b:.2f}]" for mean, a, b in zip(by_episode.mean(axis=0), low, high, strict=True))
+        print(f"{'reward known' if described else 'by trial':14s}{shown}   ({time.process_time() - started:.0f} s of CPU)", flush=True)
 
 
 if __name__ == "__main__":

@@ -19,9 +19,8 @@ import subprocess
 import sys
 import threading
 
-from environments import command_line
+from environments import command_line, processes
 from launch.run_directory import RunDirectory, training_finished
-from launch.runtime import host_daemon
 from launch.settings import RunSettings
 from launch.stages import training
 from launch.stages.training import Placement
@@ -48,7 +47,8 @@ def run_experiment(settings: RunSettings, run_dir: str, placement: Placement | N
         ValueError: As `training.prepared`; nothing was started then.
     """
     with training.prepared(settings, run_dir) as (run, stop):
-        if not training_finished(run, settings):
+        trained = training_finished(run, settings)
+        if not trained:
             length = f"at most {settings.learner_steps} steps or {settings.minutes:g} minutes"
             print(f"Stage 1 of 3: training, {length}.", flush=True)
             code = train(run, settings, stop, placement)
@@ -57,6 +57,8 @@ def run_experiment(settings: RunSettings, run_dir: str, placement: Placement | N
         print(_LAST_STAGES, flush=True)
         directory, methods = f"--run_dir={run.path}", f"--methods={','.join(settings.methods)}"
         code = run_module(stop, "launch.evaluate", directory, methods)
+        if code == command_line.USAGE_ERROR and not trained:  # It is none of this command: training has run.
+            return command_line.FAILED
         return code or run_module(stop, "results.report", directory)
 
 
@@ -111,6 +113,4 @@ def run_module(stop: threading.Event, module: str, *arguments: str) -> int:
 
 def _start_stage(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    host_daemon.die_with_parent()
-    if os.getppid() != parent:  # It was gone before this process asked to follow it.
-        os._exit(1)
+    processes.end_with(parent)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import importlib.metadata
 import json
 import logging
@@ -12,7 +11,6 @@ import os
 import pathlib
 import secrets
 import subprocess
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +18,7 @@ from agents.config import Config
 from environments import SPLITS, TaskDistribution
 from iwpa import durable
 from iwpa.fields import flattened, with_values
+from launch.runtime.locks import exclusive
 from launch.settings import RunSettings
 from replay.table import TABLE
 from results.command_line import local_path
@@ -29,8 +28,6 @@ from results.tasks import TaskPlaces, write_tasks
 _RUN_FILE = "run.json"
 _LONGEST_REASON = 300  # characters: what is not ours may be of any length
 _VERSIONS = ("tensorflow-cpu", "tensorflow", "dm-reverb", "dm-launchpad", "dm-acme", "dm-sonnet", "numpy")
-
-
 # Of each of these the learner had, or then made, a checkpoint.
 _AFTER_CHECKPOINTS = ("resumed", "training_finished")
 
@@ -133,6 +130,23 @@ def owned(path: str, settings: RunSettings) -> Iterator[RunDirectory]:
         raise RunDirectoryError(f"Cannot write to --run_dir={path}: {error.strerror}. Choose another directory.") from error
 
 
+@contextlib.contextmanager
+def evaluated(run: RunDirectory) -> Iterator[None]:
+    """Keeps other evaluations and tunings out of a run, which would do the same work beside this one; training goes on.
+
+    Raises:
+        RunDirectoryError: If there is one, or the directory is not writable.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            alone = stack.enter_context(exclusive(run.path / ".evaluation.lock"))
+        except OSError as error:
+            raise RunDirectoryError(f"Cannot write to --run_dir={run.path}: {error.strerror}.") from error
+        if not alone:
+            raise RunDirectoryError(f"Another program evaluates or tunes --run_dir={run.path}: wait for its end, or stop it.")
+        yield
+
+
 def prepare(path: str, settings: RunSettings) -> RunDirectory:
     """Creates the run directory, or checks that an existing one holds the same run.
 
@@ -226,34 +240,6 @@ def training_finished(run: RunDirectory, settings: RunSettings) -> bool:
     """Returns whether training has reached the steps or minutes of the settings."""
     ends = [event for event in read_records(run.path, "events") if event["event"] == "training_finished"]
     return any(end["learner_steps"] >= settings.learner_steps or end["minutes"] >= settings.minutes for end in ends)
-
-
-@contextlib.contextmanager
-def exclusive(path: pathlib.Path, wait_seconds: float = 0.0) -> Iterator[bool]:
-    """Holds a lock that vanishes with its process.
-
-    Args:
-        path: The lock's file.
-        wait_seconds: How long to wait for another holder.
-
-    Yields:
-        Whether the lock was had.
-    """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    deadline = time.monotonic() + wait_seconds
-    held = False
-    try:
-        while not held:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                held = True
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    break
-                time.sleep(0.1)
-        yield held
-    finally:
-        os.close(descriptor)
 
 
 def _write(path: pathlib.Path, settings: RunSettings, name: str | None) -> None:

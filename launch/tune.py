@@ -18,7 +18,7 @@ from environments import command_line
 from iwpa.fields import Allowed
 from launch import config_flags
 from launch.evaluation import Assignment
-from launch.run_directory import open_run
+from launch.run_directory import evaluated, open_run
 from launch.settings import QUICK_COMPILE
 from launch.stages.evaluator import Evaluator
 from launch.stages.tuner import Tuner
@@ -37,8 +37,10 @@ def main() -> int:
     to_try = {name: configurations(name, episodes, settings.environment, given) for name in methods}
     stop = command_line.stop_on_signals()
     distribution = settings.distribution()
-    snapshot = Evaluator(run, settings, distribution, stop).snapshot(values.snapshot)
-    if snapshot is not None:
+    with evaluated(run):
+        snapshot = Evaluator(run, settings, distribution, stop).snapshot(values.snapshot)
+        if snapshot is None:
+            return command_line.INTERRUPTED
         tuner = Tuner(run, settings, distribution, snapshot, stop)
         for method, configs in to_try.items():
             tuner.tune([Assignment(method, "validation", config, values.seeds) for config in configs])

@@ -11,6 +11,7 @@ import plotly.offline
 
 from results import figures, plotly_figures, summary, table, training_figures
 from results.files import publish_file
+from results.plotly_style import Chart
 
 _STYLE = """
 :root {
@@ -193,7 +194,7 @@ def _html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _figure(title: str, chart: plotly_figures.Chart, name: str) -> str:
+def _figure(title: str, chart: Chart, name: str) -> str:
     drawn = plotly.io.to_html(
         chart,
         full_html=False,

@@ -198,6 +198,10 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
+# The flags are the program's own, which is the module `results.figures`.
+flags.disclaim_key_flags()
+
+
 def define_flags() -> None:
     """Defines the program's flags."""
     flags.DEFINE(Paths(), "run_dirs", None, "Run directories; those of one environment are pooled.")

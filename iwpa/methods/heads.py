@@ -33,7 +33,10 @@ class Head(Stateful, abc.ABC):
 
     Attributes:
         weights: w, `[R, d]`.
+        is_closed_form: Whether learning begins anew each time, so that only the last time counts.
     """
+
+    is_closed_form: ClassVar[bool] = False
 
     def __init__(self, initial: Array, config: AdaptationConfig):
         """Starts from given heads.
@@ -166,6 +169,7 @@ class RidgeHead(Head):
         failed_solves: How often a solution was singular or not finite and the old head was kept.
     """
 
+    is_closed_form: ClassVar[bool] = True
     remembered: ClassVar[tuple[str, ...]] = ("weights", "_grams", "_summed", "_centres", "failed_solves")
 
     def __init__(self, initial: Array, config: AdaptationConfig, seen: RewardRange, discount: float):

@@ -14,7 +14,7 @@ import reverb
 from agents.acting import Actor
 from agents.agent import Agent
 from environments import EnvironmentBatch
-from environments.command_line import Original
+from environments.processes import Original
 from launch.nodes.heartbeat import Heartbeat
 from launch.run_directory import RunDirectory
 from launch.settings import RunSettings

@@ -29,6 +29,7 @@ from launch.nodes.replay import CHECKPOINT_PART, working_directory
 from launch.nodes.skipping import PATIENCE_SECONDS, SkippingWatch
 from launch.nodes.training_record import TrainingRecorder
 from launch.run_directory import RunDirectory
+from launch.runtime.locks import exclusive
 from launch.runtime.supervise import UnrecoverableError
 from launch.settings import RunSettings
 from replay.dataset import SequenceDataset
@@ -124,7 +125,7 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
     def run(self) -> None:
         """Trains until the run's steps or minutes are used up, or the program is stopped."""
         stop = lp.stop_event()
-        with run_directory.exclusive(self._run.learner_lock, wait_seconds=5.0) as alone:
+        with exclusive(self._run.learner_lock, wait_seconds=5.0) as alone:
             if not alone:
                 raise RuntimeError(f"Another learner is alive in {self._run.path}: stop it first.")
             try:
@@ -163,7 +164,8 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
                 if 0 < self._learner.skipped == self._learner.steps:
                     raise _skipping(f"all {self._learner.steps} learner steps", batch, metrics)
                 if self._learner.steps == 0:
-                    raise UnrecoverableError(f"The learner made no step in --minutes={settings.minutes:g}: {dataset.trouble}")
+                    came = f"{self._counters.episodes} episodes have come, replay begins with {settings.config.replay.min_size} sequences"
+                    raise UnrecoverableError(f"The learner made no step in --minutes={settings.minutes:g}: {dataset.trouble} ({came})")
                 return limit
             ends = clock + 60 * settings.minutes - self._counters.seconds
             batch = dataset.next(lambda ends=ends: stop.is_set() or time.monotonic() >= ends)  # type: ignore[misc]

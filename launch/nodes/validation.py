@@ -9,7 +9,7 @@ import acme.core
 import launchpad as lp
 
 from environments import TaskDistribution
-from environments.command_line import Original
+from environments.processes import Original
 from iwpa import durable, snapshots
 from launch import evaluation
 from launch.nodes.heartbeat import Heartbeat

@@ -36,7 +36,6 @@ NODE_DIRECTORY = "IWPA_NODE_DIRECTORY"
 PAYLOAD, ADDRESSES, STOP_REQUEST = "payload", "addresses.json", "stop"
 
 _VERSIONED = ("dm-launchpad", "dm-reverb", "dm-sonnet", "numpy", "cloudpickle", "tensorflow", "tensorflow-cpu")
-
 _POLL_SECONDS = 0.1
 _ECHO_BYTES = 65536
 _LEAST_ROOM = 16 << 20  # bytes: of the payload, and of what libraries put beside it
@@ -224,13 +223,14 @@ def _check_free(family: int, address: str, port: int) -> None:
 
 
 def _clean_up(directory: str) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # It would break this off.
     _end_descendants()
     shutil.rmtree(directory, ignore_errors=True)
 
 
 def _end_descendants() -> None:
-    """Ends whatever was started below this process, however deep, and waits for it."""
-    while alive := _descendants(os.getpid()):
+    """Ends whatever was started below this process, however deep, and waits for it: children of what was ended become its own."""
+    while alive := _children():
         for pid in alive:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -238,22 +238,13 @@ def _end_descendants() -> None:
         time.sleep(0.01)
 
 
-def _descendants(root: int) -> list[int]:
-    children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                with open(f"/proc/{name}/stat") as stat:
-                    state, parent = stat.read().rpartition(")")[2].split()[:2]
-            except OSError:
-                continue
-            if state != "Z":
-                children.setdefault(int(parent), []).append(int(name))
+def _children() -> list[int]:
     found: list[int] = []
-    level = [root]
-    while level:
-        level = [child for parent in level for child in children.get(parent, [])]
-        found += level
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{name}/stat") as stat:
+            state, parent = stat.read().rpartition(")")[2].split()[:2]
+            if state != "Z" and int(parent) == os.getpid():
+                found.append(int(name))
     return found
 
 

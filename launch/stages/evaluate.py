@@ -10,7 +10,7 @@ from agents.adaptation.methods import known
 from environments import SPLITS, command_line
 from iwpa.fields import Allowed, with_values
 from launch.evaluation import SEEDS, SEEDS_ALLOWED, Assignment
-from launch.run_directory import RunDirectory, RunDirectoryError, open_run, write_places
+from launch.run_directory import RunDirectory, RunDirectoryError, evaluated, open_run, write_places
 from launch.settings import RunSettings
 from launch.stages import pretrained as pretrained_runs
 from launch.stages import xla_flags
@@ -64,8 +64,8 @@ def evaluate(
         Whether it was finished rather than stopped.
 
     Raises:
-        ValueError: If a name or a value makes no sense, there is no such run, it has no snapshot to adapt from, its training failed,
-            or the snapshot is damaged.
+        ValueError: If a name or a value makes no sense, there is no such run, another program evaluates it, it has no snapshot to
+            adapt from, its training failed, or the snapshot is damaged.
         EnvironmentFailure: If an environment failed in too many episodes in a row.
     """
     given = {"split": split, "tasks": tasks, "seeds": seeds, "videos": videos}
@@ -85,9 +85,9 @@ def evaluate(
         print(f"Paths alone are recorded, without videos: {not_filmed}", file=sys.stderr)
     # Until here nothing was written.
     run = open_run(_unpacked(pretrained, run_dir) if pretrained else source)[0]
-    if read_tasks(run.path) is None:  # The run is older than this file.
-        write_places(run, distribution)
-    with xla_flags.quick_compilation(), command_line.stopping_on_signals() as stop:
+    with xla_flags.quick_compilation(), command_line.stopping_on_signals() as stop, evaluated(run):
+        if read_tasks(run.path) is None:  # The run is older than this file.
+            write_places(run, distribution)
         evaluator = Evaluator(run, settings, distribution, stop)
         start = evaluator.snapshot(snapshot)
         if start is not None:

@@ -15,7 +15,7 @@ from launch import evaluation
 from launch.run_directory import RunDirectory
 from launch.settings import RunSettings
 from launch.stages.choices import keep_choice
-from launch.stages.evaluator import Progress
+from launch.stages.progress import Progress
 
 _KIND = "tuning"
 

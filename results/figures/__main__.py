@@ -2,5 +2,7 @@
 
 from results import paper_figures
 
+__doc__ = paper_figures.__doc__
+
 if __name__ == "__main__":
     paper_figures.run()

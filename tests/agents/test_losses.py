@@ -6,7 +6,8 @@ import tensorflow as tf
 import trfl
 
 from agents import losses
-from agents.networks import Gaussian, clip_straight_through
+from agents.gaussian import Gaussian
+from agents.networks import clip_straight_through
 
 # One sequence of three transitions: its temporal differences are 1 + 0.5*2.5 - 1 = 1.25, 0 + 0.5*3.5 - 2 = -0.25 and -1 + 0.5*4 - 3 = -2.
 _SEQUENCE = {

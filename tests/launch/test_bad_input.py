@@ -11,7 +11,7 @@ import untrained
 from program import ENVIRONMENT, ROOT
 
 from agents.config import default_config
-from launch.run_directory import prepare
+from launch.run_directory import evaluated, owned, prepare
 from launch.settings import default_settings
 from results.store import RecordWriter, read_records
 
@@ -132,6 +132,35 @@ def test_of_the_tuning_command(tmp_path: pathlib.Path, flags: list[str], words: 
     code, message = run("launch.tune", f"--run_dir={tmp_path}", *flags)
     assert code == 2
     assert_one_line_with(message, words)
+
+
+@pytest.mark.parametrize("module", ["launch.evaluate", "launch.tune", "launch.local_multiprocess"])
+def test_a_second_evaluation_of_a_run_beside_one_that_goes_on(tmp_path: pathlib.Path, module: str) -> None:
+    directory = prepare(str(tmp_path), default_settings("tiny_distribution:Line"))
+    with RecordWriter(tmp_path, "events", "learner") as events:
+        events.append({"event": "training_finished", "reason": "learner_steps", "learner_steps": 10**9, "minutes": 1.0})
+    environment = ["--environment=tiny_distribution:Line"] if module == "launch.local_multiprocess" else []
+    with evaluated(directory):
+        code, message = run(module, f"--run_dir={tmp_path}", *environment)
+    assert code == 2
+    assert_one_line_with(message, ["Another program evaluates or tunes", str(tmp_path), "wait for its end"])
+
+
+def test_a_report_and_training_go_on_beside_an_evaluation_and_another_may_follow_it(tmp_path: pathlib.Path) -> None:
+    settings = default_settings("tiny_distribution:Line")
+    with owned(str(tmp_path), settings) as directory, evaluated(directory):
+        assert "no snapshot" in run("results.report", f"--run_dir={tmp_path}")[1]
+    with evaluated(directory), owned(str(tmp_path), settings):
+        pass
+    assert "no snapshot" in run("launch.evaluate", f"--run_dir={tmp_path}")[1]
+
+
+def test_an_evaluation_of_a_run_that_cannot_be_written_to(tmp_path: pathlib.Path) -> None:
+    prepare(str(tmp_path), default_settings("tiny_distribution:Line"))
+    (tmp_path / ".evaluation.lock").mkdir()
+    code, message = run("launch.evaluate", f"--run_dir={tmp_path}")
+    assert code == 2
+    assert_one_line_with(message, [f"Cannot write to --run_dir={tmp_path}", "Is a directory"])
 
 
 def test_evaluating_what_is_no_run_directory(tmp_path: pathlib.Path) -> None:

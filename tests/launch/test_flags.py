@@ -13,7 +13,7 @@ import pytest
 from absl import flags
 
 import results.command_line
-from environments import command_line
+from environments import command_line, processes
 from launch import config_flags, training_flags
 
 COMMANDS = (
@@ -84,7 +84,8 @@ def ending(capsys, monkeypatch):
             definer.define_flags()
             defined.extend(set(flags.FLAGS))
         monkeypatch.setattr(sys, "argv", [command, *arguments])
-        monkeypatch.setattr(command_line, "end_children", lambda: None)  # They are this process's.
+        for of_a_process in ("go_on_watched", "end_children"):  # They are this one's.
+            monkeypatch.setattr(processes, of_a_process, lambda: None)
         try:
             if command.startswith(("results", "dashboard")):
                 results.command_line.run(command, getattr(module, "main", None) or module._main)
@@ -93,7 +94,7 @@ def ending(capsys, monkeypatch):
         except SystemExit as ended:
             return ended.code, capsys.readouterr().err
         finally:
-            os._exit = command_line._END
+            os._exit = processes.END
             for name in set(flags.FLAGS) - set(defined):
                 delattr(flags.FLAGS, name)
             flags.FLAGS.unparse_flags()

@@ -84,6 +84,26 @@ def test_a_killed_daemon_takes_its_tree_along_and_another_one_takes_its_place(tm
     assert [(node, "agent was lost" in reason) for node, reason, _ in restarts] == [("only-0", True)]
 
 
+def test_a_daemon_that_is_told_to_end_while_it_ends_leaves_no_folder(tmp_path):
+    environment = {**ENVIRONMENT, "TMPDIR": str(tmp_path)}
+    for _ in range(5):
+        process = subprocess.Popen(
+            [sys.executable, "-I", daemon_path()], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        )
+        process.stdin.write(b'{"do":"reserve","ports":0,"range":[1,0],"host":"localhost","probe":null}\n')
+        process.stdin.flush()
+        assert b"ready" in process.stdout.readline()
+        (serving,) = psutil.Process(process.pid).children()
+        process.stdin.close()
+        process.terminate()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for _ in range(1000):
+                serving.terminate()
+        process.wait()
+        nodes.wait_for(lambda serving=serving: not nodes.is_alive(serving.pid))
+        assert list(tmp_path.iterdir()) == []
+
+
 def test_everything_ends_when_whoever_started_it_is_killed(tmp_path):
     children = tmp_path / "children"
     script = (
