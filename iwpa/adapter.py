@@ -162,8 +162,10 @@ class Adapter:
             if reward is None or experience is None:
                 why = "or a reward" if reward is None else "as this snapshot has no transitions of training"
                 raise ValueError(f"warm_start() needs a log, {why}.")
-            log = self._exchange.described(experience)
-        self._engine.warm_start(self._exchange.log(log, reward))
+            described = self._exchange.log(self._exchange.described(experience), reward)
+            self._engine.warm_start(dataclasses.replace(described, trained=(experience.rewards, experience.tasks)))
+        else:
+            self._engine.warm_start(self._exchange.log(log, reward))
 
     def diagnostics(self) -> dict[str, Any]:
         """Returns how the adaptation stands.

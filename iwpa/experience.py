@@ -10,17 +10,21 @@ from iwpa.arrays import Array
 
 @dataclasses.dataclass(frozen=True)
 class Experience:
-    """N transitions, of any of the training tasks, without their rewards.
+    """N transitions of the training tasks.
 
     Attributes:
         observations: Before the step, scaled, `[N, D]`.
         actions: Unclipped, `[N, A]`.
         next_observations: After it, scaled, `[N, D]`.
+        rewards: What their own tasks paid, scaled, `[N]`.
+        tasks: Indices of these tasks, `[N]`.
     """
 
     observations: Array
     actions: Array
     next_observations: Array
+    rewards: Array
+    tasks: Array
 
     def arrays(self) -> dict[str, Array]:
         """Returns the arrays by their names in a snapshot's file."""
@@ -39,6 +43,6 @@ def split(arrays: Mapping[str, Array]) -> tuple[dict[str, Array], Experience | N
     if len(weights) == len(arrays):
         return weights, None
     parts = [arrays[f"experience/{name}"] for name in own]
-    if len({part.shape[:1] for part in parts}) > 1 or any(part.ndim != 2 for part in parts):
+    if len({part.shape[:1] for part in parts}) > 1 or [part.ndim for part in parts] != [2, 2, 2, 1, 1]:
         raise ValueError(f"The transitions have the shapes {[part.shape for part in parts]}.")
     return weights, Experience(*parts)

@@ -40,6 +40,7 @@ class Logged:
         rewards: The task's own, `[N]`.
         discounts: 0 where the episode ended for good, `[N]`.
         next_observations: After the step, scaled, `[N, D]`.
+        trained: Where the transitions are of training: what their own tasks paid, scaled, and these tasks' indices, `[N]` each.
     """
 
     observations: Array
@@ -47,6 +48,7 @@ class Logged:
     rewards: Array
     discounts: Array
     next_observations: Array
+    trained: tuple[Array, Array] | None = None
 
 
 class Frozen(NamedTuple):

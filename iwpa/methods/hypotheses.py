@@ -19,7 +19,7 @@ import numpy as np
 
 from iwpa.arrays import Array
 from iwpa.engine import RewardRange
-from iwpa.method import Frozen, Transitions
+from iwpa.method import Frozen, Logged, Transitions
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.critics import LinearCritic
 from iwpa.methods.posterior import PosteriorHead, PosteriorWeighting
@@ -36,6 +36,8 @@ _REFUTED = 0.1
 _LEAST_PROMISE = 0.1
 # What an episode that led to nothing leaves of a task's weight in the choice.
 _DISAPPOINTED = 0.5
+# So many transitions of each training task count where a reward is described.
+_DESCRIBED = 20.0
 
 
 class HypothesisHead(PosteriorHead):
@@ -93,6 +95,28 @@ class HypothesisHead(PosteriorHead):
             errors[ended] = (psi[ended] @ self._task_heads.T - paid[ended]) / self._noise
         self._squared_errors[rows] += np.square(errors)
         self.posterior = softmax(-0.5 * self._squared_errors)
+        self._centre()
+
+    def compare(self, described: Array, paid: Array, tasks: Array) -> None:
+        """Takes a described reward for evidence: of each training task by what its own transitions would have been paid.
+
+        No head has a part in it, since one that was fitted to a task's transitions errs on those of others.
+
+        Args:
+            described: Rewards, scaled, `[N]`.
+            paid: Those of the transitions' own tasks, `[N]`.
+            tasks: These tasks' indices, `[N]`.
+        """
+        squares = np.square((described - paid) / (_INFLATION * self._noise))
+        sums, counts = (np.bincount(tasks, weights, minlength=tasks.max() + 1) for weights in (squares, None))
+        known = np.isin(self.tasks, tasks)
+        if not known.any():
+            return
+        means = np.full(len(self.tasks), np.inf)
+        means[known] = sums[self.tasks[known]] / counts[self.tasks[known]]
+        self._squared_errors += _DESCRIBED * np.where(known, means, means[known].mean())
+        self.posterior = softmax(-0.5 * self._squared_errors)
+        self.followed[:] = self.posterior.argmax(axis=1)
         self._centre()
 
     def choose(self, features: Array, rows: Array) -> None:
@@ -171,6 +195,15 @@ class HypothesisWeighting(PosteriorWeighting):
     def end_episode(self, streams: Sequence[np.random.Generator]) -> None:
         self._head.note_vain(np.flatnonzero(self._valid.any(axis=1) & ~(self.seen.width > 0)))
         super().end_episode(streams)
+
+    def warm_start(self, log: Logged, streams: Sequence[np.random.Generator]) -> None:
+        if log.trained is None:
+            super().warm_start(log, streams)
+            return
+        # Values are not learned from where other tasks' experts went.
+        for end in (log.rewards.min(), log.rewards.max()):
+            self.seen.update(np.full(len(self._rows), end), self._rows >= 0)
+        self._head.compare(log.rewards, *log.trained)
 
     def _commit(self, observations: Array, where: Array) -> None:
         """Chooses whom to follow from here, and lets them propose."""

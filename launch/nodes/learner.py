@@ -209,8 +209,11 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         step = self._learner.steps
         if step and not (self._run.snapshots / str(step)).exists():
             weights = self._learner.get_variables(["all"])[0]
-            experience = transitions.drawn(self._newest, step) if self._agent.ships_transitions else None
-            write_snapshot(self._run.snapshots, step, self._spec, self._settings.config, weights, self._environment, experience)
+            config = self._settings.config
+            experience = None
+            if self._agent.ships_transitions:
+                experience = transitions.drawn(self._newest, config.losses.reward_scale, step)
+            write_snapshot(self._run.snapshots, step, self._spec, config, weights, self._environment, experience)
 
     def _checkpoint(self) -> None:
         """Publishes `checkpoints/STEP/` with the data of replay, and deletes all but the newest two."""

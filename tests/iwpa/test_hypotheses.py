@@ -95,6 +95,23 @@ def test_once_two_rewards_differ_the_head_is_the_posterior_mean():
     np.testing.assert_allclose(head.weights[0], head.posterior[0] @ VALUE_HEADS, rtol=1e-6)
 
 
+def test_a_described_reward_favours_the_task_that_would_have_paid_what_is_described():
+    head = hypothesis_head(replicas=2)
+    # Task 0 paid 1 where 1 is described, once, and 0 where 2 is; task 1 always paid what is described.
+    head.compare(np.array([1.0, 2.0, 1.0, 2.0]), np.array([1.0, 0.0, 1.0, 2.0]), np.array([0, 0, 1, 1]))
+    scale = (4.0 * NOISE) ** 2
+    np.testing.assert_allclose(head._squared_errors, [[20.0 * 2.0 / scale, 0.0]] * 2)
+    expected = 1.0 / (1.0 + np.exp(-0.5 * 20.0 * 2.0 / scale))
+    np.testing.assert_allclose(head.posterior[:, 1], expected)
+    assert head.followed.tolist() == [1, 1]
+
+
+def test_a_task_without_transitions_is_neither_favoured_nor_refuted_by_a_description():
+    head = hypothesis_head()
+    head.compare(np.array([1.0, 1.0]), np.array([0.0, 0.0]), np.array([1, 1]))
+    np.testing.assert_allclose(head.posterior[0], [0.5, 0.5])
+
+
 def test_replicas_gather_evidence_of_their_own():
     head = hypothesis_head(replicas=2)
     weigh(head, FIRST, 0.0, active=np.array([False, True]))
