@@ -124,6 +124,22 @@ def retrace_targets(
     return tf.stop_gradient(tf.transpose(outputs.qs))
 
 
+def potential_shaping(potentials: tf.Tensor, between: tf.Tensor, discount: float) -> tf.Tensor:
+    """Potential-based shaping gamma phi(s_{t+1}) - phi(s_t), which changes no optimal policy (Ng et al. 1999).
+
+    Args:
+        potentials: phi of the state after each step, `[B, T]`.
+        between: Whether a state is an episode's first, where phi is 0 whatever it was when the one before ended, `[B, T + 1]`.
+        discount: gamma.
+
+    Returns:
+        `[B, T]`; 0 at a first row within an episode, whose phi(s_0) nobody knows.
+    """
+    after = tf.where(between[:, 1:], 0.0, potentials)
+    before = tf.concat([discount * after[:, :1], potentials[:, :-1]], axis=1)
+    return discount * after - tf.where(between[:, :-1], 0.0, before)
+
+
 def critic_loss(q_values: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor, counts: Counts | None = None) -> tf.Tensor:
     """Half the mean squared error of `[B, T]` action values; `counts` as in `masked_mean`, here and below."""
     return masked_mean(0.5 * tf.math.squared_difference(q_values, tf.stop_gradient(targets)), mask, counts)

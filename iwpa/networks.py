@@ -60,7 +60,7 @@ def policy(weights: Weights, x: Array, config: NetworkConfig) -> NumpyGaussian:
     Returns:
         The distribution over `[..., A]`.
     """
-    x = _torso(sub_weights(weights, "torso"), x)
+    x = torso(sub_weights(weights, "torso"), x)
     raw = x @ weights["std/w"] + weights["std/b"]
     std = config.min_std + (config.max_std - config.min_std) / (1.0 + np.exp(-raw))
     return NumpyGaussian(np.tanh(x @ weights["mean/w"] + weights["mean/b"]), std)
@@ -82,7 +82,7 @@ def features(weights: Weights, observation: Array, action: Array) -> Array:
     split = observation.shape[-1]
     by_state = observation @ first[..., :split, :] + weights["torso/linear_0/b"]
     by_action = np.clip(action, -1.0, 1.0) @ first[..., split:, :]
-    x = _torso(sub_weights(weights, "torso"), by_state + by_action, first_is_linear=True)
+    x = torso(sub_weights(weights, "torso"), by_state + by_action, first_is_linear=True)
     x = _layer_norm(x @ weights["output/w"] + weights["output/b"])
     return np.concatenate([x, np.ones((*x.shape[:-1], 1), x.dtype)], axis=-1)
 
@@ -105,7 +105,8 @@ def described_heads(weights: Weights) -> Array:
     return heads
 
 
-def _torso(weights: Weights, x: Array, *, first_is_linear: bool = False) -> Array:
+def torso(weights: Weights, x: Array, *, first_is_linear: bool = False) -> Array:
+    """Evaluates a torso, `[..., inputs]` to `[..., outputs]`; `first_is_linear` where the first affine map was done before."""
     if not first_is_linear:
         x = x @ weights["linear_0/w"] + weights["linear_0/b"]
     x = np.tanh(_layer_norm(x) * weights["scale"] + weights["offset"])

@@ -14,7 +14,7 @@ import numpy as np
 from iwpa.arrays import Array
 from iwpa.method import Logged, Method, Transitions
 from iwpa.networks import NumpyGaussian
-from iwpa.recurrent_networks import Contexts, NumpyEncoder, NumpyLatentPolicy, NumpyRecurrentPolicy, context_rows, trial_observation_size
+from iwpa.recurrent_networks import Contexts, NumpyLatentPolicy, NumpyRecurrentPolicy, context_rows, numpy_encoder, trial_observation_size
 from iwpa.snapshots import Snapshot
 
 
@@ -94,7 +94,7 @@ class PearlMethod(_Sampling):
             replicas: R.
         """
         self._policy = NumpyLatentPolicy(snapshot.weights, snapshot.networks)
-        self._encoder = NumpyEncoder(snapshot.weights, snapshot.networks)
+        self._encoder = numpy_encoder(snapshot.weights, snapshot.networks)
         self._contexts = Contexts(replicas, snapshot.networks)
         self._latents = np.zeros((replicas, snapshot.networks.latent_size), np.float32)
         self._observations = np.zeros((replicas, snapshot.spec.observation_size), np.float32)

@@ -174,3 +174,11 @@ def test_samples_on_both_sides_of_their_bounds_leave_the_standard_deviation_alon
     by_mean, by_std = tape.gradient(value, [policy.mean, policy.std])
     np.testing.assert_allclose(by_mean[0, 0], [1.5, -1.0])
     np.testing.assert_allclose(by_std[0, 0], [-3.0, -2.0])
+
+
+def test_shaping_is_the_discounted_change_of_the_potential_and_starts_anew_between_episodes():
+    potentials = tf.constant([[-1.0, -0.5, -3.0, -2.0], [-1.0, -0.5, -3.0, -2.0]])
+    between = tf.constant([[True, False, True, False, False], [False, False, False, False, True]])
+    shaping = losses.potential_shaping(potentials, between, 0.9)
+    # The first: 0.9 (-1) - 0, 0 - (-1), 0.9 (-3) - 0, 0.9 (-2) + 3. The second begins within an episode: 0, 0.9 (-0.5) + 1, ...
+    np.testing.assert_allclose(shaping, [[-0.9, 1.0, -2.7, 1.2], [0.0, 0.55, -2.2, 3.0]], rtol=1e-5)
