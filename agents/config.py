@@ -68,7 +68,7 @@ class LossConfig:
     )
     shaping: float = field(
         0.0,
-        "kappa: where above 0, the training reward is a potential phi of the state, and rl2 learns from kappa (gamma phi' - phi).",
+        "kappa: where above 0, the training reward is a potential phi, and rl2 learns whole trials from kappa (gamma phi' - phi).",
         at_least=0,
     )
     latent_cost: float = field(
@@ -161,6 +161,8 @@ class Config:
             raise ValueError(f"losses.kl_target takes 0 with --agent={self.agent}, not {self.losses.kl_target}: it has no prior.")
         if self.losses.shaping and self.agent != "rl2":
             raise ValueError(f"losses.shaping takes 0 with --agent={self.agent}, not {self.losses.shaping}: rl2 has any.")
+        if self.losses.shaping and self.replay.burn_in:
+            raise ValueError(f"losses.shaping needs sequences of whole trials: replay.burn_in takes 0, not {self.replay.burn_in}.")
         if self.straight_episodes and self.agent == "multitask":
             raise ValueError(f"straight_episodes takes 0 with --agent=multitask, not {self.straight_episodes}: rl2 and pearl have any.")
         burn_in, context = self.replay.burn_in, self.replay.context_length

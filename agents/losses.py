@@ -127,17 +127,21 @@ def retrace_targets(
 def potential_shaping(potentials: tf.Tensor, between: tf.Tensor, discount: float) -> tf.Tensor:
     """Potential-based shaping gamma phi(s_{t+1}) - phi(s_t), which changes no optimal policy (Ng et al. 1999).
 
+    What an episode's first state has is not recorded, and the potential after its first step stands in for it: were it
+    some constant, each end would pay a jump that a critic had to know to the step.
+
     Args:
-        potentials: phi of the state after each step, `[B, T]`.
-        between: Whether a state is an episode's first, where phi is 0 whatever it was when the one before ended, `[B, T + 1]`.
+        potentials: phi of the state after each step of whole trials, `[B, T]`.
+        between: Whether a state is an episode's first, in place of the one before's last, `[B, T + 1]`.
         discount: gamma.
 
     Returns:
-        `[B, T]`; 0 at a first row within an episode, whose phi(s_0) nobody knows.
+        `[B, T]`.
     """
-    after = tf.where(between[:, 1:], 0.0, potentials)
-    before = tf.concat([discount * after[:, :1], potentials[:, :-1]], axis=1)
-    return discount * after - tf.where(between[:, :-1], 0.0, before)
+    # After the last step the trial's first episode stands for one more.
+    after = tf.where(between[:, 1:], tf.roll(potentials, -1, axis=1), potentials)
+    before = tf.where(between[:, :-1], potentials, tf.roll(potentials, 1, axis=1))
+    return discount * after - before
 
 
 def critic_loss(q_values: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor, counts: Counts | None = None) -> tf.Tensor:

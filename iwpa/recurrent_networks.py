@@ -14,7 +14,7 @@ from iwpa.state import Stateful
 # Of z; an output of 0 is a standard deviation of 1.
 LATENT_STD_FLOOR = 0.01
 # Subtracted from the output that makes a factor's precision: a new product of hundreds of rows is still near N(0, I).
-FACTOR_SHIFT = 5.0
+FACTOR_SHIFT = 6.0
 
 
 def trial_observation_size(observation_size: int, action_size: int) -> int:

@@ -177,8 +177,7 @@ def test_samples_on_both_sides_of_their_bounds_leave_the_standard_deviation_alon
 
 
 def test_shaping_is_the_discounted_change_of_the_potential_and_starts_anew_between_episodes():
-    potentials = tf.constant([[-1.0, -0.5, -3.0, -2.0], [-1.0, -0.5, -3.0, -2.0]])
-    between = tf.constant([[True, False, True, False, False], [False, False, False, False, True]])
-    shaping = losses.potential_shaping(potentials, between, 0.9)
-    # The first: 0.9 (-1) - 0, 0 - (-1), 0.9 (-3) - 0, 0.9 (-2) + 3. The second begins within an episode: 0, 0.9 (-0.5) + 1, ...
-    np.testing.assert_allclose(shaping, [[-0.9, 1.0, -2.7, 1.2], [0.0, 0.55, -2.2, 3.0]], rtol=1e-5)
+    potentials = tf.constant([[-1.0, -0.5, -3.0, -2.0]])
+    between = tf.constant([[True, False, True, False, True]])
+    # 0.9 (-1) + 1, 0.9 (-3) + 1 as the next one begins at -3, 0.9 (-3) + 3, and 0.9 (-1) + 3 as if the first began again.
+    np.testing.assert_allclose(losses.potential_shaping(potentials, between, 0.9), [[0.1, -1.7, 0.3, 2.1]], rtol=1e-5)

@@ -83,14 +83,14 @@ def test_shaping_pays_what_a_step_changes_of_the_potential_beside_the_tasks_rewa
     config = configured("rl2")[0]
     config = dataclasses.replace(config, losses=dataclasses.replace(config.losses, shaping=2.0, task_reward_weight=3.0))
     observations = np.ones((1, 5, 7), np.float32)
-    observations[0, :, -1] = (0, 1, 1, 0, 1)  # an episode of three steps, and one more
+    observations[0, :, -1] = (0, 1, 0, 1, 0)  # two episodes of two steps
     batch = {
         "observations": tf.constant(observations),
         "rewards": tf.constant([[-4.0, -2.0, -1.0, -5.0]]),
         "task_rewards": tf.constant([[0.0, 0.0, 1.0, 0.0]]),
     }
-    # 2 (0.6 phi' - phi), phi being 0 between episodes, and 3 for the task's reward.
-    np.testing.assert_allclose(step_rewards(batch, config), [[-4.8, 5.6, 7.0, -6.0]], rtol=1e-6)
+    # 2 (0.6 phi' - phi), each episode beginning where its first step leads, and 3 for the task's reward.
+    np.testing.assert_allclose(step_rewards(batch, config), [[3.2, 6.8, 3.8, -2.8]], rtol=1e-6)
 
 
 def test_an_episode_that_goes_straight_on_keeps_its_direction_and_the_next_has_another(tiny, configured, learner):
