@@ -27,9 +27,6 @@ from iwpa.networks import NumpyGaussian, Weights
 from iwpa.recurrent_networks import FACTOR_SHIFT, LATENT_STD_FLOOR, Contexts, NumpyEncoder, NumpyLatentPolicy, context_rows, numpy_encoder
 from replay.sequence import SequenceSpec
 
-# The column of a context's rows.
-_REWARD = -2
-
 
 def context_width(spec: NetworkSpec) -> int:
     """Returns the size of a row [next observation, executed action, reward, whether the episode ended]."""
@@ -216,9 +213,7 @@ class LatentBehaviour(Behaviour):
         self._episodes: list[list[Array]] = [[] for _ in range(environments)]
         self._completed = np.zeros(environments, bool)
         self._tasks = np.zeros(environments, int)
-        # Of each task the latest episodes, and the latest whose rewards differ.
         self._recent: dict[int, collections.deque[Array]] = {}
-        self._telling: dict[int, collections.deque[Array]] = {}
         self._policy: NumpyLatentPolicy | None = None
         self._encoder: NumpyEncoder | None = None
 
@@ -231,15 +226,13 @@ class LatentBehaviour(Behaviour):
         self._encoder = numpy_encoder(weights, self._config.networks)
 
     def begin_episode(self, place: int, task: int, *, new_task: bool) -> None:
-        if self._completed[place]:
-            rows = np.stack(self._episodes[place])
-            self._remember(self._recent, place, rows)
-            if np.ptp(rows[:, _REWARD]) > 0.0:
-                self._remember(self._telling, place, rows)
+        if self._completed[place] and self._contexts.tell(place):
+            of_task = self._recent.setdefault(int(self._tasks[place]), collections.deque(maxlen=self._config.trial_episodes))
+            of_task.append(np.stack(self._episodes[place]))
         if new_task:
             self._contexts.clear(place)
         elif self._completed[place]:
-            self._contexts.keep(place)
+            self._contexts.end_episode(place)
         else:
             self._contexts.drop(place)
         self._tasks[place] = task
@@ -264,32 +257,23 @@ class LatentBehaviour(Behaviour):
             episode.append(row)
         self._completed = result.last & ~result.faulted
 
-    def _remember(self, episodes: dict[int, collections.deque[Array]], place: int, rows: Array) -> None:
-        episodes.setdefault(int(self._tasks[place]), collections.deque(maxlen=self._config.trial_episodes)).append(rows)
-
     def _draw_context(self, place: int) -> None:
-        """Draws what the learner encodes with the episode that begins: 1 to n - 1 of its task's episodes, as far as there is room.
+        """Draws what the learner encodes with the episode that begins: 1 to n - 1 of its task's recent ones, as far as there is room.
 
-        One of them tells the task by its rewards, if any did: where z says nothing, the policy would learn
-        to go where all tasks pay on average, and z ~ N(0, I) would try that instead of one task after another.
+        Not this trial's alone: at first hardly any trial meets a reward, and the encoder would never see one.
+        And none only where no episode told anything: trained with any z, the policy would learn to go where
+        all tasks pay on average, and z ~ N(0, I) would try that instead of one task after another.
         """
-        recent, telling = (of.get(int(self._tasks[place]), ()) for of in (self._recent, self._telling))
-        first = [telling[int(self._stream.integers(len(telling)))]] if telling else []
-        others = [rows for rows in recent if not any(rows is chosen for chosen in first)]
-        number = int(self._stream.integers(1, max(2, self._config.trial_episodes))) - len(first)
-        drawn = [*first, *(others[index] for index in self._stream.permutation(len(others))[:number])]
-        kept, room = [], self._rows.shape[1]
-        for rows in drawn:
-            if len(rows) <= room:
-                kept.append(rows)
-                room -= len(rows)
+        recent = self._recent.get(int(self._tasks[place]), collections.deque())
+        number = int(self._stream.integers(1, max(2, self._config.trial_episodes)))
         self._rows[place] = 0.0
         end = 0
-        for index in self._stream.permutation(len(kept)):
-            rows = kept[index]
-            self._rows[place, end : end + len(rows), :-1] = rows
-            self._rows[place, end : end + len(rows), -1] = 1.0
-            end += len(rows)
+        for index in self._stream.permutation(len(recent))[:number]:
+            rows = recent[index]
+            if end + len(rows) <= self._rows.shape[1]:
+                self._rows[place, end : end + len(rows), :-1] = rows
+                self._rows[place, end : end + len(rows), -1] = 1.0
+                end += len(rows)
 
 
 def _sequence(spec: NetworkSpec, config: Config) -> SequenceSpec:

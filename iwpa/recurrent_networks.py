@@ -150,32 +150,47 @@ def context_rows(observations: Array, actions: Array, rewards: Array, ends: Arra
 
 
 class Contexts(Stateful):
-    """What was collected of N tasks, as the encoder's states: each step adds a row, and a broken-off episode can be dropped."""
+    """What was collected of N tasks, as the encoder's states: each step adds a row, and a broken-off episode can be dropped.
 
-    remembered: ClassVar[tuple[str, ...]] = ("_kept", "_kept_counts", "_states", "_counts")
+    Only episodes whose rewards differ are kept: the others tell a task by nothing but where an agent went that knew it.
+    """
+
+    remembered: ClassVar[tuple[str, ...]] = ("_kept", "_kept_counts", "_states", "_counts", "_lowest", "_highest")
 
     def __init__(self, places: int, config: NetworkConfig):
         self._kept = np.zeros((places, encoder_state_size(config)), np.float32)
         self._kept_counts = np.zeros(places, int)
         self._states, self._counts = self._kept.copy(), self._kept_counts.copy()
+        # Of the rewards in the episode under way.
+        self._lowest, self._highest = np.full(places, np.inf, np.float32), np.full(places, -np.inf, np.float32)
 
     def clear(self, place: int) -> None:
         """Forgets a task."""
-        for part in (self._kept, self._kept_counts, self._states, self._counts):
-            part[place] = 0
+        self._kept[place], self._kept_counts[place] = 0.0, 0
+        self.drop(place)
 
-    def keep(self, place: int) -> None:
-        """Keeps the rows added so far for good."""
-        self._kept[place], self._kept_counts[place] = self._states[place], self._counts[place]
+    def tell(self, place: int) -> bool:
+        """Returns whether the rewards of the episode under way differ."""
+        return bool(self._highest[place] > self._lowest[place])
+
+    def end_episode(self, place: int) -> None:
+        """Keeps the rows of a complete episode for good, if it tells anything."""
+        if self.tell(place):
+            self._kept[place], self._kept_counts[place] = self._states[place], self._counts[place]
+        self.drop(place)
 
     def drop(self, place: int) -> None:
         """Drops the rows added since those that were kept."""
         self._states[place], self._counts[place] = self._kept[place], self._kept_counts[place]
+        self._lowest[place], self._highest[place] = np.inf, -np.inf
 
     def add(self, encoder: NumpyEncoder, rows: Array, active: Array) -> None:
         """Adds a row `[N, W]` to each context for which `active` `[N]` is true."""
         self._states = np.where(active[:, None], encoder.observe(self._states, rows), self._states)
         self._counts += active
+        rewards = rows[:, -2]
+        self._lowest = np.where(active, np.minimum(self._lowest, rewards), self._lowest)
+        self._highest = np.where(active, np.maximum(self._highest, rewards), self._highest)
 
     def posterior(self, encoder: NumpyEncoder) -> NumpyGaussian:
         """Returns q(z|c) of all, over `[N, Z]`."""

@@ -82,7 +82,7 @@ class RL2Method(_Sampling):
 
 
 class PearlMethod(_Sampling):
-    """Acts with z ~ q(z | everything this replica has collected), drawn at each episode's start; at first z ~ N(0, I)."""
+    """Acts with z ~ q(z | all episodes of this replica whose rewards differ), drawn at each episode's start; at first z ~ N(0, I)."""
 
     remembered: ClassVar[tuple[str, ...]] = ("_contexts", "_latents", "_observations", "_actions", "_waiting", "_waits", "_streams")
 
@@ -133,6 +133,8 @@ class PearlMethod(_Sampling):
     def end_episode(self, streams: Sequence[np.random.Generator]) -> None:
         del streams
         self._add(ends=True, where=self._waits)
+        for place in range(len(self._waits)):
+            self._contexts.end_episode(place)
         self._waits = np.zeros_like(self._waits)
 
     def _add(self, *, ends: bool, where: Array) -> None:
