@@ -132,7 +132,7 @@ class _Played:
         self.behaviour.update(export_weights(learner.online))
         self._stream = np.random.default_rng(5)
 
-    def episode(self, length, *, new_task, task=0, faulted=False, seed=0):
+    def episode(self, length, *, new_task, task=0, faulted=False, seed=0, rewards=None):
         stream = np.random.default_rng(seed)
         self.behaviour.begin_episode(0, task, new_task=new_task)
         means = []
@@ -140,7 +140,8 @@ class _Played:
         for step in range(length):
             means.append(self.behaviour.act(np.zeros((1, 3), np.float32)).mean[0])
             last = np.array([step == length - 1])
-            result = StepBatch(stream.normal(size=1), np.zeros(1), np.ones(1), last, last & faulted)
+            reward = stream.normal(size=1) if rewards is None else np.full(1, rewards)
+            result = StepBatch(reward, np.zeros(1), np.ones(1), last, last & faulted)
             observations = stream.normal(size=(1, 3)).astype(np.float32)
             self.behaviour.observe(np.zeros((1, 2), np.float32), result, observations)
         return np.array(means)
@@ -172,6 +173,17 @@ def test_z_knows_nothing_of_the_episode_it_acts_in_nor_of_what_a_fault_broke_off
         lengths.append(played.context_lengths(task=0))
     np.testing.assert_array_equal(*acted)
     assert lengths == [{4, 2, 6}] * 2
+
+
+def test_an_episode_whose_rewards_are_all_alike_enters_no_context(learner, configured, tiny):
+    acted = []
+    for seed in (1, 2):
+        played = _Played(learner, configured, tiny)
+        played.episode(4, new_task=True)
+        played.episode(3, new_task=False, seed=seed, rewards=0.5)
+        acted.append(played.episode(2, new_task=False, seed=seed))
+        assert played.context_lengths(task=0) == {4, 2, 6}
+    np.testing.assert_array_equal(*acted)
 
 
 def test_z_forgets_a_task_that_is_over_and_later_items_of_the_task_do_not(learner, configured, tiny):

@@ -81,7 +81,11 @@ def test_the_discount_runs_across_episodes_and_over_the_trials_end(fresh):
 
 def test_shaping_pays_what_a_step_changes_of_the_potential_beside_the_tasks_reward(configured):
     config = configured("rl2")[0]
-    config = dataclasses.replace(config, losses=dataclasses.replace(config.losses, shaping=2.0, task_reward_weight=3.0))
+    config = dataclasses.replace(
+        config,
+        losses=dataclasses.replace(config.losses, shaping=2.0, task_reward_weight=3.0),
+        replay=dataclasses.replace(config.replay, burn_in=0),
+    )
     observations = np.ones((1, 5, 7), np.float32)
     observations[0, :, -1] = (0, 1, 0, 1, 0)  # two episodes of two steps
     batch = {
