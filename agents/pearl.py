@@ -144,7 +144,7 @@ def total_loss(
     Args:
         online: The networks that learn.
         target: Their slow copies, constants here; z is the online encoder's.
-        batch: As `SequenceSpec.signature`, with a leading B; its memory is the context.
+        batch: As `SequenceSpec.signature`, with a leading B; its memory is the context. Sequences without one train nothing.
         noise: The step's random draws.
         config: Hyper-parameters.
         costs: Weights of the regularisers; there is no prior to stay near.
@@ -154,7 +154,10 @@ def total_loss(
         The scalar loss, and what is worth recording: scalars that are means, and values `[B, T]`.
     """
     objective = config.losses
-    actions, mask = batch["actions"], batch["mask"]
+    # Where z says nothing the policy would learn to go where all tasks pay on average, and z ~ N(0, I)
+    # would try that instead of one task after another.
+    mask = batch["mask"] * tf.reduce_max(batch["memory"][..., -1], axis=1)[:, None]
+    actions = batch["actions"]
     now, later = slice(0, -1), slice(1, None)
     states, next_states = batch["observations"][:, now], batch["observations"][:, later]
     posterior = online.encoder(batch["memory"])
@@ -261,11 +264,10 @@ class LatentBehaviour(Behaviour):
         """Draws what the learner encodes with the episode that begins: 1 to n - 1 of its task's recent ones, as far as there is room.
 
         Not this trial's alone: at first hardly any trial meets a reward, and the encoder would never see one.
-        And none only where no episode told anything: trained with any z, the policy would learn to go where
-        all tasks pay on average, and z ~ N(0, I) would try that instead of one task after another.
+        Few are likelier than many, since adaptation begins with one.
         """
         recent = self._recent.get(int(self._tasks[place]), collections.deque())
-        number = int(self._stream.integers(1, max(2, self._config.trial_episodes)))
+        number = int(self._stream.integers(1, self._stream.integers(1, max(2, self._config.trial_episodes)) + 1))
         self._rows[place] = 0.0
         end = 0
         for index in self._stream.permutation(len(recent))[:number]:

@@ -7,8 +7,9 @@ import pytest
 import tensorflow as tf
 
 from agents.learning import Learner
+from agents.losses import Costs
 from agents.networks import export_weights
-from agents.pearl import LatentBehaviour, LatentNetworks
+from agents.pearl import LatentBehaviour, LatentNetworks, draw_noise, total_loss
 from environments import StepBatch
 from iwpa.network_config import ENCODERS
 from iwpa.recurrent_networks import FACTOR_SHIFT, Contexts, NumpyLatentPolicy, numpy_encoder
@@ -115,6 +116,21 @@ def test_a_context_holds_whole_earlier_episodes_of_the_task(fresh):
         assert length == 0 or context[length - 1, -2] == 1.0  # it stops where an episode did
         endless = fresh["observations"][row, 0, 0]
         np.testing.assert_array_equal(context[:length, 0], endless)  # the same task's
+
+
+def test_sequences_without_a_context_train_nothing(learner, configured, fresh):
+    config, _ = configured("pearl")
+    empty = fresh["memory"][..., -1].max(axis=1) == 0
+    assert 0 < empty.sum() < len(empty)
+    other = {**fresh, "rewards": np.where(empty[:, None], 7.0, fresh["rewards"]).astype(np.float32)}
+    other["actions"] = np.where(empty[:, None, None], 0.1, fresh["actions"]).astype(np.float32)
+    losses = []
+    for batch in (fresh, other):
+        tensors = {key: tf.constant(value) for key, value in batch.items()}
+        noise = draw_noise(tensors, config, tf.constant([0, 0], tf.int64))
+        losses.append(float(total_loss(learner.online, learner.target, tensors, noise, config, Costs(0.0, 0.01))[0]))
+    assert losses[0] == losses[1]
+    assert losses[0] != 0
 
 
 def test_sequences_keep_the_environments_discount_and_carry_on_as_the_multi_task_agents_do(fresh):
