@@ -7,6 +7,7 @@ import dataclasses
 from iwpa.fields import check, field
 
 CRITICS = ("task_id", "task_description")
+ENCODERS = ("lstm", "product")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +50,11 @@ class NetworkConfig:
         "Length of z, by which `pearl` knows a task.",
         at_least=1,
         at_most=4096,
+    )
+    encoder: str = field(
+        "lstm",
+        "How `pearl` reads a context: one LSTM, or a product of a Gaussian factor for each row.",
+        choices=ENCODERS,
     )
     critic: str = field(
         "task_id",

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
 
 from iwpa.arrays import Array
 from iwpa.network_config import NetworkConfig
-from iwpa.networks import NumpyGaussian, NumpyPolicy, Weights, sub_weights
+from iwpa.networks import NumpyGaussian, NumpyPolicy, NumpyTorso, Weights, sub_weights
 from iwpa.state import Stateful
 
 # Of z; an output of 0 is a standard deviation of 1.
 LATENT_STD_FLOOR = 0.01
+# Subtracted from the output that makes a factor's precision: a new product of hundreds of rows is still near N(0, I).
+FACTOR_SHIFT = 6.0
 
 
 def trial_observation_size(observation_size: int, action_size: int) -> int:
@@ -72,29 +74,66 @@ class NumpyLatentPolicy:
         return self._policy(np.concatenate([observations, latents], axis=1))
 
 
-class NumpyEncoder:
-    """PEARL's q(z|c) of N contexts that grow step by step: the LSTM's state after each context so far, `states` `[N, 2 H]`."""
-
-    def __init__(self, weights: Weights, config: NetworkConfig):
-        self._lstm = sub_weights(weights, "encoder/lstm")
-        self._output = sub_weights(weights, "encoder/output")
-        self._config = config
+class NumpyEncoder(Protocol):
+    """PEARL's q(z|c) of N contexts that grow step by step: `states` `[N, S]` are what is kept of each, zeros of an empty one."""
 
     def observe(self, states: Array, rows: Array) -> Array:
-        """Returns the states after one more row of each context: `[N, 2 H]` from states and `context_rows` `[N, W]`."""
-        return lstm_step(self._lstm, rows, states)
+        """Returns the states after one more row of each context: `[N, S]` from states and `context_rows` `[N, W]`."""
 
     def posterior(self, states: Array, counts: Array) -> NumpyGaussian:
         """Returns q(z|c) over `[N, Z]`, which is N(0, I) of contexts without rows.
 
         Args:
-            states: After the contexts, `[N, 2 H]`.
+            states: After the contexts, `[N, S]`.
             counts: Rows of each context, `[N]`.
         """
+
+
+def encoder_state_size(config: NetworkConfig) -> int:
+    """Returns S, how much an encoder keeps of a context."""
+    return 2 * (config.recurrent_size if config.encoder == "lstm" else config.latent_size)
+
+
+def numpy_encoder(weights: Weights, config: NetworkConfig) -> NumpyEncoder:
+    """Returns the encoder of the configuration from all networks' weights."""
+    encoder = _NumpyLSTMEncoder if config.encoder == "lstm" else _NumpyProductEncoder
+    return encoder(sub_weights(weights, "encoder"), config)
+
+
+class _NumpyLSTMEncoder:
+    """The states are the LSTM's."""
+
+    def __init__(self, weights: Weights, config: NetworkConfig):
+        self._lstm = sub_weights(weights, "lstm")
+        self._output = sub_weights(weights, "output")
+        self._config = config
+
+    def observe(self, states: Array, rows: Array) -> Array:
+        return lstm_step(self._lstm, rows, states)
+
+    def posterior(self, states: Array, counts: Array) -> NumpyGaussian:
         raw = states[:, : self._config.recurrent_size] @ self._output["w"] + self._output["b"]
         mean, std = np.split(raw, 2, axis=1)
         some, latent_std = (counts > 0)[:, None], LATENT_STD_FLOOR + 2.0 * (1.0 - LATENT_STD_FLOOR) * sigmoid(std)
         return NumpyGaussian(np.where(some, mean, 0.0).astype(np.float32), np.where(some, latent_std, 1.0).astype(np.float32))
+
+
+class _NumpyProductEncoder:
+    """The states are sums over the rows, of the factors' precisions times their means and of the precisions."""
+
+    def __init__(self, weights: Weights, config: NetworkConfig):
+        self._torso = NumpyTorso(sub_weights(weights, "torso"))
+        self._output = sub_weights(weights, "output")
+
+    def observe(self, states: Array, rows: Array) -> Array:
+        mean, raw = np.split(self._torso(rows) @ self._output["w"] + self._output["b"], 2, axis=1)
+        precision = np.logaddexp(0.0, raw - FACTOR_SHIFT)
+        added: Array = states + np.concatenate([precision * mean, precision], axis=1).astype(np.float32)
+        return added
+
+    def posterior(self, states: Array, counts: Array) -> NumpyGaussian:
+        weighted, precision = np.split(states, 2, axis=1)
+        return NumpyGaussian(weighted / (1.0 + precision), 1.0 / np.sqrt(1.0 + precision))
 
 
 def context_rows(observations: Array, actions: Array, rewards: Array, ends: Array) -> Array:
@@ -110,32 +149,47 @@ def context_rows(observations: Array, actions: Array, rewards: Array, ends: Arra
 
 
 class Contexts(Stateful):
-    """What was collected of N tasks, as the encoder's states: each step adds a row, and a broken-off episode can be dropped."""
+    """What was collected of N tasks, as the encoder's states: each step adds a row, and a broken-off episode can be dropped.
 
-    remembered: ClassVar[tuple[str, ...]] = ("_kept", "_kept_counts", "_states", "_counts")
+    Only episodes whose rewards differ are kept: the others tell a task by nothing but where an agent went that knew it.
+    """
+
+    remembered: ClassVar[tuple[str, ...]] = ("_kept", "_kept_counts", "_states", "_counts", "_lowest", "_highest")
 
     def __init__(self, places: int, config: NetworkConfig):
-        self._kept = np.zeros((places, 2 * config.recurrent_size), np.float32)
+        self._kept = np.zeros((places, encoder_state_size(config)), np.float32)
         self._kept_counts = np.zeros(places, int)
         self._states, self._counts = self._kept.copy(), self._kept_counts.copy()
+        # Of the rewards in the episode under way.
+        self._lowest, self._highest = np.full(places, np.inf, np.float32), np.full(places, -np.inf, np.float32)
 
     def clear(self, place: int) -> None:
         """Forgets a task."""
-        for part in (self._kept, self._kept_counts, self._states, self._counts):
-            part[place] = 0
+        self._kept[place], self._kept_counts[place] = 0.0, 0
+        self.drop(place)
 
-    def keep(self, place: int) -> None:
-        """Keeps the rows added so far for good."""
-        self._kept[place], self._kept_counts[place] = self._states[place], self._counts[place]
+    def tell(self, place: int) -> bool:
+        """Returns whether the rewards of the episode under way differ."""
+        return bool(self._highest[place] > self._lowest[place])
+
+    def end_episode(self, place: int) -> None:
+        """Keeps the rows of a complete episode for good, if it tells anything."""
+        if self.tell(place):
+            self._kept[place], self._kept_counts[place] = self._states[place], self._counts[place]
+        self.drop(place)
 
     def drop(self, place: int) -> None:
         """Drops the rows added since those that were kept."""
         self._states[place], self._counts[place] = self._kept[place], self._kept_counts[place]
+        self._lowest[place], self._highest[place] = np.inf, -np.inf
 
     def add(self, encoder: NumpyEncoder, rows: Array, active: Array) -> None:
         """Adds a row `[N, W]` to each context for which `active` `[N]` is true."""
         self._states = np.where(active[:, None], encoder.observe(self._states, rows), self._states)
         self._counts += active
+        rewards = rows[:, -2]
+        self._lowest = np.where(active, np.minimum(self._lowest, rewards), self._lowest)
+        self._highest = np.where(active, np.maximum(self._highest, rewards), self._highest)
 
     def posterior(self, encoder: NumpyEncoder) -> NumpyGaussian:
         """Returns q(z|c) of all, over `[N, Z]`."""

@@ -14,7 +14,7 @@ import numpy as np
 from iwpa.arrays import Array
 from iwpa.method import Logged, Method, Transitions
 from iwpa.networks import NumpyGaussian
-from iwpa.recurrent_networks import Contexts, NumpyEncoder, NumpyLatentPolicy, NumpyRecurrentPolicy, context_rows, trial_observation_size
+from iwpa.recurrent_networks import Contexts, NumpyLatentPolicy, NumpyRecurrentPolicy, context_rows, numpy_encoder, trial_observation_size
 from iwpa.snapshots import Snapshot
 
 
@@ -82,7 +82,7 @@ class RL2Method(_Sampling):
 
 
 class PearlMethod(_Sampling):
-    """Acts with z ~ q(z | everything this replica has collected), drawn at each episode's start; at first z ~ N(0, I)."""
+    """Acts with z ~ q(z | all episodes of this replica whose rewards differ), drawn at each episode's start; at first z ~ N(0, I)."""
 
     remembered: ClassVar[tuple[str, ...]] = ("_contexts", "_latents", "_observations", "_actions", "_waiting", "_waits", "_streams")
 
@@ -94,7 +94,7 @@ class PearlMethod(_Sampling):
             replicas: R.
         """
         self._policy = NumpyLatentPolicy(snapshot.weights, snapshot.networks)
-        self._encoder = NumpyEncoder(snapshot.weights, snapshot.networks)
+        self._encoder = numpy_encoder(snapshot.weights, snapshot.networks)
         self._contexts = Contexts(replicas, snapshot.networks)
         self._latents = np.zeros((replicas, snapshot.networks.latent_size), np.float32)
         self._observations = np.zeros((replicas, snapshot.spec.observation_size), np.float32)
@@ -133,6 +133,8 @@ class PearlMethod(_Sampling):
     def end_episode(self, streams: Sequence[np.random.Generator]) -> None:
         del streams
         self._add(ends=True, where=self._waits)
+        for place in range(len(self._waits)):
+            self._contexts.end_episode(place)
         self._waits = np.zeros_like(self._waits)
 
     def _add(self, *, ends: bool, where: Array) -> None:
