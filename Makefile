@@ -1,4 +1,4 @@
-# Every target sets up what it is missing; `make demo` and `make test` are all that a new user needs.
+# Every target sets up what it is missing; `make help` lists them.
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
 SETUP := .venv/.installed
@@ -12,21 +12,35 @@ unexport PYTHONPATH
 export UV_COMPILE_BYTECODE := 1
 export UV_LINK_MODE := copy
 
-.PHONY: setup demo dashboard reproduce test pythons test-cluster-faults fuzz soak lint lock lock-benchmarks lock-cluster lock-gpu \
-	benchmarks cluster-env gpu-learner clean
+.PHONY: help setup taste demo dashboard reproduce test pythons test-cluster-faults fuzz soak lint \
+	docs docs-serve lock lock-benchmarks lock-cluster lock-docs lock-gpu benchmarks cluster-env \
+	gpu-learner clean
+.DEFAULT_GOAL := help
 
-setup: $(SETUP)
+help: ## this list
+	@echo 'First: make taste (a minute), make demo (a quarter of an hour). All targets:'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r target text; \
+		do printf '  make %-20s %s\n' "$$target" "$$text"; done
+
+setup: $(SETUP) ## everything that the other targets need, into .venv (2 GB, some minutes)
 
 $(SETUP): requirements.lock setup.py tools/uv
-	tools/uv venv --quiet --clear --python 3.10 .venv
-	tools/uv pip install --quiet --python $(PYTHON) --require-hashes --no-deps -r requirements.lock
-	tools/uv pip install --quiet --python $(PYTHON) --no-deps --no-build-isolation --editable .
-	touch $(SETUP)
+	@echo 'Setting up .venv: 2 GB, some minutes, once.'
+	@tools/uv venv --quiet --clear --python 3.10 .venv
+	@tools/uv pip install --quiet --python $(PYTHON) --require-hashes --no-deps -r requirements.lock
+	@tools/uv pip install --quiet --python $(PYTHON) --no-deps --no-build-isolation --editable .
+	@touch $(SETUP)
 
-demo: $(SETUP)
-	@echo 'To watch it while it trains: make dashboard'
-	$(PYTHON) -m launch.local_multiprocess --environment=sparse_navigation --run_dir=runs/demo
-	@echo 'Live page: $(PYTHON) -m dashboard --run_dir=runs/demo, or make dashboard'
+taste: $(SETUP) ## no training: a shipped snapshot adapts to a half-cheetah task; a curve, a video
+	@$(PYTHON) -m launch.taste
+
+# Without From Scratch, whose 40 episodes take as long as all other methods together.
+DEMO_METHODS := prior,shared_q_iw,shared_q_iw_ls,shared_q_iw_posterior,shared_q_iw_hypotheses
+demo: $(SETUP) ## train on 100 tasks, adapt to 30 held-out ones, print the table (10 to 15 minutes)
+	@echo 'To watch it while it trains, in another terminal: make dashboard'
+	@$(PYTHON) -m launch.local_multiprocess --environment=sparse_navigation --run_dir=runs/demo \
+		--methods=$(DEMO_METHODS)
+	@echo 'The same as a live page, each task and episode to look into: make dashboard'
 
 # Of other runs: make dashboard RUNS='runs/a runs/b'
 RUNS ?= runs/demo
