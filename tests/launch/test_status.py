@@ -43,7 +43,7 @@ def line(tmp_path):
 def test_the_line_shows_progress_throughput_returns_and_what_regularises_them(line):
     shown = line().partition(" ")[2].strip()
     assert shown == (
-        "25%  learner 250 61/s  env 1.30M 2969/s  return -260.96  training reward -31.25  "
+        "25%  3 min left  learner 250 61/s  env 1.30M 2969/s  return -260.96  training reward -31.25  "
         "validation -  KL 2.03  λ 0.0012  entropy -3.1  weight 0.0042"
     )
     assert len(line()) <= 160

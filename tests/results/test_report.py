@@ -31,6 +31,15 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "results.report", *arguments], capture_output=True, text=True)
 
 
+def test_a_sentence_says_what_the_table_means(run_dir):
+    shown = command(f"--run_dir={run_dir}")
+    assert shown.returncode == 0, shown.stderr
+    assert (
+        "shared_q_iw returns 2.0 in its first episode and 9.3 in the last three of 4; without adapting (prior) it would be "
+    ) in " ".join(shown.stdout.split())
+    assert (run_dir / "report.html").resolve().as_uri() in shown.stdout
+
+
 def test_the_json_line_has_the_numbers_worked_out_by_hand(run_dir):
     line = report.as_json(summary.summarise(run_dir))
     assert "\n" not in line
