@@ -19,7 +19,7 @@ from results.store import RecordReader
 
 _PERIOD_SECONDS = 2.0
 _LOG_PERIOD_SECONDS = 30.0
-_WIDEST = 160  # columns, of a log
+_WIDEST = 175  # columns, of a log
 _LEAST = 1e-5  # what is smaller is not worth its digits
 _LONGEST = 1e6  # from here numbers are shown by their powers of ten
 # Names of metrics (docs/training.md) and how the line shows them.
