@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import textwrap
 
 import pytest
 from program import ROOT
@@ -18,7 +19,9 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 BLOCKS = [
     (f"{name}, block {number}", block)
     for name, page in zip(NAMES, PAGES, strict=True)
-    for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL), start=1)
+    for number, block in enumerate(
+        re.findall(r"```python\n(.*?)^ *```", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE), start=1
+    )
 ]
 
 
@@ -53,7 +56,7 @@ def test_every_relative_link_leads_to_a_file_and_to_a_heading_in_it(page):
 
 @pytest.mark.parametrize(("where", "block"), BLOCKS, ids=[where for where, _ in BLOCKS])
 def test_every_block_of_python_compiles(where, block):
-    compile(block, where, "exec")
+    compile(textwrap.dedent(block), where, "exec")
 
 
 def test_every_page_is_in_the_navigation_of_the_site_and_names_modules_that_exist():
