@@ -16,12 +16,11 @@ PAGES = sorted(
 )
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
+_BLOCK = re.compile(r"```python\n(.*?)^ *```", flags=re.DOTALL | re.MULTILINE)
 BLOCKS = [
     (f"{name}, block {number}", block)
     for name, page in zip(NAMES, PAGES, strict=True)
-    for number, block in enumerate(
-        re.findall(r"```python\n(.*?)^ *```", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE), start=1
-    )
+    for number, block in enumerate(_BLOCK.findall(page.read_text(encoding="utf-8")), start=1)
 ]
 
 
