@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -162,6 +163,10 @@ class Contexts(Stateful):
         self._states, self._counts = self._kept.copy(), self._kept_counts.copy()
         # Of the rewards in the episode under way.
         self._lowest, self._highest = np.full(places, np.inf, np.float32), np.full(places, -np.inf, np.float32)
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        # What was saved by earlier versions knows no rewards: an episode under way begins to tell here.
+        super().restore({**self.state(), **state})
 
     def clear(self, place: int) -> None:
         """Forgets a task."""
