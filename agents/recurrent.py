@@ -1,4 +1,4 @@
-"""A long short-term memory (Hochreiter & Schmidhuber 1997), unrolled over `[B, T]` by one loop.
+"""A long short-term memory (Hochreiter & Schmidhuber 1997), unrolled over `[B, T]` in one loop.
 
 `iwpa/recurrent_networks.py` evaluates the same maths in numpy.
 """
@@ -16,7 +16,7 @@ from agents.networks import Linear
 
 
 class LSTM(snt.Module):  # type: ignore[misc]
-    """An LSTM layer. A state `[..., 2 H]` is hidden and cell state side by side; a new one is zero."""
+    """An LSTM layer; a state `[..., 2 H]` is hidden and cell state side by side, initially zero."""
 
     def __init__(self, inputs: int, size: int, name: str = "lstm"):
         """Makes the weights.
@@ -24,7 +24,7 @@ class LSTM(snt.Module):  # type: ignore[misc]
         Args:
             inputs: Size of an input.
             size: H.
-            name: Of the module.
+            name: The module's name.
         """
         super().__init__(name=name)
         self.size = size
@@ -41,11 +41,11 @@ class LSTM(snt.Module):  # type: ignore[misc]
 
         Args:
             x: `[B, T, inputs]`.
-            state: Before the first row, `[B, 2 H]`; a constant.
-            mask: 1 where a row counts; where it is 0 the state stays as it is, `[B, T]`.
-            constant_rows: So many rows at the start (a burn-in) are constants to the gradient.
+            state: The state before the first row, `[B, 2 H]`; a constant.
+            mask: 1 for rows that update the state, 0 for rows that leave it as it is, `[B, T]`.
+            constant_rows: How many rows at the start (a burn-in) get no gradient.
         """
-        # The product with all inputs at once is no part of the loop, nor are the gradients of the weights.
+        # The product with all inputs stays outside the loop; so do the weights' gradients.
         projected = tf.transpose(self._input(x), (1, 0, 2))
         keep = tf.transpose(mask)[..., None]
         hidden = _unroll(projected, self._recurrent, tf.stop_gradient(state), keep, constant_rows)
@@ -59,7 +59,10 @@ def _unroll(
     keep: tf.Tensor,
     constant_rows: int,
 ) -> tf.Tensor:
-    """Unrolls projected inputs `[T, B, 4 H]` with a gradient of our own: TensorFlow's sums up the weights' in each turn of the loop."""
+    """Unrolls projected inputs `[T, B, 4 H]` with a custom gradient.
+
+    TensorFlow's own would sum up the weights' gradient in each iteration of the loop.
+    """
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def run(projected: tf.Tensor, recurrent: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Any]]:
@@ -76,7 +79,10 @@ def _unroll(
 def _forward(
     projected: tf.Tensor, recurrent: tf.Tensor, state: tf.Tensor, keep: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Returns gates `[T, B, 4 H]` (input, forget, candidate, output), hidden states and cells `[T, B, H]`."""
+    """Returns gates `[T, B, 4 H]`, hidden states and cell states `[T, B, H]`.
+
+    The gates are input, forget, candidate and output gate.
+    """
     steps, rows, width = projected.shape
     size = width // 4
     arrays = tuple(
@@ -87,7 +93,7 @@ def _forward(
         t: tf.Tensor, hidden: tf.Tensor, cell: tf.Tensor, *arrays: tf.TensorArray
     ) -> tuple[Any, ...]:
         i, f, g, o = tf.split(projected[t] + tf.matmul(hidden, recurrent), 4, axis=-1)
-        # The usual bias of 1 lets a new network remember.
+        # The usual forget bias of 1 makes an untrained network remember.
         i, f, g, o = tf.sigmoid(i), tf.sigmoid(f + 1.0), tf.tanh(g), tf.sigmoid(o)
         new_cell = f * cell + i * g
         cell = tf.where(keep[t] > 0, new_cell, cell)
@@ -116,7 +122,7 @@ def _backward(
     keep: tf.Tensor,
     constant_rows: int,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the gradients with respect to the projected inputs `[T, B, 4 H]` and the recurrent weights `[H, 4 H]`."""
+    """Returns the gradients for projected inputs `[T, B, 4 H]` and recurrent weights `[H, 4 H]`."""
     steps, rows, size = hidden.shape
     before = tf.concat([state[None, :, size:], cells[:-1]], axis=0)
     transposed = tf.transpose(recurrent)
@@ -138,7 +144,7 @@ def _backward(
         by_o = by_state * squashed * o * (1.0 - o)
         counts = keep[t] > 0
         by_gates = tf.where(counts, tf.concat([by_i, by_f, by_g, by_o], axis=-1), 0.0)
-        # Where a row does not count, the state was handed on as it was.
+        # A masked row handed the state on unchanged.
         by_earlier = tf.where(counts, tf.matmul(by_gates, transposed), by_state)
         return (
             t - 1,

@@ -1,4 +1,4 @@
-"""Transitions of the newest batches, as snapshots carry them along."""
+"""Draws the transitions that a snapshot includes, from the newest batches."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from environments.arrays import Array
 from iwpa.experience import Experience
 
-# Of a few hundred kilobytes for small bodies.
+# They take a few hundred kilobytes for small bodies.
 TRANSITIONS = 2048
 
 
@@ -20,16 +20,16 @@ def drawn(
     seed: int,
     count: int = TRANSITIONS,
 ) -> Experience | None:
-    """Draws transitions without replacement, at most as many as there are.
+    """Draws up to `count` transitions from batches, without replacement.
 
     Args:
         batches: As `SequenceSpec.signature`, with a leading B.
-        scale: What rewards are multiplied by.
-        seed: Of the draw.
-        count: How many.
+        scale: The factor of rewards.
+        seed: Determines the draw.
+        count: How many to draw; fewer if the batches hold fewer.
 
     Returns:
-        None where there are none.
+        The transitions, or None if the batches hold none.
     """
     columns: list[tuple[Array, ...]] = []
     for batch in batches:
