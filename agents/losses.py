@@ -113,14 +113,14 @@ def retrace_targets(
     Returns:
         The targets, without gradient, `[B, T]`; 0 in the padding.
     """
-    # In the padding every temporal difference is 0, so that nothing beyond the last real transition
-    # reaches it but its own bootstrap value.
+    # In the padding every temporal difference is 0, so that nothing beyond the last real
+    # transition reaches it but its own bootstrap value.
     q_values, rewards, discounts = (
         tf.where(mask > 0, x, 0.0) for x in (q_values, rewards, discounts)
     )
     log_rhos = tf.where(mask > 0, log_rhos, 0.0)
-    # trfl takes V(s_0), which no target uses, and does the shift itself: V(s_1) ... V(s_{T-1}), then
-    # the bootstrap V(s_T).
+    # trfl takes V(s_0), which no target uses, and does the shift itself: V(s_1) ... V(s_{T-1}),
+    # then the bootstrap V(s_T).
     values = tf.concat([tf.zeros_like(next_values[:, :1]), next_values[:, :-1]], axis=1)
     outputs = trfl.retrace_from_importance_weights(
         log_rhos=tf.transpose(log_rhos),

@@ -1,7 +1,8 @@
-"""The compared methods: those of `iwpa`, and beside them the ones that train networks.
+"""All compared methods by name: those of `iwpa`, and those that train networks.
 
-The paper's methods are {importance weighting of the prior | a network that starts as it} x {fresh critic | psi of
-training under a fresh head} and, with neither prior nor features, From Scratch.
+The paper's methods are {importance weighting of the prior | a policy network that starts as the
+prior} x {a new critic | the psi of training under a new head} and, with neither prior nor psi, From
+Scratch.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ __all__ = [
 
 
 def _network_weighting(start: Start, *, shared_q: bool) -> Method:
-    # Only what trains networks needs TensorFlow: the others, and every command's --help, do without.
+    # Imported late: other methods, and every command's --help, need no TensorFlow.
     from agents.adaptation.network_critic import NetworkCritic
 
     proposals, seen = start.proposals(with_features=False), RewardRange(len(start.replicas))
@@ -94,7 +95,7 @@ METHODS = Methods(
     }
 )
 NAMES = METHODS.names
-# Agents that learned to learn have one method each, of their own name.
+# Each recurrent agent has one method, of the agent's name.
 RECURRENT = tuple(name for name, kind in METHODS.kinds.items() if kind.agent != "multitask")
 known, served_by, transition_bytes = METHODS.known, METHODS.served_by, METHODS.transition_bytes
 
@@ -112,9 +113,9 @@ def make_method(
 
     Args:
         name: One of `NAMES`.
-        snapshot: What training gave.
+        snapshot: The snapshot to adapt from.
         config: Hyper-parameters.
-        replicas: R of them.
+        replicas: The R replicas.
         episode_steps: E, the time limit.
         run_seed: The run's seed.
 
@@ -122,6 +123,6 @@ def make_method(
         The method, before its first episode.
 
     Raises:
-        ValueError: If there is no such method, or the snapshot's agent cannot serve it.
+        ValueError: If there is no such method, or the snapshot is of an agent without it.
     """
     return METHODS.make(name, Start(snapshot, config, replicas, episode_steps, run_seed))

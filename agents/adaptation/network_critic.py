@@ -1,4 +1,7 @@
-"""A critic of importance weighting whose features learn: fresh ones (IW), or those of training (Shared Q + IW with the whole critic)."""
+"""The critic of importance weighting whose features learn.
+
+They start anew (IW), or as those of training (Shared Q + IW with `whole_critic`).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from iwpa.work import Job
 
 
 class NetworkCritic(Critic):
-    """Q(s, a) = psi(s, a)^T w with psi and w of each replica's own, both learned by TD(0)."""
+    """Q(s, a) = psi(s, a)^T w, where each replica learns its own psi and w by TD(0)."""
 
     def __init__(
         self,
@@ -33,14 +36,15 @@ class NetworkCritic(Critic):
         *,
         shared_q: bool,
     ):
-        """Draws fresh networks, or a fresh head alone.
+        """Draws new networks, or a new head alone.
 
         Args:
-            snapshot: For sizes, discount and psi.
+            snapshot: Gives sizes, discount and psi.
             config: Hyper-parameters.
-            initial: Each replica's random numbers for its initial weights.
-            proposals: Without features.
-            shared_q: Whether psi starts as the snapshot's, under a head drawn as for frozen features; else both are new, and Q is 0.
+            initial: Each replica's random generator for its initial weights.
+            proposals: The prior's proposals, without features.
+            shared_q: Whether psi starts as the snapshot's, under a head drawn as for frozen
+                features; otherwise both are new, and Q is 0.
         """
         replicas, states = proposals.actions.shape[:2]
         self._config, self._proposals = config, proposals
@@ -59,7 +63,7 @@ class NetworkCritic(Critic):
             CriticLearner(self._critic, target, config), weights, experience, config
         )
         self._read_weights()
-        self._rows = np.arange(replicas)
+        self._replicas = np.arange(replicas)
         self._episode_start = experience.counts.copy()
 
     def begin_episode(self) -> None:
@@ -77,12 +81,15 @@ class NetworkCritic(Critic):
             self._proposals.actions[:, :states],
         )
         return lambda: np.stack(
-            [self._of_replica(place, observations[place], actions[place]) for place in self._rows]
+            [self._of_replica(r, observations[r], actions[r]) for r in self._replicas]
         )
 
-    def _of_replica(self, place: int, observations: Array, actions: Array) -> Array:
-        """Q of one replica, whose activations fit into the cache, for observations `[N, D]` and actions `[N, K, A]`, `[N, K]`."""
-        weights = {name: value[place : place + 1] for name, value in self._weights.items()}
+    def _of_replica(self, replica: int, observations: Array, actions: Array) -> Array:
+        """Returns one replica's Q, `[N, K]`, for observations `[N, D]` and actions `[N, K, A]`.
+
+        The activations of one replica fit into the processor's cache.
+        """
+        weights = {name: value[replica : replica + 1] for name, value in self._weights.items()}
         samples = actions.shape[1]
         flat = actions.reshape(1, -1, actions.shape[-1])
         features = NumpyFeatures(sub_weights(weights, "features"))
@@ -94,7 +101,7 @@ class NetworkCritic(Critic):
         self._training.experience.append(
             transitions.active,
             proposals.observations[:, step],
-            proposals.actions[self._rows, step, choices],
+            proposals.actions[self._replicas, step, choices],
             transitions.rewards,
             self._discount * transitions.discounts,
             transitions.observations,
@@ -126,22 +133,24 @@ class NetworkCritic(Critic):
 
     def td_errors(self, tau: Array) -> Array:
         experience = self._training.experience
-        errors = np.full(len(self._rows), np.nan)
-        for place in np.flatnonzero(experience.counts > self._episode_start):
-            rows = slice(self._episode_start[place], experience.counts[place])
+        errors = np.full(len(self._replicas), np.nan)
+        for replica in np.flatnonzero(experience.counts > self._episode_start):
+            steps = slice(self._episode_start[replica], experience.counts[replica])
             q_values = self._of_replica(
-                place, experience.observations[place, rows], experience.actions[place, rows, None]
+                replica,
+                experience.observations[replica, steps],
+                experience.actions[replica, steps, None],
             )[:, 0]
             next_q_values = self._of_replica(
-                place,
-                experience.next_observations[place, rows],
-                experience.next_actions[place, rows],
+                replica,
+                experience.next_observations[replica, steps],
+                experience.next_actions[replica, steps],
             )
-            values = state_values(next_q_values, tau[place], soft=self._config.soft_values)
-            errors[place] = np.square(
+            values = state_values(next_q_values, tau[replica], soft=self._config.soft_values)
+            errors[replica] = np.square(
                 q_values
-                - experience.rewards[place, rows]
-                - experience.discounts[place, rows] * values
+                - experience.rewards[replica, steps]
+                - experience.discounts[replica, steps] * values
             ).mean()
         return errors
 
@@ -153,12 +162,12 @@ def initial_critic(
     *,
     shared_q: bool,
 ) -> dict[str, Array]:
-    """Returns the weights that R critics start from, by name.
+    """Returns the initial weights of R critics, by name.
 
     Args:
-        critic: The network, of any number of replicas.
-        snapshot: For psi.
-        streams: R of them.
+        critic: The stacked critic, of any number of replicas.
+        snapshot: Gives psi.
+        streams: The random generators of the R replicas.
         shared_q: As for `NetworkCritic`.
     """
     if not shared_q:

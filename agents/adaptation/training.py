@@ -1,4 +1,4 @@
-"""What the networks of R replicas hold, and their training on what each has experienced, group by group."""
+"""The training of R replicas' networks on each replica's experience, group by group."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from agents.adaptation.learner import CriticLearner
 from environments.arrays import Array
 from iwpa.methods.config import AdaptationConfig
 
-# Updates are compiled for blocks of one size: small ones bound the memory, large ones are drawn and followed faster.
+# Minibatches in a block. Updates are compiled for blocks of one size; small blocks bound the
+# memory, large ones are drawn and learned from faster.
 _BLOCK = 10
 
 
 class Training:
-    """Weights and moments of R replicas' networks.
+    """The weights and moments of R replicas' networks, and the experience they are trained on.
 
     Attributes:
-        experience: What they are trained on.
+        experience: Transitions of the R replicas.
     """
 
     def __init__(
@@ -32,14 +33,14 @@ class Training:
         *,
         samples: int = 0,
     ):
-        """Starts from weights.
+        """Starts from the given weights.
 
         Args:
-            learner: Of c replicas, a divisor of R.
-            weights: Those of all trained networks by name, `[R, ...]`.
-            experience: Of R replicas.
+            learner: Updates groups of c replicas, where c divides R.
+            weights: Initial weights of all trained networks by name, `[R, ...]`.
+            experience: Transitions of the R replicas.
             config: Hyper-parameters.
-            samples: S, actions of a policy of the method's own that an expectation needs noise for.
+            samples: S, samples per expectation over the method's own policy; 0 without one.
         """
         self.experience = experience
         self._learner, self._config, self._samples = learner, config, samples
@@ -57,13 +58,13 @@ class Training:
         streams: Sequence[np.random.Generator],
         tau: Array | None = None,
     ) -> None:
-        """Makes updates from minibatches.
+        """Draws minibatches and makes updates from them.
 
         Args:
-            updates: How many.
-            learning: Which replicas take part, `[R]`.
-            streams: R of them.
-            tau: Temperatures of importance weighting, `[R]`, where it acts.
+            updates: How many updates to make.
+            learning: Which replicas learn, `[R]`.
+            streams: The random generators of the R replicas.
+            tau: Temperatures of importance weighting, `[R]`; None for methods without it.
         """
         temperatures = np.ones(self._replicas, np.float32) if tau is None else tau
         for start in range(0, self._replicas, self._learner.replicas):
