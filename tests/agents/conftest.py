@@ -36,7 +36,7 @@ _CONFIG = Config(
     networks=NetworkConfig(feature_layers=(16, 8), policy_layers=(8, 8), embedding_size=3),
     losses=LossConfig(
         **{"discount": 0.6, "reward_scale": 0.5, "action_samples": 2},
-        # The multipliers move, but not far from 0.05 and 0.01.
+        # The multipliers change, but stay close to 0.05 and 0.01.
         **{"kl_cost": 0.05, "kl_target": 0.01, "kl_rate": 0.01, "kl_cost_min": 0.045},
         **{
             "entropy_cost": 0.01,
@@ -52,7 +52,10 @@ _SEQUENCE = SequenceSpec(3, 2, length=3)
 
 
 class _Countdown(TaskEnvironment):
-    """Counts down from a random length to a reward of 1 that ends it; or pays 0.4 a step for ever, cut off at a random length."""
+    """Counts down from a random length, then pays 1 and terminates.
+
+    The endless task pays 0.4 a step instead, and its episodes are truncated at a random length.
+    """
 
     def __init__(self):
         self._task = Task(0, (0.0,))
@@ -112,7 +115,7 @@ class _CountdownDistribution(TaskDistribution):
 
 
 class _Recorder:
-    """In place of a replay client: keeps the items."""
+    """Stands in for a replay client; keeps the items."""
 
     def __init__(self, spec=_SEQUENCE):
         self._spec = spec
@@ -130,10 +133,10 @@ class _Recorder:
 
     def flush(self, block_until_num_items, timeout_ms): ...
 
-    def batch(self, places):
-        """Returns the items at `places` as replay would give them."""
+    def batch(self, indices):
+        """Returns the items at `indices` as replay would give them."""
         packed = {
-            key: np.stack([self.items[place][key] for place in places]) for key in self.items[0]
+            key: np.stack([self.items[index][key] for index in indices]) for key in self.items[0]
         }
         return self._spec.unpack(packed)
 
@@ -151,7 +154,7 @@ def tiny():
 
 @pytest.fixture(scope="session")
 def configured():
-    """Gives the small hyper-parameters of an agent, and the shape of its sequences."""
+    """Returns a small config for an agent, and the shape of its sequences."""
 
     def configure(agent):
         if agent == "multitask":
@@ -175,7 +178,7 @@ def configured():
 
 @pytest.fixture(scope="session")
 def act(configured):
-    """Acts in environments as an agent's actor does; returns what it wrote, and its behaviour."""
+    """Runs an agent's actor for some steps; returns what it wrote, and its behaviour."""
 
     def act(agent, weights, steps, environments=None, size=4):
         config, sequence = configured(agent)
@@ -215,7 +218,7 @@ def make_batch():
 
 
 def perturb(networks, seed):
-    """Gives every weight a value far from its initial one, so that nothing is 0 or 1 by chance."""
+    """Sets every weight far from its initial value, so that nothing is 0 or 1 by chance."""
     stream = np.random.default_rng(seed)
     for variable in networks.variables:
         variable.assign(stream.normal(0.0, 0.5, variable.shape))
@@ -223,7 +226,7 @@ def perturb(networks, seed):
 
 @pytest.fixture(scope="session")
 def pair():
-    """Online and target networks of different weights."""
+    """Online and target networks with different weights."""
     networks = (
         MultiTaskNetworks(_SPEC, _CONFIG.networks),
         MultiTaskNetworks(_SPEC, _CONFIG.networks),
@@ -241,7 +244,7 @@ def _compiled():
 
 @pytest.fixture
 def learner(_compiled):
-    """The learner as it was made; its step is compiled at most once."""
+    """The learner in its initial state; its step is compiled at most once."""
     learner, initial = _compiled
     learner.restore(initial)
     return learner

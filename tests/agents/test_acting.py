@@ -14,7 +14,7 @@ from replay.writer import SequenceWriter
 
 @pytest.fixture
 def make_actor(tiny):
-    """Makes an actor, the batch of environments that it acts in and the recorder of what it writes."""
+    """Makes an actor, the batch of environments that it acts in, and the recorder it writes to."""
 
     def make(distribution=None, size=4, seed=0, tasks=None):
         distribution = distribution or tiny.distribution()
@@ -37,9 +37,9 @@ class _Behaviour(Behaviour):
 
     def update(self, weights): ...
 
-    def begin_episode(self, place, task, *, new_task):
+    def begin_episode(self, row, task, *, new_task):
         assert new_task
-        self._tasks[place] = task
+        self._tasks[row] = task
 
     def act(self, observations):
         mean = np.repeat(self._tasks[:, None], 2, axis=1)
@@ -59,7 +59,7 @@ def test_replay_holds_the_unclipped_action_and_its_density(make_actor):
     assert set(batch["learner_step"]) == {9}
     np.testing.assert_array_equal(
         batch["rewards"], 4 * batch["task_rewards"]
-    )  # what trains, and the task's own
+    )  # training reward, task's own reward
 
 
 def test_sequences_belong_to_one_episode_of_one_task(make_actor):
@@ -89,7 +89,7 @@ def test_every_task_is_played_once_in_each_round(make_actor, monkeypatch):
     del actor
     played = []
     monkeypatch.setattr(
-        environments, "reset", lambda place, task, seed: played.append(task.index) or ()
+        environments, "reset", lambda row, task, seed: played.append(task.index) or ()
     )
     writer = types.SimpleNamespace(start_episode=lambda *arguments: None)
     for seed in range(5):
@@ -106,7 +106,7 @@ def test_every_task_is_played_once_in_each_round(make_actor, monkeypatch):
     assert len({tuple(played[start : start + 4]) for start in range(0, 20, 4)}) > 1
 
 
-def test_the_seed_decides_everything(make_actor):
+def test_the_seed_determines_everything(make_actor):
     recorders = []
     for seed in ([0, 1], [0, 1], [0, 2]):
         actor, _, recorder = make_actor(seed=seed)
@@ -118,7 +118,7 @@ def test_the_seed_decides_everything(make_actor):
     assert not np.array_equal(recorders[0]["actions"], recorders[2]["actions"])
 
 
-def test_the_report_counts_steps_and_whole_episodes_and_starts_anew(make_actor):
+def test_the_report_counts_steps_and_whole_episodes_since_the_last_one(make_actor):
     actor, _, recorder = make_actor()
     for _ in range(50):
         actor.step(learner_step=0)
@@ -175,18 +175,18 @@ def test_faults_are_counted_by_reason_and_leave_nothing_in_replay(make_actor, ti
     )
     assert report.environment_steps == 140
     batch = recorder.batch(range(len(recorder.items)))
-    # Every sequence is full or ends with its episode; those that a fault cut short are not there.
+    # Every sequence is full or ends with its episode; those that a fault cut short are missing.
     length = batch["mask"].sum(axis=1).astype(int)
     for row in np.flatnonzero((length < 3) & (batch["task"] == 0)):
         assert batch["discounts"][row, length[row] - 1] == 0
 
 
 @pytest.mark.parametrize("episodes", [1, 3])
-def test_a_task_is_played_so_many_episodes_in_a_row(tiny, episodes):
+def test_an_actor_plays_consecutive_episodes_of_a_task(tiny, episodes):
     played = []
 
     class Watched(_Behaviour):
-        def begin_episode(self, place, task, *, new_task):
+        def begin_episode(self, row, task, *, new_task):
             played.append((task, new_task))
 
     environments = EnvironmentBatch(tiny.distribution(), 1)
@@ -199,11 +199,11 @@ def test_a_task_is_played_so_many_episodes_in_a_row(tiny, episodes):
     assert all(len({task for task, _ in run}) == 1 for run in runs)
     assert sorted(run[0][0] for run in runs) == [0, 1, 2, 3, 4]
     assert [new for run in runs for _, new in run] == [
-        place == 0 for _ in range(5) for place in range(episodes)
+        episode == 0 for _ in range(5) for episode in range(episodes)
     ]
 
 
-def test_a_training_task_that_cannot_be_started_is_named_and_the_others_go_on(
+def test_a_training_task_that_cannot_start_is_named_and_the_others_go_on(
     make_actor, tiny, monkeypatch
 ):
     distribution = tiny.distribution()

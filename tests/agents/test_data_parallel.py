@@ -25,7 +25,7 @@ def _padded_batch(sequence, seed):
 
 
 def _far_from_zero(state):
-    """Gives every weight of a learner's state a value far from its initial one."""
+    """Sets every weight in a learner's state far from its initial value."""
     stream = np.random.default_rng(1)
     weights = {
         name: value for name, value in state.items() if name.startswith(("online/", "target/"))
@@ -40,7 +40,7 @@ def _far_from_zero(state):
 
 
 def _assert_same_steps(one, several, state, batches):
-    """Makes the same steps with both learners and compares metrics and everything that they keep."""
+    """Makes the same steps with both learners and compares their metrics and states."""
     outcomes = []
     for learner in (one, several):
         learner.restore(state)
@@ -53,7 +53,8 @@ def _assert_same_steps(one, several, state, batches):
     for name, values in expected_metrics.items():
         np.testing.assert_allclose(metrics[name], values, rtol=1e-5, atol=1e-6, err_msg=name)
     for name, value in expected.items():
-        # Arrays as a whole: Adam's first steps move a weight whose gradient is next to nothing by its rounding alone.
+        # Compares whole arrays: where a gradient is close to 0, rounding alone decides how Adam's
+        # first steps change the weight.
         error = np.linalg.norm(np.ravel(updated[name] - value)) / max(
             np.linalg.norm(np.ravel(value)), 1e-30
         )
@@ -64,7 +65,7 @@ def _assert_same_steps(one, several, state, batches):
 
 @pytest.fixture
 def uncompiled():
-    """Runs functions operation by operation: every number of threads would be compiled anew."""
+    """Runs functions eagerly, to avoid a compilation for every number of threads."""
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)

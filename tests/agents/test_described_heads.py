@@ -1,4 +1,4 @@
-"""Critics that know training tasks by structured descriptions: Q_i = psi(s, a)^T f(g_i), in training only."""
+"""Critics that tell training tasks apart by their descriptions: Q_i = psi(s, a)^T f(g_i)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def inputs(rows=4):
     return tuple(tf.constant(stream.normal(size=(rows, size)), tf.float32) for size in (3, 2))
 
 
-def test_a_value_is_that_of_the_features_under_the_head_of_the_tasks_description(tiny, config):
+def test_a_value_is_the_features_times_the_head_of_the_tasks_description(tiny, config):
     networks = networks_of(tiny, config)
     states, actions = inputs()
     tasks = np.array([0, 1, 1, 0])
@@ -57,7 +57,7 @@ def test_tasks_of_the_same_description_have_the_same_value_whatever_their_ids(ti
     assert not np.allclose(first, other)
 
 
-def test_experts_and_prior_know_nothing_of_descriptions(tiny, config):
+def test_experts_and_prior_do_not_see_descriptions(tiny, config):
     one, other = (
         networks_of(tiny, config, descriptions)
         for descriptions in (DESCRIPTIONS, -3 * DESCRIPTIONS[::-1] + 1)
@@ -75,7 +75,7 @@ def test_experts_and_prior_know_nothing_of_descriptions(tiny, config):
     )
 
 
-def test_f_is_shared_by_all_tasks_and_its_weights_are_the_critics(tiny, config):
+def test_f_is_shared_by_all_tasks_and_belongs_to_the_critic(tiny, config):
     few, many = (
         networks_of(tiny, config),
         networks_of(tiny, config, np.random.default_rng(0).normal(size=(50, 2))),

@@ -71,7 +71,7 @@ def test_stacked_networks_are_evaluated_side_by_side(tiny):
     _close(distribution.mean, policy(observations).mean)
     _close(distribution.std, policy(observations).std)
     _close(psi, features(observations, actions))
-    for replica in range(replicas):  # and each is what it would be alone
+    for replica in range(replicas):  # each gives the same as alone
         alone = [{name: value[replica] for name, value in part.items()} for part in weights]
         _close(
             networks.NumpyPolicy(alone[0], tiny.config.networks)(observations[replica]).mean,

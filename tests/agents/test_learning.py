@@ -55,7 +55,10 @@ class _Numpy:
 
 
 def _by_hand(online, target, batch, noise, config):
-    """The losses, and the critic's gradient with respect to its heads, transition by transition (design and paper, appendix A)."""
+    """Returns the losses and the critic's gradient for its heads, one transition at a time.
+
+    Source: the paper's appendix A.
+    """
     costs = config.losses
     critic, policy, prior, count = 0.0, 0.0, 0.0, batch["mask"].sum()
     gradients = np.zeros((3, 2, 9))
@@ -134,7 +137,8 @@ def test_the_losses_are_those_of_the_paper_transition_by_transition(
 
 
 def test_targets_are_constants_to_critic_and_prior(pair, tiny, make_batch, constant):
-    # The policy's loss does pass through the target critic and prior, whose variables the learner does not watch.
+    # The policy's loss does pass through the target critic and prior, but the learner does not
+    # watch their variables.
     online, target = pair
     with tf.GradientTape(persistent=True) as tape:
         _, metrics = total_loss(
@@ -211,7 +215,7 @@ def test_a_restored_learner_continues_bit_for_bit(learner, make_batch):
     for name, value in kept.items():
         assert state[name].tobytes() == value.tobytes(), (
             name
-        )  # what was handed out is not overwritten
+        )  # later steps do not overwrite a saved state
     learner.restore(state)
     assert learner.steps == 1
     second, second_state = run()
@@ -227,14 +231,15 @@ def test_a_step_has_the_costs_that_the_state_holds_and_moves_them_towards_their_
     learner.restore(state)
     first, second = learner.step(make_batch(1)), learner.step(make_batch(2))
     assert (first["kl_cost"], first["entropy_cost"]) == (np.float32(0.05), np.float32(0.01))
-    # KL over its target of 0.01 nats, spread under its target of 0.9: the whole rate, 0.01, and its share.
+    # The KL is above its target of 0.01 nats and the spread below its target of 0.9: log lambda
+    # changes by the whole rate, 0.01, log eta by a part of it.
     excess = np.clip(first["kl_to_prior"] / 0.01 - 1.0, -1.0, 1.0)
     assert second["kl_cost"].numpy() == pytest.approx(0.05 * np.exp(0.01 * excess), rel=1e-5)
     spread = np.exp(first["policy_entropy"] / 2 - 0.5 * np.log(2 * np.pi * np.e))
     assert second["entropy_cost"].numpy() == pytest.approx(
         0.01 * np.exp(0.01 * (0.9 / spread - 1)), rel=1e-5
     )
-    assert learner.save()["kl_cost"] != second["kl_cost"]  # it has moved again since
+    assert learner.save()["kl_cost"] != second["kl_cost"]  # changed again by the second step
 
 
 def test_noise_is_a_function_of_seed_and_step(learner, make_batch, constant):
@@ -271,7 +276,7 @@ def test_the_ratio_is_1_on_fresh_data_also_for_actions_beyond_the_bounds(learner
     batch = _act(tiny, learner, 30).batch(range(32))
     assert np.abs(batch["actions"]).max() > 1.5
     assert (batch["mask"] == 0).any()
-    # Each stored density is that of the learner's network at the unclipped action.
+    # Each stored log-probability is the learner's at the unclipped action.
     theirs = learner.online.expert(
         batch["observations"][:, :-1], tf.constant(batch["task"])
     ).log_prob(batch["actions"])
@@ -285,8 +290,9 @@ def test_the_ratio_is_1_on_fresh_data_also_for_actions_beyond_the_bounds(learner
 
 
 def test_the_right_values_are_learned_from_rewards_at_the_end(learner, tiny):
-    # Discount 0.6, rewards halved. Task 0 pays 1 as its last step ends it: 0.5 * 0.6^(left - 1). Task 1 pays 0.4 for ever, though its
-    # episodes are cut off: 0.5 * 0.4/(1 - 0.6) = 0.5. Training rewards are four times those.
+    # The discount is 0.6, the reward scale 0.5. Task 0 pays 1 in its last step, where it
+    # terminates: 0.5 * 0.6^(left - 1). Task 1 pays 0.4 for ever, though its episodes are truncated:
+    # 0.5 * 0.4/(1 - 0.6) = 0.5. Training rewards are four times these.
     recorder = _act(tiny, learner, 300)
     stream = np.random.default_rng(0)
     for _ in range(800):
@@ -295,7 +301,7 @@ def test_the_right_values_are_learned_from_rewards_at_the_end(learner, tiny):
     left = np.arange(5, 0, -1)
     states = np.array(
         [[0.0, n / 5, 1.0] for n in left] + [[1.0, 0.0, 1.0]], np.float32
-    )  # keys lie as endless, left, one
+    )  # columns: endless, left, one
     tasks = np.array([0] * 5 + [1], np.int32)
     noise = stream.uniform(-1, 1, (6, 20, 2)).astype(np.float32)
     repeated = np.repeat(states[:, None], 20, axis=1)

@@ -9,7 +9,8 @@ from agents import losses
 from agents.gaussian import Gaussian
 from agents.networks import clip_straight_through
 
-# One sequence of three transitions: its temporal differences are 1 + 0.5*2.5 - 1 = 1.25, 0 + 0.5*3.5 - 2 = -0.25 and -1 + 0.5*4 - 3 = -2.
+# One sequence of three transitions. Its temporal differences are 1 + 0.5*2.5 - 1 = 1.25,
+# 0 + 0.5*3.5 - 2 = -0.25 and -1 + 0.5*4 - 3 = -2.
 _SEQUENCE = {
     "q_values": [1.0, 2.0, 3.0],
     "next_values": [2.5, 3.5, 4.0],
@@ -28,7 +29,8 @@ def _retrace(trace_decay=1.0, **changes):
 
 
 def test_retrace_targets_worked_out_by_hand():
-    # From the end: -2; then -0.25 + 0.5*min(1, 2)*(-2) = -1.25; then 1.25 + 0.5*0.5*(-1.25) = 0.9375. The first ratio is never used.
+    # From the end: -2; then -0.25 + 0.5*min(1, 2)*(-2) = -1.25; then
+    # 1.25 + 0.5*0.5*(-1.25) = 0.9375. The first ratio is never used.
     np.testing.assert_allclose(_retrace(), [1.9375, 0.75, 1.0], rtol=1e-6)
 
 
@@ -39,7 +41,7 @@ def test_trace_decay_shortens_the_traces():
 
 
 def test_an_action_that_the_target_policy_would_not_take_cuts_the_trace():
-    # log rho of -inf in the limit: what follows it no longer counts for what came before.
+    # In the limit of log rho = -inf, nothing after it reaches an earlier target.
     np.testing.assert_allclose(_retrace(log_rhos=[0.0, -50.0, 0.0])[0], 2.25, rtol=1e-6)
 
 
@@ -181,7 +183,7 @@ def test_no_gradient_pushes_an_action_further_beyond_its_bound(action, slope):
 
 
 def test_samples_on_both_sides_of_their_bounds_leave_the_standard_deviation_alone():
-    # Half of the draws point inwards and average out with nothing: 0.5 * (3 * -2) for the first.
+    # Only the draws whose gradient points inwards count, one of two: 0.5 * (3 * -2) for the first.
     policy = Gaussian(tf.constant([[[0.0, 0.0]]]), tf.constant([[[1.0, 1.0]]]))
     with tf.GradientTape() as tape:
         tape.watch(policy)
@@ -195,7 +197,8 @@ def test_samples_on_both_sides_of_their_bounds_leave_the_standard_deviation_alon
 def test_shaping_is_the_discounted_change_of_the_potential_and_starts_anew_between_episodes():
     potentials = tf.constant([[-1.0, -0.5, -3.0, -2.0]])
     between = tf.constant([[True, False, True, False, True]])
-    # 0.9 (-1) + 1, 0.9 (-3) + 1 as the next one begins at -3, 0.9 (-3) + 3, and 0.9 (-1) + 3 as if the first began again.
+    # 0.9 (-1) + 1; 0.9 (-3) + 1, since the next episode starts at -3; 0.9 (-3) + 3; and
+    # 0.9 (-1) + 3, as if the first episode started again.
     np.testing.assert_allclose(
         losses.potential_shaping(potentials, between, 0.9), [[0.1, -1.7, 0.3, 2.1]], rtol=1e-5
     )

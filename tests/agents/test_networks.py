@@ -113,7 +113,7 @@ def test_the_experts_know_the_task_and_the_prior_sees_its_columns_alone(pair):
     zeros, ones = (networks.expert(observation, tf.fill([6], task)).mean for task in (0, 1))
     assert np.abs(zeros - ones).max() > 1e-3
     hidden = observation.copy()
-    hidden[:, 1] += 100.0  # the one column that is not the prior's
+    hidden[:, 1] += 100.0  # the only column that the prior does not see
     np.testing.assert_array_equal(networks.prior(hidden).mean, networks.prior(observation).mean)
     shown = observation.copy()
     shown[:, 2] += 1.0
@@ -131,7 +131,7 @@ def test_every_variable_is_in_one_group(pair):
     assert set(grouped) == {variable.ref() for variable in networks.trainable_variables}
 
 
-def test_weights_travel_by_name_and_a_wrong_one_is_named(pair, tiny):
+def test_weights_are_exported_and_imported_by_name_and_a_wrong_one_is_named(pair, tiny):
     networks, _ = pair
     weights = export_weights(networks)
     assert {

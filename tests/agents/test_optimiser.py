@@ -34,7 +34,7 @@ def test_several_steps_are_those_of_sonnets_adam():
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_veto_leaves_everything_as_it_was_whatever_the_gradients_hold(value):
+def test_a_skipped_update_changes_nothing_whatever_the_gradients(value):
     own, other = _variables(), _variables()
     vetoed, plain = VectorAdam(own, 0.01), VectorAdam(other, 0.01)
     for step in range(4):
@@ -49,7 +49,7 @@ def test_a_veto_leaves_everything_as_it_was_whatever_the_gradients_hold(value):
 
 
 def test_the_rate_halves_with_every_half_life():
-    # A constant gradient makes each step of Adam as long as its rate.
+    # With a constant gradient, the length of Adam's step is the learning rate.
     variable = tf.Variable([0.0])
     adam = VectorAdam([variable], 0.1, half_life=2.0)
     steps = []

@@ -33,7 +33,7 @@ def snapshot(tmp_path_factory):
     return folder / "5"
 
 
-def test_experts_and_prior_act_as_their_snapshot_says(snapshot):
+def test_experts_and_prior_act_as_in_their_snapshot(snapshot):
     distribution, observation = SparseNavigation(), np.array([0.3, -0.2], np.float32)
     networks = read_snapshot(snapshot)
     for task in distribution.tasks("train")[:3]:

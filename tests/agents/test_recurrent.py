@@ -31,7 +31,7 @@ def inputs():
 
 def _plain_unroll(lstm, x, state, mask):
     """The textbook's LSTM, step by step, with TensorFlow's own gradients."""
-    w, b, recurrent = (lstm.trainable_variables[place] for place in _places(lstm))
+    w, b, recurrent = (lstm.trainable_variables[index] for index in _indices(lstm))
     hidden, cell = tf.constant(state[:, :_SIZE]), tf.constant(state[:, _SIZE:])
     seen = []
     for t in range(x.shape[1]):
@@ -46,14 +46,14 @@ def _plain_unroll(lstm, x, state, mask):
     return seen
 
 
-def _places(lstm):
+def _indices(lstm):
     names = [
         variable.name.removesuffix(":0").rpartition("/")[2] for variable in lstm.trainable_variables
     ]
     return [names.index(name) for name in ("w", "b", "recurrent")]
 
 
-def test_unrolling_is_the_textbooks_lstm_and_rows_that_do_not_count_keep_the_state(inputs):
+def test_unrolling_is_the_textbook_lstm_and_masked_rows_keep_the_state(inputs):
     lstm, (x, state) = _Holder().lstm, inputs
     hidden = lstm.unroll(tf.constant(x), tf.constant(state), tf.constant(_MASK))
     expected = [step[0] for step in _plain_unroll(lstm, x, state, _MASK)]
@@ -63,7 +63,7 @@ def test_unrolling_is_the_textbooks_lstm_and_rows_that_do_not_count_keep_the_sta
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-def test_its_gradient_is_tensorflows(inputs, compiled):
+def test_its_gradient_equals_tensorflows(inputs, compiled):
     lstm, (x, state) = _Holder().lstm, inputs
     weights = np.random.default_rng(1).normal(size=(_ROWS, _STEPS, _SIZE)).astype(np.float32)
     x = tf.constant(x)
@@ -85,7 +85,7 @@ def test_its_gradient_is_tensorflows(inputs, compiled):
         np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-5)
 
 
-def test_no_gradient_comes_from_or_through_a_burn_in(inputs):
+def test_no_gradient_flows_from_or_through_a_burn_in(inputs):
     lstm, (x, state) = _Holder().lstm, inputs
     ones = np.ones_like(_MASK)
     x = tf.constant(x)
@@ -96,7 +96,7 @@ def test_no_gradient_comes_from_or_through_a_burn_in(inputs):
         )
     gradients = tape.gradient(loss, [x, *lstm.trainable_variables])
     np.testing.assert_array_equal(gradients[0][:, :2], 0.0)
-    # The same as beginning after it, from the state there.
+    # The gradient is that of an unroll from the state after the burn-in.
     between = np.concatenate(_plain_unroll(lstm, x, state, ones)[1], axis=1)
     with tf.GradientTape() as tape:
         rest = tf.reduce_sum(lstm.unroll(x[:, 2:], tf.constant(between), tf.constant(ones[:, 2:])))

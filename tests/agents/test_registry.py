@@ -1,4 +1,4 @@
-"""What holds for every agent."""
+"""What every agent must satisfy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agents.losses import Costs
 from agents.registry import make_agent
 from replay.sequence import example_batch
 
-# Which groups of online variables each loss trains; no loss reaches any other.
+# The groups of online variables that each loss trains; it trains no others.
 GRADIENTS = [
     ("multitask", "critic_loss", {"critic"}),
     ("multitask", "policy_loss", {"expert"}),
@@ -59,7 +59,7 @@ def test_each_loss_trains_its_groups_of_variables_alone(agent, loss, trained, co
 
 
 @pytest.mark.parametrize("agent", ["rl2", "pearl"])
-def test_recurrent_agents_learn_from_the_training_reward_and_a_share_of_the_tasks_own(
+def test_recurrent_agents_learn_from_the_training_reward_plus_the_weighted_task_reward(
     agent, configured, tiny
 ):
     config, sequence = configured(agent)
@@ -126,7 +126,7 @@ def test_a_recurrent_learner_that_is_restored_continues_bit_for_bit(agent, confi
             "rl2",
             1.40625,
             0.2,
-        ),  # 0.9 million: it has to learn how to explore, too
+        ),  # 0.9 million: it must also learn how to explore
         ("sparse_navigation", 20, "pearl", 0.9375, 0.5),
         *(
             (name, steps, agent, 1.0, 0.2)
@@ -135,7 +135,7 @@ def test_a_recurrent_learner_that_is_restored_continues_bit_for_bit(agent, confi
         ),
     ],
 )
-def test_agents_train_for_as_many_environment_steps_by_default_or_as_navigation_needed(
+def test_default_runs_keep_their_ratio_of_environment_steps_to_the_multitask_agents(
     environment, episode_steps, agent, longer, share
 ):
     configs = [default_config(environment, episode_steps, name) for name in ("multitask", agent)]

@@ -52,7 +52,7 @@ def shipped_with(make):
     return Experience(*map(make, [(5, 3), (5, 2), (5, 3), (5,), (5,)]))
 
 
-def test_transitions_of_training_come_along(pair, tiny, tmp_path):
+def test_snapshots_include_training_transitions(pair, tiny, tmp_path):
     stream = np.random.default_rng(0)
     shipped = shipped_with(lambda shape: stream.normal(size=shape).astype(np.float32))
     weights = export_weights(pair[0])
@@ -79,7 +79,7 @@ def test_transitions_that_do_not_fit_together_are_refused(damage, pair, tiny, tm
         snapshots.read_snapshot(tmp_path / "7")
 
 
-def test_the_manifest_says_how_actions_are_transformed(write):
+def test_the_manifest_states_how_actions_are_transformed(write):
     manifest = json.loads((write(50) / "manifest.json").read_text())
     assert (
         manifest["action_transform"] == "clip to [-1, 1], then linear to the environment's bounds"
@@ -121,14 +121,16 @@ def test_a_snapshot_of_another_version_is_refused(write):
 
 
 @pytest.mark.parametrize("change", [{"spec": {}}, {"discount": None}, {"step": "x"}, {"spec": 3}])
-def test_a_manifest_that_lacks_something_is_damage(write, change):
+def test_an_incomplete_manifest_is_refused_as_damaged(write, change):
     directory = write(50)
     _change_manifest(directory, **change)
     with pytest.raises(durable.DamagedError, match="lacks something"):
         snapshots.read_snapshot(directory)
 
 
-def test_the_newest_readable_one_is_found_with_a_warning_of_the_damaged(write, tmp_path, caplog):
+def test_the_newest_readable_snapshot_is_found_with_a_warning_about_damaged_ones(
+    write, tmp_path, caplog
+):
     for step in (5, 40, 100):
         write(step)
     assert snapshots.snapshot_steps(tmp_path) == [5, 40, 100]

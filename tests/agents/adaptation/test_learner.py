@@ -1,4 +1,4 @@
-"""The update of stacked networks, against networks on their own, separate gradients and Sonnet's Adam."""
+"""Compares updates of stacked networks with single networks, separate gradients, Sonnet's Adam."""
 
 from __future__ import annotations
 
@@ -17,12 +17,19 @@ from iwpa.methods.proposals import state_values
 from iwpa.networks import sub_weights
 
 CONFIG = AdaptationConfig(
-    learning_rate=1e-2, feature_learning_rate=5e-3, policy_learning_rate=2e-3, value_samples=2, entropy_cost=0.1, kl_cost=0.3,
-    minibatch=4, max_gradient_norm=0.2,
-)  # fmt: skip
+    learning_rate=1e-2,
+    feature_learning_rate=5e-3,
+    policy_learning_rate=2e-3,
+    value_samples=2,
+    entropy_cost=0.1,
+    kl_cost=0.3,
+    minibatch=4,
+    max_gradient_norm=0.2,
+)
 TAU = np.array([0.5, np.inf, 0.2], np.float32)
 NAMES = ("from_scratch", "distral", "shared_q", "iw")
-# Which networks each loss of each method reaches; psi of `shared_q` is frozen, and so are targets and the prior of all.
+# The networks that each loss of each method trains. psi of `shared_q` is frozen; so are all targets
+# and the prior.
 GRADIENTS = {
     ("from_scratch", "critic"): {"heads", "features"},
     ("from_scratch", "policy"): {"policy"},
@@ -36,7 +43,7 @@ GRADIENTS = {
 
 @pytest.fixture
 def eager():
-    """Runs compiled functions operation by operation: compiling each of many sizes would take minutes."""
+    """Runs functions eagerly: compiling for each of many sizes would take minutes."""
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
@@ -44,7 +51,7 @@ def eager():
 
 @dataclasses.dataclass
 class Made:
-    """A learner, its networks and what replicas start from."""
+    """A learner, its networks and the replicas' initial weights."""
 
     learner: CriticLearner
     critic: StackedCritic
@@ -60,14 +67,14 @@ def make(tools, corridor):
     snapshot = tools.random_snapshot(corridor)
     spec = snapshot.spec
 
-    def make(name, replicas, places=None, config=CONFIG):
-        """A method's learner; its replicas are those of the given places, whoever is with them."""
+    def make(name, replicas, seeds=None, config=CONFIG):
+        """Makes a method's learner with replicas of the given seeds."""
         shared = snapshot.weights if name == "shared_q" else None
         critic, target = (
             StackedCritic(spec, tools.NETWORKS, replicas, shared, name=part)
             for part in ("critic", "target")
         )
-        streams = [np.random.default_rng(place) for place in places or range(replicas)]
+        streams = [np.random.default_rng(seed) for seed in seeds or range(replicas)]
         weights = {
             f"critic/{key}": value for key, value in initial_weights(critic, streams).items()
         }
@@ -93,10 +100,10 @@ def make(tools, corridor):
     return make
 
 
-def minibatches_of(places, updates):
+def minibatches_of(seeds, updates):
     parts = []
-    for place in places:
-        stream = np.random.default_rng([place, 1])
+    for seed in seeds:
+        stream = np.random.default_rng([seed, 1])
         sizes = [(4, 3), (4, 2), (4,), (4,), (4, 3), (4, 5, 2), (2, 8, 2)]
         parts.append([stream.normal(size=(updates, *size)).astype(np.float32) for size in sizes])
     return Minibatches(*map(np.stack, zip(*parts, strict=True)))
@@ -107,7 +114,7 @@ def minibatches_of(places, updates):
 def test_updates_are_those_of_separate_networks_with_separate_gradients(
     tools, make, eager, name, soft
 ):
-    """The second of three replicas, and its unstacked networks, the critic's and the policy's loss each on their own."""
+    """Compares the second of three replicas with unstacked networks, trained loss by loss."""
     config = dataclasses.replace(CONFIG, soft_values=soft)
     made = make(name, 3, config=config)
     parts = {"psi": Features(3, 2, tools.NETWORKS), "slow_psi": Features(3, 2, tools.NETWORKS)}
@@ -222,7 +229,7 @@ def test_each_loss_reaches_the_networks_that_it_trains_and_no_others(make, name,
     }
     watched = [variable for group in networks.values() for variable in group]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
-        # Only what an update follows: it watches no others.
+        # As in an update, watch the trained variables only.
         tape.watch(
             [
                 variable
@@ -249,23 +256,25 @@ def test_each_loss_reaches_the_networks_that_it_trains_and_no_others(make, name,
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_stacked_replicas_do_what_each_does_alone_for_ten_updates(make, eager, name):
-    places = (4, 0, 7)
-    together = make(name, 3, places)
+def test_stacked_replicas_learn_the_same_as_alone_over_ten_updates(make, eager, name):
+    seeds = (4, 0, 7)
+    together = make(name, 3, seeds)
     state = together.learner.initial_state(together.weights)
-    after = together.learner.update(state, minibatches_of(places, 10), np.ones(3, bool), TAU)
-    for index, place in enumerate(places):
-        alone = make(name, 1, [place])
+    after = together.learner.update(state, minibatches_of(seeds, 10), np.ones(3, bool), TAU)
+    for index, seed in enumerate(seeds):
+        alone = make(name, 1, [seed])
         own = alone.learner.initial_state(alone.weights)
         result = alone.learner.update(
-            own, minibatches_of([place], 10), np.ones(1, bool), TAU[index : index + 1]
+            own, minibatches_of([seed], 10), np.ones(1, bool), TAU[index : index + 1]
         )
         for before, mine, theirs in zip(own, result, after, strict=True):
             np.testing.assert_allclose(mine[0], theirs[index], atol=1e-5)
             assert before[0].size == 0 or not np.array_equal(before[0], mine[0])
 
 
-def test_replicas_that_do_not_learn_or_whose_gradient_is_not_finite_keep_everything(make, eager):
+def test_replicas_that_do_not_learn_or_have_a_gradient_that_is_not_finite_stay_unchanged(
+    make, eager
+):
     made = make("distral", 3)
     minibatches = minibatches_of(range(3), 2)
     minibatches.rewards[0] = np.nan

@@ -13,14 +13,14 @@ OPTIONS = {"episodes": 3, "updates_per_episode": 20, "minibatch": 16}
 
 @pytest.fixture
 def eager():
-    """Runs compiled functions operation by operation: compiling each of many sizes would take minutes."""
+    """Runs functions eagerly: compiling for each of many sizes would take minutes."""
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
 
 
 @pytest.mark.parametrize("soft_values", [False, True])
-def test_the_whole_critic_whose_features_do_not_learn_is_the_head_alone(
+def test_the_whole_critic_with_fixed_features_equals_the_head_alone(
     tools, eager, corridor, soft_values
 ):
     replicas = tools.replicas_of(corridor)[:6]
@@ -71,7 +71,7 @@ def test_the_values_of_one_state_are_among_those_of_the_episode(tools, corridor)
     stream = np.random.default_rng(0)
     method.begin_episode(
         stream.normal(size=(2, 3)).astype(np.float32),
-        [np.random.default_rng(place) for place in range(2)],
+        [np.random.default_rng(seed) for seed in range(2)],
     )
     for _ in range(3):
         method.act()

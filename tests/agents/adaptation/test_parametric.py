@@ -13,14 +13,14 @@ QUICK = {"updates_per_episode": 2, "minibatch": 16}
 
 @pytest.fixture
 def eager():
-    """Runs compiled functions operation by operation: compiling each of many sizes would take minutes."""
+    """Runs functions eagerly: compiling for each of many sizes would take minutes."""
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
 
 
 @pytest.mark.parametrize("name", [*PARAMETRIC, "iw"])
-def test_a_replica_alone_or_among_others_does_the_same(tools, eager, corridor, name):
+def test_a_replica_does_the_same_alone_or_among_others(tools, eager, corridor, name):
     replicas = tools.replicas_of(corridor)[:20]
     together = tools.returns(tools.run(name, corridor, replicas, **QUICK))
     alone = tools.returns(tools.run(name, corridor, replicas[11:12], **QUICK))
@@ -28,7 +28,7 @@ def test_a_replica_alone_or_among_others_does_the_same(tools, eager, corridor, n
 
 
 @pytest.mark.parametrize("name", [*PARAMETRIC, "iw"])
-def test_episodes_that_end_early_or_break_are_learned_from_as_far_as_they_went(tools, eager, name):
+def test_episodes_that_end_early_or_break_off_are_learned_from_up_to_their_end(tools, eager, name):
     distribution = tools.Corridor(
         [(0.5, 7, tools.NEVER), (0.5, tools.NEVER, 1), (0.5, tools.NEVER, tools.NEVER)]
     )
@@ -40,18 +40,20 @@ def test_episodes_that_end_early_or_break_are_learned_from_as_far_as_they_went(t
 
 
 @pytest.mark.parametrize("name", ["distral", "shared_q"])
-def test_what_starts_from_the_prior_acts_as_the_prior_until_its_first_update(tools, corridor, name):
+def test_a_policy_that_starts_as_the_prior_acts_as_the_prior_until_its_first_update(
+    tools, corridor, name
+):
     replicas = tools.replicas_of(corridor)[:4]
     snapshot = tools.random_snapshot(corridor)
     method = make_method(
         name, snapshot, AdaptationConfig(), replicas, episode_steps=tools.EPISODE_STEPS, run_seed=5
     )
     observations = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
-    method.begin_episode(observations, [np.random.default_rng(place) for place in range(4)])
+    method.begin_episode(observations, [np.random.default_rng(seed) for seed in range(4)])
     noise = np.stack(
         [
-            np.random.default_rng(place).standard_normal((tools.EPISODE_STEPS, 2), np.float32)
-            for place in range(4)
+            np.random.default_rng(seed).standard_normal((tools.EPISODE_STEPS, 2), np.float32)
+            for seed in range(4)
         ]
     )
     np.testing.assert_allclose(
@@ -102,6 +104,6 @@ def test_from_scratch_learns_from_a_dense_reward(tools):
             learning_rate=1e-3,
         )
     )
-    ideal = -3.9  # 0.1 closer at each step, from 0.8 away on average
+    ideal = -3.9  # 0.1 closer at each step, from an average distance of 0.8
     assert curve[:5].mean() < -10
     assert curve[-5:].mean() > 0.5 * (curve[:5].mean() + ideal)

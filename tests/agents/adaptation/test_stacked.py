@@ -17,7 +17,7 @@ def streams(seeds):
 
 
 def shuffled(network, seed):
-    """Sets every weight, biases and scales too, to a random value."""
+    """Sets every weight, including biases and scales, to a random value."""
     stream = np.random.default_rng(seed)
     for variable in network.variables:
         variable.assign(stream.normal(size=variable.shape).astype(np.float32))
@@ -36,7 +36,7 @@ def inputs():
     )
 
 
-def test_a_stacked_policy_is_the_same_in_numpy_and_of_each_replica_alone(tools, inputs):
+def test_a_stacked_policy_is_the_same_in_numpy_and_for_each_replica_alone(tools, inputs):
     network = shuffled(Policy(3, 2, tools.NETWORKS, stack=(4,)), 1)
     weights = weights_of(network)
     expected = network(tf.constant(inputs[0]))
@@ -60,7 +60,7 @@ def test_a_stacked_critic_is_the_same_in_numpy(tools, inputs):
     np.testing.assert_allclose(critic(*map(tf.constant, inputs)), expected, atol=1e-4)
 
 
-def test_critics_that_share_their_features_have_those_of_the_snapshot_under_heads_of_their_own(
+def test_critics_with_shared_features_use_the_snapshots_under_their_own_heads(
     tools, inputs, corridor
 ):
     snapshot = tools.random_snapshot(corridor)
@@ -102,7 +102,7 @@ def test_initial_weights_have_the_distribution_of_the_networks_own(tools):
             np.testing.assert_array_equal(value, own[name])
 
 
-def test_one_networks_weights_repeated_give_each_replica_that_network(tools, inputs, corridor):
+def test_repeated_weights_give_each_replica_the_same_network(tools, inputs, corridor):
     snapshot = tools.random_snapshot(corridor)
     own = networks.sub_weights(snapshot.weights, "prior")
     repeated = networks.NumpyPolicy(repeated_weights(own, 4), tools.NETWORKS)(inputs[0][..., :2])
