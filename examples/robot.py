@@ -57,12 +57,24 @@ def control(agent: iwpa.Adapter, robot: Robot, stop: threading.Event, path: str)
                 action = agent.step(reward, robot.position, truncated=step == EPISODE_STEPS)
                 milliseconds = 1e3 * (time.perf_counter() - started)
                 found, place = agent.diagnostics(), robot.position.round(3)
-                log.writerow([found["episode"], step, *place, reward, found["return"], round(milliseconds, 3), found["kl"]])
+                log.writerow(
+                    [
+                        found["episode"],
+                        step,
+                        *place,
+                        reward,
+                        found["return"],
+                        round(milliseconds, 3),
+                        found["kl"],
+                    ]
+                )
 
 
 def main() -> None:
     """Starts the robot, waits, stops it, and keeps what it has learned."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=20.0, help="how long it runs")
     parser.add_argument("--angle", type=float, default=1.0, help="of the hidden place, in radians")
     parser.add_argument("--log", default="robot.csv")

@@ -19,7 +19,10 @@ STEP_SECONDS = 0.05
 
 def logged(steps: int) -> dict[str, Any]:
     """Returns transitions of the behaviour prior, which runs at all speeds; their rewards are left out."""
-    environment, agent = HiddenSpeed(speed=0.0), iwpa.load("half_cheetah_velocity").adapter(method="prior")
+    environment, agent = (
+        HiddenSpeed(speed=0.0),
+        iwpa.load("half_cheetah_velocity").adapter(method="prior"),
+    )
     rows: list[tuple[Any, Any, Any]] = []
     action = None
     while len(rows) < steps:
@@ -28,15 +31,26 @@ def logged(steps: int) -> dict[str, Any]:
             action = agent.reset(observation)
         after, reward, terminated, truncated, _ = environment.step(action)
         rows.append((observation, action, after))
-        observation, action = after, agent.step(reward, after, terminated=terminated, truncated=truncated)
+        observation, action = (
+            after,
+            agent.step(reward, after, terminated=terminated, truncated=truncated),
+        )
     before, actions, later = zip(*rows, strict=True)
-    stacked = [{key: np.array([one[key] for one in part]) for key in part[0]} for part in (before, later)]
-    return {"observations": stacked[0], "actions": np.array(actions), "next_observations": stacked[1]}
+    stacked = [
+        {key: np.array([one[key] for one in part]) for key in part[0]} for part in (before, later)
+    ]
+    return {
+        "observations": stacked[0],
+        "actions": np.array(actions),
+        "next_observations": stacked[1],
+    }
 
 
 def main() -> None:
     """Compares first episodes with and without the log."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--speed", type=float, default=2.0, help="that is wanted now, m/s")
     parser.add_argument("--steps", type=int, default=1000, help="of the log")
     parser.add_argument("--episodes", type=int, default=2)
@@ -53,7 +67,10 @@ def main() -> None:
         if warm:
             agent.warm_start(log, reward)
         found = iwpa.adapt(HiddenSpeed(flags.speed), agent, flags.episodes, progress=False)
-        print("with the log:   " if warm else "without the log:", ", ".join(f"{value:.1f}" for value in found.returns))
+        print(
+            "with the log:   " if warm else "without the log:",
+            ", ".join(f"{value:.1f}" for value in found.returns),
+        )
 
 
 if __name__ == "__main__":

@@ -69,18 +69,27 @@ class Adapter:
         if background not in WORK:
             raise ValueError(f"background takes False, 'thread' or 'slices', not {background!r}.")
         if memory < snapshot.environment.episode_steps:
-            raise ValueError(f"memory takes at least the {snapshot.environment.episode_steps} transitions of an episode, not {memory}.")
+            raise ValueError(
+                f"memory takes at least the {snapshot.environment.episode_steps} transitions of an episode, not {memory}."
+            )
         self.snapshot = snapshot
         self.method = METHODS.best(snapshot) if method is None else method
         self._environment = snapshot.environment
         self._exchange = Exchange(snapshot.environment)
         METHODS.known([self.method], snapshot.agent)
-        self._config = with_values(default_adaptation(self.method, 1, snapshot.environment.name), adaptation or {})
+        self._config = with_values(
+            default_adaptation(self.method, 1, snapshot.environment.name), adaptation or {}
+        )
         self._seed, self._memory, self._background = seed, memory, background
         replicas = [Replica("test", Task(0, ()), seed)]
         steps = snapshot.environment.episode_steps
         start = Start(snapshot, self._config, replicas, steps, 0, memory, WORK[background]())
-        self._engine = Engine(METHODS.make(self.method, start), replicas, reward_scale=snapshot.reward_scale, run_seed=0)
+        self._engine = Engine(
+            METHODS.make(self.method, start),
+            replicas,
+            reward_scale=snapshot.reward_scale,
+            run_seed=0,
+        )
         self._within_episode = False
         self._everyone = np.ones(1, bool)
 
@@ -103,7 +112,9 @@ class Adapter:
         self._within_episode = True
         return self._act()
 
-    def step(self, reward: Any, observation: Any, *, terminated: bool = False, truncated: bool = False) -> Array | None:
+    def step(
+        self, reward: Any, observation: Any, *, terminated: bool = False, truncated: bool = False
+    ) -> Array | None:
         """Takes what the last action led to.
 
         An episode longer than the time limit of training goes on as another one of the same task, from the state that it has reached.
@@ -123,7 +134,9 @@ class Adapter:
         """
         if not self._within_episode:
             when = "after the episode's end" if self._engine.episode else "before the first reset"
-            raise RuntimeError(f"step() comes {when}: call reset(observation), which gives the first action.")
+            raise RuntimeError(
+                f"step() comes {when}: call reset(observation), which gives the first action."
+            )
         row, rewards = self._exchange.observation(observation), self._exchange.reward(reward)
         discounts = np.array([0.0 if terminated else 1.0], np.float32)
         self._engine.observe(rewards, discounts, row, self._everyone)
@@ -156,11 +169,17 @@ class Adapter:
             RuntimeError: Within an episode.
         """
         if self._within_episode:
-            raise RuntimeError("warm_start() is for between episodes: end this one first, by step(..., truncated=True).")
+            raise RuntimeError(
+                "warm_start() is for between episodes: end this one first, by step(..., truncated=True)."
+            )
         if log is None:
             experience = self.snapshot.experience
             if reward is None or experience is None:
-                why = "or a reward" if reward is None else "as this snapshot has no transitions of training"
+                why = (
+                    "or a reward"
+                    if reward is None
+                    else "as this snapshot has no transitions of training"
+                )
                 raise ValueError(f"warm_start() needs a log, {why}.")
             log = self._exchange.described(experience)
         self._engine.warm_start(self._exchange.log(log, reward))
@@ -177,12 +196,20 @@ class Adapter:
         method = self._engine.method
         found = {
             name: finite_or_none(np.broadcast_to(values, 1)[0])
-            for name, values in (("temperature", method.temperatures()), ("kl", method.realised_kl()), ("td_error", method.td_errors()))
+            for name, values in (
+                ("temperature", method.temperatures()),
+                ("kl", method.realised_kl()),
+                ("td_error", method.td_errors()),
+            )
         }
         details = method.details(0) if self._engine.episode else {}
         if "value" in details:
             details["value"] /= self.snapshot.reward_scale
-        counts = {"episode": self._engine.episode, "step": int(self._engine.lengths[0]), "return": float(self._engine.returns[0])}
+        counts = {
+            "episode": self._engine.episode,
+            "step": int(self._engine.lengths[0]),
+            "return": float(self._engine.returns[0]),
+        }
         return {**counts, **found, **details}
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -234,10 +261,15 @@ def restore(path: str | os.PathLike[str]) -> Adapter:
         )
     state, manifest = durable.read_arrays(directory, _STATE)
     try:
-        options = {name: manifest[name] for name in ("method", "seed", "adaptation", "memory", "background")}
+        options = {
+            name: manifest[name]
+            for name in ("method", "seed", "adaptation", "memory", "background")
+        }
         adapter = Adapter(snapshots.read_snapshot(directory / "snapshot"), **options)
         adapter._engine.restore(state)
         adapter._within_episode = bool(manifest["within_episode"])
     except (KeyError, TypeError) as error:
-        raise durable.DamagedError(f"The manifest of {directory} lacks something: {error}") from error
+        raise durable.DamagedError(
+            f"The manifest of {directory} lacks something: {error}"
+        ) from error
     return adapter

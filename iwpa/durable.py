@@ -65,10 +65,14 @@ def remove_unfinished(parent: pathlib.Path) -> None:
 
 def numbered(parent: pathlib.Path) -> list[pathlib.Path]:
     """Returns the published directories whose names are numbers, in their order."""
-    return sorted((path for path in parent.glob("*") if path.name.isdigit()), key=lambda path: int(path.name))
+    return sorted(
+        (path for path in parent.glob("*") if path.name.isdigit()), key=lambda path: int(path.name)
+    )
 
 
-def write_arrays(directory: pathlib.Path, name: str, arrays: Mapping[str, Array], manifest: Mapping[str, Any]) -> None:
+def write_arrays(
+    directory: pathlib.Path, name: str, arrays: Mapping[str, Array], manifest: Mapping[str, Any]
+) -> None:
     """Writes arrays and the manifest that holds their sha256.
 
     Args:
@@ -78,7 +82,9 @@ def write_arrays(directory: pathlib.Path, name: str, arrays: Mapping[str, Array]
         manifest: What else the manifest says, JSON values.
     """
     path = directory / name
-    safetensors.numpy.save_file({key: np.asarray(value, order="C") for key, value in arrays.items()}, path)
+    safetensors.numpy.save_file(
+        {key: np.asarray(value, order="C") for key, value in arrays.items()}, path
+    )
     content = {**manifest, "sha256": {name: _digest(path)}}
     (directory / MANIFEST).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
 
@@ -108,7 +114,9 @@ def read_arrays(directory: pathlib.Path, name: str) -> tuple[dict[str, Array], d
     path = directory / name
     try:
         if _digest(path) != manifest["sha256"][name]:
-            raise DamagedError(f"{path} is truncated or altered: its sha256 differs from the manifest's.")
+            raise DamagedError(
+                f"{path} is truncated or altered: its sha256 differs from the manifest's."
+            )
         return safetensors.numpy.load_file(path), manifest
     except (OSError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise DamagedError(f"{path} cannot be read: {error}") from error
@@ -124,9 +132,13 @@ def check(directory: pathlib.Path) -> None:
     try:
         for name, digest in manifest["sha256"].items():
             if _digest(directory / name) != digest:
-                raise DamagedError(f"{directory / name[:_LONGEST_REASON]} is truncated or altered: its sha256 differs from the manifest's.")
+                raise DamagedError(
+                    f"{directory / name[:_LONGEST_REASON]} is truncated or altered: its sha256 differs from the manifest's."
+                )
     except (OSError, AttributeError, KeyError, TypeError) as error:
-        raise DamagedError(f"{directory} cannot be checked: {str(error)[:_LONGEST_REASON]}") from error
+        raise DamagedError(
+            f"{directory} cannot be checked: {str(error)[:_LONGEST_REASON]}"
+        ) from error
 
 
 def _digest(path: pathlib.Path) -> str:

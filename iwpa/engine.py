@@ -83,7 +83,9 @@ class Engine(Stateful):
 
     remembered: ClassVar[tuple[str, ...]] = ("method", "episode", "returns", "lengths", "seen")
 
-    def __init__(self, method: Method, replicas: Sequence[Replica], *, reward_scale: float, run_seed: int):
+    def __init__(
+        self, method: Method, replicas: Sequence[Replica], *, reward_scale: float, run_seed: int
+    ):
         """Begins an adaptation.
 
         Args:
@@ -104,7 +106,9 @@ class Engine(Stateful):
         self.returns[:], self.lengths[:] = 0.0, 0
         self.method.begin_episode(observations, self.streams(Purpose.ACTIONS))
 
-    def observe(self, rewards: Array, discounts: Array, observations: Array, completed: Array) -> None:
+    def observe(
+        self, rewards: Array, discounts: Array, observations: Array, completed: Array
+    ) -> None:
         """Takes what a control step gave.
 
         Args:
@@ -116,7 +120,9 @@ class Engine(Stateful):
         self.returns += np.where(completed, rewards, 0.0)
         self.lengths += completed
         self.seen.update(rewards, completed)
-        self.method.observe(Transitions(self._reward_scale * rewards, discounts, observations, completed))
+        self.method.observe(
+            Transitions(self._reward_scale * rewards, discounts, observations, completed)
+        )
 
     def end_episode(self) -> None:
         """Ends the episode of all replicas."""
@@ -127,13 +133,17 @@ class Engine(Stateful):
         scaled = dataclasses.replace(log, rewards=self._reward_scale * log.rewards)
         self.method.warm_start(scaled, self.streams(Purpose.WARM_START))
         for reward in log.rewards:
-            self.seen.update(np.full(len(self._replicas), reward), np.ones(len(self._replicas), bool))
+            self.seen.update(
+                np.full(len(self._replicas), reward), np.ones(len(self._replicas), bool)
+            )
 
     def streams(self, purpose: Purpose) -> list[np.random.Generator]:
         """Returns each replica's random numbers for a purpose in the present episode."""
         return [replica.stream(self._run_seed, self.episode, purpose) for replica in self._replicas]
 
-    def records(self, worst: Array, faults: Sequence[str | None], failed_starts: Sequence[int]) -> list[EpisodeRecord]:
+    def records(
+        self, worst: Array, faults: Sequence[str | None], failed_starts: Sequence[int]
+    ) -> list[EpisodeRecord]:
         """Returns what there is to say of the episode that has ended.
 
         Args:
@@ -143,7 +153,12 @@ class Engine(Stateful):
         """
         count = len(self._replicas)
         temperatures, kls, td_errors = (
-            np.broadcast_to(values, count) for values in (self.method.temperatures(), self.method.realised_kl(), self.method.td_errors())
+            np.broadcast_to(values, count)
+            for values in (
+                self.method.temperatures(),
+                self.method.realised_kl(),
+                self.method.td_errors(),
+            )
         )
         return [
             EpisodeRecord(
@@ -219,7 +234,8 @@ def adapt(
     engine = Engine(method, replicas, reward_scale=reward_scale, run_seed=run_seed)
     for episode in range(1, episodes + 1):
         failed_starts = [
-            len(environments.reset(place, replica.task, replica.reset_seed(run_seed, episode))) for place, replica in enumerate(replicas)
+            len(environments.reset(place, replica.task, replica.reset_seed(run_seed, episode)))
+            for place, replica in enumerate(replicas)
         ]
         engine.begin_episode(environments.observations)
         active = np.ones(len(replicas), bool)
@@ -233,7 +249,9 @@ def adapt(
             active = active & ~result.last
         engine.end_episode()
         faults = [environments.fault(place) for place in range(len(replicas))]
-        missing = np.where([fault is not None for fault in faults], episode_steps - engine.lengths, 0)
+        missing = np.where(
+            [fault is not None for fault in faults], episode_steps - engine.lengths, 0
+        )
         yield engine.records(missing * worst_reward, faults, failed_starts)
 
 

@@ -68,7 +68,9 @@ def adapt(
     if isinstance(snapshot, Adapter):
         agent = snapshot
     else:
-        agent = (snapshot if isinstance(snapshot, Trained) else load(snapshot)).adapter(seed=seed, **options)
+        agent = (snapshot if isinstance(snapshot, Trained) else load(snapshot)).adapter(
+            seed=seed, **options
+        )
     loop = _loop(environment)
     _check_actions(environment, agent)
     returns, lengths = np.zeros(episodes), np.zeros(episodes, int)
@@ -78,7 +80,9 @@ def adapt(
             step = loop.step(action)
             returns[episode] += step.reward
             lengths[episode] += 1
-            action = agent.step(step.reward, step.observation, terminated=step.terminated, truncated=step.truncated)
+            action = agent.step(
+                step.reward, step.observation, terminated=step.terminated, truncated=step.truncated
+            )
     return Adaptation(agent, returns, lengths)
 
 
@@ -113,14 +117,23 @@ def _loop(environment: Any) -> Loop:
 
 def _check_actions(environment: Any, agent: Adapter) -> None:
     """Actions within other bounds would be executed as others than were meant."""
-    spec = environment.action_spec() if hasattr(environment, "action_spec") else environment.action_space
+    spec = (
+        environment.action_spec()
+        if hasattr(environment, "action_spec")
+        else environment.action_space
+    )
     low, high = (spec.minimum, spec.maximum) if hasattr(spec, "minimum") else (spec.low, spec.high)
     own = agent.snapshot.environment
     assert own is not None, "an adapter was made of it"
-    for bound, theirs, ours in (("lowest", low, own.action_low), ("highest", high, own.action_high)):
+    for bound, theirs, ours in (
+        ("lowest", low, own.action_low),
+        ("highest", high, own.action_high),
+    ):
         theirs = np.broadcast_to(theirs, spec.shape)
         if theirs.shape != np.shape(ours) or not np.allclose(theirs, ours, atol=1e-6):
-            raise ValueError(f"The environment's {bound} actions are {theirs.tolist()}, but those of {own.name} are {ours}.")
+            raise ValueError(
+                f"The environment's {bound} actions are {theirs.tolist()}, but those of {own.name} are {ours}."
+            )
 
 
 def _progress(episodes: Iterable[int], wanted: bool) -> Iterable[int]:

@@ -44,7 +44,9 @@ class ObservationLayout:
             self._slices[key] = slice(len(factors), len(factors) + length)
             factors += [scale] * length
         self.size = len(factors)
-        self._factors = np.array(factors, np.float32) if any(factor != 1.0 for factor in factors) else None
+        self._factors = (
+            np.array(factors, np.float32) if any(factor != 1.0 for factor in factors) else None
+        )
 
     def columns(self, key: str) -> range:
         """Returns where a key's values lie."""
@@ -60,7 +62,9 @@ class ObservationLayout:
             if key not in observation:
                 raise ValueError(f"the observation lacks {key!r}, which the spec has")
             if np.shape(observation[key]) != shape:
-                raise ValueError(f"the observation {key!r} has shape {np.shape(observation[key])}, but its spec {shape}")
+                raise ValueError(
+                    f"the observation {key!r} has shape {np.shape(observation[key])}, but its spec {shape}"
+                )
 
     def write(self, observation: Mapping[str, Array], out: Array) -> None:
         """Writes a scaled observation into a row.
@@ -71,7 +75,9 @@ class ObservationLayout:
         """
         for key, where in self._slices.items():
             value = observation[key]
-            out[where] = value if isinstance(value, np.ndarray) and value.ndim == 1 else np.ravel(value)
+            out[where] = (
+                value if isinstance(value, np.ndarray) and value.ndim == 1 else np.ravel(value)
+            )
         self.scale(out)
 
     def scale(self, rows: Array) -> None:
@@ -82,7 +88,10 @@ class ObservationLayout:
     def named(self, rows: Array) -> dict[str, Array]:
         """Returns the unscaled observations by name, `[N, *shape]`, of flat scaled ones, `[N, D]`."""
         unscaled = rows if self._factors is None else rows / self._factors
-        return {key: unscaled[:, self._slices[key]].reshape(len(rows), *shape) for key, shape, _ in self.observed}
+        return {
+            key: unscaled[:, self._slices[key]].reshape(len(rows), *shape)
+            for key, shape, _ in self.observed
+        }
 
     def read(self, row: Array, key: str) -> Array:
         """Returns the unscaled values of a key, flat, from a row that `write` has written."""
@@ -122,13 +131,17 @@ class ActionBounds:
         """
         # Rounding may lead an ulp beyond a bound.
         mapped = np.minimum(np.maximum(actions, -1.0), 1.0) * self._scale + self._offset
-        within: Array = np.minimum(np.maximum(mapped, self._low), self._high).astype(self._dtype, copy=False)
+        within: Array = np.minimum(np.maximum(mapped, self._low), self._high).astype(
+            self._dtype, copy=False
+        )
         return within.reshape(len(actions), *self.shape)
 
     def from_own(self, actions: Array) -> Array:
         """Returns what `own` makes actions of, `[N, A]`; zeros where both bounds are the same."""
         centred = np.reshape(actions, (len(actions), self.size)) - self._offset
-        inverse: Array = np.divide(centred, self._scale, out=np.zeros_like(centred), where=self._scale > 0)
+        inverse: Array = np.divide(
+            centred, self._scale, out=np.zeros_like(centred), where=self._scale > 0
+        )
         return inverse
 
 
@@ -158,11 +171,16 @@ class EnvironmentSpec:
 
     def bounds(self) -> ActionBounds:
         """Returns the bounds of actions."""
-        return ActionBounds(np.array(self.action_low, np.float32), np.array(self.action_high, np.float32))
+        return ActionBounds(
+            np.array(self.action_low, np.float32), np.array(self.action_high, np.float32)
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Returns plain values, from which `from_json` makes the same again."""
-        return {**dataclasses.asdict(self), "observations": [one._asdict() for one in self.observations]}
+        return {
+            **dataclasses.asdict(self),
+            "observations": [one._asdict() for one in self.observations],
+        }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> EnvironmentSpec:
@@ -173,5 +191,8 @@ class EnvironmentSpec:
             TypeError: If a value is of another type, or there is one too many.
             ValueError: If a value makes no sense.
         """
-        observed = tuple(Observed(str(one["key"]), tuple(one["shape"]), float(one["scale"])) for one in values["observations"])
+        observed = tuple(
+            Observed(str(one["key"]), tuple(one["shape"]), float(one["scale"]))
+            for one in values["observations"]
+        )
         return cls(**{**values, "observations": observed})

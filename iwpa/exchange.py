@@ -60,14 +60,25 @@ class Exchange:
         Raises:
             ValueError: If an entry is missing, of another shape, or not finite.
         """
-        for name in ("observations", "actions", "next_observations", *(() if reward else ("rewards",))):
+        for name in (
+            "observations",
+            "actions",
+            "next_observations",
+            *(() if reward else ("rewards",)),
+        ):
             if name not in log:
-                raise ValueError(f"The log lacks {name!r}; it has {', '.join(map(repr, log)) or 'nothing'}.")
-        observations, actions, after = (log[name] for name in ("observations", "actions", "next_observations"))
+                raise ValueError(
+                    f"The log lacks {name!r}; it has {', '.join(map(repr, log)) or 'nothing'}."
+                )
+        observations, actions, after = (
+            log[name] for name in ("observations", "actions", "next_observations")
+        )
         own = _numbers(actions, "log's actions")
         count = len(own) if own.ndim else 0
         if not count or own.shape[1:] != self._action_shape:
-            raise ValueError(f"The log's actions have shape {own.shape}, but those of {self._name} have [N, {list(self._action_shape)}].")
+            raise ValueError(
+                f"The log's actions have shape {own.shape}, but those of {self._name} have [N, {list(self._action_shape)}]."
+            )
         paid = reward(observations, actions, after) if reward else log["rewards"]
         ends = log.get("terminated", np.zeros(count))
         if isinstance(paid, tuple):
@@ -75,7 +86,9 @@ class Exchange:
         rewards, terminated = _numbers(paid, "log's rewards"), _numbers(ends, "log's terminated")
         for name, values in (("rewards", rewards), ("terminated", terminated)):
             if values.shape != (count,):
-                raise ValueError(f"The log's {name} have shape {values.shape}, but there are {count} actions.")
+                raise ValueError(
+                    f"The log's {name} have shape {values.shape}, but there are {count} actions."
+                )
         for name, values in (("actions", own), ("rewards", rewards), ("terminated", terminated)):
             _check_finite(values.reshape(count, -1), f"log's {name}")
         return Logged(
@@ -95,13 +108,17 @@ class Exchange:
                     raise ValueError(f"The {what} lacks {key!r}: {self._name} has {self._parts}.")
                 values = _numbers(observation[key], f"{what}'s {key!r}")
                 if values.shape != (*leading, *shape):
-                    raise ValueError(f"The {what}'s {key!r} has shape {values.shape}, but that of {self._name} {(*leading, *shape)}.")
+                    raise ValueError(
+                        f"The {what}'s {key!r} has shape {values.shape}, but that of {self._name} {(*leading, *shape)}."
+                    )
                 columns = self._layout.columns(key)
                 rows[..., columns.start : columns.stop] = values.reshape(*leading, len(columns))
         else:
             values = _numbers(observation, what)
             if values.shape != rows.shape:
-                raise ValueError(f"The {what} has shape {values.shape}, but that of {self._name} {rows.shape}: {self._parts}.")
+                raise ValueError(
+                    f"The {what} has shape {values.shape}, but that of {self._name} {rows.shape}: {self._parts}."
+                )
             rows[:] = values
         if not np.isfinite(rows).all():
             self._refuse(rows.reshape(-1, self._layout.size), what)

@@ -24,7 +24,10 @@ class Experience:
 
     def arrays(self) -> dict[str, Array]:
         """Returns the arrays by their names in a snapshot's file."""
-        return {f"experience/{field.name}": getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {
+            f"experience/{field.name}": getattr(self, field.name)
+            for field in dataclasses.fields(self)
+        }
 
 
 def split(arrays: Mapping[str, Array]) -> tuple[dict[str, Array], Experience | None]:

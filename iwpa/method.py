@@ -99,7 +99,9 @@ class Method(Stateful, abc.ABC):
         Raises:
             ValueError: If the method learns nothing from them.
         """
-        raise ValueError(f"{type(self).__name__} learns nothing from logged transitions: choose another method.")
+        raise ValueError(
+            f"{type(self).__name__} learns nothing from logged transitions: choose another method."
+        )
 
     def details(self, place: int) -> dict[str, Any]:
         """Returns what else is known of a replica, by the names of `Adapter.diagnostics`; the value in scaled rewards."""
@@ -111,7 +113,9 @@ class Method(Stateful, abc.ABC):
         Raises:
             ValueError: If the method is no importance weighting of the prior.
         """
-        raise ValueError(f"{type(self).__name__} is no importance weighting of the prior on frozen features, which alone can be exported.")
+        raise ValueError(
+            f"{type(self).__name__} is no importance weighting of the prior on frozen features, which alone can be exported."
+        )
 
     def settle(self) -> None:
         """Finishes what is being learned meanwhile."""

@@ -40,7 +40,9 @@ class NumpyGaussian(NamedTuple):
     def kl_to(self, other: NumpyGaussian) -> Array:
         """Returns KL(self || other) in nats, `[...]`."""
         ratio = np.square(self.std / other.std)
-        result: Array = 0.5 * (ratio + np.square((self.mean - other.mean) / other.std) - 1.0 - np.log(ratio)).sum(axis=-1)
+        result: Array = 0.5 * (
+            ratio + np.square((self.mean - other.mean) / other.std) - 1.0 - np.log(ratio)
+        ).sum(axis=-1)
         return result
 
 
@@ -97,7 +99,9 @@ class _Torso:
     def __init__(self, weights: Weights):
         self.first = _centred(weights, "linear_0")
         self._scale, self._offset = weights["scale"], weights["offset"]
-        names = itertools.takewhile(lambda name: f"{name}/w" in weights, (f"linear_{n}" for n in itertools.count(1)))
+        names = itertools.takewhile(
+            lambda name: f"{name}/w" in weights, (f"linear_{n}" for n in itertools.count(1))
+        )
         self._layers = [(weights[f"{name}/w"], weights[f"{name}/b"]) for name in names]
 
     def __call__(self, x: Array) -> Array:
@@ -118,8 +122,14 @@ class NumpyPolicy:
 
     def __init__(self, weights: Weights, config: NetworkConfig):
         self._torso = _Torso(sub_weights(weights, "torso"))
-        self._w, self._b = (np.concatenate([weights[f"mean/{name}"], weights[f"std/{name}"]], axis=-1) for name in "wb")
-        self._least, self._range = np.float32(config.min_std), np.float32(config.max_std - config.min_std)
+        self._w, self._b = (
+            np.concatenate([weights[f"mean/{name}"], weights[f"std/{name}"]], axis=-1)
+            for name in "wb"
+        )
+        self._least, self._range = (
+            np.float32(config.min_std),
+            np.float32(config.max_std - config.min_std),
+        )
 
     def __call__(self, x: Array) -> NumpyGaussian:
         """Maps `[..., inputs]` to distributions over `[..., A]`."""
@@ -129,7 +139,9 @@ class NumpyPolicy:
         raw = self._torso(x) @ self._w
         raw += self._b
         size = raw.shape[-1] // 2
-        return NumpyGaussian(np.tanh(raw[..., :size]), self._least + self._range / (1.0 + np.exp(-raw[..., size:])))
+        return NumpyGaussian(
+            np.tanh(raw[..., :size]), self._least + self._range / (1.0 + np.exp(-raw[..., size:]))
+        )
 
 
 class NumpyExpert:

@@ -36,7 +36,14 @@ class Replica:
 
     def stream(self, run_seed: int, episode: int, purpose: Purpose) -> np.random.Generator:
         """Returns the stream of one episode and purpose. The method is not part of its key: all methods see the same numbers."""
-        key = [run_seed, SPLITS.index(self.split), self.task.index, self.seed, episode, int(purpose)]
+        key = [
+            run_seed,
+            SPLITS.index(self.split),
+            self.task.index,
+            self.seed,
+            episode,
+            int(purpose),
+        ]
         return np.random.Generator(np.random.SFC64(np.random.SeedSequence(key)))
 
     def reset_seed(self, run_seed: int, episode: int) -> int:

@@ -39,7 +39,12 @@ def lstm_step(weights: Weights, x: Array, state: Array) -> Array:
     """
     size = state.shape[-1] // 2
     gates = x @ weights["input/w"] + weights["input/b"] + state[:, :size] @ weights["recurrent"]
-    i, f, g, o = gates[:, :size], gates[:, size : 2 * size], gates[:, 2 * size : 3 * size], gates[:, 3 * size :]
+    i, f, g, o = (
+        gates[:, :size],
+        gates[:, size : 2 * size],
+        gates[:, 2 * size : 3 * size],
+        gates[:, 3 * size :],
+    )
     cell = sigmoid(f + 1.0) * state[:, size:] + sigmoid(i) * np.tanh(g)
     state = np.concatenate([sigmoid(o) * np.tanh(cell), cell], axis=1).astype(np.float32)
     return state
@@ -57,7 +62,10 @@ class NumpyRecurrentPolicy:
     def __call__(self, observations: Array, states: Array) -> tuple[NumpyGaussian, Array]:
         """Maps trial observations `[N, D]` and the states of both LSTMs `[N, 4 H]` to distributions over `[N, A]` and new states."""
         half = self.state_size // 2
-        parts = [lstm_step(lstm, observations, states[:, k * half : (k + 1) * half]) for k, lstm in enumerate(self._lstms)]
+        parts = [
+            lstm_step(lstm, observations, states[:, k * half : (k + 1) * half])
+            for k, lstm in enumerate(self._lstms)
+        ]
         return self._policy(parts[0][:, : self._size]), np.concatenate(parts, axis=1)
 
 
@@ -93,8 +101,14 @@ class NumpyEncoder:
         """
         raw = states[:, : self._config.recurrent_size] @ self._output["w"] + self._output["b"]
         mean, std = np.split(raw, 2, axis=1)
-        some, latent_std = (counts > 0)[:, None], LATENT_STD_FLOOR + 2.0 * (1.0 - LATENT_STD_FLOOR) * sigmoid(std)
-        return NumpyGaussian(np.where(some, mean, 0.0).astype(np.float32), np.where(some, latent_std, 1.0).astype(np.float32))
+        some, latent_std = (
+            (counts > 0)[:, None],
+            LATENT_STD_FLOOR + 2.0 * (1.0 - LATENT_STD_FLOOR) * sigmoid(std),
+        )
+        return NumpyGaussian(
+            np.where(some, mean, 0.0).astype(np.float32),
+            np.where(some, latent_std, 1.0).astype(np.float32),
+        )
 
 
 def context_rows(observations: Array, actions: Array, rewards: Array, ends: Array) -> Array:
@@ -106,7 +120,9 @@ def context_rows(observations: Array, actions: Array, rewards: Array, ends: Arra
         rewards: The task's own, scaled, `[N]`.
         ends: Whether the episode ended, `[N]`.
     """
-    return np.column_stack([observations, np.clip(actions, -1.0, 1.0), rewards, ends]).astype(np.float32)
+    return np.column_stack([observations, np.clip(actions, -1.0, 1.0), rewards, ends]).astype(
+        np.float32
+    )
 
 
 class Contexts(Stateful):

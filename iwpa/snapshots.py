@@ -138,7 +138,9 @@ def read_snapshot(directory: pathlib.Path) -> Snapshot:
             experience=transitions,
         )
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-        raise durable.DamagedError(f"The manifest of {directory} lacks something: {str(error)[:300]}") from error
+        raise durable.DamagedError(
+            f"The manifest of {directory} lacks something: {str(error)[:300]}"
+        ) from error
 
 
 def snapshot_steps(parent: pathlib.Path) -> list[int]:
@@ -172,8 +174,12 @@ def check_fits(snapshot: Snapshot, spec: NetworkSpec) -> None:
     for field in dataclasses.fields(NetworkSpec):
         own, wanted = getattr(snapshot.spec, field.name), getattr(spec, field.name)
         if own != wanted:
-            raise ValueError(f"The snapshot of step {snapshot.step} has {field.name} {own}, but the environment needs {wanted}.")
+            raise ValueError(
+                f"The snapshot of step {snapshot.step} has {field.name} {own}, but the environment needs {wanted}."
+            )
 
 
 def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    return {
+        key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+    }

@@ -27,7 +27,9 @@ class Stateful:
             if isinstance(value, Stateful):
                 found.update({f"{name}/{key}": array for key, array in value.state().items()})
             elif value is not None:
-                found[name] = _generator_states(value) if isinstance(value, Sequence) else np.array(value)
+                found[name] = (
+                    _generator_states(value) if isinstance(value, Sequence) else np.array(value)
+                )
         return found
 
     def restore(self, state: Mapping[str, Array]) -> None:
@@ -40,7 +42,13 @@ class Stateful:
             value = getattr(self, name)
             if isinstance(value, Stateful):
                 start = f"{name}/"
-                value.restore({key.removeprefix(start): array for key, array in state.items() if key.startswith(start)})
+                value.restore(
+                    {
+                        key.removeprefix(start): array
+                        for key, array in state.items()
+                        if key.startswith(start)
+                    }
+                )
             else:
                 setattr(self, name, _restored(name, value, state.get(name)))
 
@@ -52,7 +60,9 @@ def _restored(name: str, value: Any, array: Array | None) -> Any:
         return [_generator(row) for row in array]
     if isinstance(value, np.ndarray):
         if value.shape != array.shape:
-            raise ValueError(f"{name} has the shape {array.shape} in what was saved, but {value.shape} here.")
+            raise ValueError(
+                f"{name} has the shape {array.shape} in what was saved, but {value.shape} here."
+            )
         return array.astype(value.dtype)
     return array.copy() if value is None else type(value)(array)
 
@@ -60,7 +70,9 @@ def _restored(name: str, value: Any, array: Array | None) -> Any:
 def _generator_states(generators: Sequence[np.random.Generator]) -> Array:
     """Returns the states of SFC64 generators, `[R, 6]`."""
     states = [generator.bit_generator.state for generator in generators]
-    return np.array([[*one["state"]["state"], one["has_uint32"], one["uinteger"]] for one in states], np.uint64).reshape(-1, 6)
+    return np.array(
+        [[*one["state"]["state"], one["has_uint32"], one["uinteger"]] for one in states], np.uint64
+    ).reshape(-1, 6)
 
 
 def _generator(row: Array) -> np.random.Generator:

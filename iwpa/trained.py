@@ -85,6 +85,8 @@ def load(source: str | os.PathLike[str]) -> Trained:
     if not (path / durable.MANIFEST).is_file():
         steps = snapshots.snapshot_steps(path / "snapshots")
         if not steps:
-            raise ValueError(f"There is no snapshot {str(source)!r}: name one of {', '.join(names())}, or a directory with a snapshot.")
+            raise ValueError(
+                f"There is no snapshot {str(source)!r}: name one of {', '.join(names())}, or a directory with a snapshot."
+            )
         path = path / "snapshots" / str(steps[-1])
     return Trained(snapshots.read_snapshot(path), path)

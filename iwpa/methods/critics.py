@@ -44,7 +44,9 @@ class Critic(Stateful, abc.ABC):
         """
 
     @abc.abstractmethod
-    def learn_within_episode(self, tau: Array, active: Array, step: int, streams: Sequence[np.random.Generator]) -> Job:
+    def learn_within_episode(
+        self, tau: Array, active: Array, step: int, streams: Sequence[np.random.Generator]
+    ) -> Job:
         """Returns what there is to learn after the control step number `step` of an episode.
 
         Args:
@@ -77,7 +79,9 @@ class LinearCritic(Critic):
 
     remembered: ClassVar[tuple[str, ...]] = ("head", "memory", "_episode_start")
 
-    def __init__(self, head: Head, proposals: Proposals, *, next_samples: int, capacity: int, discount: float):
+    def __init__(
+        self, head: Head, proposals: Proposals, *, next_samples: int, capacity: int, discount: float
+    ):
         """Makes room.
 
         Args:
@@ -98,7 +102,9 @@ class LinearCritic(Critic):
         self._episode_start = self.memory.counts.copy()
 
     def q_values(self, step: int) -> Array:
-        q_values: Array = np.matmul(self._proposals.features[:, step], self.head.weights[:, :, None])[..., 0]
+        q_values: Array = np.matmul(
+            self._proposals.features[:, step], self.head.weights[:, :, None]
+        )[..., 0]
         return q_values
 
     def episode_values(self, states: int) -> Callable[[], Array]:
@@ -107,9 +113,19 @@ class LinearCritic(Critic):
 
     def observe(self, step: int, choices: Array, transitions: Transitions, tau: Array) -> None:
         features = self._proposals.features[self._rows, step, choices]
-        self.remember(step + 1, features, transitions.rewards, transitions.discounts, tau, transitions.active)
+        self.remember(
+            step + 1, features, transitions.rewards, transitions.discounts, tau, transitions.active
+        )
 
-    def remember(self, step: int, features: Array, rewards: Array, discounts: Array, tau: Array, active: Array) -> None:
+    def remember(
+        self,
+        step: int,
+        features: Array,
+        rewards: Array,
+        discounts: Array,
+        tau: Array,
+        active: Array,
+    ) -> None:
         """Remembers a transition of each active replica, whoever chose its action.
 
         Args:
@@ -128,7 +144,9 @@ class LinearCritic(Critic):
     def details(self, place: int) -> dict[str, Any]:
         return {"transitions": int(self.memory.kept[place]), **self.head.details(place)}
 
-    def learn_within_episode(self, tau: Array, active: Array, step: int, streams: Sequence[np.random.Generator]) -> Job:
+    def learn_within_episode(
+        self, tau: Array, active: Array, step: int, streams: Sequence[np.random.Generator]
+    ) -> Job:
         return self.head.learn_within_episode(self.memory, tau, active, step, streams)
 
     def learn_after_episode(self, tau: Array, streams: Sequence[np.random.Generator]) -> Job:

@@ -19,9 +19,16 @@ class PriorMethod(Method):
 
     remembered: ClassVar[tuple[str, ...]] = ("_proposals", "_step")
 
-    def __init__(self, snapshot: Snapshot, config: AdaptationConfig, replicas: int, episode_steps: int):
+    def __init__(
+        self, snapshot: Snapshot, config: AdaptationConfig, replicas: int, episode_steps: int
+    ):
         self._proposals = Proposals(
-            snapshot.prior(), None, snapshot.spec, replicas=replicas, samples=config.action_samples, steps=episode_steps
+            snapshot.prior(),
+            None,
+            snapshot.spec,
+            replicas=replicas,
+            samples=config.action_samples,
+            steps=episode_steps,
         )
         self._rows = np.arange(replicas)
         self._features = snapshot.networks.feature_layers[-1] + 1
@@ -61,4 +68,6 @@ class ExpertMethod(Method):
     def act(self) -> Array:
         distribution = self._expert(self._observations, self._tasks)
         size = distribution.mean.shape[1]
-        return distribution.sample(np.stack([stream.standard_normal(size, np.float32) for stream in self._streams]))
+        return distribution.sample(
+            np.stack([stream.standard_normal(size, np.float32) for stream in self._streams])
+        )

@@ -48,7 +48,15 @@ class Head(Stateful, abc.ABC):
         self._config = config
         self.weights = initial
 
-    def weigh(self, features: Array, next_features: Array, rewards: Array, discounts: Array, tau: Array, active: Array) -> None:
+    def weigh(
+        self,
+        features: Array,
+        next_features: Array,
+        rewards: Array,
+        discounts: Array,
+        tau: Array,
+        active: Array,
+    ) -> None:
         """Looks at a transition of the active replicas as it is made; arrays as in `FeatureMemory`."""
 
     def details(self, place: int) -> dict[str, Any]:
@@ -98,7 +106,9 @@ class Head(Stateful, abc.ABC):
         """Returns what there is to learn after the control step number `step` of an episode."""
 
     @abc.abstractmethod
-    def learn_after_episode(self, memory: FeatureMemory, tau: Array, streams: Sequence[np.random.Generator]) -> Job:
+    def learn_after_episode(
+        self, memory: FeatureMemory, tau: Array, streams: Sequence[np.random.Generator]
+    ) -> Job:
         """Returns what there is to learn after an episode."""
 
 
@@ -121,20 +131,38 @@ class TemporalDifferenceHead(Head):
         step: int,
         streams: Sequence[np.random.Generator],
     ) -> Job:
-        return self._job(memory, tau, active, streams, 1) if step % self._config.update_period == 0 else ()
+        return (
+            self._job(memory, tau, active, streams, 1)
+            if step % self._config.update_period == 0
+            else ()
+        )
 
-    def learn_after_episode(self, memory: FeatureMemory, tau: Array, streams: Sequence[np.random.Generator]) -> Job:
+    def learn_after_episode(
+        self, memory: FeatureMemory, tau: Array, streams: Sequence[np.random.Generator]
+    ) -> Job:
         return self._job(memory, tau, memory.counts > 0, streams, self._config.updates_per_episode)
 
-    def _job(self, memory: FeatureMemory, tau: Array, where: Array, streams: Sequence[np.random.Generator], updates: int) -> Job:
+    def _job(
+        self,
+        memory: FeatureMemory,
+        tau: Array,
+        where: Array,
+        streams: Sequence[np.random.Generator],
+        updates: int,
+    ) -> Job:
         """Replicas go one after the other, because one's transitions fit into the cache."""
         with memory.held() as counts:
             for place in np.flatnonzero(where):
                 yield from self._update(
-                    memory, place, tau[place], streams[place].integers(counts[place], size=(updates, self._config.minibatch))
+                    memory,
+                    place,
+                    tau[place],
+                    streams[place].integers(counts[place], size=(updates, self._config.minibatch)),
                 )
 
-    def _update(self, memory: FeatureMemory, place: int, tau: Array, minibatches: Array) -> Iterator[None]:
+    def _update(
+        self, memory: FeatureMemory, place: int, tau: Array, minibatches: Array
+    ) -> Iterator[None]:
         """Makes TD(0) updates of one replica from transitions at given places, `[updates, M]`."""
         config = self._config
         features, next_features = memory.features[place], memory.next_features[place]
@@ -170,9 +198,17 @@ class RidgeHead(Head):
     """
 
     is_closed_form: ClassVar[bool] = True
-    remembered: ClassVar[tuple[str, ...]] = ("weights", "_grams", "_summed", "_centres", "failed_solves")
+    remembered: ClassVar[tuple[str, ...]] = (
+        "weights",
+        "_grams",
+        "_summed",
+        "_centres",
+        "failed_solves",
+    )
 
-    def __init__(self, initial: Array, config: AdaptationConfig, seen: RewardRange, discount: float):
+    def __init__(
+        self, initial: Array, config: AdaptationConfig, seen: RewardRange, discount: float
+    ):
         """Starts from given heads.
 
         Args:
@@ -201,9 +237,15 @@ class RidgeHead(Head):
         step: int,
         streams: Sequence[np.random.Generator],
     ) -> Job:
-        return self._job(memory, tau, active, _IMPROVEMENTS_WITHIN_EPISODE) if step % self._config.solve_period == 0 else ()
+        return (
+            self._job(memory, tau, active, _IMPROVEMENTS_WITHIN_EPISODE)
+            if step % self._config.solve_period == 0
+            else ()
+        )
 
-    def learn_after_episode(self, memory: FeatureMemory, tau: Array, streams: Sequence[np.random.Generator]) -> Job:
+    def learn_after_episode(
+        self, memory: FeatureMemory, tau: Array, streams: Sequence[np.random.Generator]
+    ) -> Job:
         return self._job(memory, tau, memory.counts > 0, _IMPROVEMENTS)
 
     def _job(self, memory: FeatureMemory, tau: Array, where: Array, improvements: int) -> Job:
@@ -213,7 +255,9 @@ class RidgeHead(Head):
             with memory.held() as kept:
                 for place in np.flatnonzero(where):
                     temperatures = self._temperatures(memory, place, tau)[: kept[place]]
-                    solution = yield from self._solve(memory, place, temperatures, weights[place], centres[place], improvements)
+                    solution = yield from self._solve(
+                        memory, place, temperatures, weights[place], centres[place], improvements
+                    )
                     if solution is None:
                         self.failed_solves += 1
                     else:
@@ -233,7 +277,13 @@ class RidgeHead(Head):
         self.weights[place] = solution
 
     def _solve(
-        self, memory: FeatureMemory, place: int, tau: Array, weights: Array, centre: Array, improvements: int
+        self,
+        memory: FeatureMemory,
+        place: int,
+        tau: Array,
+        weights: Array,
+        centre: Array,
+        improvements: int,
     ) -> Generator[None, None, Array | None]:
         """Returns the head of one replica, or None.
 
@@ -245,7 +295,10 @@ class RidgeHead(Head):
             centre: What the penalty draws towards.
             improvements: How often the weights q follow the head, at most.
         """
-        features, next_features = memory.features[place, : len(tau)], memory.next_features[place, : len(tau)]
+        features, next_features = (
+            memory.features[place, : len(tau)],
+            memory.next_features[place, : len(tau)],
+        )
         rewards, discounts = memory.rewards[place, : len(tau)], memory.discounts[place, : len(tau)]
         low = min(float(self._seen.low[place]), 0.0) * self._horizon
         high = max(float(self._seen.high[place]), 0.0) * self._horizon
@@ -259,13 +312,17 @@ class RidgeHead(Head):
         for _ in range(improvements):
             before = weights
             for block in _blocks(0, len(tau)):
-                means[block], offsets[block] = self._linear_values(next_features[block], weights, tau[block])
+                means[block], offsets[block] = self._linear_values(
+                    next_features[block], weights, tau[block]
+                )
                 yield
             means *= discounts[:, None]
             constants = rewards + discounts * offsets
             for _ in range(_BACKUPS):
                 targets = np.clip(constants + means @ weights, low, high)
-                solution = centre + (inverse @ ((targets - at_centre) @ features)).astype(np.float32)
+                solution = centre + (inverse @ ((targets - at_centre) @ features)).astype(
+                    np.float32
+                )
                 moved = np.abs(solution - weights).max()
                 weights = solution
                 yield
@@ -293,6 +350,8 @@ def _blocks(start: int, stop: int) -> Iterator[slice]:
 
 def draw_heads(streams: Sequence[np.random.Generator], size: int) -> Array:
     """Draws w ~ N(0, I/d) from each replica's own stream, with 0 for the constant feature, `[R, d]`."""
-    heads: Array = np.stack([stream.standard_normal(size) for stream in streams]).astype(np.float32) / np.float32(np.sqrt(size))
+    heads: Array = np.stack([stream.standard_normal(size) for stream in streams]).astype(
+        np.float32
+    ) / np.float32(np.sqrt(size))
     heads[:, -1] = 0.0
     return heads

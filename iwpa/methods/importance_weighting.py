@@ -33,7 +33,14 @@ class ImportanceWeighting(Method):
         *("_tau", "_choices", "_kl", "_valid", "_kl_sums", "_td_errors"),
     )
 
-    def __init__(self, critic: Critic, proposals: Proposals, seen: RewardRange, config: AdaptationConfig, work: Work):
+    def __init__(
+        self,
+        critic: Critic,
+        proposals: Proposals,
+        seen: RewardRange,
+        config: AdaptationConfig,
+        work: Work,
+    ):
         """Starts as the prior.
 
         Args:
@@ -44,7 +51,13 @@ class ImportanceWeighting(Method):
             work: When to learn.
         """
         replicas, states = proposals.actions.shape[:2]
-        self.critic, self._proposals, self.seen, self._config, self._work = critic, proposals, seen, config, work
+        self.critic, self._proposals, self.seen, self._config, self._work = (
+            critic,
+            proposals,
+            seen,
+            config,
+            work,
+        )
         self._tau = np.full(replicas, np.inf, np.float32)
         self._rows = np.arange(replicas)
         self._choices = np.zeros(replicas, int)
@@ -92,29 +105,41 @@ class ImportanceWeighting(Method):
         self._work.finish()
         self._td_errors = self.critic.td_errors(self._tau)
         learning = self.critic.learn_after_episode(self._tau, streams)
-        self._work.start(itertools.chain(learning, self._calibrated(np.ones(len(self._rows), bool))))
+        self._work.start(
+            itertools.chain(learning, self._calibrated(np.ones(len(self._rows), bool)))
+        )
 
     def warm_start(self, log: Logged, streams: Sequence[np.random.Generator]) -> None:
         """Goes through the log as through episodes of the longest kind, whose actions somebody else chose."""
         if not isinstance(self.critic, LinearCritic):
-            raise ValueError("A critic whose features learn does not learn from logged transitions.")
+            raise ValueError(
+                "A critic whose features learn does not learn from logged transitions."
+            )
         room = self._proposals.actions.shape[1] - 1
         starts = range(0, len(log.rewards), room)
         for number, start in enumerate(starts, 1):
             rows = range(start, min(start + room, len(log.rewards)))
-            features = self._proposals.features_of(log.observations[rows.start : rows.stop], log.actions[rows.start : rows.stop])
+            features = self._proposals.features_of(
+                log.observations[rows.start : rows.stop], log.actions[rows.start : rows.stop]
+            )
             self._proposals.begin_episode(streams, anew=self._work.waits)
             self._valid = np.zeros_like(self._valid)
             for step, row in enumerate(rows, start=1):
                 self._follow(self.critic, step, features[step - 1], log, row)
             self._step = len(rows)
             # A closed form begins anew each time: it is enough to solve it when there is twice as much.
-            if number == len(starts) or not self.critic.head.is_closed_form or number & (number - 1) == 0:
+            if (
+                number == len(starts)
+                or not self.critic.head.is_closed_form
+                or number & (number - 1) == 0
+            ):
                 learning = self.critic.learn_after_episode(self._tau, streams)
                 self._work.start(itertools.chain(learning, self._calibrated(self._rows >= 0)))
                 self._work.finish()
 
-    def _follow(self, critic: LinearCritic, step: int, features: Array, log: Logged, row: int) -> None:
+    def _follow(
+        self, critic: LinearCritic, step: int, features: Array, log: Logged, row: int
+    ) -> None:
         """Takes a logged transition for the step that led to the state number `step` of an episode."""
         everyone = self._rows >= 0
         rewards, discounts, after, psi = (
@@ -138,7 +163,11 @@ class ImportanceWeighting(Method):
     def frozen(self, place: int) -> Frozen:
         if not isinstance(self.critic, LinearCritic):
             return super().frozen(place)
-        return Frozen(self.critic.head.weights[place].copy(), self._config.action_samples, float(self._tau[place]))
+        return Frozen(
+            self.critic.head.weights[place].copy(),
+            self._config.action_samples,
+            float(self._tau[place]),
+        )
 
     def settle(self) -> None:
         self._work.finish()
@@ -146,7 +175,10 @@ class ImportanceWeighting(Method):
     def _calibrated(self, where: Array) -> Job:
         """Returns the job of calibrating tau on the states of this episode so far, of some replicas, `[R]`."""
         # As many states as any replica has visited: the rest of the arrays is room.
-        valid, q_values = self._valid[:, : self._step + 1].copy(), self.critic.episode_values(self._step + 1)
+        valid, q_values = (
+            self._valid[:, : self._step + 1].copy(),
+            self.critic.episode_values(self._step + 1),
+        )
 
         def calibrated() -> Iterator[None]:
             tau = calibrate(q_values(), valid, self.seen.width, self._config.kl_bound)

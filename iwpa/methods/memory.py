@@ -29,7 +29,14 @@ class FeatureMemory(Stateful):
         capacity: C.
     """
 
-    remembered: ClassVar[tuple[str, ...]] = ("features", "next_features", "rewards", "discounts", "temperatures", "counts")
+    remembered: ClassVar[tuple[str, ...]] = (
+        "features",
+        "next_features",
+        "rewards",
+        "discounts",
+        "temperatures",
+        "counts",
+    )
 
     def __init__(self, replicas: int, next_samples: int, features: int, capacity: int):
         """Makes room.
@@ -100,12 +107,18 @@ class FeatureMemory(Stateful):
 
     def since(self, place: int, start: int) -> Array:
         """Returns where a replica's transitions from number `start` on are, as far as they are kept."""
-        return np.arange(max(start, self.counts[place] - self.capacity), self.counts[place]) % self.capacity
+        return (
+            np.arange(max(start, self.counts[place] - self.capacity), self.counts[place])
+            % self.capacity
+        )
 
     def state(self) -> dict[str, Array]:
         """Returns the state, without room that is empty."""
         used = int(self.kept.max())
-        return {name: array if name == "counts" else array[:, :used] for name, array in super().state().items()}
+        return {
+            name: array if name == "counts" else array[:, :used]
+            for name, array in super().state().items()
+        }
 
     def restore(self, state: Mapping[str, Array]) -> None:
         whole = {"counts": state["counts"]}

@@ -45,9 +45,22 @@ class PosteriorHead(RidgeHead):
         posterior: Of each of them, `[R, N]`.
     """
 
-    remembered: ClassVar[tuple[str, ...]] = (*RidgeHead.remembered, "_squared_errors", "_weighed", "_offsets", "posterior")
+    remembered: ClassVar[tuple[str, ...]] = (
+        *RidgeHead.remembered,
+        "_squared_errors",
+        "_weighed",
+        "_offsets",
+        "posterior",
+    )
 
-    def __init__(self, task_heads: Array, replicas: int, config: AdaptationConfig, seen: RewardRange, discount: float):
+    def __init__(
+        self,
+        task_heads: Array,
+        replicas: int,
+        config: AdaptationConfig,
+        seen: RewardRange,
+        discount: float,
+    ):
         """Starts from the mean of the training tasks' heads.
 
         Args:
@@ -60,7 +73,9 @@ class PosteriorHead(RidgeHead):
         norms = np.linalg.norm(task_heads[:, :-1], axis=1)
         self.tasks = np.flatnonzero(norms >= _LEARNED * np.median(norms))
         task_heads = task_heads[self.tasks]
-        super().__init__(np.repeat(task_heads.mean(axis=0)[None], replicas, axis=0), config, seen, discount)
+        super().__init__(
+            np.repeat(task_heads.mean(axis=0)[None], replicas, axis=0), config, seen, discount
+        )
         self._task_heads = task_heads
         self._squared_errors = np.zeros((replicas, len(task_heads)))
         self._offsets = np.zeros_like(self.weights)
@@ -79,7 +94,15 @@ class PosteriorHead(RidgeHead):
         self.weights = self._centres + self._offsets
         return job
 
-    def weigh(self, features: Array, next_features: Array, rewards: Array, discounts: Array, tau: Array, active: Array) -> None:
+    def weigh(
+        self,
+        features: Array,
+        next_features: Array,
+        rewards: Array,
+        discounts: Array,
+        tau: Array,
+        active: Array,
+    ) -> None:
         """Takes a transition of the active replicas for evidence of which training tasks theirs is like; arrays as in `FeatureMemory`."""
         rows = np.flatnonzero(active)
         q_values = features[rows] @ self._task_heads.T
@@ -90,7 +113,9 @@ class PosteriorHead(RidgeHead):
         self._weighed[rows] += 1
         counts, share = self._weighed[:, None], self._config.error_correlation
         means = self._squared_errors.mean(axis=1, keepdims=True) / np.maximum(counts, 1)
-        variance = (self._squared_errors.min(axis=1, keepdims=True) + share * means) / (counts + share)
+        variance = (self._squared_errors.min(axis=1, keepdims=True) + share * means) / (
+            counts + share
+        )
         self.posterior = softmax(-0.5 * self._squared_errors / (share * (variance + _LEAST_ERROR)))
         self._centres = (self.posterior @ self._task_heads).astype(np.float32)
 
@@ -123,11 +148,15 @@ class PosteriorWeighting(ImportanceWeighting):
         # Until rewards differ, the range of the values stands in for theirs.
         width = np.where(self.seen.width > 0, self.seen.width, np.ptp(q_values, axis=1))
         everywhere = np.ones((len(q_values), 1), bool)
-        self._tau = calibrate(q_values[:, None], everywhere, width, self._config.kl_bound).astype(np.float32)
+        self._tau = calibrate(q_values[:, None], everywhere, width, self._config.kl_bound).astype(
+            np.float32
+        )
 
     def frozen(self, place: int) -> Frozen:
         learned = super().frozen(place)
-        return learned._replace(temperature=None, kl_bound=self._config.kl_bound, floor_share=FLOOR_SHARE)
+        return learned._replace(
+            temperature=None, kl_bound=self._config.kl_bound, floor_share=FLOOR_SHARE
+        )
 
     def _calibrated(self, where: Array) -> Job:
         """Nothing is left to calibrate between states."""

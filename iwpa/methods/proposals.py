@@ -39,7 +39,13 @@ class Proposals(Stateful):
         features: psi of every proposal, `[R, E + 1, K, d]`; empty (d = 0) where psi is not frozen or not needed.
     """
 
-    remembered: ClassVar[tuple[str, ...]] = ("observations", "actions", "features", "_noise", "_uniforms")
+    remembered: ClassVar[tuple[str, ...]] = (
+        "observations",
+        "actions",
+        "features",
+        "_noise",
+        "_uniforms",
+    )
 
     def __init__(
         self,
@@ -68,7 +74,9 @@ class Proposals(Stateful):
         self._psi = features
         self.observations = np.zeros((replicas, steps + 1, spec.observation_size), np.float32)
         self.actions = np.zeros((replicas, steps + 1, samples, spec.action_size), np.float32)
-        self.features = np.zeros((replicas, steps + 1, samples, features.size if features else 0), np.float32)
+        self.features = np.zeros(
+            (replicas, steps + 1, samples, features.size if features else 0), np.float32
+        )
         self._noise = np.zeros_like(self.actions)
         self._uniforms = np.zeros((replicas, steps + 1))
 
@@ -107,7 +115,9 @@ class Proposals(Stateful):
         if self._beside is not None:
             distribution = self._beside(observations, rows)
             others = self.from_beside
-            actions[:, others] = distribution.mean[:, None] + distribution.std[:, None] * noise[:, others]
+            actions[:, others] = (
+                distribution.mean[:, None] + distribution.std[:, None] * noise[:, others]
+            )
         return actions
 
     def features_of(self, observations: Array, actions: Array) -> Array:
@@ -156,7 +166,9 @@ def state_values(q_values: Array, tau: Array, *, soft: bool) -> Array:
     finite = np.isfinite(tau)
     price = np.where(finite, tau, 1.0)
     highest = q_values.max(axis=-1, keepdims=True)
-    values = highest + price * np.log(np.exp((q_values - highest) / price).mean(axis=-1, keepdims=True))
+    values = highest + price * np.log(
+        np.exp((q_values - highest) / price).mean(axis=-1, keepdims=True)
+    )
     result: Array = np.where(finite, values, q_values.mean(axis=-1, keepdims=True))[..., 0]
     return result
 

@@ -14,7 +14,14 @@ import numpy as np
 from iwpa.arrays import Array
 from iwpa.method import Logged, Method, Transitions
 from iwpa.networks import NumpyGaussian
-from iwpa.recurrent_networks import Contexts, NumpyEncoder, NumpyLatentPolicy, NumpyRecurrentPolicy, context_rows, trial_observation_size
+from iwpa.recurrent_networks import (
+    Contexts,
+    NumpyEncoder,
+    NumpyLatentPolicy,
+    NumpyRecurrentPolicy,
+    context_rows,
+    trial_observation_size,
+)
 from iwpa.snapshots import Snapshot
 
 
@@ -25,20 +32,30 @@ class _Sampling(Method):
 
     def _sample(self, distribution: NumpyGaussian) -> Array:
         size = distribution.mean.shape[1]
-        return distribution.sample(np.stack([stream.standard_normal(size, np.float32) for stream in self._streams]))
+        return distribution.sample(
+            np.stack([stream.standard_normal(size, np.float32) for stream in self._streams])
+        )
 
 
 def _logged_step(log: Logged, row: int, everyone: Array) -> Transitions:
     """Returns a logged step as all replicas'."""
     parts = (log.rewards, log.discounts, log.next_observations)
-    rewards, discounts, after = (np.repeat(part[row, None], len(everyone), axis=0) for part in parts)
+    rewards, discounts, after = (
+        np.repeat(part[row, None], len(everyone), axis=0) for part in parts
+    )
     return Transitions(rewards, discounts, after, everyone)
 
 
 class RL2Method(_Sampling):
     """One long trial for each replica, as `environments.TrialBatch` presents it in training."""
 
-    remembered: ClassVar[tuple[str, ...]] = ("_observations", "_states", "_new_states", "_actions", "_streams")
+    remembered: ClassVar[tuple[str, ...]] = (
+        "_observations",
+        "_states",
+        "_new_states",
+        "_actions",
+        "_streams",
+    )
 
     def __init__(self, snapshot: Snapshot, replicas: int):
         """Begins all trials.
@@ -50,9 +67,14 @@ class RL2Method(_Sampling):
         spec = snapshot.spec
         self._policy = NumpyRecurrentPolicy(snapshot.weights, snapshot.networks)
         self._observed = spec.observation_size
-        self._observations = np.zeros((replicas, trial_observation_size(spec.observation_size, spec.action_size)), np.float32)
+        self._observations = np.zeros(
+            (replicas, trial_observation_size(spec.observation_size, spec.action_size)), np.float32
+        )
         self._states = np.zeros((replicas, self._policy.state_size), np.float32)
-        self._new_states, self._actions = self._states, np.zeros((replicas, spec.action_size), np.float32)
+        self._new_states, self._actions = (
+            self._states,
+            np.zeros((replicas, spec.action_size), np.float32),
+        )
 
     def begin_episode(self, observations: Array, streams: Sequence[np.random.Generator]) -> None:
         self._streams = streams
@@ -75,16 +97,31 @@ class RL2Method(_Sampling):
 
     def observe(self, transitions: Transitions) -> None:
         # A replica that waits for the others, or whose step failed, keeps its state.
-        columns = [transitions.observations, np.clip(self._actions, -1.0, 1.0), transitions.rewards, transitions.discounts]
+        columns = [
+            transitions.observations,
+            np.clip(self._actions, -1.0, 1.0),
+            transitions.rewards,
+            transitions.discounts,
+        ]
         active = transitions.active[:, None]
         self._states = np.where(active, self._new_states, self._states)
-        self._observations = np.where(active, np.column_stack(columns), self._observations).astype(np.float32)
+        self._observations = np.where(active, np.column_stack(columns), self._observations).astype(
+            np.float32
+        )
 
 
 class PearlMethod(_Sampling):
     """Acts with z ~ q(z | everything this replica has collected), drawn at each episode's start; at first z ~ N(0, I)."""
 
-    remembered: ClassVar[tuple[str, ...]] = ("_contexts", "_latents", "_observations", "_actions", "_waiting", "_waits", "_streams")
+    remembered: ClassVar[tuple[str, ...]] = (
+        "_contexts",
+        "_latents",
+        "_observations",
+        "_actions",
+        "_waiting",
+        "_waits",
+        "_streams",
+    )
 
     def __init__(self, snapshot: Snapshot, replicas: int):
         """Begins with empty contexts.

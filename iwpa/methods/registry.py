@@ -60,7 +60,9 @@ class Start:
 
     def streams(self) -> list[np.random.Generator]:
         """Returns each replica's random numbers for its initial weights."""
-        return [replica.stream(self.run_seed, 0, Purpose.INITIAL_WEIGHTS) for replica in self.replicas]
+        return [
+            replica.stream(self.run_seed, 0, Purpose.INITIAL_WEIGHTS) for replica in self.replicas
+        ]
 
     def proposals(self, *, with_features: bool, beside: Beside | None = None) -> Proposals:
         """Returns room for the prior's proposals and those of a policy beside it, and for their features where they are frozen."""
@@ -150,11 +152,15 @@ class Methods:
                 raise ValueError(f"Unknown method {name!r}: choose from {', '.join(self.kinds)}.")
             if agent is not None and name not in self.served_by(agent):
                 needed, served = self.kinds[name].agent, ", ".join(self.served_by(agent))
-                raise ValueError(f"The method {name} needs a run of --agent={needed}; one of --agent={agent} serves {served}.")
+                raise ValueError(
+                    f"The method {name} needs a run of --agent={needed}; one of --agent={agent} serves {served}."
+                )
         return tuple(dict.fromkeys(names))
 
 
-def default_adaptation(name: str, episodes: int, environment: str | None = None) -> AdaptationConfig:
+def default_adaptation(
+    name: str, episodes: int, environment: str | None = None
+) -> AdaptationConfig:
     """Returns the hyper-parameters of a method, as chosen on validation tasks.
 
     Args:
@@ -162,8 +168,13 @@ def default_adaptation(name: str, episodes: int, environment: str | None = None)
         episodes: Of adaptation.
         environment: Registered name of the environment, where it may have values of its own.
     """
-    files = [_PRESETS / f"{folder}.json" for folder in dict.fromkeys(("default", environment or "default"))]
-    values = {key: value for path in files if path.is_file() for key, value in read_values(path).items()}
+    files = [
+        _PRESETS / f"{folder}.json"
+        for folder in dict.fromkeys(("default", environment or "default"))
+    ]
+    values = {
+        key: value for path in files if path.is_file() for key, value in read_values(path).items()
+    }
     start = f"{name}."
     own = {key.removeprefix(start): value for key, value in values.items() if key.startswith(start)}
     return with_values(AdaptationConfig(episodes=episodes), own)
@@ -172,7 +183,9 @@ def default_adaptation(name: str, episodes: int, environment: str | None = None)
 def linear_critic(start: Start, head: Head, proposals: Proposals) -> LinearCritic:
     """Returns a critic on frozen features, which learns its head."""
     samples, discount = start.config.next_action_samples, start.snapshot.discount
-    return LinearCritic(head, proposals, next_samples=samples, capacity=start.capacity, discount=discount)
+    return LinearCritic(
+        head, proposals, next_samples=samples, capacity=start.capacity, discount=discount
+    )
 
 
 def _prior(start: Start) -> Method:
@@ -186,12 +199,16 @@ def shared_q_iw(start: Start) -> Method:
         ValueError: If the features are to be trained, too.
     """
     if start.config.whole_critic:
-        raise ValueError("whole_critic trains networks, for which iwpa alone has no means: leave it out, or use launch.evaluate.")
+        raise ValueError(
+            "whole_critic trains networks, for which iwpa alone has no means: leave it out, or use launch.evaluate."
+        )
     return _weighting(start, lambda heads, seen: TemporalDifferenceHead(heads, start.config))
 
 
 def _shared_q_iw_ls(start: Start) -> Method:
-    return _weighting(start, lambda heads, seen: RidgeHead(heads, start.config, seen, start.snapshot.discount))
+    return _weighting(
+        start, lambda heads, seen: RidgeHead(heads, start.config, seen, start.snapshot.discount)
+    )
 
 
 def _weighting(start: Start, make_head: Callable[[Array, RewardRange], Head]) -> Method:
@@ -205,7 +222,9 @@ def _shared_q_iw_posterior(start: Start) -> Method:
     snapshot, replicas = start.snapshot, len(start.replicas)
     proposals, seen = start.proposals(with_features=True), RewardRange(replicas)
     head = PosteriorHead(snapshot.task_heads(), replicas, start.config, seen, snapshot.discount)
-    return PosteriorWeighting(linear_critic(start, head, proposals), proposals, seen, start.config, start.work)
+    return PosteriorWeighting(
+        linear_critic(start, head, proposals), proposals, seen, start.config, start.work
+    )
 
 
 def _shared_q_iw_hypotheses(start: Start) -> Method:
@@ -242,8 +261,14 @@ METHODS = Methods(
         "shared_q_iw": Kind(shared_q_iw, linear_bytes),
         "shared_q_iw_ls": Kind(_shared_q_iw_ls, linear_bytes),
         "shared_q_iw_posterior": Kind(_shared_q_iw_posterior, linear_bytes),
-        "shared_q_iw_hypotheses": Kind(_shared_q_iw_hypotheses, linear_bytes, needs="reward_variance"),
-        "rl2": Kind(lambda start: RL2Method(start.snapshot, len(start.replicas)), _state_bytes, "rl2"),
-        "pearl": Kind(lambda start: PearlMethod(start.snapshot, len(start.replicas)), _state_bytes, "pearl"),
+        "shared_q_iw_hypotheses": Kind(
+            _shared_q_iw_hypotheses, linear_bytes, needs="reward_variance"
+        ),
+        "rl2": Kind(
+            lambda start: RL2Method(start.snapshot, len(start.replicas)), _state_bytes, "rl2"
+        ),
+        "pearl": Kind(
+            lambda start: PearlMethod(start.snapshot, len(start.replicas)), _state_bytes, "pearl"
+        ),
     }
 )

@@ -66,8 +66,12 @@ def _root(shifted: Array, shares: Array, spreads: Array, kl_bound: float) -> Arr
     high = np.maximum(floor, np.log(spreads.max(axis=1) / kl_bound))
     # Of normal values the KL is Var(Q) / (2 tau^2), as long as it is small beside log K.
     squares = np.einsum("rsk,rsk->rs", shifted, shifted) / shifted.shape[2]
-    variance = _weighted(shares, squares - np.square(np.add.reduce(shifted, axis=2) / shifted.shape[2]))
-    guess = 0.5 * np.log(np.maximum(variance, _TINY) * ((1.0 - kl_bound / highest) / (2.0 * kl_bound)))
+    variance = _weighted(
+        shares, squares - np.square(np.add.reduce(shifted, axis=2) / shifted.shape[2])
+    )
+    guess = 0.5 * np.log(
+        np.maximum(variance, _TINY) * ((1.0 - kl_bound / highest) / (2.0 * kl_bound))
+    )
     log_tau = np.minimum(np.maximum(guess, low), high)
     done = np.zeros(len(floor), bool)
     for _ in range(_ROUNDS):

@@ -13,7 +13,10 @@ def test_equal_values_have_one_digest_however_they_are_written():
         AdaptationConfig(),
         {"kl_bound": 2, "soft_values": True, "action_samples": 32},
     )
-    assert config.digest() == AdaptationConfig(kl_bound=2.0, soft_values=True, action_samples=32).digest()
+    assert (
+        config.digest()
+        == AdaptationConfig(kl_bound=2.0, soft_values=True, action_samples=32).digest()
+    )
 
 
 @pytest.mark.parametrize(

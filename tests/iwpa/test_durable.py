@@ -52,7 +52,9 @@ def _die(*arguments, **options):
 def test_a_kill_before_the_new_one_is_complete_leaves_the_old_one(tmp_path, monkeypatch, moment):
     _publish(tmp_path / "1", "old")
     with monkeypatch.context() as patch:
-        patch.setattr(durable.shutil, "rmtree", lambda *arguments, **options: None)  # a killed process cleans nothing up
+        patch.setattr(
+            durable.shutil, "rmtree", lambda *arguments, **options: None
+        )  # a killed process cleans nothing up
         if moment == "syncing":
             patch.setattr(durable, "_sync", _die)
         if moment == "renaming":

@@ -11,7 +11,13 @@ from iwpa.method import Method
 from iwpa.methods.heads import TemporalDifferenceHead
 from iwpa.randomness import Purpose, Replica
 
-METHODS = ("prior", "shared_q_iw", "shared_q_iw_ls", "shared_q_iw_posterior", "shared_q_iw_hypotheses")
+METHODS = (
+    "prior",
+    "shared_q_iw",
+    "shared_q_iw_ls",
+    "shared_q_iw_posterior",
+    "shared_q_iw_hypotheses",
+)
 
 
 class Spy(Method):
@@ -45,7 +51,13 @@ class Spy(Method):
 
 def spied(tools, name, distribution, replicas, **options):
     spies = []
-    records = tools.run(name, distribution, replicas, wrap=lambda method: spies.append(Spy(method)) or spies[0], **options)
+    records = tools.run(
+        name,
+        distribution,
+        replicas,
+        wrap=lambda method: spies.append(Spy(method)) or spies[0],
+        **options,
+    )
     return spies[0], records
 
 
@@ -57,19 +69,29 @@ def test_a_replica_alone_or_among_90_or_elsewhere_does_the_same(tools, corridor,
     assert len(replicas) == 90
     together, records = spied(tools, name, distribution, replicas, updates_per_episode=10)
     order = np.random.default_rng(0).permutation(90)[:20]
-    elsewhere, _ = spied(tools, name, distribution, [replicas[place] for place in order], updates_per_episode=10)
-    alone, (first, second) = spied(tools, name, distribution, [replicas[order[0]]], updates_per_episode=10)
+    elsewhere, _ = spied(
+        tools, name, distribution, [replicas[place] for place in order], updates_per_episode=10
+    )
+    alone, (first, second) = spied(
+        tools, name, distribution, [replicas[order[0]]], updates_per_episode=10
+    )
     np.testing.assert_allclose(np.array(together.actions)[:, order], elsewhere.actions, atol=1e-5)
     np.testing.assert_allclose(np.array(together.actions)[:, order[:1]], alone.actions, atol=1e-5)
-    assert [first[0].episode_return, second[0].episode_return] == pytest.approx(tools.returns(records)[:, order[0]], abs=1e-5)
+    assert [first[0].episode_return, second[0].episode_return] == pytest.approx(
+        tools.returns(records)[:, order[0]], abs=1e-5
+    )
 
 
 def test_all_methods_share_the_reset_seeds(tools, corridor):
     replicas = tools.replicas_of(corridor)[:4]
-    starts = [spied(tools, name, corridor, replicas, episodes=3)[0].first_observations for name in METHODS]
+    starts = [
+        spied(tools, name, corridor, replicas, episodes=3)[0].first_observations for name in METHODS
+    ]
     for other in starts[1:]:
         np.testing.assert_array_equal(starts[0], other)
-    assert len(np.unique(np.array(starts[0])[..., 0])) == 12  # three episodes of four replicas, all different
+    assert (
+        len(np.unique(np.array(starts[0])[..., 0])) == 12
+    )  # three episodes of four replicas, all different
 
 
 def test_importance_weighting_is_the_prior_while_its_temperature_is_infinite(tools):
@@ -95,12 +117,18 @@ def test_a_replica_that_ends_early_is_masked_and_the_others_go_on(tools, name):
     assert spy.transitions[-1].discounts[1] == 1.0  # out of time
 
 
-def test_a_faulted_episode_counts_the_worst_reward_for_its_missing_steps_and_is_not_learned_from(tools):
+def test_a_faulted_episode_counts_the_worst_reward_for_its_missing_steps_and_is_not_learned_from(
+    tools,
+):
     distribution = tools.Corridor([(0.5, tools.NEVER, 6), (0.5, tools.NEVER, tools.NEVER)])
-    spy, records = spied(tools, "shared_q_iw", distribution, tools.replicas_of(distribution), episodes=1)
+    spy, records = spied(
+        tools, "shared_q_iw", distribution, tools.replicas_of(distribution), episodes=1
+    )
     faulted, sound = records[0]
     so_far = sum(float(transitions.rewards[0]) for transitions in spy.transitions[:5])
-    assert faulted.episode_return == pytest.approx(so_far + 15 * distribution.worst_reward, rel=1e-5)
+    assert faulted.episode_return == pytest.approx(
+        so_far + 15 * distribution.worst_reward, rel=1e-5
+    )
     assert faulted.fault == "RuntimeError: the physics exploded"
     assert faulted.length == 5
     assert sound.fault is None
@@ -122,20 +150,36 @@ def test_found_means_that_two_rewards_differed(tools):
     distribution = tools.Corridor([(0.5, 1, tools.NEVER), (0.5, 2, tools.NEVER)])
     records = tools.run("prior", distribution, tools.replicas_of(distribution), episodes=2)
     assert [record.found for record in records[0]] == [False, True]
-    assert [record.found for record in records[1]] == [True, True]  # another first reward, in another episode
+    assert [record.found for record in records[1]] == [
+        True,
+        True,
+    ]  # another first reward, in another episode
 
 
-def test_one_update_is_made_every_ten_steps_and_a_hundred_after_each_episode(tools, corridor, monkeypatch):
+def test_one_update_is_made_every_ten_steps_and_a_hundred_after_each_episode(
+    tools, corridor, monkeypatch
+):
     updates = []
     original = TemporalDifferenceHead._update
-    monkeypatch.setattr(TemporalDifferenceHead, "_update", lambda self, *args: updates.append(len(args[-1])) or original(self, *args))
+    monkeypatch.setattr(
+        TemporalDifferenceHead,
+        "_update",
+        lambda self, *args: updates.append(len(args[-1])) or original(self, *args),
+    )
     tools.run("shared_q_iw", corridor, tools.replicas_of(corridor)[:1], episodes=2)
     assert updates == [1, 1, 100] * 2
 
 
 def test_a_stop_is_heeded_at_the_next_control_step(tools, corridor):
     asked = iter([False] * 25 + [True])
-    spy, records = spied(tools, "shared_q_iw", corridor, tools.replicas_of(corridor)[:2], episodes=5, should_stop=lambda: next(asked))
+    spy, records = spied(
+        tools,
+        "shared_q_iw",
+        corridor,
+        tools.replicas_of(corridor)[:2],
+        episodes=5,
+        should_stop=lambda: next(asked),
+    )
     assert len(records) == 1
     assert len(spy.actions) == 25
 
@@ -145,7 +189,9 @@ def test_recorded_returns_are_unscaled_whatever_the_reward_scale(tools, corridor
     plain, records = spied(tools, "prior", corridor, replicas)
     scaled, scaled_records = spied(tools, "prior", corridor, replicas, reward_scale=0.1)
     np.testing.assert_allclose(tools.returns(records), tools.returns(scaled_records), rtol=1e-6)
-    np.testing.assert_allclose(scaled.transitions[3].rewards, 0.1 * plain.transitions[3].rewards, rtol=1e-6)
+    np.testing.assert_allclose(
+        scaled.transitions[3].rewards, 0.1 * plain.transitions[3].rewards, rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -155,13 +201,20 @@ def test_nothing_of_the_task_reaches_a_method_but_through_rewards(tools, name):
     left, right = (Replica("test", Task(0, (angle,)), 0) for angle in (math.pi, 0.0))
     spy, records = spied(tools, name, distribution, [left, right], episodes=2)
     assert not any(record.found for record in records[-1])
-    np.testing.assert_array_equal(spy.method._proposals.actions[0], spy.method._proposals.actions[1])
+    np.testing.assert_array_equal(
+        spy.method._proposals.actions[0], spy.method._proposals.actions[1]
+    )
     np.testing.assert_array_equal(np.array(spy.actions)[:, 0], np.array(spy.actions)[:, 1])
 
 
 def test_streams_differ_by_every_part_of_their_key():
     task, other = Task(0, (0.0,)), Task(1, (0.0,))
-    replicas = [Replica("test", task, 0), Replica("test", other, 0), Replica("test", task, 1), Replica("validation", task, 0)]
+    replicas = [
+        Replica("test", task, 0),
+        Replica("test", other, 0),
+        Replica("test", task, 1),
+        Replica("validation", task, 0),
+    ]
     draws = {
         float(replica.stream(seed, episode, purpose).random())
         for replica in replicas

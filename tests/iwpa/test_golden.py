@@ -15,5 +15,7 @@ def test_another_seed_does_not_pass_for_golden(monkeypatch):
     """Guards the comparison."""
     monkeypatch.setattr(golden, "SNAPSHOTS", ("sparse_navigation",))
     original = iwpa.Trained.adapter
-    monkeypatch.setattr(iwpa.Trained, "adapter", lambda self, **options: original(self, **{**options, "seed": 5}))
+    monkeypatch.setattr(
+        iwpa.Trained, "adapter", lambda self, **options: original(self, **{**options, "seed": 5})
+    )
     assert min(golden.differences().values()) > 100 * golden.TOLERANCE

@@ -107,7 +107,9 @@ def snapshot(tools, corridor):
     random = tools.random_snapshot(corridor)
     stream = np.random.default_rng(0)
     shape = random.weights["heads"].shape
-    drawn = {name: stream.normal(size=shape).astype(np.float32) for name in ("heads", "reward_heads")}
+    drawn = {
+        name: stream.normal(size=shape).astype(np.float32) for name in ("heads", "reward_heads")
+    }
     noise = {"reward_variance": np.float32([0.25])}
     return dataclasses.replace(random, weights={**random.weights, **drawn, **noise})
 
@@ -123,7 +125,9 @@ def make(snapshot, replicas):
     )
 
 
-def test_one_proposal_in_four_is_the_priors_and_the_others_are_the_followed_experts(snapshot, tools, corridor):
+def test_one_proposal_in_four_is_the_priors_and_the_others_are_the_followed_experts(
+    snapshot, tools, corridor
+):
     method = make(snapshot, tools.replicas_of(corridor)[:2])
     observations = np.random.default_rng(1).normal(size=(2, 3)).astype(np.float32)
     method.begin_episode(observations, [np.random.default_rng(place) for place in range(2)])

@@ -9,11 +9,17 @@ from environments import EnvironmentBatch
 
 def test_the_inputs_of_prior_and_features_have_no_place_for_a_task(tools, corridor):
     snapshot = tools.random_snapshot(corridor)
-    columns, size, actions = len(snapshot.spec.prior_columns), snapshot.spec.observation_size, snapshot.spec.action_size
+    columns, size, actions = (
+        len(snapshot.spec.prior_columns),
+        snapshot.spec.observation_size,
+        snapshot.spec.action_size,
+    )
     assert (columns, size, actions) == (2, 3, 2)
     assert snapshot.weights["prior/torso/linear_0/w"].shape[0] == columns
     assert snapshot.weights["features/torso/linear_0/w"].shape[0] == size + actions
-    assert snapshot.weights["expert/torso/linear_0/w"].shape[0] == size + tools.NETWORKS.embedding_size
+    assert (
+        snapshot.weights["expert/torso/linear_0/w"].shape[0] == size + tools.NETWORKS.embedding_size
+    )
 
 
 def test_observations_of_different_tasks_are_the_same(tools, corridor):
@@ -32,4 +38,6 @@ def test_the_prior_does_not_see_what_is_hidden_from_it_and_the_features_do(tools
     for one, other in zip(snapshot.prior()(observations), snapshot.prior()(altered), strict=True):
         np.testing.assert_array_equal(one, other)
     actions = np.zeros((4, 2), np.float32)
-    assert not np.allclose(snapshot.features()(observations, actions), snapshot.features()(altered, actions))
+    assert not np.allclose(
+        snapshot.features()(observations, actions), snapshot.features()(altered, actions)
+    )

@@ -20,7 +20,9 @@ TASK_HEADS = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], np.float32)
 
 
 def posterior_head(seen=None, replicas=1, **changes):
-    return PosteriorHead(TASK_HEADS, replicas, AdaptationConfig(**changes), seen or RewardRange(replicas), 0.9)
+    return PosteriorHead(
+        TASK_HEADS, replicas, AdaptationConfig(**changes), seen or RewardRange(replicas), 0.9
+    )
 
 
 def visit(head, memory, seen, state, reward, active=None):
@@ -28,7 +30,13 @@ def visit(head, memory, seen, state, reward, active=None):
     replicas = len(memory.counts)
     active = np.ones(replicas, bool) if active is None else active
     features = np.repeat(np.float32([[state == 0, state == 1, 1.0]]), replicas, axis=0)
-    transition = (features, np.zeros((replicas, 2, 3)), np.full(replicas, reward), np.zeros(replicas), np.repeat(TAU, replicas))
+    transition = (
+        features,
+        np.zeros((replicas, 2, 3)),
+        np.full(replicas, reward),
+        np.zeros(replicas),
+        np.repeat(TAU, replicas),
+    )
     memory.append(active, *transition)
     head.weigh(*transition, active)
     seen.update(np.full(replicas, reward), active)
@@ -49,8 +57,17 @@ def test_the_posterior_is_that_of_hand_worked_errors():
 def test_errors_are_those_of_one_step_targets_under_each_tasks_own_values():
     head = posterior_head()
     # Both proposals at the next state are the second state: V is 0 for the first task and 1 for the second, whatever the temperature.
-    head.weigh(np.float32([[1, 0, 1]]), np.float32([[[0, 1, 1]] * 2]), np.array([0.3]), np.array([0.5]), TAU, np.array([True]))
-    np.testing.assert_allclose(head._squared_errors[0], [(1 - 0.3) ** 2, (0 - 0.3 - 0.5) ** 2], rtol=1e-5)
+    head.weigh(
+        np.float32([[1, 0, 1]]),
+        np.float32([[[0, 1, 1]] * 2]),
+        np.array([0.3]),
+        np.array([0.5]),
+        TAU,
+        np.array([True]),
+    )
+    np.testing.assert_allclose(
+        head._squared_errors[0], [(1 - 0.3) ** 2, (0 - 0.3 - 0.5) ** 2], rtol=1e-5
+    )
 
 
 def test_where_nothing_was_paid_is_left_for_what_remains():
@@ -133,10 +150,18 @@ def test_the_temperature_is_calibrated_at_each_state_from_the_first_on(tools, co
     heads = np.random.default_rng(0).normal(size=snapshot.weights["heads"].shape).astype(np.float32)
     snapshot = dataclasses.replace(snapshot, weights={**snapshot.weights, "heads": heads})
     replicas = tools.replicas_of(corridor)[:2]
-    method = make_method("shared_q_iw_posterior", snapshot, AdaptationConfig(), replicas, episode_steps=4, run_seed=5)
-    method.begin_episode(np.zeros((2, 3), np.float32), [np.random.default_rng(place) for place in range(2)])
+    method = make_method(
+        "shared_q_iw_posterior", snapshot, AdaptationConfig(), replicas, episode_steps=4, run_seed=5
+    )
+    method.begin_episode(
+        np.zeros((2, 3), np.float32), [np.random.default_rng(place) for place in range(2)]
+    )
     for step in range(3):
         method.act()
         np.testing.assert_allclose(method._kl, 1.5, atol=1e-3)
         observations = np.full((2, 3), 0.3 * step, np.float32)
-        method.observe(Transitions(np.zeros(2, np.float32), np.ones(2, np.float32), observations, np.ones(2, bool)))
+        method.observe(
+            Transitions(
+                np.zeros(2, np.float32), np.ones(2, np.float32), observations, np.ones(2, bool)
+            )
+        )

@@ -78,11 +78,15 @@ def test_states_that_were_not_visited_have_no_influence(q_values):
     altered = np.where(valid[:, :, None], q_values, np.float32(1e6))
     width = np.full(3, 1e-3)
     expected = temperature.calibrate(q_values[:, [0, 1, 3]], ALL[:, :3], width, EPSILON)
-    np.testing.assert_allclose(temperature.calibrate(altered, valid, width, EPSILON), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        temperature.calibrate(altered, valid, width, EPSILON), expected, rtol=1e-5
+    )
 
 
 def test_a_replica_is_calibrated_by_its_own_values_alone(q_values):
     width = np.full(3, 1e-3)
     together = temperature.calibrate(q_values, ALL, width, EPSILON)
-    alone = [temperature.calibrate(q_values[[i]], ALL[[i]], width[[i]], EPSILON)[0] for i in range(3)]
+    alone = [
+        temperature.calibrate(q_values[[i]], ALL[[i]], width[[i]], EPSILON)[0] for i in range(3)
+    ]
     np.testing.assert_allclose(together, alone, rtol=1e-6)

@@ -39,7 +39,9 @@ def test_a_folder_is_read_as_a_snapshot_or_as_a_run_of_which_the_newest_is_taken
         shutil.copytree(shipped.path, tmp_path / "snapshots" / step)
     assert iwpa.load(tmp_path).path.name == "30"
     assert iwpa.load(tmp_path / "snapshots" / "7").path.name == "7"
-    with pytest.raises(ValueError, match=r"no snapshot 'spares_navigation': name one of .*sparse_navigation"):
+    with pytest.raises(
+        ValueError, match=r"no snapshot 'spares_navigation': name one of .*sparse_navigation"
+    ):
         iwpa.load("spares_navigation")
 
 
@@ -53,7 +55,10 @@ def _altered(tmp_path, **changes):
 
 
 def test_a_later_version_is_refused_with_what_to_do(tmp_path):
-    with pytest.raises(iwpa.DamagedError, match="version 3, but this program reads versions 1 to 2: use the release of iwpa"):
+    with pytest.raises(
+        iwpa.DamagedError,
+        match="version 3, but this program reads versions 1 to 2: use the release of iwpa",
+    ):
         iwpa.load(_altered(tmp_path, version=3))
 
 
