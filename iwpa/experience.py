@@ -1,4 +1,4 @@
-"""Transitions of training that come with a snapshot, so that a described reward has something to be asked about."""
+"""Training transitions shipped with a snapshot, from which a reward function can be learned."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from iwpa.arrays import Array
 
 @dataclasses.dataclass(frozen=True)
 class Experience:
-    """N transitions, of any of the training tasks, without their rewards.
+    """N transitions without rewards, from any training tasks.
 
     Attributes:
         observations: Before the step, scaled, `[N, D]`.
         actions: Unclipped, `[N, A]`.
-        next_observations: After it, scaled, `[N, D]`.
+        next_observations: After the step, scaled, `[N, D]`.
     """
 
     observations: Array
@@ -23,7 +23,7 @@ class Experience:
     next_observations: Array
 
     def arrays(self) -> dict[str, Array]:
-        """Returns the arrays by their names in a snapshot's file."""
+        """Returns the arrays under their names in a snapshot's file."""
         return {
             f"experience/{field.name}": getattr(self, field.name)
             for field in dataclasses.fields(self)
@@ -31,11 +31,11 @@ class Experience:
 
 
 def split(arrays: Mapping[str, Array]) -> tuple[dict[str, Array], Experience | None]:
-    """Returns a file's weights, and its transitions where it holds any.
+    """Separates a file's weights from its transitions, which are None if it holds none.
 
     Raises:
         KeyError: If one of the transitions' arrays is missing.
-        ValueError: If they are not of as many transitions, `[N, ...]`.
+        ValueError: If the transitions' arrays are not 2-D with the same first dimension N.
     """
     own = [field.name for field in dataclasses.fields(Experience)]
     weights = {name: value for name, value in arrays.items() if not name.startswith("experience/")}
@@ -43,5 +43,7 @@ def split(arrays: Mapping[str, Array]) -> tuple[dict[str, Array], Experience | N
         return weights, None
     parts = [arrays[f"experience/{name}"] for name in own]
     if len({part.shape[:1] for part in parts}) > 1 or any(part.ndim != 2 for part in parts):
-        raise ValueError(f"The transitions have the shapes {[part.shape for part in parts]}.")
+        raise ValueError(
+            f"The transitions have the shapes {[part.shape for part in parts]}, not [N, ...]."
+        )
     return weights, Experience(*parts)

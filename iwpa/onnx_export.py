@@ -1,4 +1,7 @@
-"""An adapted policy as one ONNX graph, for runtimes without Python; needs the package onnx (`pip install iwpa[onnx]`)."""
+"""Exports an adapted policy as one ONNX graph, for runtimes without Python.
+
+Needs the package onnx (`pip install iwpa[onnx]`).
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,12 @@ from iwpa.snapshots import Snapshot
 
 _OPSET = 17
 _LAYER_NORM_EPSILON = 1e-5
-# Halvings of a bracket of log tau, which is a few units wide: to float32's rounding.
+# Halvings of the bracket of log tau, which is a few units wide: down to float32's rounding.
 _HALVINGS = 26
 
 
 class _Graph:
-    """Nodes and constants as they are added; every value is known by its name."""
+    """Collects the graph's nodes and constants; methods return the names of the values they add."""
 
     def __init__(self, onnx: Any):
         self.onnx = onnx
@@ -44,7 +47,7 @@ class _Graph:
         )
 
     def sum(self, x: str) -> str:
-        """The sum over the last axis, which is kept."""
+        """Adds the sum over the last axis, which is kept."""
         return self.add("ReduceSum", x, self.constant([-1], np.int64), keepdims=1)
 
     def layer_norm(self, x: str) -> str:
@@ -57,7 +60,7 @@ class _Graph:
         )
 
     def torso(self, x: str, weights: Weights) -> str:
-        """As `iwpa.networks`: a linear layer, layer normalisation, tanh, then ELU layers."""
+        """Adds the torso of `iwpa.networks`: linear, layer normalisation, tanh, then ELU layers."""
         x = self.layer_norm(self.linear(x, weights, "linear_0"))
         scaled = self.add(
             "Add",
@@ -74,16 +77,17 @@ class _Graph:
 def export(
     path: str | os.PathLike[str], snapshot: Snapshot, environment: EnvironmentSpec, policy: Frozen
 ) -> None:
-    """Writes the graph.
+    """Writes a policy's graph to a file.
 
-    Its inputs are `observation` `[1, D]` (unscaled, in the order of the flat observation), `noise` `[K, A]` (standard normal) and
-    `uniform` `[1]` (from [0, 1)); its output is `action` `[1, A]` in the environment's bounds.
+    Its inputs are `observation` `[1, D]` (unscaled, in the order of the flat observation), `noise`
+    `[K, A]` (standard normal) and `uniform` `[1]` (from [0, 1)); its output is `action` `[1, A]` in
+    the environment's bounds.
 
     Args:
-        path: Of the file.
-        snapshot: For prior and psi.
-        environment: For scales and bounds.
-        policy: What was learned.
+        path: The file to write.
+        snapshot: Source of prior and psi.
+        environment: Source of scales and bounds.
+        policy: The learned policy.
 
     Raises:
         ImportError: If onnx is not installed.
@@ -136,7 +140,7 @@ def export(
 
 
 def _proposals(graph: _Graph, observation: str, snapshot: Snapshot, policy: Frozen) -> str:
-    """The actions `[K, A]` of the prior, and of the expert where it proposes instead."""
+    """Adds the proposals `[K, A]`, drawn from the prior or, where it proposes, the expert."""
     seen = graph.add(
         "Gather", observation, graph.constant(snapshot.spec.prior_columns, np.int64), axis=1
     )
@@ -155,7 +159,7 @@ def _proposals(graph: _Graph, observation: str, snapshot: Snapshot, policy: Froz
 
 
 def _gaussian(graph: _Graph, x: str, snapshot: Snapshot, name: str) -> tuple[str, str]:
-    """A policy network's mean and standard deviation, `[1, A]`."""
+    """Adds a policy network's mean and standard deviation, `[1, A]`."""
     weights, networks = sub_weights(snapshot.weights, name), snapshot.networks
     x = graph.torso(x, sub_weights(weights, "torso"))
     mean = graph.add("Tanh", graph.linear(x, weights, "mean"))
@@ -170,7 +174,7 @@ def _gaussian(graph: _Graph, x: str, snapshot: Snapshot, name: str) -> tuple[str
 def _values(
     graph: _Graph, observation: str, actions: str, snapshot: Snapshot, policy: Frozen
 ) -> str:
-    """Q of the proposals, `[1, K]`."""
+    """Adds Q of the proposals, `[1, K]`."""
     weights = sub_weights(snapshot.weights, "features")
     states = graph.add("Expand", observation, graph.constant([policy.samples, 1], np.int64))
     x = graph.torso(
@@ -184,7 +188,7 @@ def _values(
 
 
 def _choice(graph: _Graph, values: str, policy: Frozen) -> str:
-    """The index of the chosen proposal, `[1]`, as `Proposals.choose` draws it."""
+    """Adds the index of the chosen proposal, `[1]`, as drawn by `Proposals.choose`."""
     shifted = graph.add("Sub", values, graph.add("ReduceMax", values, axes=[1], keepdims=1))
     logits = graph.add(
         "Mul",
@@ -208,7 +212,10 @@ def _choice(graph: _Graph, values: str, policy: Frozen) -> str:
 
 
 def _calibrated(graph: _Graph, shifted: str, policy: Frozen) -> str:
-    """1 / tau with KL(q || pi_0) = epsilon at this state, by bisection within the bracket of `iwpa.methods.temperature`."""
+    """Adds 1 / tau such that KL(q || pi_0) = epsilon at this state.
+
+    Bisects within the bracket of `iwpa.methods.temperature`.
+    """
     spread = graph.add(
         "Max",
         graph.add("Neg", graph.add("ReduceMin", shifted, axes=[1], keepdims=1)),

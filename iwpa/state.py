@@ -1,4 +1,4 @@
-"""What an object remembers, as arrays by name: enough to go on to the bit elsewhere."""
+"""Saves an object's state as named arrays, from which another process continues bit for bit."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from iwpa.arrays import Array
 
 
 class Stateful:
-    """An object whose state is in attributes: arrays, numbers, None, lists of random generators, or objects of this kind.
+    """An object that can save and restore its state.
+
+    Each part of the state is an attribute: an array, a number, None, a list of random generators or
+    another `Stateful` object.
 
     Attributes:
-        remembered: Names of these attributes.
+        remembered: Names of the attributes that make up the state.
     """
 
     remembered: ClassVar[tuple[str, ...]] = ()
 
     def state(self) -> dict[str, Array]:
-        """Returns the state, those of parts as `part/name`."""
+        """Returns the state by name; arrays of a `Stateful` part are named `part/name`."""
         found: dict[str, Array] = {}
         for name in self.remembered:
             value = getattr(self, name)
@@ -33,10 +36,10 @@ class Stateful:
         return found
 
     def restore(self, state: Mapping[str, Array]) -> None:
-        """Takes a state that `state` gave of an object that was made alike.
+        """Restores a state returned by `state` of an object constructed with the same arguments.
 
         Raises:
-            ValueError: If it is of another object.
+            ValueError: If an array has another shape.
         """
         for name in self.remembered:
             value = getattr(self, name)
@@ -61,7 +64,7 @@ def _restored(name: str, value: Any, array: Array | None) -> Any:
     if isinstance(value, np.ndarray):
         if value.shape != array.shape:
             raise ValueError(
-                f"{name} has the shape {array.shape} in what was saved, but {value.shape} here."
+                f"{name} has shape {array.shape} in the saved state, but {value.shape} here."
             )
         return array.astype(value.dtype)
     return array.copy() if value is None else type(value)(array)

@@ -1,4 +1,4 @@
-"""Policies that do not learn: the prior, the floor of every comparison, and the experts, its ceiling."""
+"""Fixed policies, as bounds of every comparison: the prior from below, the experts from above."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from iwpa.snapshots import Snapshot
 
 
 class PriorMethod(Method):
-    """Acts by the prior, with the very proposals and choices that importance weighting makes while its temperature is infinite."""
+    """Acts with the prior.
+
+    Proposals and choices equal those of importance weighting at an infinite temperature.
+    """
 
     remembered: ClassVar[tuple[str, ...]] = ("_proposals", "_step")
 
@@ -45,7 +48,7 @@ class PriorMethod(Method):
         actions: Array = self._proposals.actions[self._rows, self._step, choices]
         return actions
 
-    def frozen(self, place: int) -> Frozen:
+    def frozen(self, replica: int) -> Frozen:
         return Frozen(np.zeros(self._features, np.float32), self._uniform.shape[1], np.inf)
 
     def observe(self, transitions: Transitions) -> None:
@@ -54,7 +57,7 @@ class PriorMethod(Method):
 
 
 class ExpertMethod(Method):
-    """Acts by the experts of training tasks, with sampled actions."""
+    """Samples actions from the experts of training tasks."""
 
     def __init__(self, snapshot: Snapshot, tasks: Sequence[int]):
         self._expert = snapshot.expert()

@@ -120,7 +120,7 @@ def test_a_file_gives_values_by_dotted_names(tmp_path):
     [
         ("{", "is not JSON"),
         ("[1]", "holds list"),
-        ('{"kind": 1, "kind": 2}', "is not JSON: a name comes twice"),
+        ('{"kind": 1, "kind": 2}', "is not JSON: a name is repeated"),
         ("[" * 100_000, "is not JSON"),
     ],
 )

@@ -70,7 +70,7 @@ def test_a_followed_task_is_refuted_by_what_it_promised_and_was_not_paid_and_nev
     for _ in range(3):
         head.choose(proposals, np.array([0]))
         assert head.followed[0] == 1
-        head.note_vain(np.array([0]))
+        head.record_failure(np.array([0]))
     np.testing.assert_array_equal(head.weights[0], VALUE_HEADS[1])
 
 
@@ -82,7 +82,7 @@ def test_after_an_episode_that_led_to_nothing_another_task_is_tried():
     for _ in range(5):
         head.choose(proposals, np.array([0]))
         followed.append(int(head.followed[0]))
-        head.note_vain(np.array([0]))
+        head.record_failure(np.array([0]))
     assert followed == [0, 0, 0, 0, 1]
 
 
@@ -160,5 +160,5 @@ def test_who_is_refuted_within_an_episode_is_left_at_once(snapshot, tools, corri
 def test_a_snapshot_without_reward_heads_is_refused_with_what_to_take(tools, corridor):
     snapshot = tools.random_snapshot(corridor)
     old = {name: value for name, value in snapshot.weights.items() if "reward_" not in name}
-    with pytest.raises(ValueError, match="trained no heads of rewards: train it anew, or adapt by"):
+    with pytest.raises(ValueError, match="without reward heads: train it again, or adapt with"):
         make(dataclasses.replace(snapshot, weights=old), tools.replicas_of(corridor)[:1])

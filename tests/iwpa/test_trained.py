@@ -65,5 +65,5 @@ def test_a_later_version_is_refused_with_what_to_do(tmp_path):
 def test_a_snapshot_that_does_not_say_its_environment_serves_no_loop(tmp_path):
     trained = iwpa.load(_altered(tmp_path, version=1, environment=None, licence=None))
     assert "environment   not stated" in str(trained)
-    with pytest.raises(ValueError, match="does not say what environment it is of"):
+    with pytest.raises(ValueError, match="does not name its environment"):
         trained.adapter()
