@@ -27,14 +27,14 @@ EPISODE_STEPS = 20
 
 
 class Field:
-    """Navigation without a goal: rewarded by -|position|^2, as a Gymnasium and as an engine's environment, float32 throughout."""
+    """Navigation with reward -|position|^2, for a user's loop and for the engine; float32."""
 
     def __init__(self):
         self.observations = np.zeros((1, 2), np.float32)
         self._reason = None
         self.executed = []
 
-    def reset(self, place, task, seed):
+    def reset(self, row, task, seed):
         self._steps = 0
         self.observations = np.random.default_rng(seed).normal(size=(1, 2)).astype(np.float32)
         return ()
@@ -47,7 +47,7 @@ class Field:
         last = np.array([self._steps == EPISODE_STEPS])
         return Result(rewards, np.ones(1, np.float32), last, np.zeros(1, bool))
 
-    def fault(self, place):
+    def fault(self, row):
         return None
 
 
@@ -57,7 +57,7 @@ class Result:
 
 
 def own_loop(agent, episodes, first=1, seed=3):
-    """Returns the actions of a loop of one's own in the field."""
+    """Returns an adapter's actions in a user's loop over the field."""
     field, replica, actions = Field(), Replica("test", Task(0, ()), seed), []
     for episode in range(first, first + episodes):
         field.reset(0, replica.task, replica.reset_seed(0, episode))
@@ -72,7 +72,7 @@ def own_loop(agent, episodes, first=1, seed=3):
 
 
 @pytest.mark.parametrize(("name", "method"), CASES)
-def test_a_loop_of_ones_own_does_what_the_engines_replica_of_that_seed_does(name, method):
+def test_a_users_loop_acts_as_the_engines_replica_of_the_same_seed(name, method):
     trained, replica = iwpa.load(name), Replica("test", Task(0, ()), 3)
     own = own_loop(trained.adapter(seed=3, method=method), 3)
     config = default_adaptation(method, 3, "sparse_navigation")
@@ -94,7 +94,7 @@ def test_a_loop_of_ones_own_does_what_the_engines_replica_of_that_seed_does(name
 
 @pytest.mark.parametrize(("name", "method"), CASES)
 @pytest.mark.parametrize("within_episode", [False, True])
-def test_a_restored_adapter_goes_on_to_the_bit(name, method, within_episode, tmp_path):
+def test_a_restored_adapter_continues_bit_for_bit(name, method, within_episode, tmp_path):
     agent = iwpa.load(name).adapter(seed=1, method=method)
     own_loop(agent, 2)
     observations = np.random.default_rng(0).normal(size=(12, 2)).astype(np.float32)
@@ -113,7 +113,7 @@ def test_a_restored_adapter_goes_on_to_the_bit(name, method, within_episode, tmp
     assert agent.diagnostics() == twin.diagnostics()
 
 
-def test_an_adapter_of_a_later_version_is_refused_with_what_to_do(tmp_path):
+def test_an_adapter_of_a_later_version_is_refused_with_a_remedy(tmp_path):
     iwpa.load("sparse_navigation").adapter().save(tmp_path / "saved")
     manifest = tmp_path / "saved" / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"version": 1', '"version": 7'))
@@ -146,7 +146,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("what", "given", "message"), WRONG)
-def test_what_is_not_the_environments_is_refused_naming_it_and_leaves_the_adapter_as_it_was(
+def test_an_invalid_observation_or_reward_is_named_and_leaves_the_adapter_unchanged(
     what, given, message
 ):
     agent, twin = (iwpa.load("sparse_navigation").adapter(seed=1) for _ in range(2))
@@ -171,7 +171,7 @@ def test_a_step_before_the_first_reset_or_after_the_end_is_refused():
         agent.step(0.0, [0.0, 0.0])
 
 
-def test_observations_by_name_are_scaled_and_laid_out_as_flat_ones_are():
+def test_observations_by_name_and_flat_observations_give_the_same_action():
     by_name, flat = (iwpa.load("half_cheetah_velocity").adapter(seed=1) for _ in range(2))
     observation = {
         "velocity": np.arange(9.0),
@@ -200,12 +200,12 @@ def test_observations_by_name_are_scaled_and_laid_out_as_flat_ones_are():
         ({"memory": 3}, "memory takes at least the 20 transitions of an episode, not 3"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(options, message):
+def test_invalid_arguments_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         iwpa.load("sparse_navigation").adapter(**options)
 
 
-def test_an_episode_longer_than_the_time_limit_goes_on_as_another_one():
+def test_an_episode_longer_than_the_time_limit_continues_as_a_new_one():
     endless, cut = (
         iwpa.load("sparse_navigation").adapter(seed=1, method="shared_q_iw") for _ in range(2)
     )
@@ -225,9 +225,7 @@ def test_an_episode_longer_than_the_time_limit_goes_on_as_another_one():
 
 @pytest.mark.parametrize("background", ["thread", "slices"])
 @pytest.mark.parametrize("method", ["shared_q_iw", "shared_q_iw_ls", "shared_q_iw_posterior"])
-def test_learning_in_the_background_has_learned_from_all_transitions_once_it_is_settled(
-    method, background
-):
+def test_background_learning_has_used_all_transitions_once_settled(method, background):
     agent = iwpa.load("sparse_navigation").adapter(seed=1, method=method, background=background)
     own_loop(agent, 6)
     agent._engine.method.settle()
@@ -253,14 +251,14 @@ def test_slices_are_deterministic():
     np.testing.assert_array_equal(*actions)
 
 
-def test_what_fails_in_the_thread_is_raised_by_the_loop():
+def test_an_exception_in_the_learning_thread_is_raised_in_the_loop():
     agent = iwpa.load("sparse_navigation").adapter(method="shared_q_iw_ls", background="thread")
     agent._engine.method.critic.head._solve = None
     with pytest.raises(TypeError):
         own_loop(agent, 2)
 
 
-def test_the_memory_keeps_the_newest_transitions_alone_however_long_it_goes_on():
+def test_the_memory_keeps_only_the_newest_transitions():
     agent = iwpa.load("sparse_navigation").adapter(method="shared_q_iw_ls", memory=50)
     own_loop(agent, 2)
     sizes = {name: array.nbytes for name, array in agent._engine.state().items()}
@@ -270,7 +268,7 @@ def test_the_memory_keeps_the_newest_transitions_alone_however_long_it_goes_on()
     assert {
         name: array.nbytes for name, array in agent._engine.state().items() if "memory" not in name
     } == {name: size for name, size in sizes.items() if "memory" not in name}
-    # The closed form is that of what is kept.
+    # The closed form uses only the transitions kept.
     head = agent._engine.method.critic.head
     features = memory.features[0].astype(np.float64)
     np.testing.assert_allclose(
@@ -278,7 +276,7 @@ def test_the_memory_keeps_the_newest_transitions_alone_however_long_it_goes_on()
     )
 
 
-def test_transitions_that_would_take_a_place_wait_while_somebody_reads():
+def test_transitions_that_would_overwrite_others_wait_while_the_memory_is_held():
     memory = FeatureMemory(1, 1, 2, 3)
 
     def add(value):
@@ -299,7 +297,7 @@ def test_transitions_that_would_take_a_place_wait_while_somebody_reads():
 
 
 def log_of(count=60):
-    """Transitions in the plane that pay for being far to the right."""
+    """Transitions in the plane, rewarded for being far to the right."""
     stream = np.random.default_rng(5)
     before, actions = stream.normal(size=(count, 2)), stream.uniform(-1, 1, size=(count, 2))
     after = before + 0.1 * actions
@@ -312,7 +310,7 @@ def log_of(count=60):
 
 
 @pytest.mark.parametrize("method", ["shared_q_iw", "shared_q_iw_ls", "shared_q_iw_posterior"])
-def test_a_warm_start_teaches_what_the_log_pays_for(method):
+def test_a_warm_start_raises_the_probability_of_rewarded_actions(method):
     rightwards = []
     for warm in (False, True):
         agent = iwpa.load("sparse_navigation").adapter(seed=1, method=method)
@@ -321,12 +319,12 @@ def test_a_warm_start_teaches_what_the_log_pays_for(method):
             assert agent._engine.method.critic.memory.counts == [400]
         first = np.array([agent.reset([0.0, 0.0]) for _ in range(30)])
         rightwards.append(first[:, 0].mean())
-    # Actions end at 1.
+    # Actions are bounded by 1.
     assert rightwards[1] > min(rightwards[0] + 0.1, 0.9)
 
 
 @pytest.mark.parametrize(("name", "method"), [case for case in CASES if case[1] != "prior"])
-def test_a_reward_function_takes_the_place_of_logged_rewards(name, method):
+def test_a_reward_function_replaces_logged_rewards(name, method):
     log = log_of()
     plain, relabelled = (iwpa.load(name).adapter(seed=1, method=method) for _ in range(2))
     plain.warm_start(log)
@@ -342,7 +340,7 @@ def trained_with(experience):
     return Trained(dataclasses.replace(trained.snapshot, experience=experience), trained.path)
 
 
-def test_a_described_reward_is_asked_about_the_transitions_of_training():
+def test_a_reward_function_without_a_log_relabels_the_training_transitions():
     log = log_of()
     shipped = Experience(
         *(np.float32(log[name]) for name in ("observations", "actions", "next_observations"))
@@ -353,7 +351,7 @@ def test_a_described_reward_is_asked_about_the_transitions_of_training():
     np.testing.assert_allclose(by_log.reset([0.0, 0.0]), described.reset([0.0, 0.0]), atol=1e-6)
 
 
-def test_a_described_reward_may_say_where_the_task_ends():
+def test_a_reward_function_may_return_terminal_states():
     log, ends = log_of(), np.arange(60) % 7 == 0
     by_log, described = (iwpa.load("sparse_navigation").adapter(seed=1) for _ in range(2))
     by_log.warm_start({**log, "terminated": ends})
@@ -363,7 +361,7 @@ def test_a_described_reward_may_say_where_the_task_ends():
     np.testing.assert_array_equal(memories[0].discounts, memories[1].discounts)
 
 
-def test_a_described_reward_without_transitions_is_refused():
+def test_a_reward_function_without_a_log_or_training_transitions_is_refused():
     agent = trained_with(None).adapter()
     with pytest.raises(ValueError, match="needs a log: this snapshot holds no training trans"):
         agent.warm_start(reward=lambda observations, actions, after: after["position"][:, 0])
@@ -371,7 +369,7 @@ def test_a_described_reward_without_transitions_is_refused():
         agent.warm_start()
 
 
-def test_a_log_that_makes_no_sense_is_refused_naming_what_it_is():
+def test_an_invalid_log_is_refused_with_the_invalid_entry():
     agent, log = iwpa.load("sparse_navigation").adapter(), log_of(4)
     for change, message in [
         ({"actions": np.zeros((4, 3))}, "actions have shape \\(4, 3\\)"),
@@ -394,7 +392,7 @@ def test_a_log_that_makes_no_sense_is_refused_naming_what_it_is():
         agent.warm_start(log)
 
 
-def test_diagnostics_say_how_the_adaptation_stands():
+def test_diagnostics_report_the_present_state():
     agent = iwpa.load("half_cheetah_velocity").adapter(seed=1)
     observation = np.zeros(20)
     agent.reset(observation)

@@ -17,7 +17,7 @@ TAU = np.array([0.5], np.float32)
 
 
 def memory_of(features, next_features, rewards, discounts):
-    """One replica's memory of N transitions: `[N, d]`, `[N, K', d]`, `[N]`, `[N]`."""
+    """Makes one replica's memory of N transitions: `[N, d]`, `[N, K', d]`, `[N]`, `[N]`."""
     features, next_features = np.float32(features), np.float32(next_features)
     memory = FeatureMemory(1, next_features.shape[1], features.shape[1], len(features))
     for row in range(len(features)):
@@ -62,18 +62,18 @@ def solved(memory, **options):
     return head.weights[0]
 
 
-def test_heads_start_from_a_normal_draw_of_variance_one_over_d_and_no_bias():
+def test_heads_start_from_a_normal_draw_of_variance_one_over_d_without_bias():
     weights = first_heads(50, range(400))
     assert weights[:, :-1].std() == pytest.approx(1 / np.sqrt(50), rel=0.03)
     assert weights[:, :-1].mean() == pytest.approx(0.0, abs=0.01)
     assert (weights[:, -1] == 0).all()
 
 
-def test_td0_updates_are_those_of_tensorflow():
+def test_td0_updates_equal_tensorflows():
     config = AdaptationConfig(updates_per_episode=20, minibatch=16)
     memory = random_memory()
     head = TemporalDifferenceHead(first_heads(6), config)
-    # Copies: a variable may share the memory of the array that it is made from.
+    # Copies, because a variable may share memory with the array from which it is made.
     weights, target = (tf.Variable(head.weights[0].copy()) for _ in range(2))
     AtOnce().start(head.learn_after_episode(memory, TAU, [np.random.default_rng(2)]))
     optimiser = snt.optimizers.Adam(config.learning_rate)
@@ -100,7 +100,7 @@ def test_td0_learns_the_values_of_a_chain():
     np.testing.assert_allclose(head.weights[0, :3], [0.25, 0.5, 1.0], atol=0.01)
 
 
-def test_td0_learns_in_each_replica_that_is_active_and_every_tenth_step_only():
+def test_td0_learns_only_in_active_replicas_and_at_every_tenth_step():
     memory = FeatureMemory(2, 1, 3, 4)
     both = np.array([True, True])
     memory.append(both, np.ones((2, 3)), np.ones((2, 1, 3)), np.ones(2), np.zeros(2), np.ones(2))
@@ -115,9 +115,10 @@ def test_td0_learns_in_each_replica_that_is_active_and_every_tenth_step_only():
     np.testing.assert_array_equal((head.weights != before).any(axis=1), [False, True])
 
 
-def test_the_closed_form_is_the_dense_solution_of_its_fixed_point():
+def test_the_closed_form_equals_the_dense_solution_of_its_fixed_point():
     memory = random_memory()
-    # One action at the next states makes the fixed point linear: (F'F + D - F' G F_next) w = F' r; targets are within bounds here.
+    # One action at the next states makes the fixed point linear: (F'F + D - F' G F_next) w = F' r.
+    # Targets are within bounds here.
     memory = memory_of(
         memory.features[0],
         0.3 * memory.next_features[0, :, :1],
@@ -138,7 +139,7 @@ def test_the_closed_form_is_the_dense_solution_of_its_fixed_point():
 
 
 @pytest.mark.parametrize("soft", [False, True])
-def test_the_closed_form_ends_where_plain_value_iteration_does(soft):
+def test_the_closed_form_converges_to_the_result_of_plain_value_iteration(soft):
     memory = random_memory()
     memory.next_features *= 0.3
     head = ridge_head(memory, soft=soft)
@@ -156,15 +157,17 @@ def test_the_closed_form_ends_where_plain_value_iteration_does(soft):
     np.testing.assert_allclose(head.weights[0], weights, atol=2e-3)
 
 
-def test_the_closed_form_agrees_with_a_hand_worked_value_and_leaves_the_constant_free():
-    # Terminal rewards 3 and 1 at +1 and -1: the slope is (3 - 1) / (2 + 0.3), the constant their mean, whatever the ridge.
+def test_the_closed_form_matches_a_hand_worked_value_and_leaves_the_constant_free():
+    # Terminal rewards 3 and 1 at +1 and -1: the slope is (3 - 1) / (2 + 0.3), the constant their
+    # mean, whatever the ridge.
     memory = memory_of([[1, 1], [-1, 1]], np.zeros((2, 1, 2)), [3, 1], [0, 0])
     np.testing.assert_allclose(solved(memory), [2 / 2.3, 2.0], atol=1e-4)
     np.testing.assert_allclose(solved(memory, ridge=1e4), [0.0, 2.0], atol=1e-3)
 
 
-def test_targets_are_clipped_to_what_the_seen_rewards_allow():
-    # Unclipped, the value of the next state (10, 1) would grow for ever; rewards in [0, 1] at discount 0.5 allow 2.
+def test_targets_are_clipped_to_the_range_that_the_seen_rewards_allow():
+    # Unclipped, the value of the next state (10, 1) would diverge. Rewards in [0, 1] at discount
+    # 0.5 allow at most 2.
     memory = memory_of([[1, 1], [-1, 1]], [[[10, 1]], [[0, 0]]], [1, 0], [0.5, 0])
     np.testing.assert_allclose(solved(memory), [2 / 2.3, 1.0], atol=1e-4)
 
@@ -173,7 +176,7 @@ def test_targets_are_clipped_to_what_the_seen_rewards_allow():
     ("features", "rewards", "ridge"),
     [([[0, 1], [0, 1]], [3, 1], 0.0), ([[1, 1], [-1, 1]], [np.nan, 1], 0.3)],
 )
-def test_a_solution_that_does_not_exist_or_is_not_finite_keeps_the_old_head_and_is_counted(
+def test_a_singular_or_non_finite_solution_keeps_the_old_head_and_is_counted(
     features, rewards, ridge
 ):
     memory = memory_of(features, np.zeros((2, 1, 2)), rewards, [0, 0])
@@ -194,7 +197,7 @@ def test_the_closed_form_is_solved_every_twentieth_step():
     np.testing.assert_allclose(head.weights[0], [2 / 2.3, 2.0], atol=1e-4)
 
 
-def test_td_errors_are_those_of_the_transitions_asked_for():
+def test_td_errors_cover_the_requested_transitions():
     memory = memory_of(
         [[1, 1], [2, 1], [0, 1]], [[[1, 1], [3, 1]]] * 3, [1.0, 2.0, 3.0], [0.5, 0.5, 0.0]
     )

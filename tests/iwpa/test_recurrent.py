@@ -1,4 +1,4 @@
-"""Agents that learned to learn, adapting."""
+"""Adaptation by the recurrent agents."""
 
 from __future__ import annotations
 
@@ -51,14 +51,20 @@ def _returns(snapshot, distribution, replicas, episodes=4):
         run_seed=5,
     )
     records = adapt(
-        method, EnvironmentBatch(distribution, len(replicas)), replicas, episodes=episodes, episode_steps=distribution.episode_steps,
-        worst_reward=distribution.worst_reward, reward_scale=0.5, run_seed=5,
-    )  # fmt: skip
+        method,
+        EnvironmentBatch(distribution, len(replicas)),
+        replicas,
+        episodes=episodes,
+        episode_steps=distribution.episode_steps,
+        worst_reward=distribution.worst_reward,
+        reward_scale=0.5,
+        run_seed=5,
+    )
     return np.array([[record.episode_return for record in episode] for episode in records])
 
 
 @pytest.mark.parametrize("agent", _AGENTS)
-def test_a_replica_alone_does_as_among_others_though_some_end_early_or_break(
+def test_a_replica_acts_alike_alone_and_among_others_that_end_early_or_fail(
     agent, snapshot_of, tools
 ):
     distribution = tools.Corridor(
@@ -67,13 +73,13 @@ def test_a_replica_alone_does_as_among_others_though_some_end_early_or_break(
     snapshot, _ = snapshot_of(agent, distribution)
     replicas = tools.replicas_of(distribution, seeds=2)
     together = _returns(snapshot, distribution, replicas)
-    for place, replica in enumerate(replicas):
+    for row, replica in enumerate(replicas):
         np.testing.assert_allclose(
-            _returns(snapshot, distribution, [replica])[:, 0], together[:, place], rtol=1e-4
+            _returns(snapshot, distribution, [replica])[:, 0], together[:, row], rtol=1e-4
         )
 
 
-def test_rl2_sees_what_a_trial_showed_it_in_training(snapshot_of):
+def test_rl2_gets_the_same_observations_as_in_training_trials(snapshot_of):
     distribution = Line()
     snapshot, _ = snapshot_of("rl2", distribution)
     task = distribution.tasks("test")[0]
@@ -102,7 +108,7 @@ def test_rl2_sees_what_a_trial_showed_it_in_training(snapshot_of):
         assert np.abs(method._states).max() > 0  # never reset
 
 
-def test_pearl_begins_with_standard_normal_z_and_then_infers_it_from_all_that_was_collected(
+def test_pearl_starts_from_standard_normal_z_and_then_infers_it_from_all_transitions(
     snapshot_of,
 ):
     distribution = Line()
@@ -143,7 +149,7 @@ def test_pearl_begins_with_standard_normal_z_and_then_infers_it_from_all_that_wa
         method.end_episode([])
 
 
-def test_a_method_that_the_agent_cannot_serve_is_refused_naming_the_flag():
+def test_a_method_that_the_agent_cannot_serve_is_refused_with_the_flag_to_use():
     assert served_by("rl2") == ("rl2",)
     assert "rl2" not in served_by("multitask")
     with pytest.raises(
