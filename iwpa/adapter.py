@@ -98,7 +98,7 @@ class Adapter:
             run_seed=0,
         )
         self._within_episode = False
-        self._everyone = np.ones(1, bool)
+        self._active = np.ones(1, bool)
 
     def reset(self, observation: Any) -> Array:
         """Begins an episode. An unfinished one ends here, as if by a time limit.
@@ -151,7 +151,7 @@ class Adapter:
             )
         row, rewards = self._exchange.observation(observation), self._exchange.reward(reward)
         discounts = np.array([0.0 if terminated else 1.0], np.float32)
-        self._engine.observe(rewards, discounts, row, self._everyone)
+        self._engine.observe(rewards, discounts, row, self._active)
         if terminated or truncated:
             self._engine.end_episode()
             self._within_episode = False

@@ -1,4 +1,4 @@
-"""The recurrent networks of `agents/recurrent.py`, `rl2.py` and `pearl.py` in numpy, for actors and adaptation."""
+"""The networks of `agents/recurrent.py`, `rl2.py` and `pearl.py` in numpy, for acting."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LATENT_STD_FLOOR = 0.01
 
 
 def trial_observation_size(observation_size: int, action_size: int) -> int:
-    """Returns the size of RL2's [observation, previous executed action, previous reward, previous discount]."""
+    """Returns the size of RL2's [observation, last executed action, last reward, last discount]."""
     return observation_size + action_size + 2
 
 
@@ -30,7 +30,7 @@ def lstm_step(weights: Weights, x: Array, state: Array) -> Array:
     """Makes one step of an LSTM.
 
     Args:
-        weights: Of an `LSTM`.
+        weights: The weights of an `LSTM`.
         x: `[N, inputs]`.
         state: Hidden and cell state, `[N, 2 H]`.
 
@@ -51,7 +51,7 @@ def lstm_step(weights: Weights, x: Array, state: Array) -> Array:
 
 
 class NumpyRecurrentPolicy:
-    """RL2's policy, and the critic's state beside it, which the learner needs to go on from."""
+    """RL2's policy. Also tracks the critic's state, from which the learner continues."""
 
     def __init__(self, weights: Weights, config: NetworkConfig):
         self._lstms = [sub_weights(weights, "policy_lstm"), sub_weights(weights, "critic_lstm")]
@@ -60,7 +60,12 @@ class NumpyRecurrentPolicy:
         self.state_size = 4 * config.recurrent_size
 
     def __call__(self, observations: Array, states: Array) -> tuple[NumpyGaussian, Array]:
-        """Maps trial observations `[N, D]` and the states of both LSTMs `[N, 4 H]` to distributions over `[N, A]` and new states."""
+        """Evaluates a step: returns distributions over `[N, A]` and new states.
+
+        Args:
+            observations: Trial observations, `[N, D]`.
+            states: States of both LSTMs, `[N, 4 H]`.
+        """
         half = self.state_size // 2
         parts = [
             lstm_step(lstm, observations, states[:, k * half : (k + 1) * half])
@@ -70,7 +75,7 @@ class NumpyRecurrentPolicy:
 
 
 class NumpyLatentPolicy:
-    """PEARL's policy, which knows the task by z."""
+    """PEARL's policy, conditioned on z."""
 
     def __init__(self, weights: Weights, config: NetworkConfig):
         self._policy = NumpyPolicy(sub_weights(weights, "policy"), config)
@@ -81,7 +86,10 @@ class NumpyLatentPolicy:
 
 
 class NumpyEncoder:
-    """PEARL's q(z|c) of N contexts that grow step by step: the LSTM's state after each context so far, `states` `[N, 2 H]`."""
+    """PEARL's q(z|c) for N contexts that grow step by step.
+
+    `states` `[N, 2 H]` are the LSTM's states after the contexts so far.
+    """
 
     def __init__(self, weights: Weights, config: NetworkConfig):
         self._lstm = sub_weights(weights, "encoder/lstm")
@@ -89,7 +97,12 @@ class NumpyEncoder:
         self._config = config
 
     def observe(self, states: Array, rows: Array) -> Array:
-        """Returns the states after one more row of each context: `[N, 2 H]` from states and `context_rows` `[N, W]`."""
+        """Returns the states after one more row of each context, `[N, 2 H]`.
+
+        Args:
+            states: The states before, `[N, 2 H]`.
+            rows: Rows made by `context_rows`, `[N, W]`.
+        """
         return lstm_step(self._lstm, rows, states)
 
     def posterior(self, states: Array, counts: Array) -> NumpyGaussian:
@@ -126,7 +139,10 @@ def context_rows(observations: Array, actions: Array, rewards: Array, ends: Arra
 
 
 class Contexts(Stateful):
-    """What was collected of N tasks, as the encoder's states: each step adds a row, and a broken-off episode can be dropped."""
+    """The contexts of N tasks as encoder states; each step adds a row.
+
+    The rows of an aborted episode can be dropped.
+    """
 
     remembered: ClassVar[tuple[str, ...]] = ("_kept", "_kept_counts", "_states", "_counts")
 
@@ -141,7 +157,7 @@ class Contexts(Stateful):
             part[place] = 0
 
     def keep(self, place: int) -> None:
-        """Keeps the rows added so far for good."""
+        """Keeps the rows added so far permanently."""
         self._kept[place], self._kept_counts[place] = self._states[place], self._counts[place]
 
     def drop(self, place: int) -> None:
@@ -154,5 +170,5 @@ class Contexts(Stateful):
         self._counts += active
 
     def posterior(self, encoder: NumpyEncoder) -> NumpyGaussian:
-        """Returns q(z|c) of all, over `[N, Z]`."""
+        """Returns q(z|c) of all contexts, over `[N, Z]`."""
         return encoder.posterior(self._states, self._counts)

@@ -37,7 +37,7 @@ _REFUTED = 0.1
 # Weight of the least promising task, as a share of the most promising one's.
 _LEAST_PROMISE = 0.1
 # Factor on a followed task's weight for each episode without a find.
-_DISAPPOINTED = 0.5
+_FAILURE_FACTOR = 0.5
 
 
 class HypothesisHead(PosteriorHead):
@@ -95,7 +95,7 @@ class HypothesisHead(PosteriorHead):
             errors[ended] = (psi[ended] @ self._task_heads.T - paid[ended]) / self._noise
         self._squared_errors[rows] += np.square(errors)
         self.posterior = softmax(-0.5 * self._squared_errors)
-        self._centre()
+        self._update_centres()
 
     def choose(self, features: Array, rows: Array) -> None:
         """Chooses the most promising of the likely tasks to follow, in some replicas.
@@ -108,10 +108,10 @@ class HypothesisHead(PosteriorHead):
         low, high = values.min(axis=1, keepdims=True), values.max(axis=1, keepdims=True)
         spread = np.where(high > low, high - low, 1.0)
         promise = _LEAST_PROMISE + (1.0 - _LEAST_PROMISE) * (values - low) / spread
-        weight = np.log(promise) + np.log(_DISAPPOINTED) * self._vain[rows]
+        weight = np.log(promise) + np.log(_FAILURE_FACTOR) * self._vain[rows]
         weight -= 0.5 * self._squared_errors[rows]
         self.followed[rows] = np.where(self._likely()[rows], weight, -np.inf).argmax(axis=1)
-        self._centre()
+        self._update_centres()
 
     def refuted(self) -> Array:
         """Returns in which replicas the followed task is refuted, `[R]`."""
@@ -127,7 +127,7 @@ class HypothesisHead(PosteriorHead):
         """Counts an episode without a find against the followed task, in some replicas `[r]`."""
         self._vain[rows, self.followed[rows]] += 1.0
 
-    def _centre(self) -> None:
+    def _update_centres(self) -> None:
         means = self.posterior @ self._task_heads
         found = self._seen.width[:, None] > 0
         self._centres = np.where(found, means, self._task_heads[self.followed]).astype(np.float32)

@@ -140,16 +140,16 @@ class ImportanceWeighting(Method):
         self, critic: LinearCritic, step: int, features: Array, log: Logged, row: int
     ) -> None:
         """Stores a logged transition as the one that led to state number `step` of an episode."""
-        everyone = self._rows >= 0
+        active = self._rows >= 0
         rewards, discounts, after, psi = (
-            np.repeat(part[None], len(everyone), axis=0)
+            np.repeat(part[None], len(active), axis=0)
             for part in (log.rewards[row], log.discounts[row], log.next_observations[row], features)
         )
-        self.seen.update(rewards, everyone)
-        self._proposals.propose(after, step, everyone)
+        self.seen.update(rewards, active)
+        self._proposals.propose(after, step, active)
         self._valid[:, step] = True
         self._calibrate_at(step)
-        critic.remember(step, psi, rewards, discounts, self._tau, everyone)
+        critic.remember(step, psi, rewards, discounts, self._tau, active)
 
     def _calibrate_at(self, step: int) -> None:
         """Calibrates tau at a state; does nothing here, where tau is calibrated per episode."""

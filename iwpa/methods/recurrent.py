@@ -1,7 +1,7 @@
-"""Agents that learned to learn: adaptation is what their recurrent networks make of the episodes so far; no weight changes.
+"""Adaptation by recurrent agents, whose networks read the episodes so far; no weight changes.
 
-`rl2` (Duan et al. 2016) never resets its state over a replica's episodes; `pearl` (Rakelly et al. 2019) infers z anew at each
-episode's start.
+`rl2` (Duan et al. 2016) never resets its state between a replica's episodes; `pearl` (Rakelly et
+al. 2019) infers z at each episode's start.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from iwpa.snapshots import Snapshot
 
 
 class _Sampling(Method):
-    """Draws from a policy, each replica from a stream of its own."""
+    """Samples from a policy, with each replica's own random generator."""
 
     _streams: Sequence[np.random.Generator] = ()
 
@@ -38,7 +38,7 @@ class _Sampling(Method):
 
 
 def _logged_step(log: Logged, row: int, everyone: Array) -> Transitions:
-    """Returns a logged step as all replicas'."""
+    """Returns a logged transition, repeated for all replicas."""
     parts = (log.rewards, log.discounts, log.next_observations)
     rewards, discounts, after = (
         np.repeat(part[row, None], len(everyone), axis=0) for part in parts
@@ -47,7 +47,7 @@ def _logged_step(log: Logged, row: int, everyone: Array) -> Transitions:
 
 
 class RL2Method(_Sampling):
-    """One long trial for each replica, as `environments.TrialBatch` presents it in training."""
+    """Acts in one long trial per replica, as `environments.TrialBatch` presents it in training."""
 
     remembered: ClassVar[tuple[str, ...]] = (
         "_observations",
@@ -61,7 +61,7 @@ class RL2Method(_Sampling):
         """Begins all trials.
 
         Args:
-            snapshot: Of the agent `rl2`.
+            snapshot: A snapshot of the agent `rl2`.
             replicas: R.
         """
         spec = snapshot.spec
@@ -96,7 +96,7 @@ class RL2Method(_Sampling):
             self.observe(_logged_step(log, row, everyone))
 
     def observe(self, transitions: Transitions) -> None:
-        # A replica that waits for the others, or whose step failed, keeps its state.
+        # A replica that waits for others, or whose step faulted, keeps its state.
         columns = [
             transitions.observations,
             np.clip(self._actions, -1.0, 1.0),
@@ -111,7 +111,10 @@ class RL2Method(_Sampling):
 
 
 class PearlMethod(_Sampling):
-    """Acts with z ~ q(z | everything this replica has collected), drawn at each episode's start; at first z ~ N(0, I)."""
+    """Acts with z ~ q(z | all transitions of this replica), drawn at each episode's start.
+
+    At first z ~ N(0, I).
+    """
 
     remembered: ClassVar[tuple[str, ...]] = (
         "_contexts",
@@ -127,7 +130,7 @@ class PearlMethod(_Sampling):
         """Begins with empty contexts.
 
         Args:
-            snapshot: Of the agent `pearl`.
+            snapshot: A snapshot of the agent `pearl`.
             replicas: R.
         """
         self._policy = NumpyLatentPolicy(snapshot.weights, snapshot.networks)
@@ -136,7 +139,8 @@ class PearlMethod(_Sampling):
         self._latents = np.zeros((replicas, snapshot.networks.latent_size), np.float32)
         self._observations = np.zeros((replicas, snapshot.spec.observation_size), np.float32)
         self._actions = np.zeros((replicas, snapshot.spec.action_size), np.float32)
-        # The newest row of each context waits for the next step: whether it ended the episode is known only then.
+        # The newest row of each context waits for the next step, which shows whether it ended the
+        # episode.
         self._waiting: Array | None = None
         self._waits = np.zeros(replicas, bool)
 
