@@ -59,7 +59,11 @@ setuptools.setup(
         "agents.adaptation",
         "agents.presets",
         "launch",
+        "launch.nodes",
+        "launch.runtime",
+        "launch.stages",
         "results",
+        "results.figures",
         "dashboard",
     ],
     package_data={

@@ -66,6 +66,11 @@ class LossConfig:
         "How much of the task's own reward a recurrent agent's losses add to the training reward.",
         at_least=0,
     )
+    shaping: float = field(
+        0.0,
+        "kappa: where above 0, the training reward is a potential phi, and rl2 learns whole trials from kappa (gamma phi' - phi).",
+        at_least=0,
+    )
     latent_cost: float = field(
         0.0,
         "beta, the price of what z tells about a task, where the agent has such a z.",
@@ -128,6 +133,12 @@ class Config:
         at_least=1,
         at_most=1000,
     )
+    straight_episodes: float = field(
+        0.0,
+        "Share of training episodes through which a recurrent agent holds one random direction.",
+        at_least=0,
+        at_most=1,
+    )
     environments_per_actor: int = field(
         16,
         "E, stepped with one policy call.",
@@ -148,6 +159,12 @@ class Config:
             raise ValueError(f"--critic={self.networks.critic} needs --agent=multitask: the critic of {self.agent} knows no task.")
         if self.agent != "multitask" and self.losses.kl_target:
             raise ValueError(f"losses.kl_target takes 0 with --agent={self.agent}, not {self.losses.kl_target}: it has no prior.")
+        if self.losses.shaping and self.agent != "rl2":
+            raise ValueError(f"losses.shaping takes 0 with --agent={self.agent}, not {self.losses.shaping}: rl2 has any.")
+        if self.losses.shaping and self.replay.burn_in:
+            raise ValueError(f"losses.shaping needs sequences of whole trials: replay.burn_in takes 0, not {self.replay.burn_in}.")
+        if self.straight_episodes and self.agent == "multitask":
+            raise ValueError(f"straight_episodes takes 0 with --agent=multitask, not {self.straight_episodes}: rl2 and pearl have any.")
         burn_in, context = self.replay.burn_in, self.replay.context_length
         if burn_in and self.agent != "rl2":
             raise ValueError(

@@ -7,23 +7,22 @@ the batch at the same time, copies, a sort.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import acme.core
 import tensorflow as tf
 
 from agents import losses
-from agents.agent import Networks, Noise
+from agents.agent import Agent, Noise
 from agents.config import Config
 from agents.data_parallel import ShardedGradient, merge_metrics
 from agents.losses import Costs
 from agents.multiplier import Multiplier
 from agents.networks import export_weights, import_weights, weight_name
 from agents.optimiser import VectorAdam
-from agents.registry import make_agent
 from agents.warm_start import starting_weights
 from environments.arrays import Array
-from iwpa.network_config import NetworkConfig, NetworkSpec
+from iwpa.network_config import NetworkSpec
 
 # The least share of a step in what is averaged over steps.
 _NEWEST_SHARE = 1e-3
@@ -39,29 +38,28 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
 
     def __init__(
         self,
+        agent: Agent,
         spec: NetworkSpec,
         config: Config,
         seed: int,
-        make_networks: Callable[[NetworkSpec, NetworkConfig], Networks] | None = None,
         threads: int = 1,
     ):
         """Makes the networks from a seed.
 
         Args:
+            agent: What is trained.
             spec: What the networks connect to.
-            config: Hyper-parameters, of which `agent` says what is trained.
+            config: Hyper-parameters.
             seed: Decides the initial weights and every later draw.
-            make_networks: Other networks of the same interface, to be trained by the same step.
             threads: How many parts of a batch to compute at the same time; TensorFlow needs as many
                 threads between operations (TF_NUM_INTEROP_THREADS).
         """
         tf.random.set_seed(seed)
         self._config = config
         self._seed = seed
-        self._agent = make_agent(config.agent)
-        make_networks = make_networks or self._agent.make_networks
-        self.online = make_networks(spec, config.networks)
-        self.target = make_networks(spec, config.networks)
+        self._agent = agent
+        self.online = agent.make_networks(spec, config.networks)
+        self.target = agent.make_networks(spec, config.networks)
         for source, copy in zip(self.online.variables, self.target.variables, strict=True):
             copy.assign(source)
         self._groups = {name: self.online.group(name) for name in self._agent.groups}

@@ -13,7 +13,7 @@ import tensorflow as tf
 import trfl
 
 from agents.config import Config
-from agents.networks import Gaussian
+from agents.gaussian import Gaussian
 
 _QUANTILES = (0.1, 0.5, 0.9)
 
@@ -122,6 +122,26 @@ def retrace_targets(
         lambda_=trace_decay,
     )
     return tf.stop_gradient(tf.transpose(outputs.qs))
+
+
+def potential_shaping(potentials: tf.Tensor, between: tf.Tensor, discount: float) -> tf.Tensor:
+    """Potential-based shaping gamma phi(s_{t+1}) - phi(s_t), which changes no optimal policy (Ng et al. 1999).
+
+    What an episode's first state has is not recorded, and the potential after its first step stands in for it: were it
+    some constant, each end would pay a jump that a critic had to know to the step.
+
+    Args:
+        potentials: phi of the state after each step of whole trials, `[B, T]`.
+        between: Whether a state is an episode's first, in place of the one before's last, `[B, T + 1]`.
+        discount: gamma.
+
+    Returns:
+        `[B, T]`.
+    """
+    # After the last step the trial's first episode stands for one more.
+    after = tf.where(between[:, 1:], tf.roll(potentials, -1, axis=1), potentials)
+    before = tf.where(between[:, :-1], potentials, tf.roll(potentials, 1, axis=1))
+    return discount * after - before
 
 
 def critic_loss(q_values: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor, counts: Counts | None = None) -> tf.Tensor:

@@ -11,7 +11,8 @@ import tensorflow as tf
 from agents import agent, losses
 from agents.agent import Agent, Behaviour
 from agents.config import Config
-from agents.networks import Gaussian, MultiTaskNetworks
+from agents.gaussian import Gaussian
+from agents.networks import MultiTaskNetworks
 from environments.arrays import Array
 from iwpa.network_config import NetworkSpec
 from iwpa.networks import NumpyExpert, NumpyGaussian, Weights

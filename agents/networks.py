@@ -7,57 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
+from agents.gaussian import Gaussian
 from environments.arrays import Array
 from iwpa.network_config import NetworkConfig, NetworkSpec
 
 # Variance of a final layer's weights relative to the usual 1/fan_in. Large initial outputs make policies start at the bounds.
 _SMALL = 1e-2
 _LAYER_NORM_EPSILON = 1e-5
-
-
-class Gaussian(NamedTuple):
-    """A diagonal Gaussian over actions.
-
-    Attributes:
-        mean: `[..., A]`.
-        std: `[..., A]`.
-    """
-
-    mean: tf.Tensor
-    std: tf.Tensor
-
-    def sample(self, noise: tf.Tensor) -> tf.Tensor:
-        """Returns mean + std * noise: differentiable samples (SVG(0)'s reparameterisation)."""
-        return self.mean + self.std * noise
-
-    def log_prob(self, action: tf.Tensor) -> tf.Tensor:
-        """Returns the log-density of actions `[..., A]`, shape `[...]`."""
-        z = (action - self.mean) / self.std
-        return tf.reduce_sum(-0.5 * tf.square(z) - tf.math.log(self.std) - 0.5 * math.log(2 * math.pi), axis=-1)
-
-    def entropy(self) -> tf.Tensor:
-        """Returns the entropy in nats, in closed form, `[...]`."""
-        return tf.reduce_sum(tf.math.log(self.std) + 0.5 * math.log(2 * math.pi * math.e), axis=-1)
-
-    def kl_to(self, other: Gaussian) -> tf.Tensor:
-        """Returns KL(self || other) in nats, `[...]`."""
-        ratio = tf.square(self.std / other.std)
-        shift = tf.square((self.mean - other.mean) / other.std)
-        return 0.5 * tf.reduce_sum(ratio + shift - 1.0 - tf.math.log(ratio), axis=-1)
-
-    def at(self, times: slice) -> Gaussian:
-        """Returns the distributions of a part of the time axis of `[B, T, A]`."""
-        return Gaussian(self.mean[:, times], self.std[:, times])
-
-    def stop_gradient(self) -> Gaussian:
-        """Returns the same distribution as a constant."""
-        return Gaussian(tf.stop_gradient(self.mean), tf.stop_gradient(self.std))
 
 
 class Linear(snt.Module):  # type: ignore[misc]

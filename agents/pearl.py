@@ -17,13 +17,15 @@ import tensorflow as tf
 from agents import losses
 from agents.agent import Agent, Behaviour
 from agents.config import Config
-from agents.networks import Features, Gaussian, Linear, Policy
+from agents.exploration import StraightEpisodes
+from agents.gaussian import Gaussian
+from agents.networks import Features, Linear, Policy, Torso
 from agents.recurrent import LSTM
 from environments import StepBatch
 from environments.arrays import Array
 from iwpa.network_config import NetworkConfig, NetworkSpec
 from iwpa.networks import NumpyGaussian, Weights
-from iwpa.recurrent_networks import LATENT_STD_FLOOR, Contexts, NumpyEncoder, NumpyLatentPolicy, context_rows
+from iwpa.recurrent_networks import FACTOR_SHIFT, LATENT_STD_FLOOR, Contexts, NumpyEncoder, NumpyLatentPolicy, context_rows, numpy_encoder
 from replay.sequence import SequenceSpec
 
 
@@ -51,6 +53,22 @@ class Encoder(snt.Module):  # type: ignore[misc]
         return Gaussian(tf.where(some, mean, 0.0), tf.where(some, std, 1.0))
 
 
+class ProductEncoder(snt.Module):  # type: ignore[misc]
+    """q(z|c), the product of N(0, I) and a Gaussian factor for each row, as PEARL's own: the rows' order and number mean nothing."""
+
+    def __init__(self, width: int, config: NetworkConfig, name: str = "encoder"):
+        super().__init__(name=name)
+        self._torso = Torso(width, config.policy_layers)
+        self._output = Linear(config.policy_layers[-1], 2 * config.latent_size, name="output")
+
+    def __call__(self, context: tf.Tensor) -> Gaussian:
+        """Maps contexts as `Encoder` does."""
+        mean, raw = tf.split(self._output(self._torso(context[..., :-1])), 2, axis=-1)
+        precision = context[..., -1:] * tf.nn.softplus(raw - FACTOR_SHIFT)
+        total = 1.0 + tf.reduce_sum(precision, axis=1)
+        return Gaussian(tf.reduce_sum(precision * mean, axis=1) / total, tf.math.rsqrt(total))
+
+
 class LatentNetworks(snt.Module):  # type: ignore[misc]
     """The encoder q(z|c), the policy pi(a|s, z) and the critic Q(s, a, z)."""
 
@@ -64,7 +82,7 @@ class LatentNetworks(snt.Module):  # type: ignore[misc]
         """
         super().__init__(name=name)
         inputs = spec.observation_size + config.latent_size
-        self.encoder = Encoder(context_width(spec), config)
+        self.encoder = (Encoder if config.encoder == "lstm" else ProductEncoder)(context_width(spec), config)
         self._policy = Policy(inputs, spec.action_size, config, name="policy")
         self._features = Features(inputs, spec.action_size, config, name="features")
         self._value = Linear(self._features.size, 1, variance=1e-2, name="value")
@@ -127,7 +145,7 @@ def total_loss(
     Args:
         online: The networks that learn.
         target: Their slow copies, constants here; z is the online encoder's.
-        batch: As `SequenceSpec.signature`, with a leading B; its memory is the context.
+        batch: As `SequenceSpec.signature`, with a leading B; its memory is the context. Sequences without one train nothing.
         noise: The step's random draws.
         config: Hyper-parameters.
         costs: Weights of the regularisers; there is no prior to stay near.
@@ -137,7 +155,10 @@ def total_loss(
         The scalar loss, and what is worth recording: scalars that are means, and values `[B, T]`.
     """
     objective = config.losses
-    actions, mask = batch["actions"], batch["mask"]
+    # Where z says nothing the policy would learn to go where all tasks pay on average, and z ~ N(0, I)
+    # would try that instead of one task after another.
+    mask = batch["mask"] * tf.reduce_max(batch["memory"][..., -1], axis=1)[:, None]
+    actions = batch["actions"]
     now, later = slice(0, -1), slice(1, None)
     states, next_states = batch["observations"][:, now], batch["observations"][:, later]
     posterior = online.encoder(batch["memory"])
@@ -184,10 +205,11 @@ class LatentBehaviour(Behaviour):
             spec: What the networks connect to.
             config: Hyper-parameters.
             environments: N.
-            seed: Decides z.
+            seed: Decides z, and which episodes go straight on.
         """
         self._config = config
         self._stream = np.random.default_rng(seed)
+        self._straight = StraightEpisodes(config.straight_episodes, environments, spec.action_size, [*seed, 1])
         self._latents = np.zeros((environments, config.networks.latent_size), np.float32)
         self._contexts = Contexts(environments, config.networks)
         # What the learner encodes: rows and, last, whether they are there. Those of the episode under way wait in a buffer.
@@ -205,21 +227,22 @@ class LatentBehaviour(Behaviour):
 
     def update(self, weights: Weights) -> None:
         self._policy = NumpyLatentPolicy(weights, self._config.networks)
-        self._encoder = NumpyEncoder(weights, self._config.networks)
+        self._encoder = numpy_encoder(weights, self._config.networks)
 
     def begin_episode(self, place: int, task: int, *, new_task: bool) -> None:
-        if self._completed[place]:
+        if self._completed[place] and self._contexts.tell(place):
             of_task = self._recent.setdefault(int(self._tasks[place]), collections.deque(maxlen=self._config.trial_episodes))
             of_task.append(np.stack(self._episodes[place]))
         if new_task:
             self._contexts.clear(place)
         elif self._completed[place]:
-            self._contexts.keep(place)
+            self._contexts.end_episode(place)
         else:
             self._contexts.drop(place)
         self._tasks[place] = task
         self._episodes[place] = []
         self._completed[place] = False
+        self._straight.begin(place)
         self._draw_context(place)
         assert self._encoder is not None, "An actor has weights before it acts."
         posterior = self._contexts.posterior(self._encoder)
@@ -228,7 +251,7 @@ class LatentBehaviour(Behaviour):
 
     def act(self, observations: Array) -> NumpyGaussian:
         assert self._policy is not None, "An actor has weights before it acts."
-        return self._policy(observations, self._latents)
+        return self._straight.in_place_of(self._policy(observations, self._latents))
 
     def observe(self, actions: Array, result: StepBatch, observations: Array) -> None:
         assert self._encoder is not None, "An actor has weights before it acts."
@@ -239,12 +262,13 @@ class LatentBehaviour(Behaviour):
         self._completed = result.last & ~result.faulted
 
     def _draw_context(self, place: int) -> None:
-        """Draws what the learner encodes with the episode that begins: none to n - 1 of its task's recent ones, as far as there is room.
+        """Draws what the learner encodes with the episode that begins: 1 to n - 1 of its task's recent ones, as far as there is room.
 
         Not this trial's alone: at first hardly any trial meets a reward, and the encoder would never see one.
+        Few are likelier than many, since adaptation begins with one.
         """
         recent = self._recent.get(int(self._tasks[place]), collections.deque())
-        number = min(len(recent), int(self._stream.integers(self._config.trial_episodes)))
+        number = int(self._stream.integers(1, self._stream.integers(1, max(2, self._config.trial_episodes)) + 1))
         self._rows[place] = 0.0
         end = 0
         for index in self._stream.permutation(len(recent))[:number]:

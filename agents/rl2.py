@@ -15,7 +15,9 @@ import tensorflow as tf
 from agents import losses
 from agents.agent import Agent, Behaviour
 from agents.config import Config
-from agents.networks import Features, Gaussian, Linear, Policy
+from agents.exploration import StraightEpisodes
+from agents.gaussian import Gaussian
+from agents.networks import Features, Linear, Policy
 from agents.recurrent import LSTM
 from environments import TrialBatch
 from environments.arrays import Array
@@ -120,7 +122,7 @@ def total_loss(
     # The last observation counts, too: it is real wherever a value is made of it.
     counted = tf.concat([batch["mask"], tf.ones_like(batch["mask"][:, :1])], axis=1)
     after, before = (networks.memories(batch["observations"], batch["memory"], counted, burn_in) for networks in (online, target))
-    per_row = ("observations", "actions", "log_probs", "rewards", "task_rewards", "discounts", "mask")
+    per_row = ("observations", "actions", "log_probs", "discounts", "mask")
     trained = {key: batch[key][:, burn_in:] for key in per_row}
     now, later = slice(0, -1), slice(1, None)
     states, next_states = trained["observations"][:, now], trained["observations"][:, later]
@@ -132,9 +134,7 @@ def total_loss(
         q_values=target.values(before.at(now), states, actions),
         next_values=losses.expected_value(lambda a: target.values(before.at(later), next_states, a), behind.at(later), noise.value),
         # Values as a reward per step: those of a sum over a long horizon would be large long before the policy knows a task.
-        rewards=(1.0 - objective.discount)
-        * objective.reward_scale
-        * (trained["rewards"] + objective.task_reward_weight * trained["task_rewards"]),
+        rewards=(1.0 - objective.discount) * objective.reward_scale * step_rewards(batch, config)[:, burn_in:],
         discounts=objective.discount * trained["discounts"],
         log_rhos=log_rhos,
         mask=mask,
@@ -156,17 +156,34 @@ def total_loss(
     return critic_loss + policy_loss, metrics
 
 
-class RecurrentBehaviour(Behaviour):
-    """Acts with the recurrent policy; keeps the critic's state up to date for the learner."""
+def step_rewards(batch: Mapping[str, tf.Tensor], config: Config) -> tf.Tensor:
+    """Returns the rewards that train, unscaled, `[B, T]`, those of the burn-in included.
 
-    def __init__(self, config: Config, environments: int):
+    Args:
+        batch: Its `observations`, `rewards` and `task_rewards`.
+        config: Hyper-parameters.
+    """
+    objective, rewards = config.losses, batch["rewards"]
+    if objective.shaping:
+        between = batch["observations"][..., -1] == 0.0
+        rewards = objective.shaping * losses.potential_shaping(rewards, between, objective.discount)
+    return rewards + objective.task_reward_weight * batch["task_rewards"]
+
+
+class RecurrentBehaviour(Behaviour):
+    """Acts with the recurrent policy, and straight on in some episodes; keeps the critic's state up to date for the learner."""
+
+    def __init__(self, spec: NetworkSpec, config: Config, environments: int, seed: Sequence[int]):
         """Knows no weights yet.
 
         Args:
+            spec: What the networks connect to.
             config: Hyper-parameters.
             environments: N.
+            seed: Decides which episodes go straight on, and where.
         """
         self._config = config
+        self._straight = StraightEpisodes(config.straight_episodes, environments, spec.action_size, seed)
         self._policy: NumpyRecurrentPolicy | None = None
         self._states = np.zeros((environments, 4 * config.networks.recurrent_size), np.float32)
 
@@ -184,18 +201,16 @@ class RecurrentBehaviour(Behaviour):
     def act(self, observations: Array) -> NumpyGaussian:
         assert self._policy is not None, "An actor has weights before it acts."
         distribution, self._states = self._policy(observations, self._states)
-        return distribution
+        # An observed discount of 0 stands beside an episode's first observation.
+        for place in np.flatnonzero(observations[:, -1] == 0.0).tolist():
+            self._straight.begin(place)
+        return self._straight.in_place_of(distribution)
 
 
 def _sequence(spec: NetworkSpec, config: Config) -> SequenceSpec:
     observed = trial_observation_size(spec.observation_size, spec.action_size)
     memory = (4 * config.networks.recurrent_size,)
     return SequenceSpec(observed, spec.action_size, config.replay.sequence_length, config.replay.burn_in, memory)
-
-
-def _behaviour(spec: NetworkSpec, config: Config, environments: int, seed: Sequence[int]) -> RecurrentBehaviour:
-    del spec, seed
-    return RecurrentBehaviour(config, environments)
 
 
 AGENT = Agent(
@@ -205,6 +220,6 @@ AGENT = Agent(
     draw_noise=losses.draw_noise,
     total_loss=total_loss,
     sequence=_sequence,
-    make_behaviour=_behaviour,
+    make_behaviour=RecurrentBehaviour,
     make_environments=lambda environments, config: TrialBatch(environments, config.trial_episodes, config.losses.reward_scale),
 )

@@ -7,31 +7,38 @@ from typing import Any
 
 import numpy as np
 
+from environments.arrays import Array
 from iwpa.experience import Experience
 
 # Of a few hundred kilobytes for small bodies.
 TRANSITIONS = 2048
 
 
-def drawn(batches: Sequence[Mapping[str, Any]], seed: int, count: int = TRANSITIONS) -> Experience | None:
+def drawn(
+    batches: Sequence[Mapping[str, Any]],
+    scale: float,
+    seed: int,
+    count: int = TRANSITIONS,
+) -> Experience | None:
     """Draws transitions without replacement, at most as many as there are.
 
     Args:
         batches: As `SequenceSpec.signature`, with a leading B.
+        scale: What rewards are multiplied by.
         seed: Of the draw.
         count: How many.
 
     Returns:
         None where there are none.
     """
-    states, actions, after = [], [], []
+    columns: list[tuple[Array, ...]] = []
     for batch in batches:
         real, observations = np.asarray(batch["mask"]) > 0, np.asarray(batch["observations"])
-        states.append(observations[:, :-1][real])
-        actions.append(np.asarray(batch["actions"])[real])
-        after.append(observations[:, 1:][real])
-    found = sum(map(len, states))
-    if not found:
+        task = np.broadcast_to(np.asarray(batch["task"])[:, None], real.shape)
+        parts = (observations[:, :-1], batch["actions"], observations[:, 1:], scale * batch["task_rewards"], task)
+        columns.append(tuple(np.asarray(part)[real] for part in parts))
+    whole = [np.concatenate(parts) for parts in zip(*columns, strict=True)]
+    if not whole or not len(whole[0]):
         return None
-    chosen = np.random.default_rng(seed).permutation(found)[:count]
-    return Experience(*(np.concatenate(parts)[chosen] for parts in (states, actions, after)))
+    chosen = np.random.default_rng(seed).permutation(len(whole[0]))[:count]
+    return Experience(*(part[chosen] for part in whole))

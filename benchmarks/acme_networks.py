@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from agents.networks import Gaussian, Linear, Torso
+from agents.gaussian import Gaussian
+from agents.networks import Linear, Torso
 from iwpa.network_config import NetworkConfig, NetworkSpec
 
 

@@ -8,6 +8,7 @@ were free.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from absl import flags
 
 from agents.config import Config, LossConfig, OptimiserConfig, default_config
 from agents.learning import Learner
+from agents.registry import make_agent
 from benchmarks import measure
 from benchmarks.acme_networks import AcmeNetworks
 from environments.arrays import Array
@@ -156,7 +158,8 @@ def _make_learner() -> Learner:
         replay=ReplayConfig(sequence_length=_LENGTH),
     )
     spec = NetworkSpec(_OBSERVATION, tuple(range(_OBSERVATION)), _ACTION, tasks=1, task_reward_heads=False)
-    return Learner(spec, config, seed=0, make_networks=AcmeNetworks)
+    agent = dataclasses.replace(make_agent("multitask"), make_networks=AcmeNetworks)
+    return Learner(agent, spec, config, seed=0)
 
 
 def _batch(seed: int = 0) -> dict[str, Array]:
@@ -239,7 +242,7 @@ def _navigation(repetitions: int) -> tuple[float, float]:
     spec = NetworkSpec(2, (0, 1), 2, tasks=100, task_reward_heads=True)
     sequence = SequenceSpec(2, 2, config.replay.sequence_length)
     batch = example_batch(sequence, batch_size=config.optimiser.batch_size, seed=0, tasks=spec.tasks)
-    step, compile_seconds = _make_step(Learner(spec, config, seed=0), batch)
+    step, compile_seconds = _make_step(Learner(make_agent(config.agent), spec, config, seed=0), batch)
     return 1e3 * measure.interleaved_medians({"step": step}, 4 * repetitions)["step"], compile_seconds
 
 

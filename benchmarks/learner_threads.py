@@ -8,6 +8,7 @@ import tensorflow as tf
 from absl import flags
 
 from agents.learning import Learner
+from agents.registry import make_agent
 from benchmarks import measure
 from launch.settings import default_settings
 from replay.sequence import SequenceSpec, example_batch
@@ -37,7 +38,7 @@ def _make_step(environment: str, threads: int) -> Callable[[], None]:
     sequence = SequenceSpec(spec.observation_size, spec.action_size, config.replay.sequence_length)
     batch = example_batch(sequence, batch_size=config.optimiser.batch_size, seed=0, tasks=spec.tasks)
     tensors = {key: tf.constant(value) for key, value in batch.items()}
-    learner = Learner(spec, config, seed=0, threads=threads)
+    learner = Learner(make_agent(config.agent), spec, config, seed=0, threads=threads)
 
     def step() -> None:
         learner.step(tensors)["critic_loss"].numpy()

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from results import figures, fleet, task_figures
-from results.plotly_figures import INK, Chart, Line, adaptation, error_bars, faint, grid, layout, mark_level
+from results.plotly_figures import Line, adaptation, grid
+from results.plotly_style import INK, Chart, error_bars, faint, layout, mark_level
 from results.training_figures import HUES
 
 # Colour-blind readers can tell its colours apart, and so does a grey print; its darkest blue would be lost on black.

@@ -13,7 +13,7 @@ from dash.development.base_component import Component
 
 from dashboard.choices import Choices
 from dashboard.live_run import LiveRun
-from results.plotly_figures import Chart
+from results.plotly_style import Chart
 
 
 @dataclasses.dataclass(frozen=True)

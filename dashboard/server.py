@@ -22,7 +22,7 @@ from dashboard.live_run import LiveRun
 from dashboard.panel import Panel, View, as_csv
 from dashboard.proxy import Prefixed, below_prefix, parts
 from results import figures, recordings
-from results.plotly_figures import resized
+from results.plotly_style import resized
 
 _TIMED_TABS = ("fleet",)  # what they show changes with time alone
 _DYNAMIC = ("snapshot", "method", "task")  # controls whose options come with the data

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import faulthandler
+import functools
 import json
 import os
 import pathlib
@@ -12,10 +12,9 @@ import select
 import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Mapping
 
+from environments import processes
 from environments.examination import examine
 from environments.registry import load
 from environments.report import Report
@@ -26,7 +25,7 @@ _ROOT = pathlib.Path(__file__).resolve().parent.parent
 def examine_apart(name: str, options: Mapping[str, object], *, rounds: int, reward_scale: float, sweep_seconds: float | None) -> Report:
     """Loads a distribution by its name and does what `examine` does, in a fresh process that starts in the same folder.
 
-    Whatever the environment started is ended with it.
+    Whatever the environment started is ended with it, and both if this process is killed.
 
     Args:
         name: As for `load`.
@@ -47,14 +46,14 @@ def examine_apart(name: str, options: Mapping[str, object], *, rounds: int, rewa
     process = subprocess.Popen(
         [sys.executable, "-m", "environments.apart", request, str(writing)],
         stdin=subprocess.DEVNULL, pass_fds=(writing,), start_new_session=True, env={**os.environ, "PYTHONPATH": path},
+        preexec_fn=functools.partial(processes.end_with, os.getpid(), processes.END_ALL),
     )  # fmt: skip
     os.close(writing)
     try:
         line = _first_line(reading, process)
     finally:
         os.close(reading)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        process.send_signal(processes.END_ALL)
         ended = process.wait()
     if not line:
         how = f"exit code {ended}" if ended >= 0 else signal.Signals(-ended).name
@@ -86,16 +85,11 @@ def _answer(name: str, options: Mapping[str, object], rounds: int, reward_scale:
     return dataclasses.asdict(examine(distribution, rounds, reward_scale, sweep_seconds))
 
 
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1.0)
-    os._exit(1)
-
-
 def main() -> None:
     """Answers a request on the pipe that the command line gives."""
+    processes.open_streams()
     faulthandler.enable()
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    processes.go_on_watched()
     answer = json.dumps(_answer(*json.loads(sys.argv[1])))
     sys.stdout.flush()
     with open(int(sys.argv[2]), "w", encoding="utf-8") as pipe:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
 import ast
 import atexit
 import contextlib
 import csv
-import ctypes
 import os
 import select
 import signal
@@ -16,9 +16,9 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
-import psutil
 from absl import flags
 
+from environments import processes
 from iwpa.fields import Allowed, nearest
 
 FAILED = 1
@@ -28,8 +28,6 @@ INTERRUPTED = 130
 PATIENCE_SECONDS = 13.0
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LONGEST_MESSAGE = 2000
-_PR_SET_CHILD_SUBREAPER = 36
-_END = os._exit
 TEXT = Allowed(str)
 COUNT = Allowed(int, at_least=1)
 SEED = Allowed(int, at_least=0)
@@ -117,24 +115,12 @@ def _options(text: str) -> dict[str, object]:
     return parsed
 
 
-class Original:
-    """The process that made it, beside which no copy must go on that a user's code forked and lets live on."""
-
-    def __init__(self) -> None:
-        self._process = os.getpid()
-
-    def end_copies(self) -> None:
-        """Ends any other process that comes here."""
-        if os.getpid() != self._process:
-            _END(FAILED)
-
-
 class Stop(threading.Event):
     """An event that ends a forked copy of the process that made it, when it asks for it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._original = Original()
+        self._original = processes.Original()
 
     def is_set(self) -> bool:
         """Returns whether the process is to stop."""
@@ -170,7 +156,8 @@ def _stopping(patience_seconds: float) -> tuple[threading.Event, threading.Event
     stop, over = Stop(), threading.Event()
 
     def stop_for(number: int, frame: object) -> None:
-        stop.set()
+        # The interrupted code may hold the event's lock, so that to wait for it here would be to wait for ever.
+        _thread.start_new_thread(stop.set, ())
         if number == signal.SIGHUP:
             hang_up()
 
@@ -187,7 +174,7 @@ def _lose_patience(stop: threading.Event, over: threading.Event, seconds: float)
     if not over.wait(seconds):
         with contextlib.suppress(OSError):
             print(f"This program did not stop within {seconds:g} s: ending it.", file=sys.stderr, flush=True)
-        end_children()
+        processes.end_children()
         os._exit(INTERRUPTED)
 
 
@@ -207,15 +194,6 @@ def _is_broken(stream: int) -> bool:
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
-def end_children() -> None:
-    """Ends what this process and its children started and left behind."""
-    children = psutil.Process().children(recursive=True)
-    for child in children:
-        with contextlib.suppress(psutil.Error):
-            child.kill()
-    psutil.wait_procs(children, timeout=1.0)
-
-
 def run(main: Callable[[], int], description: str | None) -> None:
     """Parses the flags, runs a program and ends the process with its exit code.
 
@@ -226,6 +204,7 @@ def run(main: Callable[[], int], description: str | None) -> None:
         main: Returns the exit code; raises ValueError for wrong input.
         description: Shown by `--help`.
     """
+    processes.open_streams()
     flags.DEFINE_bool("debug", False, "Show tracebacks of errors.")
     flags.DEFINE_bool("help", False, "Show this.")
     # Not `app.run`: within it TensorFlow 2.8 makes its context during its own import, and compiled functions lose their loops.
@@ -242,21 +221,19 @@ def run(main: Callable[[], int], description: str | None) -> None:
         _leave(0)
     if len(rest) > 1:
         sys.exit(_fail(f"unexpected argument {rest[1]!r}: all options start with --.", USAGE_ERROR))
-    _adopt_orphans()
-    os._exit = _not_silently  # type: ignore[assignment]
     _leave(_guarded(main))
 
 
-def _adopt_orphans() -> None:
-    """Makes this process the parent of whatever its descendants leave behind, so that it can end them."""
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+def _keep_from_ending_silently() -> None:
+    """Replaces `os._exit`: a user's code cannot end this process as if all were done."""
+    own = os.getpid()
 
+    def end(code: int) -> NoReturn:
+        if code == 0 and os.getpid() == own:
+            code = _fail("a user's code called os._exit(0)", FAILED)
+        processes.END(code)
 
-def _not_silently(code: int, own: int = os.getpid()) -> NoReturn:
-    """In the place of `os._exit`: a user's code cannot end this process as if all were done."""
-    if code == 0 and os.getpid() == own:
-        code = _fail("a user's code called os._exit(0)", FAILED)
-    _END(code)
+    os._exit = end  # type: ignore[assignment]
 
 
 def _leave(code: int) -> NoReturn:
@@ -268,13 +245,13 @@ def _leave(code: int) -> NoReturn:
     except OSError as error:  # A full disk, for one.
         hang_up()
         code = code if is_broken else _fail(f"what was printed could not be written: {error}", FAILED)
-    end_children()
+    processes.end_children()
     late = [thread.name for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()]
     if late:
         print(f"Threads that did not end are left: {', '.join(late)[:200]}.", file=sys.stderr)
         atexit._run_exitfuncs()
         sys.stderr.flush()
-        _END(code)
+        processes.END(code)
     sys.exit(code)
 
 
@@ -287,6 +264,8 @@ def _help(description: str | None) -> None:
 
 def _guarded(main: Callable[[], int]) -> int:
     try:
+        processes.go_on_watched()
+        _keep_from_ending_silently()
         return main()
     except KeyboardInterrupt:
         return INTERRUPTED

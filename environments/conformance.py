@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
+from environments import processes
 from environments.apart import examine_apart
 from environments.command_line import INTERRUPTED
 from environments.examination import ROUNDS, SWEEP_SECONDS, check, examine
@@ -36,6 +37,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Examines the distribution that the command line names, and prints the report; returns the exit code."""
+    processes.open_streams()
     parser = _Parser(prog="python -m environments.conformance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("environment", help=f"your own as module:factory, or {', '.join(names())}")
     parser.add_argument(
@@ -48,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seconds = None if options.all_tasks else SWEEP_SECONDS
     try:
         if options.debug:
+            processes.go_on_watched()
             report = examine(load(options.environment), ROUNDS, options.reward_scale, seconds)
         else:
             report = examine_apart(options.environment, {}, rounds=ROUNDS, reward_scale=options.reward_scale, sweep_seconds=seconds)

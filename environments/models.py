@@ -8,11 +8,12 @@ import importlib.metadata
 import logging
 import os
 import pathlib
-import tempfile
 from collections.abc import Callable, Iterator
 
 import absl.logging
 import mujoco
+
+from iwpa import durable
 
 
 def compiled_model(name: str, build: Callable[[], mujoco.MjModel], *sources: str) -> mujoco.MjModel:
@@ -75,9 +76,7 @@ def _digest(sources: tuple[str, ...]) -> str:
 
 def _write(model: mujoco.MjModel, path: pathlib.Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as directory:
-        temporary = pathlib.Path(directory) / path.name
+    with durable.publish_file(path) as temporary:
         mujoco.mj_saveModel(model, str(temporary))
         if not temporary.exists() or temporary.stat().st_size < mujoco.mj_sizeModel(model):
             raise OSError("the file could not be written whole")
-        os.replace(temporary, path)

@@ -15,8 +15,9 @@ class TrialBatch:
 
     An observation is [observation, previous executed action, previous reward of the task times a scale, previous discount], zeros in place
     of what came before a trial's first step. The previous discount is 0 where an episode ended, by a time limit too, so that the agent sees
-    the boundary; the observation beside it is the next episode's first. What the learner discounts by is 1 throughout a trial, also
-    where the environment's own discount was 0, and 0 at its end.
+    the boundary; the observation beside it is the next episode's first, at a trial's end the first of the trial. What the learner
+    discounts by is 1, also where the environment's own discount was 0: a task goes on, and its trial's end is a time limit. Only a
+    fault's is 0.
 
     Attributes:
         episodes: n, episodes in a trial.
@@ -46,6 +47,7 @@ class TrialBatch:
         self._tasks: list[Task | None] = [None] * len(environments)
         self._streams = [np.random.default_rng(0)] * len(environments)
         self._finished = np.zeros(len(environments), int)
+        self._first = np.zeros((len(environments), self._observed), np.float32)
         self._failed_starts: list[tuple[str, ...]] = [()] * len(environments)
 
     def __len__(self) -> int:
@@ -68,6 +70,7 @@ class TrialBatch:
         self._tasks[place], self._finished[place] = task, 0
         self._streams[place] = np.random.default_rng(seed)
         self._start_episode(place)
+        self._first[place] = self._environments.observations[place]
         self.observations[place, self._observed :] = 0.0
         failures, self._failed_starts[place] = self._failed_starts[place], ()
         return failures
@@ -92,8 +95,9 @@ class TrialBatch:
         self.observations[:, -1] = np.where(result.last, 0.0, result.discounts)
         for place in np.flatnonzero(result.last & ~last).tolist():
             self._start_episode(place)
-        self.observations[:, : self._observed] = self._environments.observations
-        discounts = np.where(last, 0.0, 1.0).astype(np.float32)
+        over = (last & ~result.faulted)[:, None]
+        self.observations[:, : self._observed] = np.where(over, self._first, self._environments.observations)
+        discounts = np.where(result.faulted, 0.0, 1.0).astype(np.float32)
         return StepBatch(result.rewards, result.training_rewards, discounts, last, result.faulted)
 
     def fault(self, place: int) -> str | None:

@@ -197,8 +197,11 @@ class Adapter:
                 raise ValueError(
                     "warm_start() needs a log: this snapshot holds no training transitions."
                 )
-            log = self._exchange.unlabelled_log(experience)
-        self._engine.warm_start(self._exchange.log(log, reward))
+            unlabelled = self._exchange.log(self._exchange.unlabelled_log(experience), reward)
+            training = (experience.rewards, experience.tasks)
+            self._engine.warm_start(dataclasses.replace(unlabelled, trained=training))
+        else:
+            self._engine.warm_start(self._exchange.log(log, reward))
 
     def diagnostics(self) -> dict[str, Any]:
         """Returns the present state of the adaptation, for logging.

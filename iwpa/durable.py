@@ -1,4 +1,4 @@
-"""Directories written atomically: complete or absent, even if their writer is killed."""
+"""Directories and files written atomically: complete or absent, even if their writer is killed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import pathlib
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -57,10 +58,32 @@ def publish(target: pathlib.Path) -> Iterator[pathlib.Path]:
         shutil.rmtree(replaced, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def publish_file(target: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yields a temporary path and renames it to `target` once the file is on disk.
+
+    Temporary names are unique across processes and hosts.
+
+    Raises:
+        OSError: If the disk is full or not writable; `target` is left unchanged, without leftovers.
+    """
+    temporary = target.with_name(f"{_TEMPORARY}{secrets.token_hex(4)}-{target.name}")
+    try:
+        yield temporary
+        _sync(temporary)
+        temporary.replace(target)
+        _sync(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def remove_unfinished(parent: pathlib.Path) -> None:
-    """Deletes temporary directories left behind by killed writers."""
+    """Deletes temporary files and directories left behind by killed writers."""
     for path in parent.glob(f"{_TEMPORARY}*"):
-        shutil.rmtree(path, ignore_errors=True)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def numbered(parent: pathlib.Path) -> list[pathlib.Path]:

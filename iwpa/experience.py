@@ -1,4 +1,4 @@
-"""Training transitions shipped with a snapshot, from which a reward function can be learned."""
+"""Training transitions that come with a snapshot, to which a reward function can be applied."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ from iwpa.arrays import Array
 
 @dataclasses.dataclass(frozen=True)
 class Experience:
-    """N transitions without rewards, from any training tasks.
+    """N transitions of the training tasks.
 
     Attributes:
         observations: Before the step, scaled, `[N, D]`.
         actions: Unclipped, `[N, A]`.
         next_observations: After the step, scaled, `[N, D]`.
+        rewards: Rewards of their own tasks, scaled, `[N]`.
+        tasks: Indices of these tasks, `[N]`.
     """
 
     observations: Array
     actions: Array
     next_observations: Array
+    rewards: Array
+    tasks: Array
 
     def arrays(self) -> dict[str, Array]:
         """Returns the arrays under their names in a snapshot's file."""
@@ -42,8 +46,8 @@ def split(arrays: Mapping[str, Array]) -> tuple[dict[str, Array], Experience | N
     if len(weights) == len(arrays):
         return weights, None
     parts = [arrays[f"experience/{name}"] for name in own]
-    if len({part.shape[:1] for part in parts}) > 1 or any(part.ndim != 2 for part in parts):
-        raise ValueError(
-            f"The transitions have the shapes {[part.shape for part in parts]}, not [N, ...]."
-        )
+    shapes = [part.shape for part in parts]
+    ranks = [len(shape) for shape in shapes]
+    if ranks != [2, 2, 2, 1, 1] or len({shape[0] for shape in shapes}) > 1:
+        raise ValueError(f"The transitions have the shapes {shapes}, not [N, ...].")
     return weights, Experience(*parts)

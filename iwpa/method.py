@@ -40,6 +40,8 @@ class Logged:
         rewards: The task's rewards, `[N]`.
         discounts: 0 at terminal states, else 1, `[N]`.
         next_observations: After the step, scaled, `[N, D]`.
+        trained: For training transitions, the scaled rewards of their own tasks and these tasks'
+            indices, each `[N]`.
     """
 
     observations: Array
@@ -47,6 +49,7 @@ class Logged:
     rewards: Array
     discounts: Array
     next_observations: Array
+    trained: tuple[Array, Array] | None = None
 
 
 class Frozen(NamedTuple):

@@ -7,6 +7,7 @@ import dataclasses
 from iwpa.fields import check, field
 
 CRITICS = ("task_id", "task_description")
+ENCODERS = ("lstm", "product")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +52,11 @@ class NetworkConfig:
         "Length of z, the latent by which `pearl` represents a task.",
         at_least=1,
         at_most=4096,
+    )
+    encoder: str = field(
+        "lstm",
+        "How `pearl` encodes a context: an LSTM, or a product of one Gaussian factor per row.",
+        choices=ENCODERS,
     )
     critic: str = field(
         "task_id",

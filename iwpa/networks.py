@@ -98,8 +98,12 @@ def _normalise(x: Array) -> Array:
     return x
 
 
-class _Torso:
-    """A linear layer, layer normalisation and tanh, then linear layers with ELU."""
+class NumpyTorso:
+    """A linear layer, layer normalisation and tanh, then linear layers with ELU.
+
+    Attributes:
+        first: The first layer's w and b, centred.
+    """
 
     def __init__(self, weights: Weights):
         self.first = _centred(weights, "linear_0")
@@ -110,6 +114,13 @@ class _Torso:
         self._layers = [(weights[f"{name}/w"], weights[f"{name}/b"]) for name in names]
 
     def __call__(self, x: Array) -> Array:
+        """Maps `[..., inputs]` to `[..., hidden]`."""
+        w, b = self.first
+        x = x @ w
+        x += b
+        return self.after_first(x)
+
+    def after_first(self, x: Array) -> Array:
         """Maps the first layer's outputs to the torso's, `[..., hidden]`, overwriting them."""
         x = _normalise(x)
         x *= self._scale
@@ -126,7 +137,7 @@ class NumpyPolicy:
     """A policy network."""
 
     def __init__(self, weights: Weights, config: NetworkConfig):
-        self._torso = _Torso(sub_weights(weights, "torso"))
+        self._torso = NumpyTorso(sub_weights(weights, "torso"))
         self._w, self._b = (
             np.concatenate([weights[f"mean/{name}"], weights[f"std/{name}"]], axis=-1)
             for name in "wb"
@@ -138,9 +149,6 @@ class NumpyPolicy:
 
     def __call__(self, x: Array) -> NumpyGaussian:
         """Maps `[..., inputs]` to distributions over `[..., A]`."""
-        w, b = self._torso.first
-        x = x @ w
-        x += b
         raw = self._torso(x) @ self._w
         raw += self._b
         size = raw.shape[-1] // 2
@@ -181,7 +189,7 @@ class NumpyFeatures:
     """
 
     def __init__(self, weights: Weights):
-        self._torso = _Torso(sub_weights(weights, "torso"))
+        self._torso = NumpyTorso(sub_weights(weights, "torso"))
         self._w, self._b = _centred(weights, "output")
         self._is_stacked = self._w.ndim > 2
         self.size = self._w.shape[-1] + 1
@@ -212,6 +220,6 @@ class NumpyFeatures:
 
     def _evaluate(self, by_state: Array, by_action: Array, psi: Array) -> None:
         by_action += by_state
-        x = self._torso(by_action) @ self._w
+        x = self._torso.after_first(by_action) @ self._w
         x += self._b
         psi[..., :-1] = _normalise(x)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
 
 from iwpa.arrays import Array
 from iwpa.network_config import NetworkConfig
-from iwpa.networks import NumpyGaussian, NumpyPolicy, Weights, sub_weights
+from iwpa.networks import NumpyGaussian, NumpyPolicy, NumpyTorso, Weights, sub_weights
 from iwpa.state import Stateful
 
-# Of z; an output of 0 is a standard deviation of 1.
+# Floor of the standard deviation of z; an output of 0 stands for a standard deviation of 1.
 LATENT_STD_FLOOR = 0.01
+# Subtracted from the output that yields a factor's precision, so that with initial weights a
+# product of hundreds of rows is still near N(0, I).
+FACTOR_SHIFT = 6.0
 
 
 def trial_observation_size(observation_size: int, action_size: int) -> int:
@@ -85,33 +88,52 @@ class NumpyLatentPolicy:
         return self._policy(np.concatenate([observations, latents], axis=1))
 
 
-class NumpyEncoder:
+class NumpyEncoder(Protocol):
     """PEARL's q(z|c) for N contexts that grow step by step.
 
-    `states` `[N, 2 H]` are the LSTM's states after the contexts so far.
+    `states` `[N, S]` summarise the contexts so far; they are 0 for empty contexts.
     """
 
-    def __init__(self, weights: Weights, config: NetworkConfig):
-        self._lstm = sub_weights(weights, "encoder/lstm")
-        self._output = sub_weights(weights, "encoder/output")
-        self._config = config
-
     def observe(self, states: Array, rows: Array) -> Array:
-        """Returns the states after one more row of each context, `[N, 2 H]`.
+        """Returns the states after one more row of each context, `[N, S]`.
 
         Args:
-            states: The states before, `[N, 2 H]`.
+            states: The states before, `[N, S]`.
             rows: Rows made by `context_rows`, `[N, W]`.
         """
-        return lstm_step(self._lstm, rows, states)
 
     def posterior(self, states: Array, counts: Array) -> NumpyGaussian:
         """Returns q(z|c) over `[N, Z]`, which is N(0, I) of contexts without rows.
 
         Args:
-            states: After the contexts, `[N, 2 H]`.
+            states: After the contexts, `[N, S]`.
             counts: Rows of each context, `[N]`.
         """
+
+
+def encoder_state_size(config: NetworkConfig) -> int:
+    """Returns S, the size of an encoder's state."""
+    return 2 * (config.recurrent_size if config.encoder == "lstm" else config.latent_size)
+
+
+def numpy_encoder(weights: Weights, config: NetworkConfig) -> NumpyEncoder:
+    """Makes the encoder that a config selects, from the weights of all networks."""
+    encoder = _NumpyLSTMEncoder if config.encoder == "lstm" else _NumpyProductEncoder
+    return encoder(sub_weights(weights, "encoder"), config)
+
+
+class _NumpyLSTMEncoder:
+    """An encoder whose states are those of an LSTM."""
+
+    def __init__(self, weights: Weights, config: NetworkConfig):
+        self._lstm = sub_weights(weights, "lstm")
+        self._output = sub_weights(weights, "output")
+        self._config = config
+
+    def observe(self, states: Array, rows: Array) -> Array:
+        return lstm_step(self._lstm, rows, states)
+
+    def posterior(self, states: Array, counts: Array) -> NumpyGaussian:
         raw = states[:, : self._config.recurrent_size] @ self._output["w"] + self._output["b"]
         mean, std = np.split(raw, 2, axis=1)
         some, latent_std = (
@@ -122,6 +144,29 @@ class NumpyEncoder:
             np.where(some, mean, 0.0).astype(np.float32),
             np.where(some, latent_std, 1.0).astype(np.float32),
         )
+
+
+class _NumpyProductEncoder:
+    """An encoder that multiplies one Gaussian factor per row.
+
+    States are sums over rows: of the factors' precisions times means, and of the precisions.
+    """
+
+    def __init__(self, weights: Weights, config: NetworkConfig):
+        self._torso = NumpyTorso(sub_weights(weights, "torso"))
+        self._output = sub_weights(weights, "output")
+
+    def observe(self, states: Array, rows: Array) -> Array:
+        mean, raw = np.split(self._torso(rows) @ self._output["w"] + self._output["b"], 2, axis=1)
+        precision = np.logaddexp(0.0, raw - FACTOR_SHIFT)
+        added: Array = states + np.concatenate([precision * mean, precision], axis=1).astype(
+            np.float32
+        )
+        return added
+
+    def posterior(self, states: Array, counts: Array) -> NumpyGaussian:
+        weighted, precision = np.split(states, 2, axis=1)
+        return NumpyGaussian(weighted / (1.0 + precision), 1.0 / np.sqrt(1.0 + precision))
 
 
 def context_rows(observations: Array, actions: Array, rewards: Array, ends: Array) -> Array:
@@ -141,33 +186,56 @@ def context_rows(observations: Array, actions: Array, rewards: Array, ends: Arra
 class Contexts(Stateful):
     """The contexts of N tasks as encoder states; each step adds a row.
 
-    The rows of an aborted episode can be dropped.
+    The rows of an aborted episode can be dropped. Only episodes whose rewards differ are kept: in
+    the others, nothing but the path of an agent that knew the task could identify it.
     """
 
-    remembered: ClassVar[tuple[str, ...]] = ("_kept", "_kept_counts", "_states", "_counts")
+    remembered: ClassVar[tuple[str, ...]] = (
+        "_kept",
+        "_kept_counts",
+        "_states",
+        "_counts",
+        "_lowest",
+        "_highest",
+    )
 
-    def __init__(self, places: int, config: NetworkConfig):
-        self._kept = np.zeros((places, 2 * config.recurrent_size), np.float32)
-        self._kept_counts = np.zeros(places, int)
+    def __init__(self, size: int, config: NetworkConfig):
+        self._kept = np.zeros((size, encoder_state_size(config)), np.float32)
+        self._kept_counts = np.zeros(size, int)
         self._states, self._counts = self._kept.copy(), self._kept_counts.copy()
+        # Range of the rewards in the present episode.
+        self._lowest, self._highest = (
+            np.full(size, np.inf, np.float32),
+            np.full(size, -np.inf, np.float32),
+        )
 
-    def clear(self, place: int) -> None:
+    def clear(self, index: int) -> None:
         """Forgets a task."""
-        for part in (self._kept, self._kept_counts, self._states, self._counts):
-            part[place] = 0
+        self._kept[index], self._kept_counts[index] = 0.0, 0
+        self.drop(index)
 
-    def keep(self, place: int) -> None:
-        """Keeps the rows added so far permanently."""
-        self._kept[place], self._kept_counts[place] = self._states[place], self._counts[place]
+    def tell(self, index: int) -> bool:
+        """Returns whether the rewards of the present episode differ."""
+        return bool(self._highest[index] > self._lowest[index])
 
-    def drop(self, place: int) -> None:
+    def end_episode(self, index: int) -> None:
+        """Keeps the rows of a complete episode permanently, if its rewards differ."""
+        if self.tell(index):
+            self._kept[index], self._kept_counts[index] = self._states[index], self._counts[index]
+        self.drop(index)
+
+    def drop(self, index: int) -> None:
         """Drops the rows added since those that were kept."""
-        self._states[place], self._counts[place] = self._kept[place], self._kept_counts[place]
+        self._states[index], self._counts[index] = self._kept[index], self._kept_counts[index]
+        self._lowest[index], self._highest[index] = np.inf, -np.inf
 
     def add(self, encoder: NumpyEncoder, rows: Array, active: Array) -> None:
         """Adds a row `[N, W]` to each context for which `active` `[N]` is true."""
         self._states = np.where(active[:, None], encoder.observe(self._states, rows), self._states)
         self._counts += active
+        rewards = rows[:, -2]
+        self._lowest = np.where(active, np.minimum(self._lowest, rewards), self._lowest)
+        self._highest = np.where(active, np.maximum(self._highest, rewards), self._highest)
 
     def posterior(self, encoder: NumpyEncoder) -> NumpyGaussian:
         """Returns q(z|c) of all contexts, over `[N, Z]`."""

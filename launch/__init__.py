@@ -1,6 +1,41 @@
-"""The program of processes, its nodes, and the commands that people run."""
+"""The program of processes, the commands that people run, and the three stages of a run as functions.
 
+    from launch import default_settings, evaluate, report, train
+
+    settings = default_settings("sparse_navigation", minutes=10)
+    train(settings, "runs/mine")
+    evaluate("runs/mine", methods=["prior", "shared_q_iw"])
+    print(report("runs/mine"))
+
+Importing this loads none of them: each comes when it is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from launch.settings import default_settings
+    from launch.stages.evaluate import evaluate
+    from launch.stages.training import train
+    from results.report import report
+
+__all__ = ["default_settings", "evaluate", "report", "train"]
 
 # Read when numpy is first imported. Our products are small: OpenBLAS's threads cost more than they give, and each node has one core.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+_HOMES = {
+    "default_settings": "launch.settings",
+    "evaluate": "launch.stages.evaluate",
+    "report": "results.report",
+    "train": "launch.stages.training",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,17 +9,17 @@ join as places come. The run directory must be the same for all hosts. The same 
 from __future__ import annotations
 
 import pathlib
-import threading
 from typing import Any
 
 from absl import flags
 
 from environments import command_line
 from iwpa.fields import Allowed
-from launch import training
+from launch import training_flags
 from launch.experiment import run_experiment
-from launch.local_agents import PORTS
-from launch.run_directory import RunDirectory
+from launch.runtime.local_daemons import PORTS
+from launch.runtime.supervise import Daemons
+from launch.stages.training import Placement
 
 ENGINE = pathlib.Path(__file__).resolve().parent.parent / ".venv-cluster" / "bin" / "python"
 
@@ -27,12 +27,12 @@ ENGINE = pathlib.Path(__file__).resolve().parent.parent / ".venv-cluster" / "bin
 def main() -> int:
     """Runs the three stages that are not complete yet; returns the exit code."""
     values = flags.FLAGS
-    settings = training.settings_from_flags(learner_cores=1 if values.learner_gpus else values.learner_cpus)
+    settings = training_flags.settings_from_flags(learner_cores=1 if values.learner_gpus else values.learner_cpus)
     if not ENGINE.exists():
         raise command_line.UsageError(f"{ENGINE} is missing: `make cluster-env` installs Ray there, beside this program's environment.")
 
-    def train(run: RunDirectory, stop: threading.Event) -> int:
-        from launch.cluster_agents import ClusterAgents, Needs
+    def connect(run_dir: pathlib.Path) -> Daemons:
+        from launch.runtime.cluster_daemons import ClusterDaemons, Needs
 
         needs = {
             "replay": Needs(stateful=True),
@@ -40,13 +40,16 @@ def main() -> int:
             "actor": Needs(),
             "validation": Needs(),
         }
-        agents = ClusterAgents(ENGINE, values.address, values.ports, needs, run.path)
-        return training.train(
-            run, settings, agents, stop, validation_nodes=values.validation_evaluators, elastic=True,
-            placement_seconds=values.placement_seconds, echo=True,
-        )  # fmt: skip
+        return ClusterDaemons(ENGINE, values.address, values.ports, needs, run_dir)
 
-    return run_experiment(settings, command_line.required("run_dir"), train)
+    placement = Placement(
+        connect,
+        validation_nodes=values.validation_evaluators,
+        elastic=True,
+        placement_seconds=values.placement_seconds,
+        echo=True,
+    )
+    return run_experiment(settings, command_line.required("run_dir"), placement)
 
 
 class _PortsParser(flags.ArgumentParser[Any]):
@@ -75,7 +78,7 @@ class _AddressParser(flags.ArgumentParser[str]):
 
 def define_flags() -> None:
     """Defines the command's flags."""
-    training.define_flags()
+    training_flags.define_flags()
     cores, seconds = Allowed(int, at_least=1, at_most=1024), Allowed(float, at_least=1)
     define = command_line.define
     define(
@@ -105,5 +108,5 @@ def define_flags() -> None:
 
 if __name__ == "__main__":
     define_flags()
-    flags.adopt_module_key_flags(training)
+    flags.adopt_module_key_flags(training_flags)
     command_line.run(main, __doc__)

@@ -13,7 +13,7 @@ from agents.config import Config
 from environments.command_line import SECTION, UsageError, define
 from iwpa.fields import Allowed, Leaf, check_values, leaves, read_values
 from iwpa.methods.config import AdaptationConfig
-from launch.evaluation import SEEDS
+from launch.evaluation import SEEDS, SEEDS_ALLOWED
 from results.command_line import Path
 
 # Flags belong to the commands that ask for them.
@@ -53,9 +53,8 @@ def define_adaptation() -> None:
 
 def define_effort() -> None:
     """Defines how much is adapted, and from what."""
-    seeds = Allowed(int, at_least=1, at_most=1000)
     episodes = leaves(AdaptationConfig)["episodes"].allowed
-    define("seeds", SEEDS, "Independent adaptations to each task.", seeds)
+    define("seeds", SEEDS, "Independent adaptations to each task.", SEEDS_ALLOWED)
     define("episodes", None, "Episodes of adaptation; by default the environment's.", episodes)
     text = "Adapt from the snapshot of this learner step instead of the selected one."
     define("snapshot", None, text, Allowed(int, at_least=0))

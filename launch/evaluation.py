@@ -13,6 +13,7 @@ from typing import Any
 from agents.adaptation.methods import default_adaptation, make_method, transition_bytes
 from environments import EnvironmentBatch, TaskDistribution
 from iwpa.engine import EpisodeRecord, adapt
+from iwpa.fields import Allowed
 from iwpa.method import Method
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.fixed import ExpertMethod, PriorMethod
@@ -25,6 +26,7 @@ from results.records import AdaptationRun, RunKey, adaptation_runs, missing_keys
 from results.store import RecordWriter, read_records
 
 SEEDS = 3
+SEEDS_ALLOWED = Allowed(int, at_least=1, at_most=1000)
 _LEVEL_REPEATS = 3
 _VALIDATION_STEPS = 4000
 _MEMORY_BYTES = 2 * 1024**3
@@ -67,12 +69,12 @@ class Assignment:
         ]
 
 
-def validation_assignment(settings: RunSettings) -> Assignment:
+def validation_assignment(settings: RunSettings, distribution: TaskDistribution) -> Assignment:
     """Returns what selects the snapshot: `shared_q_iw` or a recurrent agent's own method, at its defaults.
 
     It has so few episodes that twenty snapshots take minutes.
     """
-    episodes = max(1, _VALIDATION_STEPS // settings.distribution().episode_steps)
+    episodes = max(1, _VALIDATION_STEPS // distribution.episode_steps)
     method = "shared_q_iw" if settings.config.agent == "multitask" else settings.config.agent
     episodes = min(episodes, settings.config.adaptation_episodes)
     return Assignment(
@@ -95,6 +97,7 @@ def is_complete(recorded: Sequence[AdaptationRun], distribution: TaskDistributio
 def evaluate(
     run: RunDirectory,
     settings: RunSettings,
+    distribution: TaskDistribution,
     assignment: Assignment,
     snapshot: Snapshot,
     *,
@@ -108,6 +111,7 @@ def evaluate(
     Args:
         run: Where the records go.
         settings: The run.
+        distribution: Its tasks.
         assignment: What to evaluate.
         snapshot: What to start from.
         node: Who records.
@@ -122,7 +126,6 @@ def evaluate(
         EnvironmentFailure: If an environment failed in too many episodes in a row.
         ValueError: If one replica's transitions do not fit into the machine's memory.
     """
-    distribution = settings.distribution()
     replicas = assignment.replicas(distribution)
     attempt = f"{datetime.datetime.now(datetime.timezone.utc):%Y%m%dT%H%M%S.%f}-{node}-{os.getpid()}"
     common = {
@@ -154,7 +157,7 @@ def evaluate(
             )
             finished = 0
             environments = EnvironmentBatch(distribution, len(group), seed=settings.seed)
-            adaptation = adapt_from(snapshot, method, settings, environments, group, episodes, should_stop)
+            adaptation = adapt_from(snapshot, method, settings, distribution, environments, group, episodes, should_stop)
             for finished, records in enumerate(adaptation, start=1):
                 writer.extend({**common, **_fields(record)} for record in records)
                 on_episode(finished, records)
@@ -176,13 +179,14 @@ def _groups(replicas: Sequence[Replica], bytes_of_each: int) -> list[Sequence[Re
     return [replicas[start : start + size] for start in range(0, len(replicas), size)]
 
 
-def measure_levels(run: RunDirectory, settings: RunSettings, snapshot: Snapshot, should_stop: Callable[[], bool]) -> bool:
+def measure_levels(
+    run: RunDirectory, settings: RunSettings, distribution: TaskDistribution, snapshot: Snapshot, should_stop: Callable[[], bool]
+) -> bool:
     """Measures experts and prior on all training tasks, three episodes each, in the tasks' own reward.
 
     Returns:
         Whether it was finished rather than stopped.
     """
-    distribution = settings.distribution()
     replicas = [Replica("train", task, 0) for task in distribution.tasks("train")]
     config = AdaptationConfig(episodes=_LEVEL_REPEATS)
     methods: dict[str, Method] = {
@@ -193,7 +197,7 @@ def measure_levels(run: RunDirectory, settings: RunSettings, snapshot: Snapshot,
     with RecordWriter(run.path, "levels", "evaluate") as writer:
         for level, method in methods.items():
             environments = EnvironmentBatch(distribution, len(replicas), seed=settings.seed)
-            for records in adapt_from(snapshot, method, settings, environments, replicas, _LEVEL_REPEATS, should_stop):
+            for records in adapt_from(snapshot, method, settings, distribution, environments, replicas, _LEVEL_REPEATS, should_stop):
                 finished += 1
                 writer.extend(
                     {
@@ -212,13 +216,13 @@ def adapt_from(
     snapshot: Snapshot,
     method: Method,
     settings: RunSettings,
+    distribution: TaskDistribution,
     environments: EnvironmentBatch,
     replicas: Sequence[Replica],
     episodes: int,
     should_stop: Callable[[], bool],
 ) -> Iterable[list[EpisodeRecord]]:
     """As `engine.adapt`, with what snapshot and run decide."""
-    distribution = settings.distribution()
     return adapt(
         method,
         environments,

@@ -11,16 +11,16 @@ from __future__ import annotations
 from absl import flags
 
 from environments import command_line
-from launch import training
+from launch import training_flags
 from launch.experiment import run_experiment
 
 
 def main() -> int:
     """Runs the three stages that are not complete yet; returns the exit code."""
-    return run_experiment(training.settings_from_flags(), command_line.required("run_dir"))
+    return run_experiment(training_flags.settings_from_flags(), command_line.required("run_dir"))
 
 
 if __name__ == "__main__":
-    training.define_flags()
-    flags.adopt_module_key_flags(training)
+    training_flags.define_flags()
+    flags.adopt_module_key_flags(training_flags)
     command_line.run(main, __doc__)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import importlib.metadata
 import json
 import logging
@@ -12,14 +11,14 @@ import os
 import pathlib
 import secrets
 import subprocess
-import time
 from collections.abc import Iterator
 from typing import Any
 
 from agents.config import Config
-from environments import SPLITS
+from environments import SPLITS, TaskDistribution
 from iwpa import durable
 from iwpa.fields import flattened, with_values
+from launch.runtime.locks import exclusive
 from launch.settings import RunSettings
 from replay.table import TABLE
 from results.command_line import local_path
@@ -29,8 +28,6 @@ from results.tasks import TaskPlaces, write_tasks
 _RUN_FILE = "run.json"
 _LONGEST_REASON = 300  # characters: what is not ours may be of any length
 _VERSIONS = ("tensorflow-cpu", "tensorflow", "dm-reverb", "dm-launchpad", "dm-acme", "dm-sonnet", "numpy")
-
-
 # Of each of these the learner had, or then made, a checkpoint.
 _AFTER_CHECKPOINTS = ("resumed", "training_finished")
 
@@ -133,6 +130,23 @@ def owned(path: str, settings: RunSettings) -> Iterator[RunDirectory]:
         raise RunDirectoryError(f"Cannot write to --run_dir={path}: {error.strerror}. Choose another directory.") from error
 
 
+@contextlib.contextmanager
+def evaluated(run: RunDirectory) -> Iterator[None]:
+    """Keeps other evaluations and tunings out of a run, which would do the same work beside this one; training goes on.
+
+    Raises:
+        RunDirectoryError: If there is one, or the directory is not writable.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            alone = stack.enter_context(exclusive(run.path / ".evaluation.lock"))
+        except OSError as error:
+            raise RunDirectoryError(f"Cannot write to --run_dir={run.path}: {error.strerror}.") from error
+        if not alone:
+            raise RunDirectoryError(f"Another program evaluates or tunes --run_dir={run.path}: wait for its end, or stop it.")
+        yield
+
+
 def prepare(path: str, settings: RunSettings) -> RunDirectory:
     """Creates the run directory, or checks that an existing one holds the same run.
 
@@ -147,7 +161,7 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
         durable.remove_unfinished(run.snapshots)
         if not os.path.lexists(run.path / _RUN_FILE):
             _write(run.path / _RUN_FILE, settings, secrets.token_hex(8))
-            write_places(run, settings)
+            write_places(run, settings.distribution())
             return run
     except OSError as error:
         raise RunDirectoryError(f"Cannot write to --run_dir={path}: {error.strerror or error}. Choose another directory.") from error
@@ -173,9 +187,8 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
     return run
 
 
-def write_places(run: RunDirectory, settings: RunSettings) -> None:
+def write_places(run: RunDirectory, distribution: TaskDistribution) -> None:
     """Writes where the tasks of every split lie, for the figures: results know no environments."""
-    distribution = settings.distribution()
     places = {split: [tuple(map(float, distribution.place(task))) for task in distribution.tasks(split)] for split in SPLITS}
     write_tasks(run.path, TaskPlaces(distribution.place_names, places))
 
@@ -229,34 +242,6 @@ def training_finished(run: RunDirectory, settings: RunSettings) -> bool:
     return any(end["learner_steps"] >= settings.learner_steps or end["minutes"] >= settings.minutes for end in ends)
 
 
-@contextlib.contextmanager
-def exclusive(path: pathlib.Path, wait_seconds: float = 0.0) -> Iterator[bool]:
-    """Holds a lock that vanishes with its process.
-
-    Args:
-        path: The lock's file.
-        wait_seconds: How long to wait for another holder.
-
-    Yields:
-        Whether the lock was had.
-    """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    deadline = time.monotonic() + wait_seconds
-    held = False
-    try:
-        while not held:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                held = True
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    break
-                time.sleep(0.1)
-        yield held
-    finally:
-        os.close(descriptor)
-
-
 def _write(path: pathlib.Path, settings: RunSettings, name: str | None) -> None:
     content = {
         "id": name,
@@ -265,9 +250,8 @@ def _write(path: pathlib.Path, settings: RunSettings, name: str | None) -> None:
         "versions": _versions(),
         "commit": _commit(),
     }
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=1) + "\n")
-    temporary.rename(path)
+    with durable.publish_file(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def _read(path: pathlib.Path) -> dict[str, Any]:

@@ -171,6 +171,11 @@ def default_settings(
         given["networks.critic"] = critic
     trained = agent or str(given.get("agent", "multitask"))
     config = with_values(default_config(environment, distribution.episode_steps, trained), given)
+    trial = config.trial_episodes * distribution.episode_steps
+    if config.losses.shaping and config.replay.sequence_length != trial:
+        raise ValueError(
+            f"losses.shaping needs sequences of whole trials: replay.sequence_length takes {trial}, not {config.replay.sequence_length}."
+        )
     settings = RunSettings(
         environment=environment,
         config=config,

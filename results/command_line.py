@@ -29,6 +29,9 @@ def fail(program: str, message: str, code: int) -> int:
 
 def run(program: str, main: Callable[[Sequence[str]], int]) -> NoReturn:
     """Parses the flags, runs a program and ends the process; where nobody reads any more what it prints, quietly."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # It was closed when the program started (`>&-`); no file of ours may take its number.
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115
     try:
         app.run(main, flags_parser=flag_parser(program))
     except BrokenPipeError:
@@ -53,6 +56,8 @@ def flag_parser(program: str) -> Callable[[Sequence[str]], list[str]]:
     def parse(argv: Sequence[str]) -> list[str]:
         try:
             return list(flags.FLAGS(argv))
+        except SystemExit:  # absl's help, which would end with 1.
+            sys.exit(0)
         except flags.UnrecognizedFlagError as error:
             (near,) = difflib.get_close_matches(error.flagname, list(flags.FLAGS), 1, cutoff=0.0)
             sys.exit(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import pathlib
 from collections.abc import Sequence
 
@@ -13,6 +12,7 @@ import matplotlib.figure
 import matplotlib.ticker
 
 from results import figures, training_figures
+from results.files import publish_file
 
 _INK = "#3D444D"
 _FAINT = "#8C959F"
@@ -173,8 +173,6 @@ def spread(positions: Sequence[float], spacing: float, low: float, high: float) 
 
 
 def _save(canvas: matplotlib.figure.Figure, path: pathlib.Path) -> None:
-    """Writes the file under a temporary name first, so that a reader never sees half of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     suffix = path.suffix[1:]
-    canvas.savefig(temporary, format=suffix, dpi=160, metadata={"Date": None} if suffix == "svg" else None)
-    os.replace(temporary, path)
+    with publish_file(path) as temporary:
+        canvas.savefig(temporary, format=suffix, dpi=160, metadata={"Date": None} if suffix == "svg" else None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import os
 import pathlib
 from collections.abc import Sequence
 
@@ -11,6 +10,8 @@ import plotly.io
 import plotly.offline
 
 from results import figures, plotly_figures, summary, table, training_figures
+from results.files import publish_file
+from results.plotly_style import Chart
 
 _STYLE = """
 :root {
@@ -106,9 +107,8 @@ def document(title: str, body: Sequence[str]) -> str:
 def write_page(content: str, folder: pathlib.Path) -> pathlib.Path:
     """Writes `report.html`, which appears whole or not at all; returns its path."""
     path = folder / "report.html"
-    temporary = folder / f".report.html.{os.getpid()}"
-    temporary.write_text(content, encoding="utf-8")
-    os.replace(temporary, path)
+    with publish_file(path) as temporary:
+        temporary.write_text(content, encoding="utf-8")
     return path
 
 
@@ -194,7 +194,7 @@ def _html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _figure(title: str, chart: plotly_figures.Chart, name: str) -> str:
+def _figure(title: str, chart: Chart, name: str) -> str:
     drawn = plotly.io.to_html(
         chart,
         full_html=False,

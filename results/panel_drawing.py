@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 from collections.abc import Sequence
 
@@ -15,7 +14,8 @@ import plotly.graph_objects as go
 import plotly.io
 import plotly.subplots
 
-from results.paper_figures import Line, Panel
+from results.files import publish_file
+from results.panels import Line, Panel
 
 _STYLE = {
     "font.size": 10,
@@ -44,10 +44,9 @@ def save(panels: Sequence[Panel], path: pathlib.Path) -> None:
         lines = _legend(panels)
         handles = [matplotlib.lines.Line2D([], [], color=line.colour, linewidth=1.8, label=line.label) for line in lines]
         canvas.legend(handles=handles, loc="outside lower center", ncols=min(len(lines), 2 * len(panels)), frameon=False)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
         suffix = path.suffix[1:]
-        canvas.savefig(temporary, format=suffix, dpi=160, metadata={"Date": None} if suffix == "svg" else None)
-        os.replace(temporary, path)
+        with publish_file(path) as temporary:
+            canvas.savefig(temporary, format=suffix, dpi=160, metadata={"Date": None} if suffix == "svg" else None)
 
 
 def page(panels: Sequence[Panel]) -> str:

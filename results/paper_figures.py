@@ -26,18 +26,12 @@ from absl import flags
 from results import figures, records, selection, statistics, store, summary
 from results.command_line import FAILED, USAGE_ERROR, Path, Paths, fail
 from results.command_line import run as run_program
+from results.files import publish_file
+from results.panels import TITLES, Line, Panel
 
 FloatArray = npt.NDArray[np.float64]
 _PROGRAM = "results.figures"
 
-TITLES = {
-    "half_cheetah_velocity": "Half-cheetah velocity",
-    "sparse_navigation": "Sparse 2D navigation",
-    "go_to_ring": "Go To Ring (Ant)",
-    "move_box": "Move Box",
-    "reach": "Reach",
-    "go_to_target": "GTT (Humanoid)",
-}
 _ENVIRONMENTS = {
     "1": ("half_cheetah_velocity", "sparse_navigation"),
     "2": ("go_to_ring", "move_box", "reach", "go_to_target"),
@@ -46,49 +40,6 @@ _ENVIRONMENTS = {
 _CRITICS = {"task_id": ("Task id", figures.colour("shared_q")), "task_description": ("Task description", figures.colour("shared_q_iw_ls"))}
 _GRID = 200  # points of a training curve
 _GRID_SMOOTHING = 10  # of these
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Line:
-    """A curve with its 95% interval at P points."""
-
-    name: str  # as in the CSV
-    label: str
-    colour: str  # #RRGGBB
-    x: FloatArray  # [P]
-    mean: FloatArray  # [P]
-    low: FloatArray  # [P], NaN where there is no interval
-    high: FloatArray  # [P]
-    sources: tuple[tuple[str, int | None, int | None], ...]  # n runs: run directory, task and seed
-    values: FloatArray  # [n, P], what each returned: single episodes, or the smoothed curve of training
-
-    @property
-    def runs(self) -> int:
-        """How many there are, n."""
-        return len(self.sources)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Panel:
-    """One environment's part of a figure."""
-
-    environment: str
-    x_title: str
-    lines: tuple[Line, ...]
-    environment_steps: tuple[int, ...]  # of training, of each run directory that recorded it
-    one_seed: str = ""  # which runs differ in nothing, not even in the seed: they are no independent ones
-
-    @property
-    def title(self) -> str:
-        """The environment as the paper names it."""
-        return TITLES.get(self.environment, self.environment)
-
-    @property
-    def caption(self) -> str:
-        """How much training and how many runs are behind it."""
-        runs = f"{_span([line.runs for line in self.lines])} runs a line"
-        trained = f"{_span(self.environment_steps)} environment steps of training, " if self.environment_steps else ""
-        return f"{trained}{runs}{self.one_seed and f'; {self.one_seed}'}"
 
 
 def figure_of(environment: str) -> str | None:
@@ -179,18 +130,6 @@ def _environment_steps(runs: Sequence[tuple[pathlib.Path, Mapping[str, Any]]]) -
     return tuple(int(number) for number in steps if number is not None)
 
 
-def _span(values: Sequence[int]) -> str:
-    """Returns the least and the greatest number as text in two digits, such as 0.64M-0.65M, or one where they look alike."""
-    return "–".join(dict.fromkeys(_in_short(bound) for bound in (min(values), max(values))))
-
-
-def _in_short(number: int) -> str:
-    if number < 1000:
-        return str(number)
-    thousands = float(f"{number:.2g}") / 1000
-    return f"{thousands:g}k" if thousands < 1000 else f"{thousands / 1000:g}M"
-
-
 def _training_curve(training: Sequence[Mapping[str, Any]]) -> tuple[FloatArray, FloatArray]:
     """Returns environment steps and return in training, without what a restart went back behind."""
     points: list[tuple[float, float]] = []
@@ -210,7 +149,8 @@ def write_figure(panels: Sequence[Panel], stem: pathlib.Path) -> list[pathlib.Pa
     paths = [stem.with_suffix(suffix) for suffix in (".svg", ".png", ".html", ".csv")]
     for path in paths[:2]:
         panel_drawing.save(panels, path)
-    paths[2].write_text(panel_drawing.page(panels), encoding="utf-8")
+    with publish_file(paths[2]) as temporary:
+        temporary.write_text(panel_drawing.page(panels), encoding="utf-8")
     curves = [
         (panel.environment, line.name, *point, line.runs)
         for panel in panels
@@ -230,7 +170,7 @@ def write_figure(panels: Sequence[Panel], stem: pathlib.Path) -> list[pathlib.Pa
 
 
 def _write_table(path: pathlib.Path, names: Sequence[str], rows: Sequence[Sequence[str | float | None]]) -> pathlib.Path:
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with publish_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(names)
         writer.writerows([f"{value:.6g}" if isinstance(value, float) else value for value in row] for row in rows)
@@ -256,6 +196,10 @@ def main(argv: Sequence[str]) -> int:
     except OSError as error:
         return fail(_PROGRAM, f"the figure could not be written: {error}", FAILED)
     return 0
+
+
+# The flags are the program's own, which is the module `results.figures`.
+flags.disclaim_key_flags()
 
 
 def define_flags() -> None:

@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 training failed or the report could not be written, 2 wron
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -24,22 +25,48 @@ from results.command_line import run as run_program
 _PROGRAM = "results.report"
 
 
-def write_report(run_dir: str | os.PathLike[str]) -> pathlib.Path:
-    """Writes `report.html`, `figures/adaptation.png`, `.svg`, `figures/found.png` and `figures/training.png`.
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What a run came to; printed, it is the table.
 
+    Attributes:
+      summary: Its numbers.
+      page: Where `report.html` is; only of the test tasks there is one.
+    """
+
+    summary: summary.Summary
+    page: pathlib.Path | None
+
+    def __str__(self) -> str:
+        return table.format_table(self.summary)
+
+
+def report(run_dir: str | os.PathLike[str], split: str = "test") -> Report:
+    """Summarises a run and, of the test tasks, writes what `write_report` does.
+
+    Raises:
+      RunDirectoryError: see `summary.summarise`.
+      SelectionError: likewise.
+    """
+    result = summary.summarise(run_dir, split)
+    return Report(result, write_report(result, run_dir) if split == "test" else None)
+
+
+def write_report(result: summary.Summary, run_dir: str | os.PathLike[str]) -> pathlib.Path:
+    """Writes a summary of the test tasks into a run directory.
+
+    These are `report.html`, `figures/adaptation.png`, `.svg`, `figures/found.png` and `figures/training.png`.
     Each file appears whole or not at all.
 
     Returns:
       The path of the page.
 
     Raises:
-      RunDirectoryError: see `summary.summarise`.
-      SelectionError: likewise.
+      OSError: if they cannot be written.
     """
     # Drawing is imported here alone: it takes longer than all that --json has to do.
     from results import matplotlib_figures, page
 
-    result = summary.summarise(run_dir)
     folder = pathlib.Path(run_dir)
     pictures = folder / "figures"
     pictures.mkdir(exist_ok=True)
@@ -109,7 +136,7 @@ def _main(argv: Sequence[str]) -> int:
     if flags.FLAGS.split != "test":
         return 0
     try:
-        print(f"\nFigures and details: {write_report(run_dir)}")
+        print(f"\nFigures and details: {write_report(result, run_dir)}")
     except OSError as error:
         return fail(_PROGRAM, f"the page could not be written: {error}", FAILED)
     return 0

@@ -8,6 +8,8 @@ import os
 import pathlib
 from collections.abc import Mapping, Sequence
 
+from results.files import publish_file
+
 _FILE = "tasks.json"
 
 
@@ -30,10 +32,8 @@ def write_tasks(run_dir: str | os.PathLike[str], tasks: TaskPlaces) -> None:
     Raises:
       OSError: it cannot be written.
     """
-    path = pathlib.Path(run_dir) / _FILE
-    temporary = path.with_name(f".{_FILE}.{os.getpid()}")
-    temporary.write_text(json.dumps({"names": tasks.names, "places": tasks.places}) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    with publish_file(pathlib.Path(run_dir) / _FILE) as temporary:
+        temporary.write_text(json.dumps({"names": tasks.names, "places": tasks.places}) + "\n", encoding="utf-8")
 
 
 def read_tasks(run_dir: str | os.PathLike[str]) -> TaskPlaces | None:

@@ -161,7 +161,7 @@ def check_adaptations(check, run, settings, records, planned) -> None:
     runs = adaptation_runs(records["adaptation"])
     distribution = settings.distribution()
     complete = {found.key for found in runs if found.complete}
-    validation = evaluation.validation_assignment(settings)
+    validation = evaluation.validation_assignment(settings, distribution)
     wanted = {key for step in planned for key in validation.keys(distribution, step)}
     (selected,) = {record["snapshot"] for record in records["events"] if record["event"] == "snapshot_selected"}
     for method in settings.methods:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from iwpa import durable
-from launch import local_agents
+from launch.runtime import local_daemons
 from replay.sequence import SCALARS, SequenceSpec
 from replay.writer import SequenceWriter
 from results import command_line, records, store
@@ -176,7 +176,7 @@ def test_every_transition_of_every_episode_is_in_exactly_one_sequence_as_it_was(
 
 
 class Pipe:
-    """One end of the pipe to an agent."""
+    """One end of the pipe to a daemon."""
 
     def __init__(self):
         self.written = b""
@@ -190,10 +190,10 @@ class Pipe:
 
 @few
 @given(st.dictionaries(st.text(max_size=8), values.map(as_json_has_it), max_size=4))
-def test_a_message_to_an_agent_is_one_line_that_says_the_same(message):
-    agents, pipe = local_agents.LocalAgents(), Pipe()
-    agents._agents["node"] = type("Process", (), {"stdin": pipe})()
-    agents.send("node", message)
+def test_a_message_to_a_daemon_is_one_line_that_says_the_same(message):
+    daemons, pipe = local_daemons.LocalDaemons(), Pipe()
+    daemons._daemons["node"] = type("Process", (), {"stdin": pipe})()
+    daemons.send("node", message)
     line, end = pipe.written[:-1], pipe.written[-1:]
     assert (end, b"\n" in line) == (b"\n", False)
     assert json.loads(line) == message

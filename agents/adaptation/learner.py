@@ -16,7 +16,8 @@ import tensorflow as tf
 
 from agents import losses
 from agents.adaptation.stacked import StackedCritic
-from agents.networks import Gaussian, Policy, take_columns, weight_name
+from agents.gaussian import Gaussian
+from agents.networks import Policy, take_columns, weight_name
 from agents.optimiser import VectorAdam
 from environments.arrays import Array
 from iwpa.methods.config import AdaptationConfig

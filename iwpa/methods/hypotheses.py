@@ -21,7 +21,7 @@ import numpy as np
 
 from iwpa.arrays import Array
 from iwpa.engine import RewardRange
-from iwpa.method import Frozen, Transitions
+from iwpa.method import Frozen, Logged, Transitions
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.critics import LinearCritic
 from iwpa.methods.posterior import PosteriorHead, PosteriorWeighting
@@ -38,6 +38,8 @@ _REFUTED = 0.1
 _LEAST_PROMISE = 0.1
 # Factor on a followed task's weight for each episode without a find.
 _FAILURE_FACTOR = 0.5
+# Number of transitions that each training task's mean error under a reward function counts as.
+_DESCRIBED = 20.0
 
 
 class HypothesisHead(PosteriorHead):
@@ -95,6 +97,31 @@ class HypothesisHead(PosteriorHead):
             errors[ended] = (psi[ended] @ self._task_heads.T - paid[ended]) / self._noise
         self._squared_errors[rows] += np.square(errors)
         self.posterior = softmax(-0.5 * self._squared_errors)
+        self._update_centres()
+
+    def compare(self, described: Array, paid: Array, tasks: Array) -> None:
+        """Updates the posterior from a reward function, applied to training transitions.
+
+        Compares it with the rewards of each training task on that task's own transitions. Heads are
+        not used: a head fitted to one task's transitions errs on those of others.
+
+        Args:
+            described: The function's rewards, scaled, `[N]`.
+            paid: Rewards of the transitions' own tasks, scaled, `[N]`.
+            tasks: Indices of these tasks, `[N]`.
+        """
+        squares = np.square((described - paid) / (_INFLATION * self._noise))
+        sums, counts = (
+            np.bincount(tasks, weights, minlength=tasks.max() + 1) for weights in (squares, None)
+        )
+        known = np.isin(self.tasks, tasks)
+        if not known.any():
+            return
+        means = np.full(len(self.tasks), np.inf)
+        means[known] = sums[self.tasks[known]] / counts[self.tasks[known]]
+        self._squared_errors += _DESCRIBED * np.where(known, means, means[known].mean())
+        self.posterior = softmax(-0.5 * self._squared_errors)
+        self.followed[:] = self.posterior.argmax(axis=1)
         self._update_centres()
 
     def choose(self, features: Array, rows: Array) -> None:
@@ -173,6 +200,15 @@ class HypothesisWeighting(PosteriorWeighting):
     def end_episode(self, streams: Sequence[np.random.Generator]) -> None:
         self._head.record_failure(np.flatnonzero(self._valid.any(axis=1) & ~(self.seen.width > 0)))
         super().end_episode(streams)
+
+    def warm_start(self, log: Logged, streams: Sequence[np.random.Generator]) -> None:
+        if log.trained is None:
+            super().warm_start(log, streams)
+            return
+        # Values are not learned from the transitions of other tasks' experts.
+        for end in (log.rewards.min(), log.rewards.max()):
+            self.seen.update(np.full(len(self._rows), end), self._rows >= 0)
+        self._head.compare(log.rewards, *log.trained)
 
     def _commit(self, observations: Array, where: Array) -> None:
         """Chooses the tasks to follow from here and renews the proposals, in some replicas."""

@@ -16,10 +16,10 @@ from iwpa.method import Logged, Method, Transitions
 from iwpa.networks import NumpyGaussian
 from iwpa.recurrent_networks import (
     Contexts,
-    NumpyEncoder,
     NumpyLatentPolicy,
     NumpyRecurrentPolicy,
     context_rows,
+    numpy_encoder,
     trial_observation_size,
 )
 from iwpa.snapshots import Snapshot
@@ -37,13 +37,11 @@ class _Sampling(Method):
         )
 
 
-def _logged_step(log: Logged, row: int, everyone: Array) -> Transitions:
+def _logged_step(log: Logged, row: int, active: Array) -> Transitions:
     """Returns a logged transition, repeated for all replicas."""
     parts = (log.rewards, log.discounts, log.next_observations)
-    rewards, discounts, after = (
-        np.repeat(part[row, None], len(everyone), axis=0) for part in parts
-    )
-    return Transitions(rewards, discounts, after, everyone)
+    rewards, discounts, after = (np.repeat(part[row, None], len(active), axis=0) for part in parts)
+    return Transitions(rewards, discounts, after, active)
 
 
 class RL2Method(_Sampling):
@@ -88,12 +86,12 @@ class RL2Method(_Sampling):
 
     def warm_start(self, log: Logged, streams: Sequence[np.random.Generator]) -> None:
         del streams
-        everyone = np.ones(len(self._states), bool)
+        active = np.ones(len(self._states), bool)
         for row in range(len(log.rewards)):
             self._observations[:, : self._observed] = log.observations[row]
             _, self._new_states = self._policy(self._observations, self._states)
-            self._actions = np.repeat(log.actions[row, None], len(everyone), axis=0)
-            self.observe(_logged_step(log, row, everyone))
+            self._actions = np.repeat(log.actions[row, None], len(active), axis=0)
+            self.observe(_logged_step(log, row, active))
 
     def observe(self, transitions: Transitions) -> None:
         # A replica that waits for others, or whose step faulted, keeps its state.
@@ -111,9 +109,9 @@ class RL2Method(_Sampling):
 
 
 class PearlMethod(_Sampling):
-    """Acts with z ~ q(z | all transitions of this replica), drawn at each episode's start.
+    """Acts with z ~ q(z | this replica's episodes with different rewards), or N(0, I) before any.
 
-    At first z ~ N(0, I).
+    z is drawn at each episode's start.
     """
 
     remembered: ClassVar[tuple[str, ...]] = (
@@ -134,7 +132,7 @@ class PearlMethod(_Sampling):
             replicas: R.
         """
         self._policy = NumpyLatentPolicy(snapshot.weights, snapshot.networks)
-        self._encoder = NumpyEncoder(snapshot.weights, snapshot.networks)
+        self._encoder = numpy_encoder(snapshot.weights, snapshot.networks)
         self._contexts = Contexts(replicas, snapshot.networks)
         self._latents = np.zeros((replicas, snapshot.networks.latent_size), np.float32)
         self._observations = np.zeros((replicas, snapshot.spec.observation_size), np.float32)
@@ -154,10 +152,10 @@ class PearlMethod(_Sampling):
         return self._actions
 
     def warm_start(self, log: Logged, streams: Sequence[np.random.Generator]) -> None:
-        everyone = np.ones(len(self._waits), bool)
+        active = np.ones(len(self._waits), bool)
         for row in range(len(log.rewards)):
-            self._actions = np.repeat(log.actions[row, None], len(everyone), axis=0)
-            self.observe(_logged_step(log, row, everyone))
+            self._actions = np.repeat(log.actions[row, None], len(active), axis=0)
+            self.observe(_logged_step(log, row, active))
             if not log.discounts[row]:
                 self.end_episode(streams)
         self.end_episode(streams)
@@ -174,6 +172,8 @@ class PearlMethod(_Sampling):
     def end_episode(self, streams: Sequence[np.random.Generator]) -> None:
         del streams
         self._add(ends=True, where=self._waits)
+        for replica in range(len(self._waits)):
+            self._contexts.end_episode(replica)
         self._waits = np.zeros_like(self._waits)
 
     def _add(self, *, ends: bool, where: Array) -> None:

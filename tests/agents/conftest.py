@@ -196,7 +196,7 @@ def pair():
 
 @pytest.fixture(scope="session")
 def _compiled():
-    learner = Learner(_SPEC, _CONFIG, seed=3)
+    learner = Learner(make_agent(_CONFIG.agent), _SPEC, _CONFIG, seed=3)
     return learner, {name: value.copy() for name, value in learner.save().items()}
 
 

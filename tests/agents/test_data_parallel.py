@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from agents.learning import Learner
+from agents.registry import make_agent
 from replay.sequence import example_batch
 
 _LENGTHS = np.array([3, 1, 2, 3, 2, 3, 1])  # real transitions of seven sequences, which neither two threads nor three divide
@@ -58,13 +59,13 @@ def uncompiled():
 @pytest.mark.parametrize("agent", ["multitask", "rl2", "pearl"])
 def test_the_update_and_the_metrics_are_those_of_one_thread(agent, threads, tiny, configured):
     config, sequence = configured(agent)
-    one, several = (Learner(tiny.spec, config, seed=3, threads=number) for number in (1, threads))
+    one, several = (Learner(make_agent(config.agent), tiny.spec, config, seed=3, threads=number) for number in (1, threads))
     _assert_same_steps(one, several, _far_from_zero(one.save()), [_padded_batch(sequence, seed) for seed in (0, 1)])
 
 
 @pytest.fixture(scope="module")
 def on_two_threads(tiny):
-    return Learner(tiny.spec, tiny.config, seed=3, threads=2)
+    return Learner(make_agent(tiny.config.agent), tiny.spec, tiny.config, seed=3, threads=2)
 
 
 def test_the_compiled_update_is_that_of_one_thread(learner, on_two_threads, make_batch):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ import tensorflow as tf
 
 from agents.learning import Learner
 from agents.networks import MultiTaskNetworks, export_weights
+from agents.registry import make_agent
 from agents.snapshots import write_snapshot
 from iwpa import snapshots
 
@@ -75,7 +75,7 @@ def test_f_is_shared_by_all_tasks_and_its_weights_are_the_critics(tiny, config):
 
 
 def test_a_step_trains_f_online_follows_with_the_target_and_keeps_the_descriptions(tiny, config, make_batch):
-    learner = Learner(tiny.spec, config, 3, functools.partial(MultiTaskNetworks, descriptions=DESCRIPTIONS))
+    learner = Learner(make_agent(config.agent, DESCRIPTIONS), tiny.spec, config, 3)
     before = learner.save()
     learner.step(make_batch())
     after = learner.save()

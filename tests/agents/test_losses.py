@@ -6,7 +6,8 @@ import tensorflow as tf
 import trfl
 
 from agents import losses
-from agents.networks import Gaussian, clip_straight_through
+from agents.gaussian import Gaussian
+from agents.networks import clip_straight_through
 
 # One sequence of three transitions: its temporal differences are 1 + 0.5*2.5 - 1 = 1.25, 0 + 0.5*3.5 - 2 = -0.25 and -1 + 0.5*4 - 3 = -2.
 _SEQUENCE = {
@@ -174,3 +175,10 @@ def test_samples_on_both_sides_of_their_bounds_leave_the_standard_deviation_alon
     by_mean, by_std = tape.gradient(value, [policy.mean, policy.std])
     np.testing.assert_allclose(by_mean[0, 0], [1.5, -1.0])
     np.testing.assert_allclose(by_std[0, 0], [-3.0, -2.0])
+
+
+def test_shaping_is_the_discounted_change_of_the_potential_and_starts_anew_between_episodes():
+    potentials = tf.constant([[-1.0, -0.5, -3.0, -2.0]])
+    between = tf.constant([[True, False, True, False, True]])
+    # 0.9 (-1) + 1, 0.9 (-3) + 1 as the next one begins at -3, 0.9 (-3) + 3, and 0.9 (-1) + 3 as if the first began again.
+    np.testing.assert_allclose(losses.potential_shaping(potentials, between, 0.9), [[0.1, -1.7, 0.3, 2.1]], rtol=1e-5)

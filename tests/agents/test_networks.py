@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from agents.networks import Gaussian, MultiTaskNetworks, clip_straight_through, export_weights, import_weights
+from agents.gaussian import Gaussian
+from agents.networks import MultiTaskNetworks, clip_straight_through, export_weights, import_weights
 
 _STREAM = np.random.default_rng(0)
 _EXTREMES = np.array([[0, 0, 0], [1e4, -1e4, 1e4], [-1e4, 1e4, -1e4], [1e8, 1e8, 1e8], [1e-8, 0, -1e-8]], np.float32)

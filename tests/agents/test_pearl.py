@@ -1,19 +1,24 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from agents.learning import Learner
+from agents.losses import Costs
 from agents.networks import export_weights
-from agents.pearl import LatentBehaviour
+from agents.pearl import LatentBehaviour, LatentNetworks, draw_noise, total_loss
+from agents.registry import make_agent
 from environments import StepBatch
-from iwpa.recurrent_networks import Contexts, NumpyEncoder, NumpyLatentPolicy
+from iwpa.network_config import ENCODERS
+from iwpa.recurrent_networks import FACTOR_SHIFT, Contexts, NumpyLatentPolicy, numpy_encoder
 
 
 @pytest.fixture(scope="module")
 def learner(configured, tiny):
-    learner = Learner(tiny.spec, configured("pearl")[0], seed=1)
+    learner = Learner(make_agent("pearl"), tiny.spec, configured("pearl")[0], seed=1)
     stream = np.random.default_rng(0)
     for variable in learner.online.variables:
         variable.assign(stream.normal(0.0, 0.5, variable.shape))
@@ -33,11 +38,21 @@ def _contexts(lengths, seed=0, rows=10, width=7):
     return contexts
 
 
-def test_encoding_step_by_step_in_numpy_is_encoding_the_whole_context_anew(learner, configured):
+@pytest.fixture(scope="module", params=ENCODERS)
+def encoding(request, configured, tiny):
+    """Networks with each of the encoders, and their sizes."""
+    sizes = dataclasses.replace(configured("pearl")[0].networks, encoder=request.param)
+    networks, stream = LatentNetworks(tiny.spec, sizes), np.random.default_rng(0)
+    for variable in networks.variables:
+        variable.assign(stream.normal(0.0, 0.5, variable.shape))
+    return networks, sizes
+
+
+def test_encoding_step_by_step_in_numpy_is_encoding_the_whole_context_anew(encoding):
+    networks, sizes = encoding
     contexts = _contexts([0, 1, 4, 10])
-    theirs = learner.online.encoder(tf.constant(contexts))
-    networks = configured("pearl")[0].networks
-    encoder, growing = NumpyEncoder(export_weights(learner.online), networks), Contexts(4, networks)
+    theirs = networks.encoder(tf.constant(contexts))
+    encoder, growing = numpy_encoder(export_weights(networks), sizes), Contexts(4, sizes)
     for t in range(10):
         growing.add(encoder, contexts[:, t, :-1], contexts[:, t, -1] > 0)
     own = growing.posterior(encoder)
@@ -46,17 +61,40 @@ def test_encoding_step_by_step_in_numpy_is_encoding_the_whole_context_anew(learn
     assert len({tuple(mean) for mean in own.mean.tolist()}) == 4
 
 
-def test_without_a_context_z_is_standard_normal_exactly(learner):
-    posterior = learner.online.encoder(tf.constant(_contexts([0, 0])))
+def test_without_a_context_z_is_standard_normal_exactly(encoding):
+    posterior = encoding[0].encoder(tf.constant(_contexts([0, 0])))
     np.testing.assert_array_equal(posterior.mean, 0.0)
     np.testing.assert_array_equal(posterior.std, 1.0)
 
 
-def test_rows_that_are_not_there_change_nothing(learner):
+def test_a_product_of_factors_is_the_sum_of_their_precisions_and_the_mean_that_these_weigh(configured, tiny):
+    sizes = dataclasses.replace(configured("pearl")[0].networks, encoder="product")
+    networks = LatentNetworks(tiny.spec, sizes)
+    weights = {variable.name: variable for variable in networks.encoder.variables}
+    (output,) = (weight for name, weight in weights.items() if "output/b" in name)
+    for weight in weights.values():
+        weight.assign(tf.zeros_like(weight))
+    # Every factor has the mean 3 and, softplus(x) being 1.5, the precision 1.5.
+    output.assign([3.0] * 3 + [FACTOR_SHIFT + float(np.log(np.expm1(1.5)))] * 3)
+    posterior = networks.encoder(tf.constant(_contexts([1, 2])))
+    # Beside N(0, 1): 1.5 x 3 / 2.5 and 1 / sqrt(2.5); with two factors 3 x 3 / 4 and 1 / 2.
+    np.testing.assert_allclose(posterior.mean, [[1.8] * 3, [2.25] * 3], rtol=1e-5)
+    np.testing.assert_allclose(posterior.std, [[0.4**0.5] * 3, [0.5] * 3], rtol=1e-5)
+
+
+def test_the_order_of_a_products_rows_means_nothing(configured, tiny):
+    sizes = dataclasses.replace(configured("pearl")[0].networks, encoder="product")
+    encoder = LatentNetworks(tiny.spec, sizes).encoder
+    context = _contexts([10, 10])
+    for left, right in zip(encoder(tf.constant(context)), encoder(tf.constant(context[:, ::-1].copy())), strict=True):
+        np.testing.assert_allclose(left, right, atol=1e-5)
+
+
+def test_rows_that_are_not_there_change_nothing(encoding):
     one, other = _contexts([3, 7], seed=1), _contexts([3, 7], seed=2)
     there = one[..., -1:] > 0
     mixed = np.where(there, one, other)
-    for left, right in zip(learner.online.encoder(tf.constant(one)), learner.online.encoder(tf.constant(mixed)), strict=True):
+    for left, right in zip(encoding[0].encoder(tf.constant(one)), encoding[0].encoder(tf.constant(mixed)), strict=True):
         np.testing.assert_array_equal(left, right)
 
 
@@ -71,7 +109,7 @@ def test_the_policy_in_numpy_is_that_of_the_learner(learner, configured):
 
 def test_a_context_holds_whole_earlier_episodes_of_the_task(fresh):
     ends, lengths = fresh["memory"][..., -2], fresh["memory"][..., -1].sum(axis=1).astype(int)
-    assert set(ends.sum(axis=1).astype(int)) == {0, 1, 2}  # episodes, in trials of three
+    assert set(ends.sum(axis=1).astype(int)) == {0, 1, 2}  # episodes, in trials of three; none only where the task is new
     for row, length in enumerate(lengths):
         context = fresh["memory"][row]
         np.testing.assert_array_equal(context[:length, -1], 1.0)
@@ -79,6 +117,21 @@ def test_a_context_holds_whole_earlier_episodes_of_the_task(fresh):
         assert length == 0 or context[length - 1, -2] == 1.0  # it stops where an episode did
         endless = fresh["observations"][row, 0, 0]
         np.testing.assert_array_equal(context[:length, 0], endless)  # the same task's
+
+
+def test_sequences_without_a_context_train_nothing(learner, configured, fresh):
+    config, _ = configured("pearl")
+    empty = fresh["memory"][..., -1].max(axis=1) == 0
+    assert 0 < empty.sum() < len(empty)
+    other = {**fresh, "rewards": np.where(empty[:, None], 7.0, fresh["rewards"]).astype(np.float32)}
+    other["actions"] = np.where(empty[:, None, None], 0.1, fresh["actions"]).astype(np.float32)
+    losses = []
+    for batch in (fresh, other):
+        tensors = {key: tf.constant(value) for key, value in batch.items()}
+        noise = draw_noise(tensors, config, tf.constant([0, 0], tf.int64))
+        losses.append(float(total_loss(learner.online, learner.target, tensors, noise, config, Costs(0.0, 0.01))[0]))
+    assert losses[0] == losses[1]
+    assert losses[0] != 0
 
 
 def test_sequences_keep_the_environments_discount_and_carry_on_as_the_multi_task_agents_do(fresh):
@@ -96,7 +149,7 @@ class _Played:
         self.behaviour.update(export_weights(learner.online))
         self._stream = np.random.default_rng(5)
 
-    def episode(self, length, *, new_task, task=0, faulted=False, seed=0):
+    def episode(self, length, *, new_task, task=0, faulted=False, seed=0, rewards=None):
         stream = np.random.default_rng(seed)
         self.behaviour.begin_episode(0, task, new_task=new_task)
         means = []
@@ -104,7 +157,8 @@ class _Played:
         for step in range(length):
             means.append(self.behaviour.act(np.zeros((1, 3), np.float32)).mean[0])
             last = np.array([step == length - 1])
-            result = StepBatch(stream.normal(size=1), np.zeros(1), np.ones(1), last, last & faulted)
+            reward = stream.normal(size=1) if rewards is None else np.full(1, rewards)
+            result = StepBatch(reward, np.zeros(1), np.ones(1), last, last & faulted)
             observations = stream.normal(size=(1, 3)).astype(np.float32)
             self.behaviour.observe(np.zeros((1, 2), np.float32), result, observations)
         return np.array(means)
@@ -135,7 +189,18 @@ def test_z_knows_nothing_of_the_episode_it_acts_in_nor_of_what_a_fault_broke_off
         acted.append(played.episode(2, new_task=False, seed=seed))
         lengths.append(played.context_lengths(task=0))
     np.testing.assert_array_equal(*acted)
-    assert lengths == [{0, 4, 2, 6}] * 2
+    assert lengths == [{4, 2, 6}] * 2
+
+
+def test_an_episode_whose_rewards_are_all_alike_enters_no_context(learner, configured, tiny):
+    acted = []
+    for seed in (1, 2):
+        played = _Played(learner, configured, tiny)
+        played.episode(4, new_task=True)
+        played.episode(3, new_task=False, seed=seed, rewards=0.5)
+        acted.append(played.episode(2, new_task=False, seed=seed))
+        assert played.context_lengths(task=0) == {4, 2, 6}
+    np.testing.assert_array_equal(*acted)
 
 
 def test_z_forgets_a_task_that_is_over_and_later_items_of_the_task_do_not(learner, configured, tiny):
@@ -144,7 +209,7 @@ def test_z_forgets_a_task_that_is_over_and_later_items_of_the_task_do_not(learne
         played = _Played(learner, configured, tiny)
         played.episode(4, new_task=True, seed=seed)
         acted.append(played.episode(2, new_task=True, task=1))
-        assert played.context_lengths(task=0) == {0, 4}
-        assert played.context_lengths(task=1) == {0, 2}
+        assert played.context_lengths(task=0) == {4}
+        assert played.context_lengths(task=1) == {2}
         assert played.context_lengths(task=2) == {0}
     np.testing.assert_array_equal(*acted)

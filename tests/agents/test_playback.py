@@ -8,6 +8,7 @@ import pytest
 from agents import playback
 from agents.config import default_config
 from agents.learning import Learner
+from agents.registry import make_agent
 from agents.snapshots import write_snapshot
 from environments.sparse_navigation import SparseNavigation
 from iwpa.network_config import NetworkSpec
@@ -20,7 +21,7 @@ def snapshot(tmp_path_factory):
     config = default_config("sparse_navigation", 20)
     config = dataclasses.replace(config, networks=dataclasses.replace(config.networks, min_std=1e-4, max_std=2e-4))
     folder = tmp_path_factory.mktemp("snapshots")
-    write_snapshot(folder, 5, spec, config, Learner(spec, config, 0).get_variables(["all"])[0])
+    write_snapshot(folder, 5, spec, config, Learner(make_agent(config.agent), spec, config, 0).get_variables(["all"])[0])
     return folder / "5"
 
 

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from agents.learning import Learner
 from agents.networks import export_weights
+from agents.registry import make_agent
+from agents.rl2 import step_rewards
 from iwpa.recurrent_networks import NumpyRecurrentPolicy
 
 _BURN_IN = 2
@@ -13,7 +17,7 @@ _BURN_IN = 2
 
 @pytest.fixture(scope="module")
 def learner(configured, tiny):
-    return Learner(tiny.spec, configured("rl2")[0], seed=1)
+    return Learner(make_agent("rl2"), tiny.spec, configured("rl2")[0], seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -65,17 +69,45 @@ def test_the_state_runs_over_the_ends_of_episodes_and_is_new_for_a_new_task(fres
     assert inner.any()
 
 
-def test_the_discount_runs_across_episodes_and_is_cut_where_the_trial_ends(fresh):
+def test_the_discount_runs_across_episodes_and_over_the_trials_end(fresh):
     trained = fresh["mask"][:, _BURN_IN:] > 0
     discounts = fresh["discounts"][:, _BURN_IN:]
     lengths = trained.sum(axis=1)
-    ended = discounts[np.arange(len(lengths)), lengths - 1] == 0
-    # A tail ends its trial; nowhere but at the last transition is the discount 0.
-    assert ended[lengths < 3].all()
-    assert (discounts[trained] == 0).sum() == ended.sum()
-    # Task 0 terminates within trials, where the environment's own discount is 0 and the trial's 1.
-    terminated = (fresh["task_rewards"][:, _BURN_IN:] == 1.0) & (fresh["task"] == 0)[:, None] & trained
-    assert (discounts[terminated] == 1).any()
+    assert (lengths < 3).any()  # tails, which end their trials
+    # Task 0 terminates, where the environment's own discount is 0.
+    assert ((fresh["task_rewards"][:, _BURN_IN:] == 1.0) & (fresh["task"] == 0)[:, None] & trained).any()
+    np.testing.assert_array_equal(discounts[trained], 1.0)
+
+
+def test_shaping_pays_what_a_step_changes_of_the_potential_beside_the_tasks_reward(configured):
+    config = configured("rl2")[0]
+    config = dataclasses.replace(
+        config,
+        losses=dataclasses.replace(config.losses, shaping=2.0, task_reward_weight=3.0),
+        replay=dataclasses.replace(config.replay, burn_in=0),
+    )
+    observations = np.ones((1, 5, 7), np.float32)
+    observations[0, :, -1] = (0, 1, 0, 1, 0)  # two episodes of two steps
+    batch = {
+        "observations": tf.constant(observations),
+        "rewards": tf.constant([[-4.0, -2.0, -1.0, -5.0]]),
+        "task_rewards": tf.constant([[0.0, 0.0, 1.0, 0.0]]),
+    }
+    # 2 (0.6 phi' - phi), each episode beginning where its first step leads, and 3 for the task's reward.
+    np.testing.assert_allclose(step_rewards(batch, config), [[3.2, 6.8, 3.8, -2.8]], rtol=1e-6)
+
+
+def test_an_episode_that_goes_straight_on_keeps_its_direction_and_the_next_has_another(tiny, configured, learner):
+    config = dataclasses.replace(configured("rl2")[0], straight_episodes=1.0)
+    behaviour = make_agent("rl2").make_behaviour(tiny.spec, config, 1, [3])
+    behaviour.update(export_weights(learner.online))
+    behaviour.begin_episode(0, 0, new_task=True)
+    observations = np.random.default_rng(0).normal(size=(4, 1, 7)).astype(np.float32)
+    observations[:, 0, -1] = (0, 1, 1, 0)
+    first, *later, other = (behaviour.act(observation).mean[0] for observation in observations)
+    np.testing.assert_array_equal(later, [first, first])
+    assert not np.allclose(other, first)
+    np.testing.assert_allclose([np.linalg.norm(first), np.linalg.norm(other)], 1.0, rtol=1e-6)
 
 
 def test_padding_before_a_trial_changes_nothing(learner, fresh):

@@ -34,8 +34,13 @@ def test_networks_are_rebuilt_from_the_directory_alone(write, pair, tiny):
     np.testing.assert_allclose(snapshot.features()(observations, actions[:, :2]), online.features(observations, actions[:, :2]), atol=1e-5)
 
 
+def shipped_with(make):
+    return Experience(*map(make, [(5, 3), (5, 2), (5, 3), (5,), (5,)]))
+
+
 def test_transitions_of_training_come_along(pair, tiny, tmp_path):
-    shipped = Experience(*(np.random.default_rng(0).normal(size=(5, size)).astype(np.float32) for size in (3, 2, 3)))
+    stream = np.random.default_rng(0)
+    shipped = shipped_with(lambda shape: stream.normal(size=shape).astype(np.float32))
     weights = export_weights(pair[0])
     write_snapshot(tmp_path, 7, tiny.spec, tiny.config, weights, experience=shipped)
     snapshot = snapshots.read_snapshot(tmp_path / "7")
@@ -52,7 +57,7 @@ def test_transitions_of_training_come_along(pair, tiny, tmp_path):
     ],
 )
 def test_transitions_that_do_not_fit_together_are_refused(damage, pair, tiny, tmp_path):
-    shipped = Experience(*(np.zeros((5, size), np.float32) for size in (3, 2, 3)))
+    shipped = shipped_with(lambda shape: np.zeros(shape, np.float32))
     write_snapshot(tmp_path, 7, tiny.spec, tiny.config, export_weights(pair[0]), experience=damage(shipped))
     with pytest.raises(durable.DamagedError, match="transitions have the shapes"):
         snapshots.read_snapshot(tmp_path / "7")

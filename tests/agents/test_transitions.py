@@ -11,25 +11,29 @@ def batch(first, rows=3, length=4, real=2):
     return {
         "observations": states,
         "actions": -states[:, :-1],
+        "task_rewards": states[:, :-1, 0],
+        "task": np.int32([7, 8, 9])[:rows],
         "mask": np.tile(np.arange(length) < real, (rows, 1)).astype(np.float32),
     }
 
 
 def test_real_transitions_alone_are_drawn_each_once_with_what_followed():
-    found = transitions.drawn([batch(0), batch(100)], seed=1)
+    found = transitions.drawn([batch(0), batch(100)], 0.5, seed=1)
     states = sorted(found.observations[:, 0])
     assert states == [0, 1, 5, 6, 10, 11, 100, 101, 105, 106, 110, 111]
     np.testing.assert_array_equal(found.next_observations, found.observations + 1)
     np.testing.assert_array_equal(found.actions, -found.observations)
+    np.testing.assert_array_equal(found.rewards, 0.5 * found.observations[:, 0])
+    np.testing.assert_array_equal(found.tasks, 7 + found.observations[:, 0] % 100 // 5)
 
 
 def test_a_draw_is_a_function_of_its_seed_and_no_larger_than_asked_for():
-    first, same, other = (transitions.drawn([batch(0)], seed, count=4) for seed in (1, 1, 2))
+    first, same, other = (transitions.drawn([batch(0)], 1.0, seed, count=4) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.observations, same.observations)
     assert len(first.actions) == 4
     assert not np.array_equal(first.observations, other.observations)
 
 
 def test_without_a_batch_or_a_real_transition_there_is_nothing():
-    assert transitions.drawn([], seed=0) is None
-    assert transitions.drawn([batch(0, real=0)], seed=0) is None
+    assert transitions.drawn([], 1.0, seed=0) is None
+    assert transitions.drawn([batch(0, real=0)], 1.0, seed=0) is None

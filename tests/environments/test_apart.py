@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import pathlib
-import time
+import signal
+import subprocess
+import sys
 
+import nodes
 import pytest
+from program import ENVIRONMENT
 
 from environments.apart import examine_apart
 
@@ -33,6 +37,13 @@ class Forks(SparseNavigation):
             with open("child", "w") as file:
                 file.write(str(child.pid))
         return super().make_environment(seed)
+
+
+class Hangs(SparseNavigation):
+    def make_environment(self, seed):
+        children = [subprocess.Popen(["setsid", "sleep", "600"]).pid, os.getpid(), os.getppid()]
+        print(*children, flush=True)
+        signal.pause()
 """
 
 
@@ -57,18 +68,18 @@ def test_what_an_environment_started_is_ended_with_the_examination(folder):
     report = _report("Forks", task_set_seed=3)
     assert report.findings == []
     assert "tasks: 100 train" in report.summary
-    child = int((folder / "child").read_text())
-    deadline = time.monotonic() + 10
-    while _runs(child):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    assert not nodes.is_alive(int((folder / "child").read_text()))
 
 
-def _runs(process: int) -> bool:
-    try:
-        return pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("debug", [[], ["--debug"]])
+def test_what_an_environment_started_ends_with_a_check_that_is_ended(number, debug):
+    command = [sys.executable, "-m", "environments.conformance", "my_tasks:Hangs", *debug]
+    check = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    started = [*map(int, check.stdout.readline().split())]
+    check.send_signal(number)
+    assert check.wait() == (130 if number == signal.SIGINT else -number)
+    nodes.wait_for(lambda: not any(map(nodes.is_alive, started)), seconds=20)
 
 
 def test_what_cannot_be_loaded_is_an_error():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 
+import nodes
 import psutil
 import pytest
 from program import ENVIRONMENT, ROOT
@@ -25,7 +27,9 @@ def main():
 
 def run(body: str, *flags: str) -> subprocess.CompletedProcess[str]:
     script = f"from environments import command_line\n{body}\ncommand_line.run(main, 'What it does.')\n"
-    return subprocess.run([sys.executable, "-c", script, *flags], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", script, *flags], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def test_functions_that_commands_compile_may_have_loops() -> None:
@@ -74,6 +78,25 @@ def test_what_a_command_started_ends_with_it_however_deep() -> None:
     assert not psutil.pid_exists(pid)
 
 
+_STARTS = (
+    "import os, signal, subprocess, time\n"
+    "def main():\n"
+    " signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    " pid = os.fork() or time.sleep(1000)\n"
+    " print(pid, subprocess.Popen(['setsid', 'sleep', '1000']).pid, os.getpid(), os.getppid(), flush=True)\n"
+    " time.sleep(1000)"
+)
+
+
+@pytest.mark.parametrize("killed", ["the command", "what watches", "the program"])
+def test_what_a_command_started_ends_with_it_when_it_is_killed(killed: str) -> None:
+    process = start(_STARTS, stdout=subprocess.PIPE)
+    started = [*map(int, process.stdout.readline().split())]
+    os.kill({"the command": process.pid, "what watches": started[-1], "the program": started[-2]}[killed], signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    nodes.wait_for(lambda: not any(map(nodes.is_alive, started)), seconds=20)
+
+
 _WAITS = (
     "import time\ndef main():\n stop = command_line.stop_on_signals(patience_seconds={patience})\n print('started', flush=True)\n"
     " {wait}\n print('stopped')\n return command_line.INTERRUPTED"
@@ -94,6 +117,12 @@ def test_signals_stop_a_command_in_order(number: int) -> None:
     assert process.returncode == 130
 
 
+def test_a_signal_that_comes_while_the_program_looks_for_one_stops_it_all_the_same() -> None:
+    looks = "with stop._cond: os.kill(os.getpid(), signal.SIGINT); time.sleep(0.1)"  # As it does for a moment within wait().
+    shown = run("import os, signal\n" + _WAITS.format(patience=13, wait=f"{looks}\n stop.wait()"))
+    assert (shown.returncode, shown.stdout) == (130, "started\nstopped\n")
+
+
 def test_what_waits_for_something_else_is_ended_by_a_signal_all_the_same() -> None:
     process = start(_WAITS.format(patience=0.2, wait="time.sleep(1000)"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.readline()
@@ -102,12 +131,22 @@ def test_what_waits_for_something_else_is_ended_by_a_signal_all_the_same() -> No
     assert process.returncode == 130
 
 
+def test_code_that_never_gives_back_pythons_lock_is_ended_by_a_signal_all_the_same() -> None:
+    holds = "import re; re.match('(a+)+b', 'a' * 100)"
+    process = start(f"command_line.processes._PATIENCE_SECONDS = 0.3\n{_WAITS.format(patience=0.1, wait=holds)}", stdout=subprocess.PIPE)
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30)[0] == ""
+    assert process.returncode == 130
+
+
 def test_a_command_that_was_started_with_nohup_goes_on_when_its_terminal_is_closed() -> None:
-    process = start(_WAITS.format(patience=13, wait="stop.wait()"), "nohup", stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    patience = "command_line.processes._PATIENCE_SECONDS = 0.3\n"
+    process = start(patience + _WAITS.format(patience=13, wait="stop.wait()"), "nohup", stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
     process.stdout.readline()
     process.send_signal(signal.SIGHUP)
     with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(0.5)
+        process.wait(0.7)
     process.send_signal(signal.SIGTERM)
     process.communicate()
     assert process.returncode == 130
@@ -123,6 +162,18 @@ def test_a_closed_pipe_ends_a_command_quietly(body: str, flags: list[str]) -> No
     process.stdout.close()
     assert process.stderr.read() == b""
     assert process.wait() == (130 if "print" in body and not flags else 0)
+
+
+@pytest.mark.parametrize(
+    ("program", "code"),
+    [("environments.conformance tiny_distribution:Line", 0), ("environments.render --help", 0), ("results.report --run_dir=absent", 2)],
+)
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_are_no_hindrance(program: str, code: int, closed: str, tmp_path) -> None:
+    command = f"{sys.executable} -m {program} {closed}"
+    shown = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert shown.returncode == code, shown.stderr
+    assert "Traceback" not in shown.stderr
 
 
 def test_a_copy_of_a_command_that_a_users_code_forked_does_not_go_on_beside_it() -> None:

@@ -85,8 +85,8 @@ def test_a_trial_is_one_long_episode_that_shows_what_was_done_and_got():
     # A time limit looks the same.
     assert _step(trials, 0.0) == ([30.0, 0.0, 11.0, 0.0], 1.0, False, 22.0)
     assert _step(trials, 0.0) == ([31.0, 0.0, 15.5, 1.0], 1.0, False, 31.0)
-    # The trial's end: its own last observation, and nothing after it counts.
-    assert _step(trials, 0.0) == ([32.0, 0.0, 16.0, 0.0], 0.0, True, 32.0)
+    # The trial's end is a time limit: the trial's first observation, as if another episode of the task began.
+    assert _step(trials, 0.0) == ([10.0, 0.0, 16.0, 0.0], 1.0, True, 32.0)
 
 
 def test_a_new_trial_shows_nothing_of_the_one_before():

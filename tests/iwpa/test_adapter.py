@@ -342,10 +342,11 @@ def trained_with(experience):
 
 def test_a_reward_function_without_a_log_relabels_the_training_transitions():
     log = log_of()
-    shipped = Experience(
-        *(np.float32(log[name]) for name in ("observations", "actions", "next_observations"))
+    parts = (np.float32(log[name]) for name in ("observations", "actions", "next_observations"))
+    shipped = Experience(*parts, np.zeros(60, np.float32), np.zeros(60, np.int32))
+    by_log, described = (
+        trained_with(shipped).adapter(seed=1, method="shared_q_iw_ls") for _ in range(2)
     )
-    by_log, described = (trained_with(shipped).adapter(seed=1) for _ in range(2))
     by_log.warm_start(log)
     described.warm_start(reward=lambda observations, actions, after: after["position"][:, 0])
     np.testing.assert_allclose(by_log.reset([0.0, 0.0]), described.reset([0.0, 0.0]), atol=1e-6)

@@ -75,6 +75,39 @@ def test_an_error_while_writing_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def _write_a_part(path):
+    path.write_text("ne")
+    raise OSError(28, "No space left on device")
+
+
+def test_a_file_is_the_old_one_until_the_new_one_is_whole(tmp_path):
+    target = tmp_path / "file"
+    target.write_text("old")
+    with durable.publish_file(target) as temporary:
+        temporary.write_text("new")
+        assert target.read_text() == "old"
+    assert target.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_an_error_while_a_file_is_written_leaves_the_old_one_alone(tmp_path):
+    target = tmp_path / "file"
+    target.write_text("old")
+    with pytest.raises(OSError, match="No space left"), durable.publish_file(target) as temporary:
+        _write_a_part(temporary)
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_files_of_killed_processes_are_removed_like_folders(tmp_path):
+    with durable.publish_file(tmp_path / "file") as temporary:
+        temporary.write_text("new")
+    temporary.write_text("ne")
+    (tmp_path / "file").unlink()
+    durable.remove_unfinished(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_truncated_file_is_named(tmp_path):
     _publish(tmp_path / "1")
     path = tmp_path / "1" / "arrays.safetensors"

@@ -95,6 +95,25 @@ def test_once_two_rewards_differ_the_head_is_the_posterior_mean():
     np.testing.assert_allclose(head.weights[0], head.posterior[0] @ VALUE_HEADS, rtol=1e-6)
 
 
+def test_a_reward_function_favours_the_task_whose_rewards_it_reproduces():
+    head = hypothesis_head(replicas=2)
+    # Where the function pays 1 and 2, task 0 paid 1 and 0; task 1 paid the same as the function.
+    head.compare(
+        np.array([1.0, 2.0, 1.0, 2.0]), np.array([1.0, 0.0, 1.0, 2.0]), np.array([0, 0, 1, 1])
+    )
+    scale = (4.0 * NOISE) ** 2
+    np.testing.assert_allclose(head._squared_errors, [[20.0 * 2.0 / scale, 0.0]] * 2)
+    expected = 1.0 / (1.0 + np.exp(-0.5 * 20.0 * 2.0 / scale))
+    np.testing.assert_allclose(head.posterior[:, 1], expected)
+    assert head.followed.tolist() == [1, 1]
+
+
+def test_a_reward_function_neither_favours_nor_refutes_a_task_without_transitions():
+    head = hypothesis_head()
+    head.compare(np.array([1.0, 1.0]), np.array([0.0, 0.0]), np.array([1, 1]))
+    np.testing.assert_allclose(head.posterior[0], [0.5, 0.5])
+
+
 def test_replicas_gather_evidence_independently():
     head = hypothesis_head(replicas=2)
     weigh(head, FIRST, 0.0, active=np.array([False, True]))

@@ -7,10 +7,11 @@ import subprocess
 import sys
 
 import pytest
+import untrained
 from program import ENVIRONMENT, ROOT
 
 from agents.config import default_config
-from launch.run_directory import prepare
+from launch.run_directory import evaluated, owned, prepare
 from launch.settings import default_settings
 from results.store import RecordWriter, read_records
 
@@ -133,6 +134,35 @@ def test_of_the_tuning_command(tmp_path: pathlib.Path, flags: list[str], words: 
     assert_one_line_with(message, words)
 
 
+@pytest.mark.parametrize("module", ["launch.evaluate", "launch.tune", "launch.local_multiprocess"])
+def test_a_second_evaluation_of_a_run_beside_one_that_goes_on(tmp_path: pathlib.Path, module: str) -> None:
+    directory = prepare(str(tmp_path), default_settings("tiny_distribution:Line"))
+    with RecordWriter(tmp_path, "events", "learner") as events:
+        events.append({"event": "training_finished", "reason": "learner_steps", "learner_steps": 10**9, "minutes": 1.0})
+    environment = ["--environment=tiny_distribution:Line"] if module == "launch.local_multiprocess" else []
+    with evaluated(directory):
+        code, message = run(module, f"--run_dir={tmp_path}", *environment)
+    assert code == 2
+    assert_one_line_with(message, ["Another program evaluates or tunes", str(tmp_path), "wait for its end"])
+
+
+def test_a_report_and_training_go_on_beside_an_evaluation_and_another_may_follow_it(tmp_path: pathlib.Path) -> None:
+    settings = default_settings("tiny_distribution:Line")
+    with owned(str(tmp_path), settings) as directory, evaluated(directory):
+        assert "no snapshot" in run("results.report", f"--run_dir={tmp_path}")[1]
+    with evaluated(directory), owned(str(tmp_path), settings):
+        pass
+    assert "no snapshot" in run("launch.evaluate", f"--run_dir={tmp_path}")[1]
+
+
+def test_an_evaluation_of_a_run_that_cannot_be_written_to(tmp_path: pathlib.Path) -> None:
+    prepare(str(tmp_path), default_settings("tiny_distribution:Line"))
+    (tmp_path / ".evaluation.lock").mkdir()
+    code, message = run("launch.evaluate", f"--run_dir={tmp_path}")
+    assert code == 2
+    assert_one_line_with(message, [f"Cannot write to --run_dir={tmp_path}", "Is a directory"])
+
+
 def test_evaluating_what_is_no_run_directory(tmp_path: pathlib.Path) -> None:
     code, message = run("launch.evaluate", f"--run_dir={tmp_path}")
     assert code == 2
@@ -140,14 +170,13 @@ def test_evaluating_what_is_no_run_directory(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_snapshot_of_another_environment_is_refused_naming_the_field(tmp_path: pathlib.Path) -> None:
-    from agents.learning import Learner
     from agents.snapshots import write_snapshot
 
     other = default_settings("tiny_distribution:Line")
     spec = other.network_spec(other.distribution())
     config = default_config("line", 5)
     directory = prepare(str(tmp_path), default_settings("sparse_navigation"))
-    write_snapshot(directory.snapshots, 7, spec, config, Learner(spec, config, 0).get_variables(["all"])[0])
+    write_snapshot(directory.snapshots, 7, spec, config, untrained.weights(spec, config))
     code, message = run("launch.evaluate", f"--run_dir={tmp_path}", "--snapshot=7")
     assert code == 2
     assert_one_line_with(message, ["step 7", "action_size 1", "2"])
@@ -155,14 +184,11 @@ def test_a_snapshot_of_another_environment_is_refused_naming_the_field(tmp_path:
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-50], lambda data: data[:-50] + b"\xff" * 50])
 def test_a_damaged_snapshot_is_skipped_for_the_one_before_it_with_a_warning(tmp_path: pathlib.Path, damage) -> None:
-    from agents.learning import Learner
-    from agents.snapshots import write_snapshot
 
     settings = default_settings("tiny_distribution:Line")
-    spec = settings.network_spec(settings.distribution())
     directory = prepare(str(tmp_path), settings)
     for step in (5, 9):
-        write_snapshot(directory.snapshots, step, spec, settings.config, Learner(spec, settings.config, step).get_variables(["all"])[0])
+        untrained.snapshot(directory, settings, step, step)
     weights = directory.snapshots / "9" / "weights.safetensors"
     weights.write_bytes(damage(weights.read_bytes()))
     with RecordWriter(tmp_path, "events", "evaluate") as events:

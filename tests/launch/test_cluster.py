@@ -15,9 +15,9 @@ import pytest
 from loopback import ENGINE, ray_cluster
 from program import Program, leftover_processes
 
-from launch.cluster_agents import ClusterAgents, Needs
-from launch.restart_budget import RestartBudget
-from launch.supervise import CrashError, RefusalError
+from launch.runtime.cluster_daemons import ClusterDaemons, Needs
+from launch.runtime.restart_budget import RestartBudget
+from launch.runtime.supervise import CrashError, RefusalError
 from results.store import read_records
 
 pytestmark = [pytest.mark.skipif(not ENGINE.exists(), reason="make cluster-env"), pytest.mark.timeout(240)]
@@ -37,15 +37,15 @@ def in_cluster(let_in: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-def agents(folder: pathlib.Path, **needs: Needs) -> ClusterAgents:
+def daemons(folder: pathlib.Path, **needs: Needs) -> ClusterDaemons:
     groups = {"server": Needs(), "caller": Needs(), "only": Needs(), **needs}
-    return ClusterAgents(ENGINE, ADDRESS, PORTS, groups, folder)
+    return ClusterDaemons(ENGINE, ADDRESS, PORTS, groups, folder)
 
 
 @pytest.mark.usefixtures("in_cluster")
 class TestOfSmallPrograms:
     def test_nodes_find_each_other_and_one_of_them_stops_the_program(self, tmp_path, capfd):
-        assert nodes.run(nodes.word_program(tmp_path), tmp_path, agents(tmp_path)) == []
+        assert nodes.run(nodes.word_program(tmp_path), tmp_path, daemons(tmp_path)) == []
         assert (tmp_path / "word-1").read_text() == "swordfish"
         assert "[caller-1] wrote the word" in capfd.readouterr().out
         assert "wrote the word" in (tmp_path / "caller-1").read_text()
@@ -53,19 +53,19 @@ class TestOfSmallPrograms:
 
     def test_a_node_that_fails_is_restarted_and_then_ends_the_program_with_its_reason(self, tmp_path):
         with pytest.raises(CrashError, match="this node always fails"):
-            nodes.run(nodes.program_of(lp.PyClassNode(nodes.Failing)), tmp_path, agents(tmp_path), budget=RestartBudget(restarts=1))
+            nodes.run(nodes.program_of(lp.PyClassNode(nodes.Failing)), tmp_path, daemons(tmp_path), budget=RestartBudget(restarts=1))
 
-    def test_a_killed_agent_or_worker_of_ray_takes_its_tree_along_and_the_node_finds_another_place(self, tmp_path):
+    def test_a_killed_daemon_or_worker_of_ray_takes_its_tree_along_and_the_node_finds_another_place(self, tmp_path):
         children, stop = tmp_path / "children", threading.Event()
         restarts = []
         program = nodes.program_of(lp.PyClassNode(nodes.Parent, children))
-        place = agents(tmp_path)
+        place = daemons(tmp_path)
         thread = threading.Thread(target=lambda: restarts.extend(nodes.run(program, tmp_path, place, stop=stop)))
         thread.start()
         for victim in range(3):
             pids = [int(pid) for pid in nodes.wait_for(lambda: children.exists() and children.read_text().split())]
             children.unlink()
-            # The node's ancestors: the two processes of its agent, and Ray's worker.
+            # The node's ancestors: the two processes of its daemon, and Ray's worker.
             os.kill(ancestors(pids[0])[1 + victim], signal.SIGKILL)
             nodes.wait_for(lambda pids=pids: not any(map(nodes.is_alive, pids)), seconds=20)
         pids = [int(pid) for pid in nodes.wait_for(lambda: children.exists() and children.read_text().split())]
@@ -75,7 +75,7 @@ class TestOfSmallPrograms:
         assert not any(map(nodes.is_alive, pids))
 
     def test_a_node_that_fits_nowhere_is_named_with_what_there_is(self, tmp_path):
-        place = agents(tmp_path, caller=Needs(cpus=64))
+        place = daemons(tmp_path, caller=Needs(cpus=64))
         with pytest.raises(RefusalError, match=r"caller-0, caller-1 found no place[\s\S]*caller \(CPU 64\)[\s\S]*\(CPU 6\)"):
             nodes.run(nodes.word_program(tmp_path), tmp_path, place, placement_seconds=3.0)
 
@@ -136,7 +136,7 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, let_in, variables, flag
 
 @pytest.mark.usefixtures("in_cluster")
 def test_a_host_with_other_versions_is_named_with_the_mend(tmp_path):
-    place = agents(tmp_path)
+    place = daemons(tmp_path)
     place._versions = {**place._versions, "dm-reverb": "0.0.1"}
     refusal = r"cannot take (server|caller)-0: it has dm-reverb 0\.7\.2, this host 0\.0\.1: run `make setup` there"
     with pytest.raises(RefusalError, match=refusal):
@@ -145,9 +145,9 @@ def test_a_host_with_other_versions_is_named_with_the_mend(tmp_path):
 
 @pytest.mark.usefixtures("in_cluster")
 def test_a_host_without_the_programs_environment_is_named_with_the_mend(tmp_path, monkeypatch):
-    monkeypatch.setattr("launch.cluster_agents.sys.executable", "/opt/nowhere/.venv/bin/python")
+    monkeypatch.setattr("launch.runtime.cluster_daemons.sys.executable", "/opt/nowhere/.venv/bin/python")
     with pytest.raises(RefusalError, match=r"cannot take \S+: /opt/nowhere/\.venv/bin/python is missing: .* `make setup`"):
-        nodes.run(nodes.word_program(tmp_path), tmp_path, agents(tmp_path))
+        nodes.run(nodes.word_program(tmp_path), tmp_path, daemons(tmp_path))
 
 
 def ancestors(pid: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""The training program on a Ray cluster of simulated hosts, whose processes, agents, machines and launcher are killed."""
+"""The training program on a Ray cluster of simulated hosts, whose processes, daemons, machines and launcher are killed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = [
 ]
 
 
-def test_actors_agents_and_hosts_die_and_come_back_while_training_goes_on(tmp_path: pathlib.Path) -> None:
+def test_actors_daemons_and_hosts_die_and_come_back_while_training_goes_on(tmp_path: pathlib.Path) -> None:
     with Hosts(4, shared=tmp_path) as machines:
         cluster = Cluster(machines, tmp_path)
         cluster.start_ray(0, "--num-cpus=3")
@@ -43,10 +43,10 @@ def test_actors_agents_and_hosts_die_and_come_back_while_training_goes_on(tmp_pa
         name, process = next((name, process) for name, process in cluster.nodes(machines[1]).items() if name.startswith("actor"))
         process.kill()
         cluster.wait_until(lambda: "was killed by signal 9" in cluster.restarts(name))
-        (agent,) = (process for process in machines[3].processes() if "launch/agent.py" in " ".join(process.cmdline()[-1:])
+        (daemon,) = (process for process in machines[3].processes() if "launch/runtime/host_daemon.py" in " ".join(process.cmdline()[-1:])
                     and process.parent().name().startswith("ray::"))  # fmt: skip
         (lost,) = cluster.nodes(machines[3])
-        agent.kill()
+        daemon.kill()
         cluster.wait_until(lambda: cluster.restarts(lost) and lost in cluster.nodes(machines[3]))
         cluster.trains_on()
 

@@ -177,9 +177,15 @@ def test_the_image_and_the_hosts_have_the_same_ray() -> None:
     assert locked("requirements-cluster.lock")["ray"] == version
 
 
-@pytest.mark.parametrize("name", ["requirements-cluster.lock", "requirements-gpu.lock"])
+@pytest.mark.parametrize("name", ["", "-benchmarks", "-cluster", "-gpu"])
 def test_locks_name_hashes_and_no_index(name: str) -> None:
-    text = (ROOT / name).read_text()
+    text = (ROOT / f"requirements{name}.lock").read_text()
     assert "://" not in text
     for requirement in re.split(r"\n(?=\S)", text.strip()):
         assert "--hash=sha256:" in requirement, requirement
+
+
+def test_benchmarks_run_beside_exactly_what_is_locked_for_everything_else() -> None:
+    there = locked("requirements-benchmarks.lock")
+    assert locked("requirements.lock").items() <= there.items()
+    assert {"gym", "jax", "jaxlib"} <= there.keys()

@@ -4,16 +4,16 @@ import subprocess
 import sys
 
 import pytest
+import untrained
 from program import ENVIRONMENT, ROOT
 
 from agents.adaptation.search_spaces import configurations
-from agents.learning import Learner
 from agents.snapshots import write_snapshot
 from iwpa.snapshots import read_snapshot
 from launch import evaluation
-from launch.choices import keep_choice
 from launch.run_directory import prepare
 from launch.settings import default_settings
+from launch.stages.choices import keep_choice
 from results.costs import adaptation_cpu_seconds
 from results.store import read_records
 
@@ -23,7 +23,7 @@ def test_groups_that_fit_into_memory_give_the_same_as_all_at_once(tmp_path, monk
     settings = default_settings("tiny_distribution:Line")
     distribution = settings.distribution()
     spec = settings.network_spec(distribution)
-    weights = Learner(spec, settings.config, 0).get_variables(["all"])[0]
+    weights = untrained.weights(spec, settings.config)
     assignment = evaluation.Assignment(method, "test", evaluation.default_adaptation(method, 6))
     seen = {}
     for name, limit in (("whole", 2**31), ("cut", 30_000)):
@@ -32,7 +32,7 @@ def test_groups_that_fit_into_memory_give_the_same_as_all_at_once(tmp_path, monk
         write_snapshot(run.snapshots, 7, spec, settings.config, weights)
         sizes = []
         finished = evaluation.evaluate(
-            run, settings, assignment, read_snapshot(run.snapshots / "7"), node="evaluate",
+            run, settings, settings.distribution(), assignment, read_snapshot(run.snapshots / "7"), node="evaluate",
             should_stop=lambda: False, on_episode=lambda episode, records, sizes=sizes: sizes.append(len(records)),
         )  # fmt: skip
         assert finished
@@ -51,7 +51,7 @@ def test_more_episodes_than_memory_holds_are_refused_with_what_they_would_take(
     settings = default_settings("tiny_distribution:Line")
     spec = settings.network_spec(settings.distribution())
     run = prepare(str(tmp_path), settings)
-    weights = Learner(spec, settings.config, 0).get_variables(["all"])[0]
+    weights = untrained.weights(spec, settings.config)
     write_snapshot(run.snapshots, 7, spec, settings.config, weights)
     assignment = evaluation.Assignment(
         "shared_q_iw",
@@ -66,6 +66,7 @@ def test_more_episodes_than_memory_holds_are_refused_with_what_they_would_take(
         evaluation.evaluate(
             run,
             settings,
+            settings.distribution(),
             assignment,
             read_snapshot(run.snapshots / "7"),
             node="evaluate",
@@ -77,10 +78,9 @@ def test_more_episodes_than_memory_holds_are_refused_with_what_they_would_take(
 @pytest.mark.parametrize(("method", "elsewhere"), [("iw", False), ("shared_q_iw_ls", True)])  # the first trains networks
 def test_the_command_tests_methods_in_the_configuration_that_was_chosen_on_this_run_or_on_another(tmp_path, method, elsewhere):
     settings = default_settings("tiny_distribution:Line")
-    spec = settings.network_spec(settings.distribution())
     run = prepare(str(tmp_path / "run"), settings)
     tuned = prepare(str(tmp_path / "tuned"), settings) if elsewhere else run
-    write_snapshot(run.snapshots, 7, spec, settings.config, Learner(spec, settings.config, 0).get_variables(["all"])[0])
+    untrained.snapshot(run, settings, 7)
     chosen = configurations(method, 2)[-1]
     keep_choice(tuned, evaluation.Assignment(method, "validation", chosen), 5 if elsewhere else 7, 0.0)
     command = [sys.executable, "-m", "launch.evaluate", f"--run_dir={run.path}", "--snapshot=7", f"--methods={method}", "--episodes=2"]
@@ -97,11 +97,12 @@ def test_the_command_tests_methods_in_the_configuration_that_was_chosen_on_this_
 def test_a_task_that_cannot_be_started_counts_its_worst_reward_and_the_others_are_measured(tmp_path, method):
     settings = default_settings("tiny_distribution:PartlyBrokenLine")
     distribution = settings.distribution()
-    spec = settings.network_spec(distribution)
     run = prepare(str(tmp_path), settings)
-    write_snapshot(run.snapshots, 7, spec, settings.config, Learner(spec, settings.config, 0).get_variables(["all"])[0])
+    untrained.snapshot(run, settings, 7)
     assignment = evaluation.Assignment(method, "test", evaluation.default_adaptation(method, 8))
-    assert evaluation.evaluate(run, settings, assignment, read_snapshot(run.snapshots / "7"), node="evaluate", should_stop=lambda: False)
+    assert evaluation.evaluate(
+        run, settings, settings.distribution(), assignment, read_snapshot(run.snapshots / "7"), node="evaluate", should_stop=lambda: False
+    )
     records = read_records(run.path, "adaptation")
     assert len(records) == 8 * 6
     for record in records:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
+import runpy
 import sys
 import types
 
@@ -11,8 +13,8 @@ import pytest
 from absl import flags
 
 import results.command_line
-from environments import command_line
-from launch import config_flags
+from environments import command_line, processes
+from launch import config_flags, training_flags
 
 COMMANDS = (
     "environments.render",
@@ -42,13 +44,20 @@ ZERO = {
     *("config.losses.kl_target", "config.losses.std_target"),
     "config.optimiser.rate_half_life",
     *("config.losses.latent_cost", "config.losses.task_reward_weight", "config.losses.trace_decay"),
+    *("config.losses.shaping", "config.straight_episodes"),
     *("config.replay.burn_in", "config.replay.context_length"),
 }
 STEP = {"launch.evaluate", "launch.tune"}  # whose --snapshot is a learner step
 
 
-def definer_of(command: str) -> types.ModuleType:
-    return importlib.import_module("launch.training" if command == "launch.local_multiprocess" else command)
+@functools.cache
+def module_of(command: str) -> types.SimpleNamespace | types.ModuleType:
+    # Commands of launch are run and never imported: `launch.evaluate` is a function.
+    return types.SimpleNamespace(**runpy.run_module(command)) if command.startswith("launch") else importlib.import_module(command)
+
+
+def definer_of(command: str) -> types.SimpleNamespace | types.ModuleType:
+    return training_flags if command == "launch.local_multiprocess" else module_of(command)
 
 
 def flags_of(command: str) -> dict[str, flags.Flag]:
@@ -70,13 +79,14 @@ def ending(capsys, monkeypatch):
 
     def end(command: str, *arguments: str) -> tuple[int, str]:
         nonlocal before
-        module, definer = importlib.import_module(command), definer_of(command)
+        module, definer = module_of(command), definer_of(command)
         if not defined:
             before = set(flags.FLAGS)
             definer.define_flags()
             defined.extend(set(flags.FLAGS))
         monkeypatch.setattr(sys, "argv", [command, *arguments])
-        monkeypatch.setattr(command_line, "end_children", lambda: None)  # They are this process's.
+        for of_a_process in ("go_on_watched", "end_children"):  # They are this one's.
+            monkeypatch.setattr(processes, of_a_process, lambda: None)
         try:
             if command.startswith(("results", "dashboard")):
                 results.command_line.run(command, getattr(module, "main", None) or module._main)
@@ -85,7 +95,7 @@ def ending(capsys, monkeypatch):
         except SystemExit as ended:
             return ended.code, capsys.readouterr().err
         finally:
-            os._exit = command_line._END
+            os._exit = processes.END
             for name in set(flags.FLAGS) - set(defined):
                 delattr(flags.FLAGS, name)
             flags.FLAGS.unparse_flags()

@@ -4,14 +4,16 @@ import dataclasses
 
 import numpy as np
 import pytest
+import untrained
 
-from agents.learning import Learner
+from agents.registry import make_agent
 from agents.snapshots import write_snapshot
 from iwpa import snapshots
-from launch import initial_snapshot, pretrained, run_directory
-from launch.learner_node import LearnerNode
+from launch import run_directory
+from launch.nodes.learner import LearnerNode
 from launch.run_directory import RunDirectoryError
 from launch.settings import default_settings
+from launch.stages import initial_snapshot, pretrained
 
 _SETTINGS = default_settings("sparse_navigation")
 _PRETRAINED = str(pretrained.FOLDER / "sparse_navigation")
@@ -46,12 +48,12 @@ def test_what_networks_cannot_start_from_is_refused_before_anything_is_written(t
 def test_a_new_run_acts_with_the_weights_of_its_initial_snapshot(tmp_path):
     settings = default_settings("tiny_distribution:Line")
     spec = settings.network_spec(settings.distribution())
-    (trained,) = Learner(spec, settings.config, 0).get_variables(["all"])
+    trained = untrained.weights(spec, settings.config)
     write_snapshot(tmp_path, 7, spec, settings.config, trained)
     started = dataclasses.replace(settings, initial_snapshot=str(tmp_path / "7"), seed=1)
     with run_directory.owned(str(tmp_path / "run"), started) as run:
         initial_snapshot.keep(run, started)
-        step, acting = LearnerNode(run, started, None).exchange(run.replay_table(), None)
+        step, acting = LearnerNode(run, started, make_agent(started.config.agent), None).exchange(run.replay_table(), None)
     assert step == 0
     assert "embedding" in acting
     for name, value in acting.items():

@@ -37,7 +37,7 @@ def script_of_the_readme(program: Program) -> str:
         (ROOT / "README.md").read_text(),
         re.MULTILINE | re.DOTALL,
     )
-    (script,) = (block for block in blocks if "run_experiment" in block)
+    (script,) = (block for block in blocks if "from launch import" in block)
     methods = '("prior", "shared_q_iw", "shared_q_iw_ls")'
     short = f"learner_steps=4, checkpoint_seconds=2, methods={methods}"
     for asked, tested in (
@@ -47,7 +47,7 @@ def script_of_the_readme(program: Program) -> str:
     ):
         assert asked in script
         script = script.replace(asked, tested)
-    return f"{script}raise SystemExit(exit_code)"
+    return script
 
 
 def test_a_run_from_python_passes_all_stages_and_is_then_finished(program: Program) -> None:
@@ -117,7 +117,8 @@ def test_an_adaptation_that_was_killed_is_redone_with_the_same_numbers(program: 
     program.start(*flags)
     program.wait_until(lambda: any(record["method"] == "shared_q_iw" for record in records_of_test(program)))
     assert program.process is not None
-    (evaluation,) = [child for child in psutil.Process(program.process.pid).children() if "launch.evaluate" in child.cmdline()]
+    programs = psutil.Process(program.process.pid).children(recursive=True)
+    evaluation, *_ = [child for child in programs if "launch.evaluate" in child.cmdline()]
     evaluation.kill()
     program.finish()
     cut = records_of_test(program)

@@ -6,13 +6,12 @@ import subprocess
 import sys
 
 import pytest
+import untrained
 from program import ROOT
 
-from agents.learning import Learner
-from agents.snapshots import write_snapshot
-from launch import pretrained
 from launch.run_directory import RunDirectoryError, open_run, prepare
 from launch.settings import default_settings
+from launch.stages import pretrained
 from results.costs import adaptation_cpu_seconds
 from results.selection import Selection
 from results.store import RecordWriter, read_records
@@ -22,10 +21,9 @@ from results.store import RecordWriter, read_records
 def packed(tmp_path, monkeypatch):
     """The folder of pretrained runs, in which one is called `line`; of its two snapshots the first was selected."""
     settings = default_settings("tiny_distribution:Line")
-    spec = settings.network_spec(settings.distribution())
     run = prepare(str(tmp_path / "trained"), settings)
     for step in (7, 9):
-        write_snapshot(run.snapshots, step, spec, settings.config, Learner(spec, settings.config, step).get_variables(["all"])[0])
+        untrained.snapshot(run, settings, step, step)
     folder = tmp_path / "pretrained"
     monkeypatch.setattr(pretrained, "FOLDER", folder)
     with RecordWriter(run.path, "events", "evaluate") as events:

@@ -7,15 +7,15 @@ import sys
 import imageio.v3
 import numpy as np
 import pytest
+import untrained
 from program import ENVIRONMENT, ROOT
 
-from agents.learning import Learner
-from agents.snapshots import write_snapshot
+from environments import load
 from iwpa.snapshots import read_snapshot
 from launch import evaluation
-from launch.recording import record, why_not_filmed
 from launch.run_directory import prepare
 from launch.settings import default_settings
+from launch.stages.recording import record, why_not_filmed
 from results.recordings import RecordingReader, read_paths
 from results.records import adaptation_runs
 from results.store import read_records
@@ -28,8 +28,7 @@ def prepared(path, environment):
     """Returns a run with one snapshot of random networks, its settings and the snapshot."""
     settings = default_settings(environment)
     run = prepare(str(path), settings)
-    spec = settings.network_spec(settings.distribution())
-    write_snapshot(run.snapshots, STEP, spec, settings.config, Learner(spec, settings.config, 0).get_variables(["all"])[0])
+    untrained.snapshot(run, settings, STEP)
     return run, settings, read_snapshot(run.snapshots / str(STEP))
 
 
@@ -45,8 +44,8 @@ def assignment(method="shared_q_iw_ls", episodes=3):
 def test_what_is_recorded_is_the_adaptation_that_was_evaluated(navigation):
     run, settings, snapshot = navigation
     wanted = assignment()
-    assert evaluation.evaluate(run, settings, wanted, snapshot, node="evaluate", should_stop=lambda: False)
-    assert record(run, settings, wanted, snapshot, filmed=True, should_stop=lambda: False) == 2
+    assert evaluation.evaluate(run, settings, settings.distribution(), wanted, snapshot, node="evaluate", should_stop=lambda: False)
+    assert record(run, settings, settings.distribution(), wanted, snapshot, filmed=True, should_stop=lambda: False) == 2
     evaluated = {adapted.key: adapted.returns for adapted in adaptation_runs(read_records(run.path, "adaptation"))}
     recordings = RecordingReader(run.path).poll()
     assert [(recording.key.task, recording.key.seed) for recording in recordings] == [(4, 0), (7, 0)]
@@ -71,16 +70,16 @@ def test_what_is_recorded_is_the_adaptation_that_was_evaluated(navigation):
 def test_what_was_recorded_is_left_and_what_was_stopped_leaves_nothing(navigation):
     run, settings, snapshot = navigation
     wanted = assignment("prior")
-    assert record(run, settings, wanted, snapshot, filmed=False, should_stop=lambda: True) == 0
+    assert record(run, settings, settings.distribution(), wanted, snapshot, filmed=False, should_stop=lambda: True) == 0
     assert RecordingReader(run.path).poll() == [found for found in RecordingReader(run.path).poll() if found.key.method != "prior"]
     assert not list((run.path / "videos").glob(".*"))
-    assert record(run, settings, wanted, snapshot, filmed=False, should_stop=lambda: False) == 2
-    assert record(run, settings, wanted, snapshot, filmed=False, should_stop=lambda: False) == 0
+    assert record(run, settings, settings.distribution(), wanted, snapshot, filmed=False, should_stop=lambda: False) == 2
+    assert record(run, settings, settings.distribution(), wanted, snapshot, filmed=False, should_stop=lambda: False) == 0
 
 
 def test_an_environment_that_draws_nothing_is_recorded_without_films(tmp_path):
     run, settings, _ = prepared(tmp_path / "run", "tiny_distribution:Line")
-    assert why_not_filmed(settings) == "NotImplementedError: _Line has no picture()."
+    assert why_not_filmed(settings.distribution()) == "NotImplementedError: _Line has no picture()."
     (run.path / "tasks.json").unlink()  # as in a run of an earlier version
     done = subprocess.run(
         [sys.executable, "-m", "launch.evaluate", f"--run_dir={run.path}", "--methods=prior", "--seeds=1", "--episodes=2", "--videos=1"],
@@ -98,5 +97,5 @@ def test_an_environment_that_draws_nothing_is_recorded_without_films(tmp_path):
 def test_a_camera_that_fails_is_named_before_anything_is_evaluated(monkeypatch):
     monkeypatch.delenv("MUJOCO_GL", raising=False)
     monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
-    assert why_not_filmed(default_settings("sparse_navigation")) is None  # drawn without a GL library
-    assert "apt-get install libosmesa6" in why_not_filmed(default_settings("tiny_distribution:Line"))
+    assert why_not_filmed(load("sparse_navigation")) is None  # drawn without a GL library
+    assert "apt-get install libosmesa6" in why_not_filmed(load("tiny_distribution:Line"))

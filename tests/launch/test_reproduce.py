@@ -5,7 +5,7 @@ import pathlib
 from agents.adaptation import methods
 from agents.adaptation.search_spaces import SEARCH_SPACES
 from agents.config import AGENTS
-from launch.reproduce import Effort, steps
+from launch.reproduction import Effort, steps
 
 OUT = pathlib.Path("runs/reproduced")
 

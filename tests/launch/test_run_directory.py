@@ -209,15 +209,6 @@ def test_a_tilde_is_the_home_directory_and_spaces_and_commas_are_parts_of_a_name
     assert str(run_directory.located("~/a run, mine").path) == "/home/me/a run, mine"
 
 
-def test_a_lock_has_one_holder(tmp_path):
-    path = tmp_path / ".lock"
-    with run_directory.exclusive(path) as first, run_directory.exclusive(path) as second:
-        assert first
-        assert not second
-    with run_directory.exclusive(path) as third:
-        assert third
-
-
 def test_options_of_the_environment_belong_to_the_identity(tmp_path):
     settings = default_settings("sparse_navigation", options={"training": "sparse"})
     run_directory.prepare(str(tmp_path), settings)

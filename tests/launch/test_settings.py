@@ -80,7 +80,7 @@ def test_given_values_of_adaptation_hold_for_every_method_in_the_test_but_not_in
         ridge=2.0,
     )
     assert settings.operation()["adaptation"] == {"ridge": 2.0}
-    validated = validation_assignment(settings).config
+    validated = validation_assignment(settings, settings.distribution()).config
     assert validated == default_adaptation("shared_q_iw", validated.episodes)
 
 
@@ -101,6 +101,22 @@ def test_given_values_of_adaptation_hold_for_every_method_in_the_test_but_not_in
         (
             {"hyper_parameters": {"replay.burn_in": 5}},
             "replay.burn_in takes 0 with --agent=multitask, not 5",
+        ),
+        (
+            {"agent": "pearl", "hyper_parameters": {"losses.shaping": 2}},
+            "losses.shaping takes 0 with --agent=pearl, not 2",
+        ),
+        (
+            {"agent": "rl2", "hyper_parameters": {"trial_episodes": 9}},
+            "whole trials: replay.sequence_length takes 180, not 200",
+        ),
+        (
+            {"agent": "rl2", "hyper_parameters": {"replay.burn_in": 20}},
+            "whole trials: replay.burn_in takes 0, not 20",
+        ),
+        (
+            {"hyper_parameters": {"straight_episodes": 0.5}},
+            "straight_episodes takes 0 with --agent=multitask, not 0.5",
         ),
         (
             {"agent": "pearl", "hyper_parameters": {"replay.context_length": 0}},

@@ -14,6 +14,8 @@ from program import ENVIRONMENT, ROOT
 
 from environments.command_line import FAILED
 from launch import experiment
+from launch.settings import default_settings
+from launch.stages import training
 
 
 def stages_of(launcher: psutil.Process) -> list[psutil.Process]:
@@ -38,6 +40,14 @@ def test_a_stage_ends_when_its_launcher_is_killed() -> None:
     launcher.kill()
     launcher.wait()
     nodes.wait_for(lambda: not nodes.is_alive(stage.pid), seconds=10)
+
+
+def test_a_stage_that_refuses_its_work_after_a_training_has_failed(tmp_path, monkeypatch, capfd) -> None:
+    monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
+    settings = default_settings("sparse_navigation")
+    monkeypatch.setattr(training, "run_program", lambda *arguments: True)
+    assert experiment.run_experiment(settings, str(tmp_path / "run")) == FAILED
+    assert "error: no snapshot has" in capfd.readouterr().err
 
 
 def test_a_stage_that_was_killed_is_no_interruption(monkeypatch, capfd) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from launch.run_directory import RunDirectory
-from launch.status import Part, StatusLine, fitted
+from launch.stages.status import Part, StatusLine, fitted
 from results.store import RecordWriter
 
 METRICS = {

@@ -8,10 +8,10 @@ import threading
 
 import pytest
 
-from launch.last_words import last_words
-from launch.payloads import NodePlan
-from launch.restart_budget import RestartBudget
-from launch.supervise import UNRECOVERABLE, CrashError, RefusalError, Supervisor
+from launch.runtime.last_words import last_words
+from launch.runtime.payloads import NodePlan
+from launch.runtime.restart_budget import RestartBudget
+from launch.runtime.supervise import UNRECOVERABLE, CrashError, RefusalError, Supervisor
 
 REPLAY = NodePlan("replay-0", "replay", "r", ("replay-0/0",), ())
 LEARNER = NodePlan("learner-0", "learner", "l", ("learner-0/0",), ("replay-0",))

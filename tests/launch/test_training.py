@@ -7,14 +7,15 @@ import threading
 import pytest
 
 from environments.command_line import INTERRUPTED
-from launch import experiment, training
+from launch import experiment
 from launch.run_directory import owned
+from launch.runtime.supervise import UNRECOVERABLE
 from launch.settings import default_settings
-from launch.supervise import UNRECOVERABLE
+from launch.stages.training import Placement
 from results.store import RecordWriter
 
 
-class FinishingAgents:
+class FinishingDaemons:
     """Nodes that never start: the learner has just ended training. The stop comes while all are being ended."""
 
     def __init__(self, stop, *, pressed):
@@ -31,7 +32,7 @@ class FinishingAgents:
             self._stop.set()
 
 
-class FailingAgents:
+class FailingDaemons:
     """Nodes that all find a place; the learner gives up as soon as it starts."""
 
     def __init__(self, run):
@@ -64,9 +65,9 @@ class FailingAgents:
 def test_a_learner_that_gives_up_ends_training_with_its_reason_at_once(tmp_path, capsys):
     settings = default_settings("tiny_distribution:Line")
     with owned(str(tmp_path / "run"), settings) as run:
-        agents = FailingAgents(run)
-        assert training.train(run, settings, agents, threading.Event()) == 1
-    assert agents.started.count("learner-0") == 1
+        daemons = FailingDaemons(run)
+        assert experiment.train(run, settings, threading.Event(), Placement(lambda run_dir: daemons)) == 1
+    assert daemons.started.count("learner-0") == 1
     first, second = capsys.readouterr().err.splitlines()
     assert first == "error: training failed at learner step 9: It broke."
     assert "docs/training.md" in second
@@ -80,7 +81,8 @@ def test_a_signal_while_a_finished_training_winds_down_is_not_lost(tmp_path, pre
         with RecordWriter(run.path, "events", "learner") as events:
             finished = {"learner_steps": 2, "minutes": 0.1, "reason": "learner_steps"}
             events.append({"event": "training_finished", **finished})
-        assert training.train(run, settings, FinishingAgents(stop, pressed=pressed), stop) == code
+        placement = Placement(lambda run_dir: FinishingDaemons(stop, pressed=pressed))
+        assert experiment.train(run, settings, stop, placement) == code
     assert ("The same command resumes" in capsys.readouterr().out) == pressed
 
 

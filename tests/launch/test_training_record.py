@@ -6,8 +6,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util import tensor_util
 
+from launch.nodes.training_record import TrainingRecorder
 from launch.run_directory import RunDirectory
-from launch.training_record import TrainingRecorder
 from replay.table import TABLE
 from results.store import read_records
 

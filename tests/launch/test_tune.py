@@ -4,17 +4,17 @@ import threading
 
 import numpy as np
 import pytest
+import untrained
 
 from agents.adaptation.methods import default_adaptation
 from agents.adaptation.search_spaces import configurations
-from agents.learning import Learner
-from agents.snapshots import write_snapshot
 from iwpa.snapshots import read_snapshot
 from launch import evaluation
-from launch.choices import chosen_configuration, keep_choice
 from launch.run_directory import prepare
 from launch.settings import default_settings
-from launch.tune import Tuner
+from launch.stages.choices import chosen_configuration, keep_choice
+from launch.stages.evaluate import as_tuned
+from launch.stages.tuner import Tuner
 from results.store import read_records
 
 METHOD = "shared_q_iw_ls"
@@ -29,9 +29,8 @@ def run(tmp_path):
 def tuner(run):
     """Makes a tuner from a random snapshot, with a stop of its own."""
     settings = default_settings("tiny_distribution:Line")
-    spec = settings.network_spec(settings.distribution())
-    write_snapshot(run.snapshots, 7, spec, settings.config, Learner(spec, settings.config, 0).get_variables(["all"])[0])
-    return lambda stop=None: Tuner(run, settings, read_snapshot(run.snapshots / "7"), stop or threading.Event())
+    untrained.snapshot(run, settings, 7)
+    return lambda stop=None: Tuner(run, settings, settings.distribution(), read_snapshot(run.snapshots / "7"), stop or threading.Event())
 
 
 def assignments(episodes=2):
@@ -98,10 +97,8 @@ def test_the_latest_choice_holds_for_its_method_and_snapshot_with_any_number_of_
 
 
 def test_the_test_uses_the_choice_and_the_defaults_where_there_is_none(run):
-    from launch.evaluate import _as_tuned
-
     chosen = configurations(METHOD, 5)[-1]
     keep_choice(run, evaluation.Assignment(METHOD, "validation", chosen), 7, 1.0)
     for method, expected in ((METHOD, chosen), ("shared_q_iw", default_adaptation("shared_q_iw", 5))):
         asked = evaluation.Assignment(method, "test", default_adaptation(method, 5))
-        assert _as_tuned(asked, (run, 7), {}).config == expected
+        assert as_tuned(asked, (run, 7), {}).config == expected

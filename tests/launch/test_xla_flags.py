@@ -6,8 +6,8 @@ import sys
 import pytest
 from program import ENVIRONMENT, ROOT
 
-from launch import xla_flags
 from launch.settings import QUICK_COMPILE
+from launch.stages import xla_flags
 
 
 def test_flags_that_the_compiler_knows_pass(monkeypatch, tmp_path):

@@ -24,7 +24,7 @@ def run_dir(tmp_path, write_run) -> pathlib.Path:
 def page(tmp_path_factory, write_run) -> pathlib.Path:
     run_dir = tmp_path_factory.mktemp("runs") / "run"
     write_run(run_dir, environment=HOSTILE_ENVIRONMENT, extra_method=HOSTILE_METHOD)
-    return report.write_report(run_dir)
+    return report.write_report(summary.summarise(run_dir), run_dir)
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:

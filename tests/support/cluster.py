@@ -82,7 +82,7 @@ class Cluster:
         found = {}
         for process in host.processes():
             try:
-                if "launch.node" in process.cmdline():
+                if "launch.runtime.node" in process.cmdline():
                     found[pathlib.Path(os.readlink(f"/proc/{process.pid}/fd/1")).name] = process
             except (OSError, psutil.Error):
                 continue
@@ -98,8 +98,8 @@ class Cluster:
         return [event["reason"] for event in self.events("node_restarted") if event["node"] == node]
 
     def left_behind(self) -> list[str]:
-        """Returns what still runs of the program: nodes, agents, the bridge."""
-        words = ("launch.node", "launch/agent.py", "launch/ray_supervisor.py")
+        """Returns what still runs of the program: nodes, daemons, the bridge."""
+        words = ("launch.runtime.node", "launch/runtime/host_daemon.py", "launch/runtime/ray_supervisor.py")
         lines = []
         for process in (process for host in self.machines for process in host.processes()):
             with contextlib.suppress(psutil.Error):

@@ -13,9 +13,9 @@ import launchpad as lp
 import psutil
 from program import ENVIRONMENT, ROOT
 
-from launch import payloads
-from launch.restart_budget import RestartBudget
-from launch.supervise import Agents, Supervisor
+from launch.runtime import payloads
+from launch.runtime.restart_budget import RestartBudget
+from launch.runtime.supervise import Daemons, Supervisor
 
 
 class Server:
@@ -115,7 +115,7 @@ def program_of(node: lp.PyNode) -> lp.Program:
 def run(
     program: lp.Program,
     folder: pathlib.Path,
-    agents: Agents,
+    daemons: Daemons,
     *,
     stop: threading.Event | None = None,
     budget: RestartBudget | None = None,
@@ -130,7 +130,7 @@ def run(
         return {"command": payloads.command(), "variables": variables, "folder": str(ROOT), "log": str(folder / plan.name), "echo": True}
 
     supervisor = Supervisor(
-        plans, agents, start, folder, required={plan.name for plan in plans}, reborn=(),
+        plans, daemons, start, folder, required={plan.name for plan in plans}, reborn=(),
         on_restart=lambda *restart: restarts.append(restart), budget=budget, placement_seconds=placement_seconds,
     )  # fmt: skip
     late = supervisor.run(stop or threading.Event())

@@ -15,9 +15,10 @@ from agents.snapshots import write_snapshot
 from iwpa import durable, snapshots
 from iwpa.fields import read_values
 from iwpa.network_config import NetworkSpec
-from launch import choices, run_directory
+from launch import run_directory
 from launch.run_directory import RunDirectory, RunDirectoryError
 from launch.settings import default_settings
+from launch.stages import choices
 from results import costs, failure, fleet, recordings, records, selection, store, summary, tasks, training_figures
 
 

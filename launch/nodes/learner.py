@@ -1,0 +1,280 @@
+"""The learner as a node: owns the counters, trains, checkpoints, publishes snapshots, and decides when training is over."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import pathlib
+import shutil
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import acme.core
+import launchpad as lp
+import reverb
+
+from agents import transitions
+from agents.agent import Agent
+from agents.finiteness import not_finite
+from agents.learning import Learner
+from agents.snapshots import write_snapshot
+from environments import EnvironmentBatch
+from iwpa import durable, snapshots
+from launch import run_directory
+from launch.nodes.actor import FOREIGN_LEARNER
+from launch.nodes.heartbeat import Heartbeat
+from launch.nodes.replay import CHECKPOINT_PART, working_directory
+from launch.nodes.skipping import PATIENCE_SECONDS, SkippingWatch
+from launch.nodes.training_record import TrainingRecorder
+from launch.run_directory import RunDirectory
+from launch.runtime.locks import exclusive
+from launch.runtime.supervise import UnrecoverableError
+from launch.settings import RunSettings
+from replay.dataset import SequenceDataset
+from replay.table import check_table
+from results.store import RecordWriter
+
+SNAPSHOTS_PER_RUN = 20
+_METRICS_SECONDS = 5.0
+_PUBLISH_SECONDS = 0.5
+_CHECKPOINTS_KEPT = 2
+_NEWEST_BATCHES = 8
+_ARRAYS = "learner.safetensors"
+
+
+@dataclasses.dataclass
+class Counters:
+    """What is counted over all restarts, as of the last checkpoint and since.
+
+    Attributes:
+        environment_steps: Control steps of all actors.
+        episodes: Their finished episodes.
+        faults: Episodes cut short by a fault.
+        seconds: Time spent training.
+    """
+
+    environment_steps: int = 0
+    episodes: int = 0
+    faults: int = 0
+    seconds: float = 0.0
+
+
+class LearnerNode(acme.core.Worker):  # type: ignore[misc]
+    """Trains from replay; serves the weights that act to the actors by Courier."""
+
+    def __init__(self, run: RunDirectory, settings: RunSettings, agent: Agent, replay: reverb.Client):
+        """Restores the newest checkpoint where there is one.
+
+        Args:
+            run: Where checkpoints, snapshots and records go.
+            settings: The run.
+            agent: What is trained.
+            replay: Client of the replay server.
+        """
+        self._run = run
+        self._settings = settings
+        self._replay = replay
+        self._table = run.replay_table()
+        distribution = settings.distribution()
+        environments = EnvironmentBatch(distribution, 1)
+        self._spec = settings.network_spec(distribution, environments)
+        self._environment = environments.spec
+        self._agent = agent
+        self._learner = Learner(agent, self._spec, settings.config, settings.seed, settings.learner_threads)
+        # What snapshots carry along is drawn from these.
+        self._newest: collections.deque[Mapping[str, Any]] = collections.deque(maxlen=_NEWEST_BATCHES)
+        self._counters = Counters()
+        self._checkpointed: int | None = None
+        self._lock = threading.Lock()
+        self._recorder = TrainingRecorder(
+            run,
+            replay,
+            two_rewards=distribution.dense_training,
+            tensorboard=settings.tensorboard,
+        )
+        self._events = RecordWriter(run.path, "events", "learner")
+        self._heartbeat = Heartbeat(run, "learner")
+        self._sweep()
+        self._restore()
+        self._published = self._newest_weights()
+
+    def exchange(self, table: str, report: dict[str, Any] | None) -> tuple[int, dict[str, Any]]:
+        """Takes an actor's report (the fields of `ActorReport`) and returns the newest step and the weights that act.
+
+        Raises:
+            ValueError: If the actor writes to another run's table.
+        """
+        if table != self._table:
+            raise ValueError(f"This is {FOREIGN_LEARNER}: it learns from {self._table}, not {table}.")
+        if report:
+            with self._lock:
+                self._counters.environment_steps += report["environment_steps"]
+                self._counters.episodes += report["episodes"]
+                self._counters.faults += sum(report["faults"].values())
+            self._recorder.add(report)
+            for reason, count in report["faults"].items():
+                self._events.append({"event": "fault", "reason": reason, "count": count})
+        return self._published
+
+    def _newest_weights(self) -> tuple[int, dict[str, Any]]:
+        groups = self._learner.get_variables(self._agent.acting_groups)
+        return self._learner.steps, {name: value for group in groups for name, value in group.items()}
+
+    def run(self) -> None:
+        """Trains until the run's steps or minutes are used up, or the program is stopped."""
+        stop = lp.stop_event()
+        with exclusive(self._run.learner_lock, wait_seconds=5.0) as alone:
+            if not alone:
+                raise RuntimeError(f"Another learner is alive in {self._run.path}: stop it first.")
+            try:
+                reason = self._train(stop)
+            except UnrecoverableError as error:
+                self._note("training_failed", str(error))
+                raise
+            self._checkpoint()
+            if reason:
+                self._snapshot()
+                self._note("training_finished", reason)
+        if reason:
+            lp.stop()
+
+    def _note(self, event: str, reason: str) -> None:
+        reached = {"learner_steps": self._learner.steps, "minutes": self._counters.seconds / 60}
+        self._events.append({"event": event, "reason": reason, **reached})
+
+    def _train(self, stop: threading.Event) -> str | None:
+        """Makes updates; returns which limit ended training, or None if the program was stopped.
+
+        Raises:
+            UnrecoverableError: If all steps of a minute were skipped, or all until the end.
+        """
+        settings = self._settings
+        sequence = self._agent.sequence(self._spec, settings.config)
+        check_table(self._replay, self._table)
+        dataset = SequenceDataset(self._replay.server_address, sequence, settings.config.optimiser.batch_size, self._table)
+        snapshot_period = max(1, settings.learner_steps // SNAPSHOTS_PER_RUN)
+        clock = time.monotonic()
+        next_checkpoint, next_metrics, next_publication = clock + settings.checkpoint_seconds, clock, clock
+        watch = SkippingWatch(PATIENCE_SECONDS)
+        batch = metrics = None
+        while not stop.is_set():
+            if limit := self._limit():
+                if 0 < self._learner.skipped == self._learner.steps:
+                    raise _skipping(f"all {self._learner.steps} learner steps", batch, metrics)
+                if self._learner.steps == 0:
+                    came = f"{self._counters.episodes} episodes have come, replay begins with {settings.config.replay.min_size} sequences"
+                    raise UnrecoverableError(f"The learner made no step in --minutes={settings.minutes:g}: {dataset.trouble} ({came})")
+                return limit
+            ends = clock + 60 * settings.minutes - self._counters.seconds
+            batch = dataset.next(lambda ends=ends: stop.is_set() or time.monotonic() >= ends)  # type: ignore[misc]
+            metrics = None
+            if batch is not None:
+                metrics = self._learner.step(batch)
+                self._newest.append(batch)
+            now = time.monotonic()
+            self._counters.seconds += now - clock
+            clock = now
+            if now >= next_publication:
+                self._published = self._newest_weights()
+                next_publication = now + _PUBLISH_SECONDS
+            if now >= next_metrics and metrics is not None:
+                self._record({name: float(value) for name, value in metrics.items()})
+                if watch.is_hopeless(self._learner.steps, self._learner.skipped):
+                    steps = f"all steps of {PATIENCE_SECONDS:g} s up to {self._learner.steps}"
+                    raise _skipping(steps, batch, metrics)
+                next_metrics = now + _METRICS_SECONDS
+            if self._learner.steps % snapshot_period == 0:
+                self._snapshot()
+            if now >= next_checkpoint:
+                self._checkpoint()
+                next_checkpoint = time.monotonic() + settings.checkpoint_seconds
+        return None
+
+    def _limit(self) -> str | None:
+        if self._learner.steps >= self._settings.learner_steps:
+            return "learner_steps"
+        return "minutes" if self._counters.seconds >= 60 * self._settings.minutes else None
+
+    def _record(self, metrics: dict[str, float]) -> None:
+        with self._lock:
+            counters = dataclasses.asdict(self._counters)
+        counts = {"learner_steps": self._learner.steps, **counters}
+        self._recorder.record({**counts, "checkpoint": self._checkpointed}, metrics)
+        self._heartbeat.beat(**counts)
+
+    def _snapshot(self) -> None:
+        """Publishes the networks, unless this step's are there already."""
+        step = self._learner.steps
+        if step and not (self._run.snapshots / str(step)).exists():
+            weights = self._learner.get_variables(["all"])[0]
+            config = self._settings.config
+            experience = None
+            if self._agent.ships_transitions:
+                experience = transitions.drawn(self._newest, config.losses.reward_scale, step)
+            write_snapshot(self._run.snapshots, step, self._spec, config, weights, self._environment, experience)
+
+    def _checkpoint(self) -> None:
+        """Publishes `checkpoints/STEP/` with the data of replay, and deletes all but the newest two."""
+        replay_path = pathlib.Path(self._replay.checkpoint())
+        with self._lock:
+            counters = dataclasses.asdict(self._counters)
+        inserts = replay_inserts(replay_path)
+        manifest = {"learner_steps": self._learner.steps, "counters": counters, "replay_inserts": inserts}
+        with durable.publish(self._run.checkpoints / str(self._learner.steps)) as directory:
+            durable.write_arrays(directory, _ARRAYS, self._learner.save(), manifest)
+            shutil.move(replay_path, directory / CHECKPOINT_PART)
+        self._checkpointed = self._learner.steps
+        for old in durable.numbered(self._run.checkpoints)[:-_CHECKPOINTS_KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """Deletes what a predecessor that was killed while it wrote left behind."""
+        durable.remove_unfinished(self._run.checkpoints)
+        durable.remove_unfinished(self._run.snapshots)
+        for left in working_directory(self._run).glob("*"):
+            shutil.rmtree(left, ignore_errors=True)
+
+    def _restore(self) -> None:
+        try:
+            newest = run_directory.resumable_checkpoint(self._run)
+        except run_directory.RunDirectoryError as error:
+            raise UnrecoverableError(str(error)) from error
+        if newest is None:
+            if self._settings.initial_snapshot is not None:
+                start = snapshots.read_snapshot(self._run.initial_snapshot)
+                self._learner.start_from(start.weights)
+            return
+        arrays, manifest = durable.read_arrays(newest, _ARRAYS)
+        self._learner.restore(arrays)
+        self._checkpointed = self._learner.steps
+        self._counters = Counters(**manifest["counters"])
+        inserts = self._replay.server_info(timeout=60)[self._table].rate_limiter_info.insert_stats.completed
+        self._events.append(
+            {
+                "event": "resumed",
+                "learner_steps": self._learner.steps,
+                "environment_steps": self._counters.environment_steps,
+                "replay_inserts": inserts,
+            }
+        )
+
+
+def _skipping(
+    steps: str,
+    batch: Mapping[str, Any] | None,
+    metrics: Mapping[str, Any] | None,
+) -> UnrecoverableError:
+    why = "" if batch is None or metrics is None else f" Not finite: {not_finite(batch, metrics)}."
+    return UnrecoverableError(f"The learner makes no updates: {steps} were skipped.{why}")
+
+
+def replay_inserts(path: pathlib.Path) -> int:
+    """Returns how many items had ever been inserted when Reverb wrote a checkpoint, read from the checkpoint itself."""
+    import tensorflow as tf
+    from reverb.cc.checkpointing import checkpoint_pb2
+
+    (record,) = tf.data.TFRecordDataset(str(path / "tables.tfrecord"), "ZLIB").take(1)
+    table = checkpoint_pb2.PriorityTableCheckpoint.FromString(record.numpy())
+    return int(table.rate_limiter.insert_count)

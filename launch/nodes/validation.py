@@ -1,0 +1,71 @@
+"""A validation node: adapts to the validation tasks from each new snapshot while training goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import acme.core
+import launchpad as lp
+
+from environments import TaskDistribution
+from environments.processes import Original
+from iwpa import durable, snapshots
+from launch import evaluation
+from launch.nodes.heartbeat import Heartbeat
+from launch.run_directory import RunDirectory
+from launch.settings import RunSettings
+
+# Of one core: with the learner and one actor on two cores, a fifth of the machine's.
+_CPU_SHARE = 0.4
+_POLL_SECONDS = 1.0
+
+
+class ValidationNode(acme.core.Worker):  # type: ignore[misc]
+    """Validates snapshots, the newest first, at a bounded share of the CPU. What it leaves, stage 2 finishes."""
+
+    def __init__(self, run: RunDirectory, settings: RunSettings, index: int):
+        """Describes the node.
+
+        Args:
+            run: Where snapshots are and records go.
+            settings: The run.
+            index: Which of the validation nodes this is.
+        """
+        self._run = run
+        self._settings = settings
+        self._name = f"validation-{index}"
+
+    def run(self) -> None:
+        """Validates until the program stops."""
+        stop = lp.stop_event()
+        heartbeat = Heartbeat(self._run, self._name)
+        started, cpu_at_start = time.monotonic(), time.process_time()
+        distribution = self._settings.distribution()
+        done: set[int] = set()
+        original = Original()
+
+        def should_stop() -> bool:
+            original.end_copies()
+            heartbeat.beat(snapshots=len(done), cpu_seconds=time.process_time() - cpu_at_start)
+            return bool(stop.is_set())
+
+        while not should_stop():
+            stop.wait(_POLL_SECONDS)
+            used = time.process_time() - cpu_at_start
+            if used > _CPU_SHARE * (time.monotonic() - started):
+                continue
+            pending = [step for step in snapshots.snapshot_steps(self._run.snapshots) if step not in done]
+            if pending and self._validate(pending[-1], distribution, should_stop):
+                done.add(pending[-1])
+
+    def _validate(self, step: int, distribution: TaskDistribution, should_stop: Callable[[], bool]) -> bool:
+        assignment = evaluation.validation_assignment(self._settings, distribution)
+        if evaluation.is_complete(evaluation.recorded_runs(self._run), distribution, assignment, step):
+            return True
+        try:
+            snapshot = snapshots.read_snapshot(self._run.snapshots / str(step))
+        except durable.DamagedError as error:
+            print(f"Skipping a damaged snapshot: {error}", flush=True)
+            return True
+        return evaluation.evaluate(self._run, self._settings, distribution, assignment, snapshot, node=self._name, should_stop=should_stop)

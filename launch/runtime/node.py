@@ -1,0 +1,61 @@
+"""A node's process: Launchpad's own entry point, with TensorFlow imported before absl's `app.run`, and an exit code for what is final.
+
+Within `app.run`, TensorFlow 2.8 creates its context during its own import, before it turns eager execution on (`call_after_init` in
+`tensorflow/python/distribute/combinations.py`); compiled functions then cannot find the functions of their loops.
+"""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import json
+import os
+import pathlib
+import runpy
+import sys
+import traceback
+
+import tensorflow  # noqa: F401
+from launchpad.nodes.python import local_multi_processing
+
+from launch.runtime.host_daemon import ADDRESSES, NODE_DIRECTORY
+from launch.runtime.supervise import UNRECOVERABLE, UnrecoverableError
+
+_SPARED = "no_grpc_proxy"  # which gRPC prefers to no_proxy
+
+
+def main() -> int:
+    """Runs the node; returns its exit code, which tells of what would fail again, such as a full disk."""
+    entry = pathlib.Path(local_multi_processing.__file__).with_name("process_entry.py")
+    _pass_by_proxies()
+    try:
+        runpy.run_path(str(entry), run_name="__main__")
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            print(end.code, flush=True)
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except UnrecoverableError as error:
+        print(f"error: {error}", flush=True)
+        return UNRECOVERABLE
+    except BaseException as error:
+        traceback.print_exc()
+        # The errors of Reverb and safetensors bring the system's words, not its number.
+        return UNRECOVERABLE if os.strerror(errno.ENOSPC) in str(error) else 1
+    return 0
+
+
+def _pass_by_proxies() -> None:
+    """Has gRPC reach the program's own nodes without a proxy, whatever the environment says for the world outside."""
+    table = json.loads((pathlib.Path(os.environ[NODE_DIRECTORY]) / ADDRESSES).read_text())
+    hosts = {address.rpartition(":")[0].strip("[]") for address in table.values()}
+    spared = os.environ.get(_SPARED) or os.environ.get(_SPARED.replace("grpc_", "")) or ""
+    os.environ[_SPARED] = ",".join([*filter(None, [spared]), *sorted(hosts)])
+
+
+if __name__ == "__main__":
+    code = main()
+    # Environments are closed; threads that a node's code left behind are not waited for.
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

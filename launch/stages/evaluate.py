@@ -1,0 +1,148 @@
+"""The second and third stage of a run: a snapshot is selected on validation tasks, and methods adapt from it to held-out ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Mapping, Sequence
+
+from agents.adaptation.methods import known
+from environments import SPLITS, command_line
+from iwpa.fields import Allowed, with_values
+from launch.evaluation import SEEDS, SEEDS_ALLOWED, Assignment
+from launch.run_directory import RunDirectory, RunDirectoryError, evaluated, open_run, write_places
+from launch.settings import RunSettings
+from launch.stages import pretrained as pretrained_runs
+from launch.stages import xla_flags
+from launch.stages.choices import chosen_configuration
+from launch.stages.evaluator import Evaluator
+from launch.stages.recording import why_not_filmed
+from results.tasks import read_tasks
+
+# Of the values that `evaluate` takes, those that no declaration elsewhere checks.
+ALLOWED = {
+    "split": Allowed(str, choices=SPLITS),
+    "tasks": Allowed(int, at_least=0, shortest=1, distinct=True),
+    "seeds": SEEDS_ALLOWED,
+    "videos": Allowed(int, at_least=0, at_most=10_000),
+}
+
+
+def evaluate(
+    run_dir: str | None = None,
+    *,
+    pretrained: str | None = None,
+    methods: Sequence[str] | None = None,
+    split: str = "test",
+    tasks: Sequence[int] | None = None,
+    seeds: int = SEEDS,
+    episodes: int | None = None,
+    snapshot: int | None = None,
+    adaptation: Mapping[str, object] | None = None,
+    tuned_on: str | None = None,
+    videos: int = 0,
+) -> bool:
+    """Selects a run's snapshot on its validation tasks and adapts from it to other ones, in the main thread.
+
+    What was finished before is not repeated: the unit of resumption is one (snapshot, method, split). Everything is kept in the run
+    directory, for `report`. Ctrl-C and SIGTERM stop it cleanly; the same call goes on.
+
+    Args:
+        run_dir: The run directory; where a pretrained run is unpacked, by default `runs/pretrained/NAME`.
+        pretrained: The name of a run that comes with the sources, in place of one's own.
+        methods: What to compare; by default what the run names.
+        split: `train`, `validation` or `test`.
+        tasks: Indices of the split's tasks to adapt to; by default all.
+        seeds: Independent adaptations to each task.
+        episodes: Of adaptation; by default as many as suit the environment.
+        snapshot: The learner step of the snapshot to adapt from, in place of the selected one.
+        adaptation: Hyper-parameters by name, in place of every method's own.
+        tuned_on: The run directory whose tuned configurations hold; by default this one's own.
+        videos: On how many of the tasks to record each method.
+
+    Returns:
+        Whether it was finished rather than stopped.
+
+    Raises:
+        ValueError: If a name or a value makes no sense, there is no such run, another program evaluates it, it has no snapshot to
+            adapt from, its training failed, or the snapshot is damaged.
+        EnvironmentFailure: If an environment failed in too many episodes in a row.
+    """
+    given = {"split": split, "tasks": tasks, "seeds": seeds, "videos": videos}
+    _check({name: value for name, value in given.items() if value is not None})
+    source = str(pretrained_runs.FOLDER / pretrained) if pretrained else run_dir
+    if not source:
+        raise RunDirectoryError("There is nothing to evaluate: name a run directory, or a pretrained run.")
+    settings = open_run(source)[1]
+    settings = dataclasses.replace(settings, adaptation={**settings.adaptation, **(adaptation or {})})
+    distribution = settings.distribution()
+    assignments = _assignments(settings, methods, split, tasks, seeds, episodes)
+    for assignment in assignments:
+        assignment.replicas(distribution)  # Refuses tasks that are not there.
+    other = open_run(tuned_on)[0] if tuned_on else None
+    not_filmed = why_not_filmed(distribution) if videos else None
+    if not_filmed:
+        print(f"Paths alone are recorded, without videos: {not_filmed}", file=sys.stderr)
+    # Until here nothing was written.
+    run = open_run(_unpacked(pretrained, run_dir) if pretrained else source)[0]
+    with xla_flags.quick_compilation(), command_line.stopping_on_signals() as stop, evaluated(run):
+        if read_tasks(run.path) is None:  # The run is older than this file.
+            write_places(run, distribution)
+        evaluator = Evaluator(run, settings, distribution, stop)
+        start = evaluator.snapshot(snapshot)
+        if start is not None:
+            if split == "test":
+                chosen = (run, start.step) if other is None else (other, None)
+                assignments = [as_tuned(assignment, chosen, settings.adaptation) for assignment in assignments]
+            evaluator.measure_levels(start)
+            evaluator.test(start, assignments)
+            if videos:
+                evaluator.record(start, assignments, videos, filmed=not_filmed is None)
+        return not stop.is_set()
+
+
+def _check(given: Mapping[str, object]) -> None:
+    for name, value in given.items():
+        try:
+            ALLOWED[name].check(value)
+        except ValueError as error:
+            raise ValueError(f"{name} {error}") from error
+
+
+def _unpacked(name: str, run_dir: str | None) -> str:
+    """Makes a run directory of a pretrained run; returns its path."""
+    path = run_dir or f"runs/pretrained/{name}"
+    pretrained_runs.unpack(name, path)
+    print(f"Adapting from {path}; the table: python -m results.report --run_dir={path}", flush=True)
+    return path
+
+
+def _assignments(
+    settings: RunSettings,
+    methods: Sequence[str] | None,
+    split: str,
+    tasks: Sequence[int] | None,
+    seeds: int,
+    episodes: int | None,
+) -> list[Assignment]:
+    episodes = episodes or settings.config.adaptation_episodes
+    chosen = None if tasks is None else tuple(tasks)
+    return [
+        Assignment(method, split, settings.adaptation_config(method, episodes), seeds, chosen)
+        for method in known(methods or settings.methods, settings.config.agent)
+    ]
+
+
+def as_tuned(assignment: Assignment, tuned_on: tuple[RunDirectory, int | None], given: Mapping[str, object]) -> Assignment:
+    """Returns the assignment as `launch.tune` chose for its method, where it did.
+
+    Args:
+        assignment: What to test.
+        tuned_on: On which run, and from the snapshot of which step, or of any.
+        given: Hyper-parameters that hold in place of the chosen ones.
+    """
+    run, step = tuned_on
+    chosen = chosen_configuration(run, assignment.method, step, assignment.config.episodes)
+    if chosen is None:
+        return assignment
+    return dataclasses.replace(assignment, config=with_values(chosen, given))

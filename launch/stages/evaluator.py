@@ -1,0 +1,151 @@
+"""One run evaluated: its validation completed, its snapshot selected, methods tested and recorded from there."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import threading
+from collections.abc import Sequence
+
+from environments import TaskDistribution
+from iwpa import snapshots
+from iwpa.durable import DamagedError
+from iwpa.snapshots import Snapshot
+from launch import evaluation
+from launch.run_directory import RunDirectory, RunDirectoryError, training_finished
+from launch.settings import RunSettings
+from launch.stages.progress import Progress
+from launch.stages.recording import record
+from results.failure import training_failure
+from results.recordings import FOLDER
+from results.records import levels
+from results.selection import Selection, SelectionError, select_snapshot, selected_snapshot
+from results.store import RecordWriter, read_records
+
+
+class Evaluator:
+    """Evaluates one run until all is done or a stop is asked for."""
+
+    def __init__(self, run: RunDirectory, settings: RunSettings, distribution: TaskDistribution, stop: threading.Event):
+        self._run = run
+        self._settings = settings
+        self._stop = stop
+        self._distribution = distribution
+        self._spec = settings.network_spec(distribution)
+
+    def snapshot(self, step: int | None) -> Snapshot | None:
+        """Returns the snapshot of a learner step, or where that is None the selected one, validated before; None if a stop came first.
+
+        Raises:
+            RunDirectoryError: If there is no snapshot to select, or training failed.
+            ValueError: If it is damaged or of another environment.
+        """
+        failed = training_failure(read_records(self._run.path, "events"))
+        if failed is not None and step is None:
+            raise RunDirectoryError(
+                f"No snapshot is selected in {self._run.path}, because its {failed} "
+                "To adapt from one all the same, choose it: --snapshot=STEP."
+            )
+        if failed is not None:
+            print(f"Warning: {failed}", file=sys.stderr)
+        known = snapshots.snapshot_steps(self._run.snapshots)
+        if step is None:
+            self.validate()
+        elif step not in known:
+            there = ", ".join(map(str, known)) or "none"
+            raise RunDirectoryError(
+                f"--snapshot={step} is not there: {self._run.snapshots} holds {there}.",
+            )
+        if self._stop.is_set():
+            return None
+        return self.select() if step is None else self.read(step)
+
+    def validate(self) -> None:
+        """Completes the validation of every snapshot, newest first, unless the choice that it serves is made."""
+        if selected_snapshot(read_records(self._run.path, "events")) is not None:
+            return
+        assignment = evaluation.validation_assignment(self._settings, self._distribution)
+        recorded = evaluation.recorded_runs(self._run)
+        for step in reversed(snapshots.snapshot_steps(self._run.snapshots)):
+            if not self._stop.is_set() and not evaluation.is_complete(recorded, self._distribution, assignment, step):
+                try:
+                    self._evaluate(assignment, self.read(step), f"validation of snapshot {step}")
+                except DamagedError as error:
+                    print(f"Skipping a damaged snapshot: {error}", file=sys.stderr)
+
+    def select(self) -> Snapshot:
+        """Returns the selected snapshot; the choice is made once, when training has ended.
+
+        Raises:
+            RunDirectoryError: If there is no snapshot to select.
+        """
+        chosen = selected_snapshot(read_records(self._run.path, "events"))
+        if chosen is None:
+            try:
+                chosen = select_snapshot(evaluation.recorded_runs(self._run))
+            except SelectionError as error:
+                raise RunDirectoryError(str(error)) from error
+            if training_finished(self._run, self._settings):
+                self._keep(chosen)
+        snapshot = snapshots.newest_readable(self._run.snapshots, at_most=chosen.snapshot)
+        if snapshot is None:
+            raise RunDirectoryError(f"{self._run.snapshots} holds no readable snapshot: train first.")
+        if snapshot.step != chosen.snapshot:
+            print(
+                f"The selected snapshot {chosen.snapshot} is damaged: using that of step {snapshot.step}.",
+                file=sys.stderr,
+            )
+            self._keep(Selection(snapshot.step, chosen.score))
+        snapshots.check_fits(snapshot, self._spec)
+        return snapshot
+
+    def measure_levels(self, snapshot: Snapshot) -> None:
+        """Measures the experts' and the prior's level, unless they are known or the agent has none."""
+        if snapshot.agent != "multitask":
+            return
+        known = levels(read_records(self._run.path, "levels"), snapshot.step)
+        if None in known.values():
+            evaluation.measure_levels(self._run, self._settings, self._distribution, snapshot, self._stop.is_set)
+
+    def test(self, snapshot: Snapshot, assignments: Sequence[evaluation.Assignment]) -> None:
+        """Adapts with each method that is not complete."""
+        recorded = evaluation.recorded_runs(self._run)
+        for assignment in assignments:
+            if self._stop.is_set() or evaluation.is_complete(recorded, self._distribution, assignment, snapshot.step):
+                continue
+            self._evaluate(assignment, snapshot, f"{assignment.method} on {assignment.split} tasks")
+
+    def record(self, snapshot: Snapshot, assignments: Sequence[evaluation.Assignment], number: int, *, filmed: bool) -> None:
+        """Records how each method behaves on the first `number` tasks of its assignment, from the first episode to the last."""
+        for assignment in assignments:
+            tasks = tuple(replica.task.index for replica in dataclasses.replace(assignment, seeds=1).replicas(self._distribution)[:number])
+            watched = dataclasses.replace(assignment, tasks=tasks)
+            made = record(self._run, self._settings, self._distribution, watched, snapshot, filmed=filmed, should_stop=self._stop.is_set)
+            if made:
+                print(f"Recorded {assignment.method} on {made} of {len(tasks)} tasks in {self._run.path / FOLDER}", flush=True)
+
+    def _keep(self, selection: Selection) -> None:
+        with RecordWriter(self._run.path, "events", "evaluate") as events:
+            events.append(selection.event())
+
+    def read(self, step: int) -> Snapshot:
+        """Returns the snapshot of a learner step.
+
+        Raises:
+            ValueError: If it is damaged or of another environment.
+        """
+        snapshot = snapshots.read_snapshot(self._run.snapshots / str(step))
+        snapshots.check_fits(snapshot, self._spec)
+        return snapshot
+
+    def _evaluate(self, assignment: evaluation.Assignment, snapshot: Snapshot, title: str) -> None:
+        evaluation.evaluate(
+            self._run,
+            self._settings,
+            self._distribution,
+            assignment,
+            snapshot,
+            node="evaluate",
+            should_stop=self._stop.is_set,
+            on_episode=Progress(title, assignment.config.episodes),
+        )

@@ -1,0 +1,73 @@
+"""Trained runs that come with the sources: enough of a run directory to adapt from at once, without training."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+
+import iwpa
+from launch.run_directory import RunDirectory, RunDirectoryError, located, open_run
+from launch.runtime.locks import exclusive
+from results.selection import selected_snapshot
+from results.store import RecordWriter, read_records
+
+FOLDER = pathlib.Path(iwpa.__file__).resolve().parent / "data"
+_PATIENCE_SECONDS = 60.0
+_FILES = ("run.json", "tasks.json")
+# What says which snapshot and which configurations were chosen, and that training has ended.
+_EVENTS = ("snapshot_selected", "configuration_chosen", "training_finished")
+
+
+def names() -> list[str]:
+    """Returns what there is."""
+    return sorted(path.name for path in FOLDER.iterdir()) if FOLDER.is_dir() else []
+
+
+def unpack(name: str, path: str) -> None:
+    """Makes a run directory of a pretrained run, unless there is one already.
+
+    Args:
+        name: One of `names()`.
+        path: The run directory.
+
+    Raises:
+        RunDirectoryError: If there is no such pretrained run, or the directory holds something else.
+    """
+    if name not in names():
+        raise RunDirectoryError(f"There is no pretrained {name!r}: choose from {', '.join(names())}, or train with --run_dir.")
+    target = located(path).path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # A second process waits; what one that was killed left behind is removed.
+    with exclusive(target.with_name(f".{target.name}.unpacking"), wait_seconds=_PATIENCE_SECONDS) as alone:
+        if not alone:
+            raise RunDirectoryError(f"Another program unpacks into --run_dir={path}: try again when it has ended.")
+        _unpack_alone(name, path, target)
+
+
+def _unpack_alone(name: str, path: str, target: pathlib.Path) -> None:
+    source, temporary = FOLDER / name, target.with_name(f".{target.name}.unfinished")
+    if os.path.lexists(target):
+        if open_run(path)[1].identity() != open_run(str(source))[1].identity():
+            raise RunDirectoryError(f"--run_dir={path} holds another run than the pretrained {name}: choose another directory.")
+        return
+    shutil.rmtree(temporary, ignore_errors=True)
+    shutil.copytree(source, temporary).rename(target)
+
+
+def pack(run: RunDirectory, folder: pathlib.Path) -> None:
+    """Copies what `unpack` needs of a finished run into a new folder.
+
+    Raises:
+        RunDirectoryError: If no snapshot was selected yet.
+    """
+    events = [event for event in read_records(run.path, "events") if event["event"] in _EVENTS]
+    selected = selected_snapshot(events)
+    if selected is None:
+        raise RunDirectoryError(f"{run.path} has no selected snapshot yet: finish it with python -m launch.evaluate --run_dir={run.path}")
+    step = str(selected.snapshot)
+    shutil.copytree(run.snapshots / step, folder / "snapshots" / step)
+    for name in _FILES:
+        shutil.copy(run.path / name, folder / name)
+    with RecordWriter(folder, "events", "pretrained") as writer:
+        writer.extend({key: value for key, value in event.items() if key != "time"} for event in events)

@@ -1,0 +1,32 @@
+"""The line that tells how far an adaptation is."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from iwpa.engine import EpisodeRecord
+
+
+class Progress:
+    """Says how far an adaptation is: in place on a terminal, at its end in a log."""
+
+    def __init__(self, title: str, episodes: int):
+        self._title, self._episodes = title, episodes
+        self._returns: list[float] = []
+        self._started = time.monotonic()
+
+    def __call__(self, episode: int, records: Sequence[EpisodeRecord]) -> None:
+        self._returns.append(float(np.mean([record.episode_return for record in records])))
+        found = np.mean([record.found for record in records])
+        text = (
+            f"{self._title} ({len(records)} runs): episode {episode}/{self._episodes}, mean return {self._returns[-1]:.2f}, "
+            f"found reward {found:.0%}, {time.monotonic() - self._started:.0f} s"
+        )
+        if sys.stdout.isatty():
+            print(f"\r\x1b[K{text}", end="\n" if episode == self._episodes else "", flush=True)
+        elif episode == self._episodes:
+            print(text, flush=True)

@@ -1,0 +1,71 @@
+"""The configurations of a method tried on the validation tasks; the best one is chosen."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+
+from agents.adaptation.search_spaces import SEARCH_SPACES
+from environments import TaskDistribution
+from iwpa.snapshots import Snapshot
+from launch import evaluation
+from launch.run_directory import RunDirectory
+from launch.settings import RunSettings
+from launch.stages.choices import keep_choice
+from launch.stages.progress import Progress
+
+_KIND = "tuning"
+
+
+class Tuner:
+    """Tries the configurations of methods on the validation tasks from one snapshot."""
+
+    def __init__(self, run: RunDirectory, settings: RunSettings, distribution: TaskDistribution, snapshot: Snapshot, stop: threading.Event):
+        self._run, self._settings, self._distribution = run, settings, distribution
+        self._snapshot, self._stop = snapshot, stop
+
+    def tune(self, assignments: Sequence[evaluation.Assignment]) -> None:
+        """Tries one method's configurations, prints their scores and keeps the choice, unless it is stopped before."""
+        recorded = evaluation.recorded_runs(self._run, _KIND)
+        for number, assignment in enumerate(assignments, start=1):
+            if not evaluation.is_complete(recorded, self._distribution, assignment, self._snapshot.step):
+                self._try(assignment, f"{assignment.method}, configuration {number} of {len(assignments)}")
+            if self._stop.is_set():
+                return
+        scores = self._scores(assignments)
+        best = int(np.argmax(scores))
+        print(_table(assignments, scores, best), flush=True)
+        keep_choice(self._run, assignments[best], self._snapshot.step, scores[best])
+
+    def _try(self, assignment: evaluation.Assignment, title: str) -> None:
+        evaluation.evaluate(
+            self._run,
+            self._settings,
+            self._distribution,
+            assignment,
+            self._snapshot,
+            node="tune",
+            kind=_KIND,
+            should_stop=self._stop.is_set,
+            on_episode=Progress(title, assignment.config.episodes),
+        )
+
+    def _scores(self, assignments: Sequence[evaluation.Assignment]) -> list[float]:
+        """Returns the mean return of each assignment over all its tasks, seeds and episodes."""
+        returns = {run.key: float(run.returns.mean()) for run in evaluation.recorded_runs(self._run, _KIND) if run.complete}
+        return [
+            float(np.mean([returns[key] for key in assignment.keys(self._distribution, self._snapshot.step)])) for assignment in assignments
+        ]
+
+
+def _table(assignments: Sequence[evaluation.Assignment], scores: Sequence[float], best: int) -> str:
+    """Returns one line for each configuration, the highest score first."""
+    names = list(SEARCH_SPACES[assignments[0].method])
+    lines = [f"{assignments[0].method}: mean return on validation tasks; the first is chosen"]
+    for index in sorted(range(len(scores)), key=lambda index: (-scores[index], index != best)):
+        values = dataclasses.asdict(assignments[index].config)
+        lines.append(f"  {scores[index]:9.3f}  " + "  ".join(f"{name}={values[name]:g}" for name in names))
+    return "\n".join(lines)

@@ -1,0 +1,81 @@
+"""The flags of the training commands, and the run that they describe."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from absl import flags
+
+from agents.config import AGENTS
+from environments import command_line, names
+from environments.command_line import TEXT
+from iwpa.fields import Allowed, leaves
+from iwpa.network_config import CRITICS
+from launch import config_flags, learner_threads
+from launch.config_flags import METHODS
+from launch.settings import RunSettings, default_settings
+
+_ONE_OF_AGENTS, _ONE_OF_CRITICS = Allowed(str, choices=AGENTS), Allowed(str, choices=CRITICS)
+# By the environment and by the host.
+_CHOSEN = ("learner_steps", "learner_threads")
+
+
+def define_flags() -> None:
+    """Defines the flags of a training command."""
+    define = command_line.define
+    define(
+        "environment",
+        None,
+        f"What to train on: {', '.join(names())}, or your own as module:factory.",
+        TEXT,
+    )
+    config_flags.define_path("run_dir", None, "Where everything is kept, runs/NAME.")
+    command_line.define_options()
+    define(
+        "agent",
+        None,
+        "What to train: IWPA's multitask, by default, or what learns how to learn a task.",
+        _ONE_OF_AGENTS,
+    )
+    define(
+        "critic",
+        None,
+        "What the critic knows training tasks by; by default task_id.",
+        _ONE_OF_CRITICS,
+    )
+    config_flags.define_path(
+        "initial_snapshot",
+        None,
+        "Start the networks from those of this run (its selected, else newest snapshot) or of this "
+        "snapshot's folder; optimiser, replay and counters are new. Rows of further tasks start anew.",
+    )
+    define("methods", None, "What to compare on the test tasks.", METHODS)
+    for name, leaf in leaves(RunSettings).items():
+        default = None if name in _CHOSEN else leaf.default
+        define(name, default, leaf.help, leaf.allowed)
+    config_flags.define_config()
+    config_flags.define_adaptation()
+
+
+def settings_from_flags(learner_cores: int | None = None) -> RunSettings:
+    """Returns the run that the flags describe.
+
+    Args:
+        learner_cores: Cores of the learner's own; None if it shares this host's with the actors.
+    """
+    values = flags.FLAGS
+    settings = default_settings(
+        command_line.required("environment"),
+        agent=values.agent,
+        critic=values.critic,
+        hyper_parameters=config_flags.config_values(),
+        adaptation=config_flags.adaptation_values(),
+        options=values.options,
+        initial_snapshot=values.initial_snapshot,
+        methods=values.methods,
+        **{name: values[name].value for name in leaves(RunSettings)},
+    )
+    if learner_cores is None or values.learner_threads is not None:
+        return settings
+    threads = learner_threads.default_threads(settings.config, learner_cores, actors=0)
+    return dataclasses.replace(settings, learner_threads=threads)

@@ -1,0 +1,95 @@
+"""The three stages as functions: what a notebook calls."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import untrained
+from program import ENVIRONMENT, ROOT
+
+import launch
+from launch import default_settings, evaluate, report, train
+from launch.run_directory import prepare
+from launch.stages.training import Placement
+from results.store import RecordWriter, read_records
+
+SNAPSHOT = 7
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run whose training has finished, with one snapshot."""
+    settings = default_settings("tiny_distribution:Line", learner_steps=SNAPSHOT)
+    made = prepare(str(tmp_path / "run"), settings)
+    untrained.snapshot(made, settings, SNAPSHOT)
+    with RecordWriter(made.path, "events", "learner") as events:
+        events.append({"event": "training_finished", "reason": "learner_steps", "learner_steps": SNAPSHOT, "minutes": 0.1})
+    return made
+
+
+def test_importing_the_package_loads_nothing_that_is_heavy():
+    script = "import launch, sys; print([name for name in ('numpy', 'tensorflow', 'launchpad', 'reverb', 'absl') if name in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    assert shown.stdout == "[]\n"
+
+
+def test_a_name_that_the_package_lacks_is_said():
+    with pytest.raises(AttributeError, match="module 'launch' has no attribute 'trian'"):
+        _ = launch.trian
+
+
+def test_a_run_that_has_finished_training_is_not_trained_again(run, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
+
+    def connect(run_dir):
+        raise AssertionError("nothing is to be started")
+
+    settings = default_settings("tiny_distribution:Line", learner_steps=SNAPSHOT)
+    assert train(settings, str(run.path), Placement(connect))
+
+
+def test_a_finished_training_is_evaluated_and_reported_and_asking_again_adds_nothing(run):
+    asked = {"methods": ["prior", "shared_q_iw"], "episodes": 3, "seeds": 2, "tasks": [1], "adaptation": {"ridge": 0.1}}
+    handlers, variables = signal.getsignal(signal.SIGINT), dict(os.environ)
+    assert evaluate(str(run.path), **asked)
+    records = read_records(run.path, "adaptation")
+    tested = [(record["method"], record["task"], record["seed"]) for record in records if record["split"] == "test"]
+    assert set(tested) == {(method, 1, seed) for method in ("prior", "shared_q_iw") for seed in (0, 1)}
+    assert len(tested) == 2 * 2 * 3
+
+    assert evaluate(str(run.path), **asked)
+    assert len(read_records(run.path, "adaptation")) == len(records)
+    assert (signal.getsignal(signal.SIGINT), dict(os.environ)) == (handlers, variables)
+
+    result = report(str(run.path))
+    assert {method.method: method.n for method in result.summary.methods} == {"prior": 2, "shared_q_iw": 2}
+    assert "shared_q_iw" in str(result)
+    assert result.page == run.path / "report.html"
+    assert result.page.exists()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"seeds": 0}, "seeds takes a whole number from 1 to 1000, not 0"),
+        ({"split": "tests"}, "split takes one of train, validation, test, not 'tests'"),
+        ({"tasks": []}, "tasks takes 1 or more values"),
+        ({"methods": ["sharedq"]}, "Unknown method 'sharedq'"),
+        ({"adaptation": {"rigde": 1.0}}, "rigde"),
+        ({"snapshot": 8}, "holds 7"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_written(run, wanted, message):
+    before = len(read_records(run.path, "adaptation"))
+    with pytest.raises(ValueError, match=message):
+        evaluate(str(run.path), **wanted)
+    assert len(read_records(run.path, "adaptation")) == before
+
+
+def test_nothing_to_evaluate_is_said():
+    with pytest.raises(ValueError, match="name a run directory, or a pretrained run"):
+        evaluate()
