@@ -117,7 +117,10 @@ def main() -> int:
         "out from rewards.\nA block is half a second, its height the speed, from 0 to 3 m/s.\n"
     )
     print(f"{'':<20} {'speed while it runs':<20} {'2nd half':>10} {'return':>9}")
-    prior, learner = trained.adapter(method="prior", seed=values.seed), trained.adapter(seed=values.seed)
+    prior, learner = (
+        trained.adapter(method="prior", seed=values.seed),
+        trained.adapter(seed=values.seed),
+    )
     titles = [f"learning, episode {episode + 1}" for episode in range(values.episodes)]
     played = []
     for title in ("prior, no learning", *titles):

@@ -165,6 +165,10 @@ def test_a_method_that_the_agent_cannot_serve_is_refused_with_the_flag_to_use():
 def test_contexts_that_an_earlier_version_saved_go_on(snapshot_of):
     snapshot, _ = snapshot_of("pearl", Line())
     contexts = PearlMethod(snapshot, 2)._contexts
-    saved = {name: array for name, array in contexts.state().items() if name not in ("_lowest", "_highest")}
+    saved = {
+        name: array
+        for name, array in contexts.state().items()
+        if name not in ("_lowest", "_highest")
+    }
     contexts.restore(saved)
     assert not contexts.tell(1)
