@@ -19,6 +19,7 @@ RUNTIME = [
     "mujoco",  # the physics, stepped directly
     "imageio>=2.30",  # videos
     "imageio-ffmpeg>=0.4",  # their encoder, without a system package
+    "pillow",  # labels on their pictures
     "numpy==1.26.4",  # the actors' policies and the adaptation engine
     "cloudpickle",  # how Launchpad sends objects to nodes; the conformance check tries it on a user's distribution
     "absl-py>=1.0",  # flags, the habit of Launchpad's users

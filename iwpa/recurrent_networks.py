@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -208,6 +209,10 @@ class Contexts(Stateful):
             np.full(size, np.inf, np.float32),
             np.full(size, -np.inf, np.float32),
         )
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        # States saved by earlier versions hold no range of rewards: it starts here.
+        super().restore({**self.state(), **state})
 
     def clear(self, index: int) -> None:
         """Forgets a task."""

@@ -13,12 +13,13 @@ import json
 import os
 import pathlib
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
 
-from results import failed_run, selection, store, summary, table
+from results import conclusion, failed_run, selection, store, summary, table
 from results.command_line import FAILED, USAGE_ERROR, Path, fail
 from results.command_line import run as run_program
 
@@ -135,8 +136,11 @@ def _main(argv: Sequence[str]) -> int:
     print(table.format_table(result))
     if flags.FLAGS.split != "test":
         return 0
+    said = conclusion.conclusion(result)
+    if said:
+        print("\n" + textwrap.fill(said, 100))
     try:
-        print(f"\nFigures and details: {write_report(result, run_dir)}")
+        print(f"\nFigures and details: {write_report(result, run_dir).resolve().as_uri()}")
     except OSError as error:
         return fail(_PROGRAM, f"the page could not be written: {error}", FAILED)
     return 0

@@ -66,10 +66,16 @@ class Evaluator:
             return
         assignment = evaluation.validation_assignment(self._settings, self._distribution)
         recorded = evaluation.recorded_runs(self._run)
-        for step in reversed(snapshots.snapshot_steps(self._run.snapshots)):
-            if not self._stop.is_set() and not evaluation.is_complete(recorded, self._distribution, assignment, step):
+        pending = [
+            step
+            for step in reversed(snapshots.snapshot_steps(self._run.snapshots))
+            if not evaluation.is_complete(recorded, self._distribution, assignment, step)
+        ]
+        for number, step in enumerate(pending, start=1):
+            if not self._stop.is_set():
                 try:
-                    self._evaluate(assignment, self.read(step), f"validation of snapshot {step}")
+                    title = f"validation {number} of {len(pending)}, snapshot {step}"
+                    self._evaluate(assignment, self.read(step), title)
                 except DamagedError as error:
                     print(f"Skipping a damaged snapshot: {error}", file=sys.stderr)
 
@@ -110,10 +116,13 @@ class Evaluator:
     def test(self, snapshot: Snapshot, assignments: Sequence[evaluation.Assignment]) -> None:
         """Adapts with each method that is not complete."""
         recorded = evaluation.recorded_runs(self._run)
-        for assignment in assignments:
-            if self._stop.is_set() or evaluation.is_complete(recorded, self._distribution, assignment, snapshot.step):
-                continue
-            self._evaluate(assignment, snapshot, f"{assignment.method} on {assignment.split} tasks")
+        pending = [
+            assignment for assignment in assignments if not evaluation.is_complete(recorded, self._distribution, assignment, snapshot.step)
+        ]
+        for number, assignment in enumerate(pending, start=1):
+            if not self._stop.is_set():
+                title = f"{assignment.split} {number} of {len(pending)}, {assignment.method}"
+                self._evaluate(assignment, snapshot, title)
 
     def record(self, snapshot: Snapshot, assignments: Sequence[evaluation.Assignment], number: int, *, filmed: bool) -> None:
         """Records how each method behaves on the first `number` tasks of its assignment, from the first episode to the last."""

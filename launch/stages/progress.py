@@ -22,10 +22,14 @@ class Progress:
     def __call__(self, episode: int, records: Sequence[EpisodeRecord]) -> None:
         self._returns.append(float(np.mean([record.episode_return for record in records])))
         found = np.mean([record.found for record in records])
+        seconds = time.monotonic() - self._started
+        left = seconds / episode * (self._episodes - episode)
         text = (
-            f"{self._title} ({len(records)} runs): episode {episode}/{self._episodes}, mean return {self._returns[-1]:.2f}, "
-            f"found reward {found:.0%}, {time.monotonic() - self._started:.0f} s"
+            f"{self._title} ({len(records)} runs): episode {episode}/{self._episodes}, "
+            f"mean return {self._returns[-1]:.2f}, found reward {found:.0%}, {seconds:.0f} s"
         )
+        if left:
+            text += f", {left:.0f} s left"
         if sys.stdout.isatty():
             print(f"\r\x1b[K{text}", end="\n" if episode == self._episodes else "", flush=True)
         elif episode == self._episodes:

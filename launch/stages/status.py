@@ -19,7 +19,7 @@ from results.store import RecordReader
 
 _PERIOD_SECONDS = 2.0
 _LOG_PERIOD_SECONDS = 30.0
-_WIDEST = 160  # columns, of a log
+_WIDEST = 175  # columns, of a log
 _LEAST = 1e-5  # what is smaller is not worth its digits
 _LONGEST = 1e6  # from here numbers are shown by their powers of ten
 # Names of metrics (docs/training.md) and how the line shows them.
@@ -117,7 +117,7 @@ class StatusLine:
     def _parts(self, elapsed: str, last: Mapping[str, Any]) -> list[Part]:
         steps, minutes = self._limits
         share = min(1.0, max(last["learner_steps"] / steps, last["minutes"] / minutes))
-        parts = [Part(f"{elapsed} {share:4.0%}", 0)]
+        parts = [Part(f"{elapsed} {share:4.0%}", 0), Part(_left(last["minutes"], share), 1)]
         for rank, name, title in ((2, "learner", "learner"), (3, "environment", "env")):
             rate = _number(last.get(f"{name}_steps_per_second"), "{:.0f}")
             parts.append(Part(f"{title} {_short(last.get(f'{name}_steps', 0))} {rate}/s", rank))
@@ -147,6 +147,12 @@ def fitted(parts: Sequence[Part], columns: int) -> str:
 
 def _joined(parts: Sequence[Part], places: Collection[int]) -> str:
     return "  ".join(parts[place].text for place in sorted(places))
+
+
+def _left(minutes: float, share: float) -> str:
+    """Returns the time left where a share of the work took so many minutes."""
+    left = minutes * (1.0 / share - 1.0) if share else math.inf
+    return f"{left:.0f} min left" if left < _LONGEST else "- min left"
 
 
 def _number(value: float | None, form: str = "{:.2f}") -> str:

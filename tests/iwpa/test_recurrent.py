@@ -160,3 +160,15 @@ def test_a_method_that_the_agent_cannot_serve_is_refused_with_the_flag_to_use():
     with pytest.raises(ValueError, match="pearl needs a run of --agent=pearl"):
         known(["prior", "pearl"], "multitask")
     assert known(["pearl", "pearl"]) == ("pearl",)
+
+
+def test_contexts_saved_by_an_earlier_version_are_restored(snapshot_of):
+    snapshot, _ = snapshot_of("pearl", Line())
+    contexts = PearlMethod(snapshot, 2)._contexts
+    saved = {
+        name: array
+        for name, array in contexts.state().items()
+        if name not in ("_lowest", "_highest")
+    }
+    contexts.restore(saved)
+    assert not contexts.tell(1)

@@ -23,6 +23,7 @@ COMMANDS = (
     "launch.evaluate",
     "launch.tune",
     "launch.reproduce",
+    "launch.taste",
     "results.report",
     "results.paper_figures",
     "results.training_curves",
@@ -37,7 +38,7 @@ TEXTS = {
 REFUSED_TEXTS = {"", "--seed=1"}
 # Where 0 is allowed: it says none, the first, or false.
 ZERO = {
-    *("estimate", "json", "learner_gpus", "port", "seed", "task", "task_set_seed", "tasks"),
+    *("estimate", "json", "learner_gpus", "port", "seed", "speed", "task", "task_set_seed", "tasks"),
     *("training_seeds", "tuning", "validation_evaluators", "videos"),
     *("adaptation.entropy_cost", "adaptation.feature_learning_rate", "adaptation.kl_cost", "adaptation.ridge"),
     *("config.losses.discount", "config.losses.entropy_cost", "config.losses.kl_cost"),

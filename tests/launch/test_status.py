@@ -20,7 +20,7 @@ def line(tmp_path):
     """Records training, and returns what the line says in so many columns."""
     status = StatusLine(RunDirectory(tmp_path), learner_steps=1000, minutes=60.0)
 
-    def shown(columns=160, metrics=METRICS, **changes):
+    def shown(columns=175, metrics=METRICS, **changes):
         record = {
             "learner_steps": 250,
             "environment_steps": 1_304_320,
@@ -43,16 +43,16 @@ def line(tmp_path):
 def test_the_line_shows_progress_throughput_returns_and_what_regularises_them(line):
     shown = line().partition(" ")[2].strip()
     assert shown == (
-        "25%  learner 250 61/s  env 1.30M 2969/s  return -260.96  training reward -31.25  "
+        "25%  3 min left  learner 250 61/s  env 1.30M 2969/s  return -260.96  training reward -31.25  "
         "validation -  KL 2.03  λ 0.0012  entropy -3.1  weight 0.0042"
     )
-    assert len(line()) <= 160
+    assert len(line()) <= 175
 
 
 def test_in_a_narrow_terminal_the_least_important_is_left_out(line):
     shown = line(79)
     assert len(shown) <= 79
-    assert shown.endswith("  learner 250 61/s  env 1.30M 2969/s  return -260.96  validation -")
+    assert shown.endswith("25%  3 min left  learner 250 61/s  env 1.30M 2969/s  return -260.96")
     assert line(65).endswith("  return -260.96")
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import html.parser
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -29,6 +30,23 @@ def page(tmp_path_factory, write_run) -> pathlib.Path:
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "results.report", *arguments], capture_output=True, text=True)
+
+
+def test_a_sentence_says_what_the_table_means(run_dir):
+    shown = command(f"--run_dir={run_dir}")
+    assert shown.returncode == 0, shown.stderr
+    assert (
+        "shared_q_iw returns 2.0 in its first episode and 9.3 in the last three of 4; without adapting (prior) it would be "
+    ) in " ".join(shown.stdout.split())
+    assert (run_dir / "report.html").resolve().as_uri() in shown.stdout
+
+
+def test_the_first_picture_on_a_machine_says_nothing_of_fonts(run_dir, tmp_path):
+    variables = {**os.environ, "MPLCONFIGDIR": str(tmp_path / "fonts")}
+    program = [sys.executable, "-m", "results.report", f"--run_dir={run_dir}"]
+    shown = subprocess.run(program, capture_output=True, text=True, env=variables)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert list((tmp_path / "fonts").glob("fontlist*"))
 
 
 def test_the_json_line_has_the_numbers_worked_out_by_hand(run_dir):

@@ -1,0 +1,172 @@
+"""A first taste, without training: a shipped snapshot adapts to a half-cheetah task in a minute.
+
+    make taste SPEED=1.2, or python -m launch.taste --speed=1.2
+
+The cheetah is paid for running at a speed that it is not told; each step's reward says how far off it
+is. One episode is played by the prior, which does not adapt, then some by the default method. A line
+for each shows the speed over its ten seconds, as it runs; a video shows the prior's episode above the
+last one.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+from absl import flags
+
+import iwpa
+from environments import Task, TaskEnvironment, command_line, load
+from environments.arrays import Array
+from environments.command_line import SEED, TEXT
+from environments.render import choose_renderer
+from iwpa.fields import Allowed
+
+_ENVIRONMENT = "half_cheetah_velocity"
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_FASTEST = 3.0  # m/s, of the task distribution
+_STEPS_PER_BLOCK = 10
+_STEPS_PER_FRAME = 2  # drawing without a GPU takes longer than all the rest
+_SIZE = (480, 240)
+
+
+class Episode(NamedTuple):
+    """What an episode came to.
+
+    Attributes:
+        title: Who played it.
+        total: Its return.
+        speed: Mean over its second half, m/s.
+        pictures: Of every second state, uint8 `[height, width, 3]`; none where it was not filmed.
+    """
+
+    title: str
+    total: float
+    speed: float
+    pictures: list[Array]
+
+
+def play(environment: TaskEnvironment, agent: iwpa.Adapter, title: str, *, filmed: bool) -> Episode:
+    """Plays an episode with an agent that learns, and prints its line as it goes.
+
+    Args:
+        environment: A half-cheetah, whose task and seed were set before.
+        agent: Who acts.
+        title: Printed first.
+        filmed: Whether to draw it.
+    """
+    print(f"{title:<20}", end=" ", flush=True)
+    step = environment.reset()
+    places, total, pictures = [float(step.observation["torso"][0])], 0.0, []
+    seconds = environment.control_step or 1.0
+    action: Array | None = agent.reset(step.observation)
+    while action is not None:
+        step = environment.step(action)
+        total += step.reward
+        places.append(float(step.observation["torso"][0]))
+        action = agent.step(step.reward, step.observation, truncated=step.last())
+        steps = len(places) - 1
+        if steps % _STEPS_PER_BLOCK == 0:
+            block = (places[-1] - places[-1 - _STEPS_PER_BLOCK]) / (_STEPS_PER_BLOCK * seconds)
+            print(_block(block), end="", flush=True)
+        if filmed and steps % _STEPS_PER_FRAME == 0:
+            pictures.append(environment.picture(*_SIZE))
+    half = len(places) // 2
+    speed = (places[-1] - places[half]) / ((len(places) - 1 - half) * seconds)
+    print(f" {speed:6.2f} m/s {total:9.1f}", flush=True)
+    return Episode(title, total, speed, pictures)
+
+
+def _block(speed: float) -> str:
+    level = round(speed / _FASTEST * (len(_BLOCKS) - 1))
+    return _BLOCKS[min(max(level, 0), len(_BLOCKS) - 1)]
+
+
+def write_film(path: pathlib.Path, above: Episode, below: Episode, asked: float) -> None:
+    """Writes two episodes, one above the other, each labelled with its speed, in real time."""
+    import imageio.v3
+
+    panels = [
+        [_labelled(picture, f"{episode.title}: {episode.speed:.1f} m/s of {asked:g} m/s")
+         for picture in episode.pictures]
+        for episode in (above, below)
+    ]  # fmt: skip
+    frames = [np.concatenate(pair) for pair in zip(*panels, strict=True)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    imageio.v3.imwrite(path, frames, fps=20 / _STEPS_PER_FRAME, macro_block_size=1)
+
+
+def _labelled(picture: Array, text: str) -> Array:
+    from PIL import Image, ImageDraw
+
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((0, 0, image.width, 20), fill=(20, 20, 20))
+    draw.text((8, 4), text, fill=(255, 255, 255))
+    return np.asarray(image)
+
+
+def main() -> int:
+    """Adapts to the speed that the flags ask for; returns the exit code."""
+    values = flags.FLAGS
+    environment, missing = _drawable(values.seed)
+    trained = iwpa.load(_ENVIRONMENT)
+    print(
+        f"A cheetah is paid for running at {values.speed:g} m/s, but is not told so: it has to find "
+        "out from rewards.\nA block is half a second, its height the speed, from 0 to 3 m/s.\n"
+    )
+    print(f"{'':<20} {'speed while it runs':<20} {'2nd half':>10} {'return':>9}")
+    prior, learner = trained.adapter(method="prior", seed=values.seed), trained.adapter(seed=values.seed)
+    titles = [f"learning, episode {episode + 1}" for episode in range(values.episodes)]
+    played = []
+    for title in ("prior, no learning", *titles):
+        environment.set_task(Task(0, (values.speed,)))
+        environment.set_seed(values.seed)  # The same start, so that behaviour alone differs.
+        agent = learner if title in titles else prior
+        filmed = missing is None and title in ("prior, no learning", titles[-1])
+        played.append(play(environment, agent, title, filmed=filmed))
+    before, first, last = played[0], played[1], played[-1]
+    print(
+        f"\nThe prior can run, but not as fast as it should: it returned {before.total:.0f} (0 is perfect).\n"
+        f"{learner.method} returned {first.total:.0f} in its first episode, {last.total:.0f} in its last."
+    )
+    if missing:
+        print(f"No video: {missing}")
+    else:
+        path = pathlib.Path(values.out).absolute()
+        write_film(path, before, last, values.speed)
+        print(f"Video, the prior above, the last episode below: {path}")
+    print("Another speed: make taste SPEED=0.8    Train one yourself: make demo")
+    return 0
+
+
+def _drawable(seed: int) -> tuple[TaskEnvironment, str | None]:
+    """Returns the environment, and why it cannot be drawn, if it cannot."""
+    missing = None
+    try:
+        choose_renderer()  # Before MuJoCo is imported.
+    except RuntimeError as error:
+        missing = str(error)
+    environment = load(_ENVIRONMENT).make_environment(seed)
+    environment.reset()
+    try:
+        environment.picture(*_SIZE)
+    except Exception as error:  # Whatever a GL library raises.
+        return environment, missing or f"{type(error).__name__}: {error}"
+    return environment, None
+
+
+def define_flags() -> None:
+    """Defines the command's flags."""
+    define = command_line.define
+    speed = Allowed(float, at_least=0.0, at_most=_FASTEST)
+    define("speed", 2.0, "What is paid for and not told, m/s.", speed)
+    define("episodes", 3, "Of 10 s each.", Allowed(int, at_least=1, at_most=100))
+    define("seed", 0, "Of the agent and of the start.", SEED)
+    define("out", "runs/taste.mp4", "Where the video goes.", TEXT)
+
+
+if __name__ == "__main__":
+    define_flags()
+    command_line.run(main, __doc__)

@@ -1,0 +1,54 @@
+"""CONTRIBUTING's walk-throughs, followed with the code that stands there."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+
+import numpy as np
+import pytest
+from program import ROOT
+
+import iwpa
+from iwpa.methods import registry
+from iwpa.methods.config import AdaptationConfig
+from iwpa.randomness import Replica
+from iwpa.task import Task
+
+TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def block(marker: str) -> str:
+    """Returns the block of Python that holds a text."""
+    blocks = re.findall(r"```python\n(.*?)^ *```", TEXT, flags=re.DOTALL | re.MULTILINE)
+    (found,) = (one for one in blocks if marker in one)
+    return textwrap.dedent(found)
+
+
+def test_the_method_acts_by_the_mean_of_the_training_heads_and_learns_nothing():
+    names = {**vars(registry), "__name__": "iwpa.methods.mean_head"}
+    exec(block("class MeanHead"), names)
+    exec(block("def _shared_q_iw_mean"), names)
+    snapshot = iwpa.load("sparse_navigation").snapshot
+    replicas = [Replica("test", Task(0, ()), seed) for seed in range(3)]
+    start = registry.Start(snapshot, AdaptationConfig(episodes=1), replicas, 20, 0)
+    method = names["_shared_q_iw_mean"](start)
+    before = method.state()["critic/head/weights"]
+    assert before == pytest.approx(np.tile(snapshot.task_heads().mean(axis=0), (3, 1)))
+    observations = np.zeros((3, 2), np.float32)
+    method.begin_episode(observations, [np.random.default_rng(seed) for seed in range(3)])
+    actions = method.act()
+    assert actions.shape == (3, 2)
+    assert np.isfinite(actions).all()
+
+
+def test_the_agent_pays_nothing_for_entropy(monkeypatch):
+    from agents import rl2
+    from agents.losses import Costs
+
+    names = {"__name__": "agents.rl2_sharp"}
+    monkeypatch.setattr(rl2, "total_loss", lambda *arguments: arguments[5])
+    exec(block("AGENT ="), names)
+    costs = names["AGENT"].total_loss(None, None, None, None, None, Costs(0.5, 0.25))
+    assert costs == Costs(0.5, 0.0)
+    assert names["AGENT"].groups == rl2.AGENT.groups
