@@ -211,7 +211,7 @@ class Contexts(Stateful):
         )
 
     def restore(self, state: Mapping[str, Array]) -> None:
-        # Earlier versions saved no rewards: count those of the present episode from here.
+        # States saved by earlier versions hold no range of rewards: it starts here.
         super().restore({**self.state(), **state})
 
     def clear(self, index: int) -> None:

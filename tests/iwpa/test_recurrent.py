@@ -162,7 +162,7 @@ def test_a_method_that_the_agent_cannot_serve_is_refused_with_the_flag_to_use():
     assert known(["pearl", "pearl"]) == ("pearl",)
 
 
-def test_contexts_that_an_earlier_version_saved_go_on(snapshot_of):
+def test_contexts_saved_by_an_earlier_version_are_restored(snapshot_of):
     snapshot, _ = snapshot_of("pearl", Line())
     contexts = PearlMethod(snapshot, 2)._contexts
     saved = {
