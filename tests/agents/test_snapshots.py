@@ -124,7 +124,7 @@ def test_a_snapshot_of_another_version_is_refused(write):
 def test_an_incomplete_manifest_is_refused_as_damaged(write, change):
     directory = write(50)
     _change_manifest(directory, **change)
-    with pytest.raises(durable.DamagedError, match="lacks something"):
+    with pytest.raises(durable.DamagedError, match="is incomplete"):
         snapshots.read_snapshot(directory)
 
 
