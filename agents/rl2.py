@@ -1,6 +1,7 @@
-"""RL2 (Duan et al. 2016) on IWPA's learner: policy and critic with memories that run through all episodes of a task.
+"""RL2 (Duan et al. 2016) on IWPA's learner: policy and critic remember all episodes of a task.
 
-Off-policy instead of RL2's TRPO: recurrent Retrace and SVG(0) from stored states and a burn-in (R2D2, Kapturowski et al. 2019).
+It is trained off-policy instead of by RL2's TRPO: recurrent Retrace and SVG(0) from stored states
+and a burn-in (R2D2, Kapturowski et al. 2019).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from replay.sequence import SequenceSpec
 
 
 class Memories(NamedTuple):
-    """What the networks have in mind at each state.
+    """The hidden states of the networks' LSTMs at each state.
 
     Attributes:
         policy: h of the policy, `[B, T, H]`.
@@ -39,20 +40,23 @@ class Memories(NamedTuple):
     critic: tf.Tensor
 
     def at(self, times: slice) -> Memories:
-        """Returns those of a part of the time axis."""
+        """Returns the hidden states at some times."""
         return Memories(self.policy[:, times], self.critic[:, times])
 
 
 class RecurrentNetworks(snt.Module):  # type: ignore[misc]
-    """The policy pi(a|h_t) and the critic Q(h^Q_t, s_t, a), each with an LSTM of its own over the trial's observations."""
+    """The policy pi(a|h_t) and the critic Q(h^Q_t, s_t, a).
+
+    Each has its own LSTM over the trial's observations.
+    """
 
     def __init__(self, spec: NetworkSpec, config: NetworkConfig, name: str = "networks"):
         """Makes the networks.
 
         Args:
-            spec: What they connect to; D is that of a single episode.
-            config: Their sizes.
-            name: Of the module.
+            spec: Sizes of observations and actions; D is that of a single episode.
+            config: Sizes of the networks.
+            name: The module's name.
         """
         super().__init__(name=name)
         size, inputs = (
@@ -71,13 +75,13 @@ class RecurrentNetworks(snt.Module):  # type: ignore[misc]
         """Unrolls both LSTMs.
 
         Args:
-            observations: Of trials, `[B, T, D + A + 2]`, those of the burn-in included.
-            memory: The states of both before the first real row, `[B, 4 H]`.
+            observations: Observations of trials, with the burn-in, `[B, T, D + A + 2]`.
+            memory: The states of both LSTMs before the first real row, `[B, 4 H]`.
             mask: `[B, T]`.
-            burn_in: Rows in front that are constants.
+            burn_in: How many rows at the start get no gradient.
 
         Returns:
-            Those of the rows after the burn-in.
+            The hidden states at the rows after the burn-in.
         """
         states = tf.split(memory, 2, axis=-1)
         lstms = (self._policy_lstm, self._critic_lstm)
@@ -115,22 +119,25 @@ def total_loss(
     costs: losses.Costs,
     counts: losses.Counts | None = None,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """The sum of critic's and policy's loss, each of which depends on one group of online variables only.
+    """Returns the sum of the critic's and the policy's loss.
+
+    Each depends on one group of online variables only.
 
     Args:
-        online: The networks that learn.
-        target: Their slow copies, constants here.
-        batch: As `SequenceSpec.signature`, with a leading B; the losses are over the T rows after the burn-in.
+        online: The networks to train.
+        target: Their Polyak averages, constants here.
+        batch: As `SequenceSpec.signature`, with a leading B; the losses are over the T rows after
+            the burn-in.
         noise: The step's random draws.
         config: Hyper-parameters.
-        costs: Weights of the regularisers; there is no prior to stay near.
-        counts: What means divide by, where the batch is a part of a larger one.
+        costs: Weights of the regularisers; that of the KL is not used.
+        counts: Counts of the larger batch that this one is a part of, if it is one.
 
     Returns:
-        The scalar loss, and what is worth recording: scalars that are means, and values `[B, T]`.
+        The scalar loss, and the metrics to record: means, which are scalars, and values `[B, T]`.
     """
     objective, burn_in = config.losses, config.replay.burn_in
-    # The last observation counts, too: it is real wherever a value is made of it.
+    # The last observation counts too: it is real wherever a value uses it.
     counted = tf.concat([batch["mask"], tf.ones_like(batch["mask"][:, :1])], axis=1)
     after, before = (
         networks.memories(batch["observations"], batch["memory"], counted, burn_in)
@@ -149,7 +156,8 @@ def total_loss(
         next_values=losses.expected_value(
             lambda a: target.values(before.at(later), next_states, a), behind.at(later), noise.value
         ),
-        # Values as a reward per step: those of a sum over a long horizon would be large long before the policy knows a task.
+        # Values are rewards per step: sums over a long horizon would become large long before the
+        # policy can infer a task.
         rewards=(1.0 - objective.discount)
         * objective.reward_scale
         * step_rewards(batch, config)[:, burn_in:],
@@ -179,7 +187,7 @@ def total_loss(
 
 
 def step_rewards(batch: Mapping[str, tf.Tensor], config: Config) -> tf.Tensor:
-    """Returns the rewards that train, unscaled, `[B, T]`, those of the burn-in included.
+    """Returns the rewards to train on, unscaled, `[B, T]`, with those of the burn-in.
 
     Args:
         batch: Its `observations`, `rewards` and `task_rewards`.
@@ -193,16 +201,19 @@ def step_rewards(batch: Mapping[str, tf.Tensor], config: Config) -> tf.Tensor:
 
 
 class RecurrentBehaviour(Behaviour):
-    """Acts with the recurrent policy, and straight on in some episodes; keeps the critic's state up to date for the learner."""
+    """Acts with the recurrent policy, and in one direction in straight episodes.
+
+    It also updates the critic's state, which the learner starts sequences from.
+    """
 
     def __init__(self, spec: NetworkSpec, config: Config, environments: int, seed: Sequence[int]):
-        """Knows no weights yet.
+        """Makes the behaviour; `update` must give it weights before it acts.
 
         Args:
-            spec: What the networks connect to.
+            spec: Sizes of observations and actions.
             config: Hyper-parameters.
             environments: N.
-            seed: Decides which episodes go straight on, and where.
+            seed: Determines which episodes are straight, and their directions.
         """
         self._config = config
         self._straight = StraightEpisodes(
@@ -218,17 +229,17 @@ class RecurrentBehaviour(Behaviour):
     def update(self, weights: Weights) -> None:
         self._policy = NumpyRecurrentPolicy(weights, self._config.networks)
 
-    def begin_episode(self, place: int, task: int, *, new_task: bool) -> None:
-        del task, new_task  # What begins here is a trial, always of a new task.
-        self._states[place] = 0.0
+    def begin_episode(self, row: int, task: int, *, new_task: bool) -> None:
+        del task, new_task  # It begins a trial, always of a new task.
+        self._states[row] = 0.0
 
     def act(self, observations: Array) -> NumpyGaussian:
         assert self._policy is not None, "An actor has weights before it acts."
         distribution, self._states = self._policy(observations, self._states)
-        # An observed discount of 0 stands beside an episode's first observation.
-        for place in np.flatnonzero(observations[:, -1] == 0.0).tolist():
-            self._straight.begin(place)
-        return self._straight.in_place_of(distribution)
+        # An episode's first observation comes with an observed discount of 0.
+        for row in np.flatnonzero(observations[:, -1] == 0.0).tolist():
+            self._straight.begin(row)
+        return self._straight.applied_to(distribution)
 
 
 def _sequence(spec: NetworkSpec, config: Config) -> SequenceSpec:
