@@ -33,7 +33,7 @@ class LossConfig:
     )
     kl_target: float = field(
         0.0,
-        "Mean KL(expert || prior), in nats, that lambda adapts to; 0 keeps lambda fixed.",
+        "Mean KL(expert || prior), in nats, to hold by adapting lambda; 0 keeps lambda fixed.",
         at_least=0,
         at_most=100,
     )
@@ -49,7 +49,8 @@ class LossConfig:
     )
     std_target: float = field(
         0.0,
-        "Geometric mean of the policy's standard deviations that eta adapts to; 0 keeps eta fixed.",
+        "Geometric mean of the policy's standard deviations below which eta rises and above which "
+        "it falls; 0 keeps eta fixed.",
         at_least=0,
         at_most=1,
     )
@@ -108,7 +109,7 @@ class OptimiserConfig:
     )
     rate_half_life: float = field(
         0.0,
-        "Learner steps in which learning_rate halves, again and again; 0 keeps it constant.",
+        "Half-life of learning_rate in learner steps; 0 keeps it constant.",
         at_least=0,
     )
     max_gradient_norm: float = field(

@@ -39,7 +39,7 @@ class VectorAdam(snt.Module):  # type: ignore[misc]
         Args:
             variables: The variables to train.
             learning_rate: The learning rate of the first update.
-            half_life: Number of updates in which the rate halves, again and again; 0 keeps it.
+            half_life: The rate's half-life in updates; 0 keeps it constant.
             stack: Leading axes of independent copies.
             name: The module's name.
         """
