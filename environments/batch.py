@@ -118,7 +118,7 @@ class EnvironmentBatch:
             fault.
 
         Raises:
-            EnvironmentFailure: After 20 faults in a row.
+            EnvironmentFailure: After 20 faults in a row, without a complete episode in the batch.
         """
         self._watchdog.start()
         try:
@@ -138,15 +138,13 @@ class EnvironmentBatch:
             The results; the observations are in `observations`.
 
         Raises:
-            EnvironmentFailure: After 20 faults in a row in one environment.
+            EnvironmentFailure: After 20 faults in a row in one environment, without a complete
+                episode in the batch.
         """
         own_actions = self._actions.own(actions)
         active_rows = range(len(self)) if active is None else np.flatnonzero(active).tolist()
-        start, environments, observations = (
-            self._watchdog.start,
-            self._environments,
-            self.observations,
-        )
+        start, observations = self._watchdog.start, self.observations
+        environments = self._environments
         try:
             with np.errstate():
                 for row in active_rows:

@@ -160,7 +160,8 @@ class GuardedEnvironment:
             The reason of each failed attempt.
 
         Raises:
-            EnvironmentFailure: After 20 faults in a row, with the reason.
+            EnvironmentFailure: After 20 faults in a row, without a complete episode in the batch;
+                the message gives the reason.
         """
         faults: list[str] = []
         self._task, self._steps = task, 0
@@ -198,7 +199,7 @@ class GuardedEnvironment:
             out: Receives the observation, float32 `[D]`.
 
         Raises:
-            EnvironmentFailure: After 20 faults in a row, with the reason.
+            EnvironmentFailure: As for `reset`.
         """
         if self._environment is None:
             assert self.fault is not None, "reset() comes first"

@@ -73,7 +73,7 @@ class TrialBatch:
             The reason of each failed attempt to start an episode since the last call.
 
         Raises:
-            EnvironmentFailure: After 20 faults in a row.
+            EnvironmentFailure: As for `EnvironmentBatch.reset`.
         """
         self._tasks[row], self._finished[row] = task, 0
         self._streams[row] = np.random.default_rng(seed)
@@ -93,7 +93,7 @@ class TrialBatch:
             The results: `discounts` and `last` are the trial's, the rewards the environment's.
 
         Raises:
-            EnvironmentFailure: After 20 faults in a row in one environment.
+            EnvironmentFailure: As for `EnvironmentBatch.step`.
         """
         result = self._environments.step(actions)
         self._finished += result.last & ~result.faulted

@@ -66,7 +66,7 @@ def _shapes(draw: st.DrawFn) -> _Violation:
     container = draw(st.sampled_from(sorted(CONTAINERS)))
     bad = CONTAINERS[container](np.ones(shape)) if shape or container != "strided" else 1.0
     return _violation(
-        f"the observation {key!r} has the shape",
+        f"the observation {key!r} has shape",
         methods={"observe": _observing(draw(st.integers(0, 1)), {key: bad})},
     )
 
@@ -197,8 +197,8 @@ def _one_task(draw: st.DrawFn) -> _Violation:
         draw(st.sampled_from(["reset", "step"])),
     )
     goals = {
-        name: tuple(Task(i, (i / 6 - 1 + place / 100,)) for i in range(12))
-        for place, name in enumerate(SPLITS)
+        name: tuple(Task(i, (i / 6 - 1 + number / 100,)) for i in range(12))
+        for number, name in enumerate(SPLITS)
     }
     (bad,) = goals[split][index].parameters
 
