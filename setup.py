@@ -68,7 +68,13 @@ setuptools.setup(
         "dashboard",
     ],
     package_data={
-        "iwpa": ["py.typed", "presets/*.json", "data/*/*.json", "data/*/results/events/*", "data/*/snapshots/*/*"],
+        "iwpa": [
+            "py.typed",
+            "presets/*.json",
+            "data/*/*.json",
+            "data/*/results/events/*",
+            "data/*/snapshots/*/*",
+        ],
         "agents.presets": ["*/*.json"],
         "environments": ["assets/*.xml"],
         "launch": ["clusters/*"],

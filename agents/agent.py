@@ -93,10 +93,17 @@ class Agent:
     acting_groups: tuple[str, ...]
     make_networks: Callable[[NetworkSpec, NetworkConfig], Networks]
     draw_noise: Callable[[Mapping[str, tf.Tensor], Config, tf.Tensor], Noise]
-    total_loss: Callable[[Any, Any, Mapping[str, tf.Tensor], Any, Config, Costs, Counts], tuple[tf.Tensor, dict[str, tf.Tensor]]]
+    total_loss: Callable[
+        [Any, Any, Mapping[str, tf.Tensor], Any, Config, Costs, Counts],
+        tuple[tf.Tensor, dict[str, tf.Tensor]],
+    ]
     sequence: Callable[[NetworkSpec, Config], SequenceSpec]
     make_behaviour: Callable[[NetworkSpec, Config, int, Sequence[int]], Behaviour]
-    make_environments: Callable[[EnvironmentBatch, Config], EnvironmentBatch | TrialBatch] = lambda environments, config: environments
+    make_environments: Callable[[EnvironmentBatch, Config], EnvironmentBatch | TrialBatch] = (
+        lambda environments, config: environments
+    )
     episodes_per_task: Callable[[Config], int] = lambda config: 1
-    keep_statistics: Callable[[Any, Mapping[str, tf.Tensor], tf.Tensor], None] = lambda online, measured, share: None
+    keep_statistics: Callable[[Any, Mapping[str, tf.Tensor], tf.Tensor], None] = (
+        lambda online, measured, share: None
+    )
     ships_transitions: bool = False

@@ -37,7 +37,9 @@ class LossConfig:
         at_least=0,
         at_most=100,
     )
-    kl_rate: float = field(1e-3, "Largest change of log lambda in one learner step.", above=0, at_most=1)
+    kl_rate: float = field(
+        1e-3, "Largest change of log lambda in one learner step.", above=0, at_most=1
+    )
     kl_cost_min: float = field(1e-4, "Smallest lambda that kl_target may lead to.", above=0)
     kl_cost_max: float = field(1.0, "Largest lambda that kl_target may lead to.", above=0)
     entropy_cost: float = field(
@@ -51,7 +53,9 @@ class LossConfig:
         at_least=0,
         at_most=1,
     )
-    entropy_rate: float = field(1e-3, "Largest change of log eta in one learner step.", above=0, at_most=1)
+    entropy_rate: float = field(
+        1e-3, "Largest change of log eta in one learner step.", above=0, at_most=1
+    )
     entropy_cost_min: float = field(1e-5, "Smallest eta that std_target may lead to.", above=0)
     entropy_cost_max: float = field(1.0, "Largest eta that std_target may lead to.", above=0)
     action_samples: int = field(
@@ -84,7 +88,9 @@ class LossConfig:
     def __post_init__(self) -> None:
         check(self)
         for cost, target in (("kl_cost", "kl_target"), ("entropy_cost", "std_target")):
-            start, low, high = (getattr(self, name) for name in (cost, f"{cost}_min", f"{cost}_max"))
+            start, low, high = (
+                getattr(self, name) for name in (cost, f"{cost}_min", f"{cost}_max")
+            )
             if getattr(self, target) and not low <= start <= high:
                 raise ValueError(
                     f"{cost} takes a number from {cost}_min = {low} to {cost}_max = {high} where there is a {target}, not {start}."
@@ -156,15 +162,25 @@ class Config:
     def __post_init__(self) -> None:
         check(self)
         if self.agent != "multitask" and self.networks.critic != "task_id":
-            raise ValueError(f"--critic={self.networks.critic} needs --agent=multitask: the critic of {self.agent} knows no task.")
+            raise ValueError(
+                f"--critic={self.networks.critic} needs --agent=multitask: the critic of {self.agent} knows no task."
+            )
         if self.agent != "multitask" and self.losses.kl_target:
-            raise ValueError(f"losses.kl_target takes 0 with --agent={self.agent}, not {self.losses.kl_target}: it has no prior.")
+            raise ValueError(
+                f"losses.kl_target takes 0 with --agent={self.agent}, not {self.losses.kl_target}: it has no prior."
+            )
         if self.losses.shaping and self.agent != "rl2":
-            raise ValueError(f"losses.shaping takes 0 with --agent={self.agent}, not {self.losses.shaping}: rl2 has any.")
+            raise ValueError(
+                f"losses.shaping takes 0 with --agent={self.agent}, not {self.losses.shaping}: rl2 has any."
+            )
         if self.losses.shaping and self.replay.burn_in:
-            raise ValueError(f"losses.shaping needs sequences of whole trials: replay.burn_in takes 0, not {self.replay.burn_in}.")
+            raise ValueError(
+                f"losses.shaping needs sequences of whole trials: replay.burn_in takes 0, not {self.replay.burn_in}."
+            )
         if self.straight_episodes and self.agent == "multitask":
-            raise ValueError(f"straight_episodes takes 0 with --agent=multitask, not {self.straight_episodes}: rl2 and pearl have any.")
+            raise ValueError(
+                f"straight_episodes takes 0 with --agent=multitask, not {self.straight_episodes}: rl2 and pearl have any."
+            )
         burn_in, context = self.replay.burn_in, self.replay.context_length
         if burn_in and self.agent != "rl2":
             raise ValueError(

@@ -49,7 +49,9 @@ class ShardedGradient:
         self._config = config
         self._shards = shards
 
-    def __call__(self, batch: Batch, noise: Noise, costs: losses.Costs, counts: losses.Counts) -> list[Shard]:
+    def __call__(
+        self, batch: Batch, noise: Noise, costs: losses.Costs, counts: losses.Counts
+    ) -> list[Shard]:
         """Returns gradient and metrics of each shard.
 
         The gradients, and those metrics that are scalars, add up to the batch's.
@@ -60,7 +62,10 @@ class ShardedGradient:
             costs: Weights of the regularisers.
             counts: Of the whole batch.
         """
-        weights = [[tf.convert_to_tensor(variable) for variable in part.variables] for part in self._networks]
+        weights = [
+            [tf.convert_to_tensor(variable) for variable in part.variables]
+            for part in self._networks
+        ]
         shards = []
         for rows in _split(counts.sequences, self._shards):
             part = {key: value[rows] for key, value in batch.items()}
@@ -71,20 +76,31 @@ class ShardedGradient:
 
     @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
     def _compiled(
-        self, weights: list[list[tf.Tensor]], batch: Batch, noise: Noise, costs: losses.Costs, counts: losses.Counts
+        self,
+        weights: list[list[tf.Tensor]],
+        batch: Batch,
+        noise: Noise,
+        costs: losses.Costs,
+        counts: losses.Counts,
     ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
         """Returns the gradients by the trained weights, flat, and the metrics of one shard."""
-        online, target = (_with_weights(*pair) for pair in zip(self._networks, weights, strict=True))
+        online, target = (
+            _with_weights(*pair) for pair in zip(self._networks, weights, strict=True)
+        )
         by_variable = _by_variable(self._networks[0], weights[0])
         trained = [by_variable[id(variable)] for variable in self._trained]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(trained)
-            loss, metrics = self._agent.total_loss(online, target, batch, noise, self._config, costs, counts)
+            loss, metrics = self._agent.total_loss(
+                online, target, batch, noise, self._config, costs, counts
+            )
         gradients = tape.gradient(loss, trained, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         return [tf.reshape(gradient, [-1]) for gradient in gradients], metrics
 
 
-def merge_metrics(parts: Sequence[Mapping[str, tf.Tensor]], mask: tf.Tensor) -> dict[str, tf.Tensor]:
+def merge_metrics(
+    parts: Sequence[Mapping[str, tf.Tensor]], mask: tf.Tensor
+) -> dict[str, tf.Tensor]:
     """Returns the metrics of a batch, scalars by name, from those of its shards.
 
     Args:

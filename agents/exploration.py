@@ -34,4 +34,6 @@ class StraightEpisodes:
 
     def in_place_of(self, distribution: NumpyGaussian) -> NumpyGaussian:
         """Returns what to act by, over `[N, A]`: the direction with the policy's spread, else the policy."""
-        return NumpyGaussian(np.where(self._active[:, None], self._directions, distribution.mean), distribution.std)
+        return NumpyGaussian(
+            np.where(self._active[:, None], self._directions, distribution.mean), distribution.std
+        )

@@ -26,7 +26,9 @@ class Gaussian(NamedTuple):
     def log_prob(self, action: tf.Tensor) -> tf.Tensor:
         """Returns the log-density of actions `[..., A]`, shape `[...]`."""
         z = (action - self.mean) / self.std
-        return tf.reduce_sum(-0.5 * tf.square(z) - tf.math.log(self.std) - 0.5 * math.log(2 * math.pi), axis=-1)
+        return tf.reduce_sum(
+            -0.5 * tf.square(z) - tf.math.log(self.std) - 0.5 * math.log(2 * math.pi), axis=-1
+        )
 
     def entropy(self) -> tf.Tensor:
         """Returns the entropy in nats, in closed form, `[...]`."""

@@ -104,12 +104,16 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
         Returns:
             Metrics, scalars by name.
         """
-        metrics: dict[str, tf.Tensor] = self._update({key: tf.convert_to_tensor(value) for key, value in batch.items()})
+        metrics: dict[str, tf.Tensor] = self._update(
+            {key: tf.convert_to_tensor(value) for key, value in batch.items()}
+        )
         return metrics
 
     def draw_noise(self, batch: Mapping[str, tf.Tensor]) -> Noise:
         """Returns the draws of the present step: a function of the seed and the step alone."""
-        return self._agent.draw_noise(batch, self._config, tf.stack([tf.constant(self._seed, tf.int64), self._step]))
+        return self._agent.draw_noise(
+            batch, self._config, tf.stack([tf.constant(self._seed, tf.int64), self._step])
+        )
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def _update(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -141,7 +145,12 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
         clipped, norms = self._clip(tf.add_n(gradients))
         # XLA turns a clipped NaN into a bound, so that the gradient alone does not show what the batch held.
         inputs = [value for value in batch.values() if value.dtype.is_floating]
-        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(value)) for value in [*inputs, *norms.values(), measured["critic_loss"]]])
+        finite = tf.reduce_all(
+            [
+                tf.reduce_all(tf.math.is_finite(value))
+                for value in [*inputs, *norms.values(), measured["critic_loss"]]
+            ]
+        )
         self._optimiser.apply_vector(clipped, finite)
         # The mean over all steps at first, over about the latest thousand later on.
         share = tf.maximum(_NEWEST_SHARE, 1.0 / (1.0 + tf.cast(self._step, tf.float32)))
@@ -152,14 +161,18 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
         costs = self._adapt_costs(measured, finite, actions=batch["actions"].shape[-1])
         self._step.assign_add(1)
         self._skipped.assign_add(tf.cast(~finite, tf.int64))
-        age = tf.cast(self._step, tf.float32) - tf.reduce_mean(tf.cast(batch["learner_step"], tf.float32))
+        age = tf.cast(self._step, tf.float32) - tf.reduce_mean(
+            tf.cast(batch["learner_step"], tf.float32)
+        )
         norms = {f"{name}_gradient_norm": norm for name, norm in norms.items()}
         return {**costs, **norms, "sample_age": age, "skipped_steps": tf.identity(self._skipped)}
 
     def _costs(self) -> Costs:
         return Costs(tf.identity(self._kl_cost.weight), tf.identity(self._entropy_cost.weight))
 
-    def _adapt_costs(self, measured: Mapping[str, tf.Tensor], allowed: tf.Tensor, *, actions: int) -> dict[str, tf.Tensor]:
+    def _adapt_costs(
+        self, measured: Mapping[str, tf.Tensor], allowed: tf.Tensor, *, actions: int
+    ) -> dict[str, tf.Tensor]:
         """Moves the multipliers by what a step measured; returns the costs that the step had."""
         costs = self._costs()
         log_std = measured["policy_entropy"] / actions - 0.5 * math.log(2 * math.pi * math.e)
@@ -175,17 +188,25 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
         Returns:
             The gradient, and the groups' norms before.
         """
-        sizes = [sum(variable.shape.num_elements() for variable in group) for group in self._groups.values()]
+        sizes = [
+            sum(variable.shape.num_elements() for variable in group)
+            for group in self._groups.values()
+        ]
         parts = tf.split(gradient, sizes)
         norms = [tf.norm(part) for part in parts]
         largest = self._config.optimiser.max_gradient_norm
-        clipped = [part * (largest / tf.maximum(norm, largest)) for part, norm in zip(parts, norms, strict=True)]
+        clipped = [
+            part * (largest / tf.maximum(norm, largest))
+            for part, norm in zip(parts, norms, strict=True)
+        ]
         return tf.concat(clipped, axis=0), dict(zip(self._groups, norms, strict=True))
 
     def get_variables(self, names: Sequence[str]) -> list[dict[str, Array]]:
         """Returns online weights by name: for `all` what a snapshot holds, for the name of a group that group."""
         return [
-            export_weights(self.online) if name == "all" else {weight_name(variable): variable.numpy() for variable in self._groups[name]}
+            export_weights(self.online)
+            if name == "all"
+            else {weight_name(variable): variable.numpy() for variable in self._groups[name]}
             for name in names
         ]
 
@@ -198,8 +219,13 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
     def save(self) -> dict[str, Array]:
         """Returns everything that a restore needs, as arrays by name."""
         arrays = {f"online/{name}": value for name, value in export_weights(self.online).items()}
-        arrays.update({f"target/{name}": value for name, value in export_weights(self.target).items()})
-        return {**arrays, **{name: variable.numpy() for name, variable in self._counts_and_moments().items()}}
+        arrays.update(
+            {f"target/{name}": value for name, value in export_weights(self.target).items()}
+        )
+        return {
+            **arrays,
+            **{name: variable.numpy() for name, variable in self._counts_and_moments().items()},
+        }
 
     def restore(self, state: Mapping[str, Array]) -> None:
         """Sets everything that `save` returned.
@@ -208,7 +234,11 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
             ValueError: If a weight is missing or of another shape.
         """
         for prefix, networks in (("online/", self.online), ("target/", self.target)):
-            own = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+            own = {
+                name.removeprefix(prefix): value
+                for name, value in state.items()
+                if name.startswith(prefix)
+            }
             import_weights(networks, own)
         for name, variable in self._counts_and_moments().items():
             if name not in state:

@@ -108,7 +108,9 @@ def retrace_targets(
         The targets, without gradient, `[B, T]`; 0 in the padding.
     """
     # In the padding every temporal difference is 0, so nothing flows back over the last real transition but its own bootstrap.
-    q_values, rewards, discounts = (tf.where(mask > 0, x, 0.0) for x in (q_values, rewards, discounts))
+    q_values, rewards, discounts = (
+        tf.where(mask > 0, x, 0.0) for x in (q_values, rewards, discounts)
+    )
     log_rhos = tf.where(mask > 0, log_rhos, 0.0)
     # trfl takes V(s_0), which no target uses, and shifts by itself: V(s_1) ... V(s_{T-1}), then the bootstrap V(s_T).
     values = tf.concat([tf.zeros_like(next_values[:, :1]), next_values[:, :-1]], axis=1)
@@ -144,9 +146,13 @@ def potential_shaping(potentials: tf.Tensor, between: tf.Tensor, discount: float
     return discount * after - before
 
 
-def critic_loss(q_values: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor, counts: Counts | None = None) -> tf.Tensor:
+def critic_loss(
+    q_values: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor, counts: Counts | None = None
+) -> tf.Tensor:
     """Half the mean squared error of `[B, T]` action values; `counts` as in `masked_mean`, here and below."""
-    return masked_mean(0.5 * tf.math.squared_difference(q_values, tf.stop_gradient(targets)), mask, counts)
+    return masked_mean(
+        0.5 * tf.math.squared_difference(q_values, tf.stop_gradient(targets)), mask, counts
+    )
 
 
 def policy_loss(
@@ -177,13 +183,20 @@ def policy_loss(
 
 
 def entropy_regularised_loss(
-    expected_q: tf.Tensor, entropy: tf.Tensor, mask: tf.Tensor, *, entropy_cost: float | tf.Tensor, counts: Counts | None = None
+    expected_q: tf.Tensor,
+    entropy: tf.Tensor,
+    mask: tf.Tensor,
+    *,
+    entropy_cost: float | tf.Tensor,
+    counts: Counts | None = None,
 ) -> tf.Tensor:
     """SVG(0) without a prior: the mean of -E_a[Q'(s, a)] - entropy bonus, from `[B, T]` each."""
     return masked_mean(-expected_q - entropy_cost * entropy, mask, counts)
 
 
-def td0_loss(q_values: tf.Tensor, rewards: tf.Tensor, discounts: tf.Tensor, next_values: tf.Tensor) -> tf.Tensor:
+def td0_loss(
+    q_values: tf.Tensor, rewards: tf.Tensor, discounts: tf.Tensor, next_values: tf.Tensor
+) -> tf.Tensor:
     """Half the squared one-step error, the critic's loss in adaptation (Algorithm 1).
 
     Args:
@@ -199,7 +212,9 @@ def td0_loss(q_values: tf.Tensor, rewards: tf.Tensor, discounts: tf.Tensor, next
     return tf.reduce_mean(0.5 * tf.math.squared_difference(q_values, targets), axis=-1)
 
 
-def expected_value(value: Callable[[tf.Tensor], tf.Tensor], policy: Gaussian, noise: tf.Tensor) -> tf.Tensor:
+def expected_value(
+    value: Callable[[tf.Tensor], tf.Tensor], policy: Gaussian, noise: tf.Tensor
+) -> tf.Tensor:
     """Returns E_{a~policy} Q(s, a) from samples, `[..., B, T]`.
 
     One sample at a time: the rows of all samples at once overflow the processor's caches, and this way XLA compiles the critic once.
@@ -213,7 +228,9 @@ def expected_value(value: Callable[[tf.Tensor], tf.Tensor], policy: Gaussian, no
     return tf.reduce_mean(values, axis=0)
 
 
-def reparameterised_value(value: Callable[[tf.Tensor], tf.Tensor], policy: Gaussian, noise: tf.Tensor) -> tf.Tensor:
+def reparameterised_value(
+    value: Callable[[tf.Tensor], tf.Tensor], policy: Gaussian, noise: tf.Tensor
+) -> tf.Tensor:
     """As `expected_value` of one critic, `[B, T]`, with SVG(0)'s gradient with respect to the policy.
 
     For an action mean + std * draw with the slope dQ/da, kept `within_bounds`, the gradient of the
@@ -262,4 +279,9 @@ def quantiles(name: str, values: tf.Tensor, mask: tf.Tensor) -> dict[str, tf.Ten
     """Returns quantiles of the values where `mask` is 1, of which there is at least one, as metrics such as `rho_q50`."""
     ordered = tf.sort(tf.reshape(tf.where(mask > 0, values, np.inf), [-1]))
     last = tf.reduce_sum(mask) - 1.0
-    return {f"{name}_q{round(100 * share)}": tf.gather(ordered, tf.cast(tf.round(share * last), tf.int32)) for share in _QUANTILES}
+    return {
+        f"{name}_q{round(100 * share)}": tf.gather(
+            ordered, tf.cast(tf.round(share * last), tf.int32)
+        )
+        for share in _QUANTILES
+    }

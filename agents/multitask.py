@@ -61,19 +61,32 @@ def total_loss(
     states, next_states = batch["observations"][:, :-1], batch["observations"][:, 1:]
 
     target_prior = target.prior(batch["observations"])
-    targets, log_rhos = _critic_targets(target, target_prior.at(slice(1, None)), batch, next_states, noise.value, config, costs.kl)
+    targets, log_rhos = _critic_targets(
+        target, target_prior.at(slice(1, None)), batch, next_states, noise.value, config, costs.kl
+    )
     q_values = online.values(states, actions, task)
     # The last kind of head tells the step's own reward, which needs no value of what comes after.
     targets.append(config.losses.reward_scale * batch["task_rewards"])
-    by_head = [losses.critic_loss(q, y, mask, counts) for q, y in zip(tf.unstack(q_values), targets, strict=True)]
+    by_head = [
+        losses.critic_loss(q, y, mask, counts)
+        for q, y in zip(tf.unstack(q_values), targets, strict=True)
+    ]
     critic_loss = tf.add_n(by_head)
 
     expert = online.expert(states, task)
-    expected_q = losses.reparameterised_value(lambda a: target.values(states, a, task)[0], expert, noise.policy)
+    expected_q = losses.reparameterised_value(
+        lambda a: target.values(states, a, task)[0], expert, noise.policy
+    )
     kl_to_target_prior = expert.kl_to(target_prior.at(slice(0, -1)))
     entropy = expert.entropy()
     policy_loss = losses.policy_loss(
-        expected_q, kl_to_target_prior, entropy, mask, kl_cost=costs.kl, entropy_cost=costs.entropy, counts=counts
+        expected_q,
+        kl_to_target_prior,
+        entropy,
+        mask,
+        kl_cost=costs.kl,
+        entropy_cost=costs.entropy,
+        counts=counts,
     )
 
     prior = online.prior(states)
@@ -109,7 +122,9 @@ def _critic_targets(
     expert = target.expert(batch["observations"], task)
     at_next = expert.at(slice(1, None))
     log_rhos = expert.at(slice(0, -1)).log_prob(batch["actions"]) - batch["log_probs"]
-    next_values = losses.expected_value(lambda a: target.values(next_states, a, task)[:-1], at_next, noise)
+    next_values = losses.expected_value(
+        lambda a: target.values(next_states, a, task)[:-1], at_next, noise
+    )
     kl_charge = kl_cost * at_next.kl_to(prior_at_next)
     q_values = target.values(batch["observations"][:, :-1], batch["actions"], task)[:-1]
     # Heads of the tasks' own rewards serve adaptation, which charges no KL, so their values carry none.
@@ -124,7 +139,9 @@ def _critic_targets(
             mask=batch["mask"],
             trace_decay=costs.trace_decay,
         )
-        for q, v, (rewards, charge) in zip(tf.unstack(q_values), tf.unstack(next_values), kinds, strict=False)
+        for q, v, (rewards, charge) in zip(
+            tf.unstack(q_values), tf.unstack(next_values), kinds, strict=False
+        )
     ]
     return targets, tf.where(batch["mask"] > 0, log_rhos, 0.0)
 

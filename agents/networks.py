@@ -30,10 +30,20 @@ class Linear(snt.Module):  # type: ignore[misc]
         initial_stddev: Of the initial weights, a normal distribution that is cut at two standard deviations.
     """
 
-    def __init__(self, inputs: int, outputs: int, *, variance: float = 1.0, stack: Sequence[int] = (), name: str | None = None):
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        variance: float = 1.0,
+        stack: Sequence[int] = (),
+        name: str | None = None,
+    ):
         super().__init__(name=name)
         self.initial_stddev = math.sqrt(variance / inputs)
-        initial = snt.initializers.TruncatedNormal(stddev=self.initial_stddev)((*stack, inputs, outputs), tf.float32)
+        initial = snt.initializers.TruncatedNormal(stddev=self.initial_stddev)(
+            (*stack, inputs, outputs), tf.float32
+        )
         self.w = tf.Variable(initial, name="w")
         self.b = tf.Variable(tf.zeros((*stack, 1, outputs) if stack else (outputs,)), name="b")
 
@@ -48,10 +58,15 @@ class Linear(snt.Module):  # type: ignore[misc]
 class Torso(snt.Module):  # type: ignore[misc]
     """Linear, layer normalisation, tanh, then ELU layers."""
 
-    def __init__(self, inputs: int, layers: Sequence[int], *, stack: Sequence[int] = (), name: str = "torso"):
+    def __init__(
+        self, inputs: int, layers: Sequence[int], *, stack: Sequence[int] = (), name: str = "torso"
+    ):
         super().__init__(name=name)
         sizes = [inputs, *layers]
-        self._layers = [Linear(size, sizes[i + 1], stack=stack, name=f"linear_{i}") for i, size in enumerate(sizes[:-1])]
+        self._layers = [
+            Linear(size, sizes[i + 1], stack=stack, name=f"linear_{i}")
+            for i, size in enumerate(sizes[:-1])
+        ]
         scale_shape = (*stack, 1, layers[0]) if stack else (layers[0],)
         self.scale = tf.Variable(tf.ones(scale_shape), name="scale")
         self.offset = tf.Variable(tf.zeros(scale_shape), name="offset")
@@ -79,7 +94,15 @@ def _row_means(x: tf.Tensor) -> tf.Tensor:
 class Policy(snt.Module):  # type: ignore[misc]
     """A Gaussian policy with a tanh mean and a bounded standard deviation."""
 
-    def __init__(self, inputs: int, action_size: int, config: NetworkConfig, *, stack: Sequence[int] = (), name: str = "policy"):
+    def __init__(
+        self,
+        inputs: int,
+        action_size: int,
+        config: NetworkConfig,
+        *,
+        stack: Sequence[int] = (),
+        name: str = "policy",
+    ):
         super().__init__(name=name)
         self._bounds = (config.min_std, config.max_std)
         self._torso = Torso(inputs, config.policy_layers, stack=stack)
@@ -97,7 +120,15 @@ class Policy(snt.Module):  # type: ignore[misc]
 class Features(snt.Module):  # type: ignore[misc]
     """The value features psi(s, a): layer-normalised, with a constant 1 as the last one."""
 
-    def __init__(self, inputs: int, action_size: int, config: NetworkConfig, *, stack: Sequence[int] = (), name: str = "features"):
+    def __init__(
+        self,
+        inputs: int,
+        action_size: int,
+        config: NetworkConfig,
+        *,
+        stack: Sequence[int] = (),
+        name: str = "features",
+    ):
         super().__init__(name=name)
         *hidden, outputs = config.feature_layers
         self._torso = Torso(inputs + action_size, hidden, stack=stack)
@@ -132,9 +163,13 @@ class DescribedHeads(snt.Module):  # type: ignore[misc]
         spread = descriptions.std(axis=0)
         scaled = (descriptions - descriptions.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
         # Kept with the weights, so that a snapshot can do without the environment.
-        self._descriptions = tf.Variable(scaled.astype(np.float32), trainable=False, name="descriptions")
+        self._descriptions = tf.Variable(
+            scaled.astype(np.float32), trainable=False, name="descriptions"
+        )
         sizes = [descriptions.shape[1], *config.policy_layers]
-        self._layers = [Linear(inputs, sizes[i + 1], name=f"linear_{i}") for i, inputs in enumerate(sizes[:-1])]
+        self._layers = [
+            Linear(inputs, sizes[i + 1], name=f"linear_{i}") for i, inputs in enumerate(sizes[:-1])
+        ]
         self._output = Linear(sizes[-1], size, variance=_SMALL, name="output")
 
     def __call__(self) -> tf.Tensor:
@@ -156,7 +191,13 @@ class MultiTaskNetworks(snt.Module):  # type: ignore[misc]
         reward_variance: Of the errors that these made in training, `[1]`; no gradient moves it.
     """
 
-    def __init__(self, spec: NetworkSpec, config: NetworkConfig, descriptions: Array | None = None, name: str = "networks"):
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        config: NetworkConfig,
+        descriptions: Array | None = None,
+        name: str = "networks",
+    ):
         """Makes the networks.
 
         Args:
@@ -170,7 +211,9 @@ class MultiTaskNetworks(snt.Module):  # type: ignore[misc]
         inputs = spec.observation_size
         embedding = tf.random.normal((spec.tasks, config.embedding_size))
         self.embedding = tf.Variable(embedding, name="embedding")
-        self.expert_policy = Policy(inputs + config.embedding_size, spec.action_size, config, name="expert")
+        self.expert_policy = Policy(
+            inputs + config.embedding_size, spec.action_size, config, name="expert"
+        )
         self.prior_policy = Policy(len(spec.prior_columns), spec.action_size, config, name="prior")
         self.features = Features(inputs, spec.action_size, config)
 
@@ -189,7 +232,9 @@ class MultiTaskNetworks(snt.Module):  # type: ignore[misc]
         """Maps observations `[B, ..., D]` and tasks `[B]` to the experts' distributions `[B, ..., A]`."""
         # A product with a one-hot matrix, because the gradient of a gather is slow under XLA.
         embedding = tf.matmul(tf.one_hot(task, self.spec.tasks), self.embedding)
-        return self.expert_policy(tf.concat([observation, _spread(embedding, observation)], axis=-1))
+        return self.expert_policy(
+            tf.concat([observation, _spread(embedding, observation)], axis=-1)
+        )
 
     def prior(self, observation: tf.Tensor) -> Gaussian:
         """Maps observations `[..., D]` to the prior's distributions `[..., A]`."""
@@ -204,7 +249,12 @@ class MultiTaskNetworks(snt.Module):  # type: ignore[misc]
         """
         psi = self.features(observation, action)
         one_hot = tf.one_hot(task, self.spec.tasks)
-        return tf.stack([tf.reduce_sum(psi * _spread(tf.matmul(one_hot, head), psi), axis=-1) for head in self._head_matrices()])
+        return tf.stack(
+            [
+                tf.reduce_sum(psi * _spread(tf.matmul(one_hot, head), psi), axis=-1)
+                for head in self._head_matrices()
+            ]
+        )
 
     def _head_matrices(self) -> list[tf.Tensor]:
         """Returns the heads of all training tasks, `[tasks, d]`, of each kind that `values` tells."""

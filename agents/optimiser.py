@@ -45,9 +45,14 @@ class VectorAdam(snt.Module):  # type: ignore[misc]
         self._half_life = half_life
         self._variables = tuple(variables)
         self._stack = tuple(stack)
-        self._sizes = [math.prod(variable.shape[len(self._stack) :]) for variable in self._variables]
+        self._sizes = [
+            math.prod(variable.shape[len(self._stack) :]) for variable in self._variables
+        ]
         self._learning_rate = learning_rate
-        self.moments = tuple(tf.Variable(tf.zeros((*self._stack, sum(self._sizes))), name=kind) for kind in ("m", "v"))
+        self.moments = tuple(
+            tf.Variable(tf.zeros((*self._stack, sum(self._sizes))), name=kind)
+            for kind in ("m", "v")
+        )
         self.count = tf.Variable(tf.zeros(self._stack, tf.int64), name="count")
 
     def apply(self, gradients: Sequence[tf.Tensor], allowed: tf.Tensor) -> None:
@@ -57,7 +62,12 @@ class VectorAdam(snt.Module):  # type: ignore[misc]
             gradients: One for each variable.
             allowed: Whether to update, booleans of shape `stack`.
         """
-        self.apply_vector(tf.concat([tf.reshape(gradient, (*self._stack, -1)) for gradient in gradients], axis=-1), allowed)
+        self.apply_vector(
+            tf.concat(
+                [tf.reshape(gradient, (*self._stack, -1)) for gradient in gradients], axis=-1
+            ),
+            allowed,
+        )
 
     def apply_vector(self, flat: tf.Tensor, allowed: tf.Tensor) -> None:
         """As `apply`, from the gradients side by side, `[*stack, P]`."""
@@ -68,9 +78,13 @@ class VectorAdam(snt.Module):  # type: ignore[misc]
         rate = self._learning_rate
         if self._half_life:
             rate = rate * tf.pow(2.0, -(count - 1.0) / self._half_life)
-        update = tf.where(allowed[..., None], rate * unbiased_m / (tf.sqrt(unbiased_v) + _EPSILON), 0.0)
+        update = tf.where(
+            allowed[..., None], rate * unbiased_m / (tf.sqrt(unbiased_v) + _EPSILON), 0.0
+        )
         for moment, value in zip(self.moments, (m, v), strict=True):
             moment.assign(tf.where(allowed[..., None], value, moment))
         self.count.assign_add(tf.cast(allowed, tf.int64))
-        for variable, part in zip(self._variables, tf.split(update, self._sizes, axis=-1), strict=True):
+        for variable, part in zip(
+            self._variables, tf.split(update, self._sizes, axis=-1), strict=True
+        ):
             variable.assign_sub(tf.reshape(part, variable.shape))

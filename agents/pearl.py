@@ -25,7 +25,15 @@ from environments import StepBatch
 from environments.arrays import Array
 from iwpa.network_config import NetworkConfig, NetworkSpec
 from iwpa.networks import NumpyGaussian, Weights
-from iwpa.recurrent_networks import FACTOR_SHIFT, LATENT_STD_FLOOR, Contexts, NumpyEncoder, NumpyLatentPolicy, context_rows, numpy_encoder
+from iwpa.recurrent_networks import (
+    FACTOR_SHIFT,
+    LATENT_STD_FLOOR,
+    Contexts,
+    NumpyEncoder,
+    NumpyLatentPolicy,
+    context_rows,
+    numpy_encoder,
+)
 from replay.sequence import SequenceSpec
 
 
@@ -82,7 +90,9 @@ class LatentNetworks(snt.Module):  # type: ignore[misc]
         """
         super().__init__(name=name)
         inputs = spec.observation_size + config.latent_size
-        self.encoder = (Encoder if config.encoder == "lstm" else ProductEncoder)(context_width(spec), config)
+        self.encoder = (Encoder if config.encoder == "lstm" else ProductEncoder)(
+            context_width(spec), config
+        )
         self._policy = Policy(inputs, spec.action_size, config, name="policy")
         self._features = Features(inputs, spec.action_size, config, name="features")
         self._value = Linear(self._features.size, 1, variance=1e-2, name="value")
@@ -97,13 +107,19 @@ class LatentNetworks(snt.Module):  # type: ignore[misc]
 
     def group(self, name: str) -> tuple[tf.Variable, ...]:
         """Returns a group of variables: `encoder` and `critic`, which the critic's loss trains, or `policy`."""
-        modules = {"encoder": (self.encoder,), "critic": (self._features, self._value), "policy": (self._policy,)}[name]
+        modules = {
+            "encoder": (self.encoder,),
+            "critic": (self._features, self._value),
+            "policy": (self._policy,),
+        }[name]
         return tuple(variable for module in modules for variable in module.trainable_variables)
 
 
 def _beside(observations: tf.Tensor, latent: tf.Tensor) -> tf.Tensor:
     rows, length, _ = observations.shape
-    return tf.concat([observations, tf.broadcast_to(latent[:, None], (rows, length, latent.shape[-1]))], axis=-1)
+    return tf.concat(
+        [observations, tf.broadcast_to(latent[:, None], (rows, length, latent.shape[-1]))], axis=-1
+    )
 
 
 class Noise(NamedTuple):
@@ -126,7 +142,10 @@ def draw_noise(batch: Mapping[str, tf.Tensor], config: Config, seed: tf.Tensor) 
     """Returns the draws of one step: a function of the seed, two integers, alone."""
     shape = (batch["actions"].shape[0], config.networks.latent_size)
     # Another seed for other numbers: no step's count gets there.
-    return Noise(losses.draw_noise(batch, config, seed), tf.random.stateless_normal(shape, seed + tf.constant([0, 2**40], tf.int64)))
+    return Noise(
+        losses.draw_noise(batch, config, seed),
+        tf.random.stateless_normal(shape, seed + tf.constant([0, 2**40], tf.int64)),
+    )
 
 
 def total_loss(
@@ -169,8 +188,11 @@ def total_loss(
     log_rhos = tf.where(mask > 0, behind.at(now).log_prob(actions) - batch["log_probs"], 0.0)
     targets = losses.retrace_targets(
         q_values=target.values(states, actions, fixed),
-        next_values=losses.expected_value(lambda a: target.values(next_states, a, fixed), behind.at(later), noise.actions.value),
-        rewards=objective.reward_scale * (batch["rewards"] + objective.task_reward_weight * batch["task_rewards"]),
+        next_values=losses.expected_value(
+            lambda a: target.values(next_states, a, fixed), behind.at(later), noise.actions.value
+        ),
+        rewards=objective.reward_scale
+        * (batch["rewards"] + objective.task_reward_weight * batch["task_rewards"]),
         discounts=objective.discount * batch["discounts"],
         log_rhos=log_rhos,
         mask=mask,
@@ -182,8 +204,12 @@ def total_loss(
     latent_kl = tf.reduce_sum(posterior.kl_to(unit)) / (counts or losses.count(mask)).sequences
 
     policy = online.policy(states, fixed)
-    expected_q = losses.reparameterised_value(lambda a: target.values(states, a, fixed), policy, noise.actions.policy)
-    policy_loss = losses.entropy_regularised_loss(expected_q, policy.entropy(), mask, entropy_cost=costs.entropy, counts=counts)
+    expected_q = losses.reparameterised_value(
+        lambda a: target.values(states, a, fixed), policy, noise.actions.policy
+    )
+    policy_loss = losses.entropy_regularised_loss(
+        expected_q, policy.entropy(), mask, entropy_cost=costs.entropy, counts=counts
+    )
     metrics = {
         "critic_loss": critic_loss,
         "policy_loss": policy_loss,
@@ -209,11 +235,15 @@ class LatentBehaviour(Behaviour):
         """
         self._config = config
         self._stream = np.random.default_rng(seed)
-        self._straight = StraightEpisodes(config.straight_episodes, environments, spec.action_size, [*seed, 1])
+        self._straight = StraightEpisodes(
+            config.straight_episodes, environments, spec.action_size, [*seed, 1]
+        )
         self._latents = np.zeros((environments, config.networks.latent_size), np.float32)
         self._contexts = Contexts(environments, config.networks)
         # What the learner encodes: rows and, last, whether they are there. Those of the episode under way wait in a buffer.
-        self._rows = np.zeros((environments, config.replay.context_length, context_width(spec) + 1), np.float32)
+        self._rows = np.zeros(
+            (environments, config.replay.context_length, context_width(spec) + 1), np.float32
+        )
         self._episodes: list[list[Array]] = [[] for _ in range(environments)]
         self._completed = np.zeros(environments, bool)
         self._tasks = np.zeros(environments, int)
@@ -231,7 +261,9 @@ class LatentBehaviour(Behaviour):
 
     def begin_episode(self, place: int, task: int, *, new_task: bool) -> None:
         if self._completed[place] and self._contexts.tell(place):
-            of_task = self._recent.setdefault(int(self._tasks[place]), collections.deque(maxlen=self._config.trial_episodes))
+            of_task = self._recent.setdefault(
+                int(self._tasks[place]), collections.deque(maxlen=self._config.trial_episodes)
+            )
             of_task.append(np.stack(self._episodes[place]))
         if new_task:
             self._contexts.clear(place)
@@ -255,7 +287,9 @@ class LatentBehaviour(Behaviour):
 
     def observe(self, actions: Array, result: StepBatch, observations: Array) -> None:
         assert self._encoder is not None, "An actor has weights before it acts."
-        rows = context_rows(observations, actions, self._config.losses.reward_scale * result.rewards, result.last)
+        rows = context_rows(
+            observations, actions, self._config.losses.reward_scale * result.rewards, result.last
+        )
         self._contexts.add(self._encoder, rows, ~result.faulted)
         for episode, row in zip(self._episodes, rows, strict=True):
             episode.append(row)
@@ -268,7 +302,11 @@ class LatentBehaviour(Behaviour):
         Few are likelier than many, since adaptation begins with one.
         """
         recent = self._recent.get(int(self._tasks[place]), collections.deque())
-        number = int(self._stream.integers(1, self._stream.integers(1, max(2, self._config.trial_episodes)) + 1))
+        number = int(
+            self._stream.integers(
+                1, self._stream.integers(1, max(2, self._config.trial_episodes)) + 1
+            )
+        )
         self._rows[place] = 0.0
         end = 0
         for index in self._stream.permutation(len(recent))[:number]:
@@ -281,7 +319,9 @@ class LatentBehaviour(Behaviour):
 
 def _sequence(spec: NetworkSpec, config: Config) -> SequenceSpec:
     memory = (config.replay.context_length, context_width(spec) + 1)
-    return SequenceSpec(spec.observation_size, spec.action_size, config.replay.sequence_length, memory=memory)
+    return SequenceSpec(
+        spec.observation_size, spec.action_size, config.replay.sequence_length, memory=memory
+    )
 
 
 AGENT = Agent(

@@ -13,7 +13,9 @@ from iwpa.networks import NumpyGaussian
 from iwpa.snapshots import Snapshot, read_snapshot
 
 
-def expert(distribution: TaskDistribution, task: Task, seed: int, snapshot: str | None) -> Callable[[Array], Array]:
+def expert(
+    distribution: TaskDistribution, task: Task, seed: int, snapshot: str | None
+) -> Callable[[Array], Array]:
     """Returns the expert of a training task, from an observation `[D]` to a sampled action `[A]`.
 
     Raises:
@@ -26,7 +28,9 @@ def expert(distribution: TaskDistribution, task: Task, seed: int, snapshot: str 
     return _sampled(lambda observations: policy(observations, index), seed)
 
 
-def prior(distribution: TaskDistribution, task: Task, seed: int, snapshot: str | None) -> Callable[[Array], Array]:
+def prior(
+    distribution: TaskDistribution, task: Task, seed: int, snapshot: str | None
+) -> Callable[[Array], Array]:
     """Returns the behaviour prior, from an observation `[D]` to a sampled action `[A]`.
 
     Raises:
@@ -41,7 +45,9 @@ def _read(snapshot: str | None) -> Snapshot:
         raise ValueError("--snapshot is missing: say --snapshot=runs/NAME/snapshots/STEP.")
     read = read_snapshot(pathlib.Path(snapshot))
     if read.agent != "multitask":
-        raise ValueError(f"{snapshot} is of --agent={read.agent}, which has neither experts nor a prior.")
+        raise ValueError(
+            f"{snapshot} is of --agent={read.agent}, which has neither experts nor a prior."
+        )
     return read
 
 
@@ -50,7 +56,9 @@ def _sampled(policy: Callable[[Array], NumpyGaussian], seed: int) -> Callable[[A
 
     def act(observation: Array) -> Array:
         distribution = policy(observation[None])
-        action: Array = distribution.sample(stream.standard_normal(distribution.mean.shape, np.float32))[0]
+        action: Array = distribution.sample(
+            stream.standard_normal(distribution.mean.shape, np.float32)
+        )[0]
         return action
 
     return act

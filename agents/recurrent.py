@@ -29,10 +29,14 @@ class LSTM(snt.Module):  # type: ignore[misc]
         super().__init__(name=name)
         self.size = size
         self._input = Linear(inputs, 4 * size, name="input")
-        initial = snt.initializers.TruncatedNormal(stddev=1.0 / math.sqrt(size))((size, 4 * size), tf.float32)
+        initial = snt.initializers.TruncatedNormal(stddev=1.0 / math.sqrt(size))(
+            (size, 4 * size), tf.float32
+        )
         self._recurrent = tf.Variable(initial, name="recurrent")
 
-    def unroll(self, x: tf.Tensor, state: tf.Tensor, mask: tf.Tensor, *, constant_rows: int = 0) -> tf.Tensor:
+    def unroll(
+        self, x: tf.Tensor, state: tf.Tensor, mask: tf.Tensor, *, constant_rows: int = 0
+    ) -> tf.Tensor:
         """Returns the hidden states after each row, `[B, T, H]`.
 
         Args:
@@ -48,7 +52,13 @@ class LSTM(snt.Module):  # type: ignore[misc]
         return tf.transpose(hidden, (1, 0, 2))
 
 
-def _unroll(projected: tf.Tensor, recurrent: tf.Tensor, state: tf.Tensor, keep: tf.Tensor, constant_rows: int) -> tf.Tensor:
+def _unroll(
+    projected: tf.Tensor,
+    recurrent: tf.Tensor,
+    state: tf.Tensor,
+    keep: tf.Tensor,
+    constant_rows: int,
+) -> tf.Tensor:
     """Unrolls projected inputs `[T, B, 4 H]` with a gradient of our own: TensorFlow's sums up the weights' in each turn of the loop."""
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
@@ -63,13 +73,19 @@ def _unroll(projected: tf.Tensor, recurrent: tf.Tensor, state: tf.Tensor, keep: 
     return run(projected, recurrent)
 
 
-def _forward(projected: tf.Tensor, recurrent: tf.Tensor, state: tf.Tensor, keep: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def _forward(
+    projected: tf.Tensor, recurrent: tf.Tensor, state: tf.Tensor, keep: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Returns gates `[T, B, 4 H]` (input, forget, candidate, output), hidden states and cells `[T, B, H]`."""
     steps, rows, width = projected.shape
     size = width // 4
-    arrays = tuple(tf.TensorArray(tf.float32, steps, element_shape=(rows, n)) for n in (width, size, size))
+    arrays = tuple(
+        tf.TensorArray(tf.float32, steps, element_shape=(rows, n)) for n in (width, size, size)
+    )
 
-    def step(t: tf.Tensor, hidden: tf.Tensor, cell: tf.Tensor, *arrays: tf.TensorArray) -> tuple[Any, ...]:
+    def step(
+        t: tf.Tensor, hidden: tf.Tensor, cell: tf.Tensor, *arrays: tf.TensorArray
+    ) -> tuple[Any, ...]:
         i, f, g, o = tf.split(projected[t] + tf.matmul(hidden, recurrent), 4, axis=-1)
         # The usual bias of 1 lets a new network remember.
         i, f, g, o = tf.sigmoid(i), tf.sigmoid(f + 1.0), tf.tanh(g), tf.sigmoid(o)
@@ -77,7 +93,12 @@ def _forward(projected: tf.Tensor, recurrent: tf.Tensor, state: tf.Tensor, keep:
         cell = tf.where(keep[t] > 0, new_cell, cell)
         hidden = tf.where(keep[t] > 0, o * tf.tanh(new_cell), hidden)
         values = (tf.concat([i, f, g, o], axis=-1), hidden, cell)
-        return (t + 1, hidden, cell, *(array.write(t, value) for array, value in zip(arrays, values, strict=True)))
+        return (
+            t + 1,
+            hidden,
+            cell,
+            *(array.write(t, value) for array, value in zip(arrays, values, strict=True)),
+        )
 
     initial = (tf.constant(0), state[:, :size], state[:, size:], *arrays)
     filled = tf.while_loop(lambda t, *_: t < steps, step, initial, maximum_iterations=steps)[3:]
@@ -102,23 +123,40 @@ def _backward(
     learned = steps - constant_rows
     array = tf.TensorArray(tf.float32, learned, element_shape=(rows, 4 * size))
 
-    def step(t: tf.Tensor, by_later_hidden: tf.Tensor, by_cell: tf.Tensor, array: tf.TensorArray) -> tuple[Any, ...]:
+    def step(
+        t: tf.Tensor, by_later_hidden: tf.Tensor, by_cell: tf.Tensor, array: tf.TensorArray
+    ) -> tuple[Any, ...]:
         i, f, g, o = tf.split(gates[t], 4, axis=-1)
         by_state = by_hidden[t] + by_later_hidden
         squashed = tf.tanh(cells[t])
         by_new = by_cell + by_state * o * (1.0 - squashed * squashed)
-        by_i, by_f, by_g = by_new * g * i * (1.0 - i), by_new * before[t] * f * (1.0 - f), by_new * i * (1.0 - g * g)
+        by_i, by_f, by_g = (
+            by_new * g * i * (1.0 - i),
+            by_new * before[t] * f * (1.0 - f),
+            by_new * i * (1.0 - g * g),
+        )
         by_o = by_state * squashed * o * (1.0 - o)
         counts = keep[t] > 0
         by_gates = tf.where(counts, tf.concat([by_i, by_f, by_g, by_o], axis=-1), 0.0)
         # Where a row does not count, the state was handed on as it was.
         by_earlier = tf.where(counts, tf.matmul(by_gates, transposed), by_state)
-        return t - 1, by_earlier, tf.where(counts, by_new * f, by_cell), array.write(t - constant_rows, by_gates)
+        return (
+            t - 1,
+            by_earlier,
+            tf.where(counts, by_new * f, by_cell),
+            array.write(t - constant_rows, by_gates),
+        )
 
     zero = tf.zeros((rows, size))
     initial = (tf.constant(steps - 1), zero, zero, array)
-    array = tf.while_loop(lambda t, *_: t >= constant_rows, step, initial, maximum_iterations=learned)[3]
+    array = tf.while_loop(
+        lambda t, *_: t >= constant_rows, step, initial, maximum_iterations=learned
+    )[3]
     by_projected = tf.concat([tf.zeros((constant_rows, rows, 4 * size)), array.stack()], axis=0)
     hidden_before = tf.concat([state[None, :, :size], hidden[:-1]], axis=0)
-    by_recurrent = tf.matmul(tf.reshape(hidden_before, (-1, size)), tf.reshape(by_projected, (-1, 4 * size)), transpose_a=True)
+    by_recurrent = tf.matmul(
+        tf.reshape(hidden_before, (-1, size)),
+        tf.reshape(by_projected, (-1, 4 * size)),
+        transpose_a=True,
+    )
     return by_projected, by_recurrent

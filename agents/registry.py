@@ -23,4 +23,6 @@ def make_agent(name: str, descriptions: Array | None = None) -> Agent:
     agent = _AGENTS[name]
     if descriptions is None:
         return agent
-    return dataclasses.replace(agent, make_networks=functools.partial(MultiTaskNetworks, descriptions=descriptions))
+    return dataclasses.replace(
+        agent, make_networks=functools.partial(MultiTaskNetworks, descriptions=descriptions)
+    )

@@ -55,14 +55,19 @@ class RecurrentNetworks(snt.Module):  # type: ignore[misc]
             name: Of the module.
         """
         super().__init__(name=name)
-        size, inputs = config.recurrent_size, trial_observation_size(spec.observation_size, spec.action_size)
+        size, inputs = (
+            config.recurrent_size,
+            trial_observation_size(spec.observation_size, spec.action_size),
+        )
         self._policy_lstm = LSTM(inputs, size, name="policy_lstm")
         self._critic_lstm = LSTM(inputs, size, name="critic_lstm")
         self._policy = Policy(size, spec.action_size, config, name="policy")
         self._features = Features(size + inputs, spec.action_size, config, name="features")
         self._value = Linear(self._features.size, 1, variance=1e-2, name="value")
 
-    def memories(self, observations: tf.Tensor, memory: tf.Tensor, mask: tf.Tensor, burn_in: int) -> Memories:
+    def memories(
+        self, observations: tf.Tensor, memory: tf.Tensor, mask: tf.Tensor, burn_in: int
+    ) -> Memories:
         """Unrolls both LSTMs.
 
         Args:
@@ -77,7 +82,8 @@ class RecurrentNetworks(snt.Module):  # type: ignore[misc]
         states = tf.split(memory, 2, axis=-1)
         lstms = (self._policy_lstm, self._critic_lstm)
         policy, critic = (
-            lstm.unroll(observations, state, mask, constant_rows=burn_in)[:, burn_in:] for lstm, state in zip(lstms, states, strict=True)
+            lstm.unroll(observations, state, mask, constant_rows=burn_in)[:, burn_in:]
+            for lstm, state in zip(lstms, states, strict=True)
         )
         return Memories(policy, critic)
 
@@ -87,11 +93,16 @@ class RecurrentNetworks(snt.Module):  # type: ignore[misc]
 
     def values(self, memories: Memories, observations: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:
         """Returns Q(h^Q, s, a), `[B, T]`, of actions `[B, T, A]`."""
-        return self._value(self._features(tf.concat([memories.critic, observations], axis=-1), actions))[..., 0]
+        return self._value(
+            self._features(tf.concat([memories.critic, observations], axis=-1), actions)
+        )[..., 0]
 
     def group(self, name: str) -> tuple[tf.Variable, ...]:
         """Returns the variables that one loss trains: `policy` or `critic`."""
-        modules = {"policy": (self._policy_lstm, self._policy), "critic": (self._critic_lstm, self._features, self._value)}[name]
+        modules = {
+            "policy": (self._policy_lstm, self._policy),
+            "critic": (self._critic_lstm, self._features, self._value),
+        }[name]
         return tuple(variable for module in modules for variable in module.trainable_variables)
 
 
@@ -121,7 +132,10 @@ def total_loss(
     objective, burn_in = config.losses, config.replay.burn_in
     # The last observation counts, too: it is real wherever a value is made of it.
     counted = tf.concat([batch["mask"], tf.ones_like(batch["mask"][:, :1])], axis=1)
-    after, before = (networks.memories(batch["observations"], batch["memory"], counted, burn_in) for networks in (online, target))
+    after, before = (
+        networks.memories(batch["observations"], batch["memory"], counted, burn_in)
+        for networks in (online, target)
+    )
     per_row = ("observations", "actions", "log_probs", "discounts", "mask")
     trained = {key: batch[key][:, burn_in:] for key in per_row}
     now, later = slice(0, -1), slice(1, None)
@@ -132,9 +146,13 @@ def total_loss(
     log_rhos = tf.where(mask > 0, behind.at(now).log_prob(actions) - trained["log_probs"], 0.0)
     targets = losses.retrace_targets(
         q_values=target.values(before.at(now), states, actions),
-        next_values=losses.expected_value(lambda a: target.values(before.at(later), next_states, a), behind.at(later), noise.value),
+        next_values=losses.expected_value(
+            lambda a: target.values(before.at(later), next_states, a), behind.at(later), noise.value
+        ),
         # Values as a reward per step: those of a sum over a long horizon would be large long before the policy knows a task.
-        rewards=(1.0 - objective.discount) * objective.reward_scale * step_rewards(batch, config)[:, burn_in:],
+        rewards=(1.0 - objective.discount)
+        * objective.reward_scale
+        * step_rewards(batch, config)[:, burn_in:],
         discounts=objective.discount * trained["discounts"],
         log_rhos=log_rhos,
         mask=mask,
@@ -144,8 +162,12 @@ def total_loss(
     critic_loss = losses.critic_loss(q_values, targets, mask, counts)
 
     policy = online.policy(after.at(now))
-    expected_q = losses.reparameterised_value(lambda a: target.values(before.at(now), states, a), policy, noise.policy)
-    policy_loss = losses.entropy_regularised_loss(expected_q, policy.entropy(), mask, entropy_cost=costs.entropy, counts=counts)
+    expected_q = losses.reparameterised_value(
+        lambda a: target.values(before.at(now), states, a), policy, noise.policy
+    )
+    policy_loss = losses.entropy_regularised_loss(
+        expected_q, policy.entropy(), mask, entropy_cost=costs.entropy, counts=counts
+    )
     metrics = {
         "critic_loss": critic_loss,
         "policy_loss": policy_loss,
@@ -183,7 +205,9 @@ class RecurrentBehaviour(Behaviour):
             seed: Decides which episodes go straight on, and where.
         """
         self._config = config
-        self._straight = StraightEpisodes(config.straight_episodes, environments, spec.action_size, seed)
+        self._straight = StraightEpisodes(
+            config.straight_episodes, environments, spec.action_size, seed
+        )
         self._policy: NumpyRecurrentPolicy | None = None
         self._states = np.zeros((environments, 4 * config.networks.recurrent_size), np.float32)
 
@@ -210,7 +234,9 @@ class RecurrentBehaviour(Behaviour):
 def _sequence(spec: NetworkSpec, config: Config) -> SequenceSpec:
     observed = trial_observation_size(spec.observation_size, spec.action_size)
     memory = (4 * config.networks.recurrent_size,)
-    return SequenceSpec(observed, spec.action_size, config.replay.sequence_length, config.replay.burn_in, memory)
+    return SequenceSpec(
+        observed, spec.action_size, config.replay.sequence_length, config.replay.burn_in, memory
+    )
 
 
 AGENT = Agent(
@@ -221,5 +247,7 @@ AGENT = Agent(
     total_loss=total_loss,
     sequence=_sequence,
     make_behaviour=RecurrentBehaviour,
-    make_environments=lambda environments, config: TrialBatch(environments, config.trial_episodes, config.losses.reward_scale),
+    make_environments=lambda environments, config: TrialBatch(
+        environments, config.trial_episodes, config.losses.reward_scale
+    ),
 )

@@ -35,7 +35,13 @@ def drawn(
     for batch in batches:
         real, observations = np.asarray(batch["mask"]) > 0, np.asarray(batch["observations"])
         task = np.broadcast_to(np.asarray(batch["task"])[:, None], real.shape)
-        parts = (observations[:, :-1], batch["actions"], observations[:, 1:], scale * batch["task_rewards"], task)
+        parts = (
+            observations[:, :-1],
+            batch["actions"],
+            observations[:, 1:],
+            scale * batch["task_rewards"],
+            task,
+        )
         columns.append(tuple(np.asarray(part)[real] for part in parts))
     whole = [np.concatenate(parts) for parts in zip(*columns, strict=True)]
     if not whole or not len(whole[0]):

@@ -23,7 +23,14 @@ class Experience:
         counts: How many transitions each replica has, `[R]`.
     """
 
-    def __init__(self, replicas: int, observation_size: int, action_size: int, capacity: int, next_samples: int = 0):
+    def __init__(
+        self,
+        replicas: int,
+        observation_size: int,
+        action_size: int,
+        capacity: int,
+        next_samples: int = 0,
+    ):
         """Makes room.
 
         Args:
@@ -103,9 +110,13 @@ class Experience:
         noise = np.zeros((len(places), room, 2, samples * size, self.actions.shape[2]), np.float32)
         for index, place in enumerate(places):
             if learning[place]:
-                rows[index, :count] = streams[place].integers(self.counts[place], size=(count, size))
+                rows[index, :count] = streams[place].integers(
+                    self.counts[place], size=(count, size)
+                )
                 if samples:
-                    noise[index, :count] = streams[place].standard_normal((count, *noise.shape[2:]), np.float32)
+                    noise[index, :count] = streams[place].standard_normal(
+                        (count, *noise.shape[2:]), np.float32
+                    )
         where = (places[:, None, None], rows)
         return Minibatches(
             observations=self.observations[where],

@@ -17,7 +17,16 @@ from iwpa.methods.registry import Kind, Methods, Start, default_adaptation
 from iwpa.randomness import Replica
 from iwpa.snapshots import Snapshot
 
-__all__ = ["METHODS", "NAMES", "RECURRENT", "default_adaptation", "known", "make_method", "served_by", "transition_bytes"]
+__all__ = [
+    "METHODS",
+    "NAMES",
+    "RECURRENT",
+    "default_adaptation",
+    "known",
+    "make_method",
+    "served_by",
+    "transition_bytes",
+]
 
 
 def _network_weighting(start: Start, *, shared_q: bool) -> Method:
@@ -25,18 +34,31 @@ def _network_weighting(start: Start, *, shared_q: bool) -> Method:
     from agents.adaptation.network_critic import NetworkCritic
 
     proposals, seen = start.proposals(with_features=False), RewardRange(len(start.replicas))
-    critic = NetworkCritic(start.snapshot, start.config, start.streams(), proposals, shared_q=shared_q)
+    critic = NetworkCritic(
+        start.snapshot, start.config, start.streams(), proposals, shared_q=shared_q
+    )
     return ImportanceWeighting(critic, proposals, seen, start.config, start.work)
 
 
 def _shared_q_iw(start: Start) -> Method:
-    return _network_weighting(start, shared_q=True) if start.config.whole_critic else registry.shared_q_iw(start)
+    return (
+        _network_weighting(start, shared_q=True)
+        if start.config.whole_critic
+        else registry.shared_q_iw(start)
+    )
 
 
 def _parametric(start: Start, *, from_prior: bool, shared_q: bool) -> Method:
     from agents.adaptation.parametric import Parametric
 
-    return Parametric(start.snapshot, start.config, start.streams(), start.episode_steps, from_prior=from_prior, shared_q=shared_q)
+    return Parametric(
+        start.snapshot,
+        start.config,
+        start.streams(),
+        start.episode_steps,
+        from_prior=from_prior,
+        shared_q=shared_q,
+    )
 
 
 def _parametric_bytes(snapshot: Snapshot, config: AdaptationConfig) -> int:
@@ -48,7 +70,11 @@ def _network_bytes(snapshot: Snapshot, config: AdaptationConfig) -> int:
 
 
 def _shared_q_iw_bytes(snapshot: Snapshot, config: AdaptationConfig) -> int:
-    return _network_bytes(snapshot, config) if config.whole_critic else registry.linear_bytes(snapshot, config)
+    return (
+        _network_bytes(snapshot, config)
+        if config.whole_critic
+        else registry.linear_bytes(snapshot, config)
+    )
 
 
 METHODS = Methods(
@@ -56,9 +82,15 @@ METHODS = Methods(
         **registry.METHODS.kinds,
         "shared_q_iw": Kind(_shared_q_iw, _shared_q_iw_bytes),
         "iw": Kind(lambda start: _network_weighting(start, shared_q=False), _network_bytes),
-        "shared_q": Kind(lambda start: _parametric(start, from_prior=True, shared_q=True), _parametric_bytes),
-        "distral": Kind(lambda start: _parametric(start, from_prior=True, shared_q=False), _parametric_bytes),
-        "from_scratch": Kind(lambda start: _parametric(start, from_prior=False, shared_q=False), _parametric_bytes),
+        "shared_q": Kind(
+            lambda start: _parametric(start, from_prior=True, shared_q=True), _parametric_bytes
+        ),
+        "distral": Kind(
+            lambda start: _parametric(start, from_prior=True, shared_q=False), _parametric_bytes
+        ),
+        "from_scratch": Kind(
+            lambda start: _parametric(start, from_prior=False, shared_q=False), _parametric_bytes
+        ),
     }
 )
 NAMES = METHODS.names

@@ -46,11 +46,18 @@ class NetworkCritic(Critic):
         self._config, self._proposals = config, proposals
         self._discount = np.float32(snapshot.discount)
         size = group_size(replicas)
-        self._critic, target = (StackedCritic(snapshot.spec, snapshot.networks, size, name=name) for name in ("critic", "target"))
+        self._critic, target = (
+            StackedCritic(snapshot.spec, snapshot.networks, size, name=name)
+            for name in ("critic", "target")
+        )
         spec, capacity = snapshot.spec, config.episodes * (states - 1)
-        experience = Experience(replicas, spec.observation_size, spec.action_size, capacity, config.next_action_samples)
+        experience = Experience(
+            replicas, spec.observation_size, spec.action_size, capacity, config.next_action_samples
+        )
         weights = initial_critic(self._critic, snapshot, initial, shared_q=shared_q)
-        self._training = Training(CriticLearner(self._critic, target, config), weights, experience, config)
+        self._training = Training(
+            CriticLearner(self._critic, target, config), weights, experience, config
+        )
         self._read_weights()
         self._rows = np.arange(replicas)
         self._episode_start = experience.counts.copy()
@@ -59,12 +66,19 @@ class NetworkCritic(Critic):
         self._episode_start = self._training.experience.counts.copy()
 
     def q_values(self, step: int) -> Array:
-        psi = self._psi(self._proposals.observations[:, step, None], self._proposals.actions[:, step])
+        psi = self._psi(
+            self._proposals.observations[:, step, None], self._proposals.actions[:, step]
+        )
         return _values(psi, self._weights)
 
     def episode_values(self, states: int) -> Callable[[], Array]:
-        observations, actions = self._proposals.observations[:, :states], self._proposals.actions[:, :states]
-        return lambda: np.stack([self._of_replica(place, observations[place], actions[place]) for place in self._rows])
+        observations, actions = (
+            self._proposals.observations[:, :states],
+            self._proposals.actions[:, :states],
+        )
+        return lambda: np.stack(
+            [self._of_replica(place, observations[place], actions[place]) for place in self._rows]
+        )
 
     def _of_replica(self, place: int, observations: Array, actions: Array) -> Array:
         """Q of one replica, whose activations fit into the cache, for observations `[N, D]` and actions `[N, K, A]`, `[N, K]`."""
@@ -87,16 +101,22 @@ class NetworkCritic(Critic):
             proposals.actions[:, step + 1, : self._config.next_action_samples],
         )
 
-    def learn_within_episode(self, tau: Array, active: Array, step: int, streams: Sequence[np.random.Generator]) -> Job:
+    def learn_within_episode(
+        self, tau: Array, active: Array, step: int, streams: Sequence[np.random.Generator]
+    ) -> Job:
         if step % self._config.update_period == 0:
             self._learn(1, active, streams, tau)
         return ()
 
     def learn_after_episode(self, tau: Array, streams: Sequence[np.random.Generator]) -> Job:
-        self._learn(self._config.updates_per_episode, self._training.experience.counts > 0, streams, tau)
+        self._learn(
+            self._config.updates_per_episode, self._training.experience.counts > 0, streams, tau
+        )
         return ()
 
-    def _learn(self, updates: int, learning: Array, streams: Sequence[np.random.Generator], tau: Array) -> None:
+    def _learn(
+        self, updates: int, learning: Array, streams: Sequence[np.random.Generator], tau: Array
+    ) -> None:
         self._training.learn(updates, learning, streams, tau)
         self._read_weights()
 
@@ -109,15 +129,29 @@ class NetworkCritic(Critic):
         errors = np.full(len(self._rows), np.nan)
         for place in np.flatnonzero(experience.counts > self._episode_start):
             rows = slice(self._episode_start[place], experience.counts[place])
-            q_values = self._of_replica(place, experience.observations[place, rows], experience.actions[place, rows, None])[:, 0]
-            next_q_values = self._of_replica(place, experience.next_observations[place, rows], experience.next_actions[place, rows])
+            q_values = self._of_replica(
+                place, experience.observations[place, rows], experience.actions[place, rows, None]
+            )[:, 0]
+            next_q_values = self._of_replica(
+                place,
+                experience.next_observations[place, rows],
+                experience.next_actions[place, rows],
+            )
             values = state_values(next_q_values, tau[place], soft=self._config.soft_values)
-            errors[place] = np.square(q_values - experience.rewards[place, rows] - experience.discounts[place, rows] * values).mean()
+            errors[place] = np.square(
+                q_values
+                - experience.rewards[place, rows]
+                - experience.discounts[place, rows] * values
+            ).mean()
         return errors
 
 
 def initial_critic(
-    critic: StackedCritic, snapshot: Snapshot, streams: Sequence[np.random.Generator], *, shared_q: bool
+    critic: StackedCritic,
+    snapshot: Snapshot,
+    streams: Sequence[np.random.Generator],
+    *,
+    shared_q: bool,
 ) -> dict[str, Array]:
     """Returns the weights that R critics start from, by name.
 
@@ -129,9 +163,16 @@ def initial_critic(
     """
     if not shared_q:
         return {f"critic/{name}": value for name, value in initial_weights(critic, streams).items()}
-    psi = repeated_weights(sub_weights(snapshot.weights, "features"), len(streams)) if critic.feature_variables else {}
+    psi = (
+        repeated_weights(sub_weights(snapshot.weights, "features"), len(streams))
+        if critic.feature_variables
+        else {}
+    )
     heads = draw_heads(streams, critic.features.size)[:, None]
-    return {"critic/heads": heads, **{f"critic/features/{name}": value for name, value in psi.items()}}
+    return {
+        "critic/heads": heads,
+        **{f"critic/features/{name}": value for name, value in psi.items()},
+    }
 
 
 def _values(psi: Array, weights: Weights) -> Array:

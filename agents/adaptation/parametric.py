@@ -48,10 +48,20 @@ class Parametric(Method):
         self._discount = np.float32(snapshot.discount)
         self._columns = spec.prior_columns if from_prior else tuple(range(spec.observation_size))
         self._prior = snapshot.prior() if from_prior else None
-        self._policy = Policy(len(self._columns), spec.action_size, snapshot.networks, stack=(group_size(replicas),), name="policy")
+        self._policy = Policy(
+            len(self._columns),
+            spec.action_size,
+            snapshot.networks,
+            stack=(group_size(replicas),),
+            name="policy",
+        )
         learner, weights = self._learner(snapshot, initial, shared_q=shared_q)
-        experience = Experience(replicas, spec.observation_size, spec.action_size, config.episodes * episode_steps)
-        self._training = Training(learner, weights, experience, config, samples=config.value_samples)
+        experience = Experience(
+            replicas, spec.observation_size, spec.action_size, config.episodes * episode_steps
+        )
+        self._training = Training(
+            learner, weights, experience, config, samples=config.value_samples
+        )
         self._acting = NumpyPolicy(self._training.weights(self._policy), self._networks)
         self._noise = np.zeros((replicas, episode_steps, spec.action_size), np.float32)
         self._streams: Sequence[np.random.Generator] = ()
@@ -68,7 +78,10 @@ class Parametric(Method):
         """Returns the learner and what all trained networks start from."""
         spec, networks, replicas = snapshot.spec, snapshot.networks, len(initial)
         frozen = snapshot.weights if shared_q and not self._config.whole_critic else None
-        critic, target = (StackedCritic(spec, networks, group_size(replicas), frozen, name=name) for name in ("critic", "target"))
+        critic, target = (
+            StackedCritic(spec, networks, group_size(replicas), frozen, name=name)
+            for name in ("critic", "target")
+        )
         weights = initial_critic(critic, snapshot, initial, shared_q=shared_q)
         prior = None
         if self._prior is None:
@@ -79,7 +92,9 @@ class Parametric(Method):
             prior = Policy(len(self._columns), spec.action_size, networks, name="prior")
             import_weights(prior, trained)
         weights.update({f"policy/{name}": value for name, value in policy.items()})
-        return ActorCriticLearner(critic, target, self._policy, self._config, columns=self._columns, prior=prior), weights
+        return ActorCriticLearner(
+            critic, target, self._policy, self._config, columns=self._columns, prior=prior
+        ), weights
 
     def begin_episode(self, observations: Array, streams: Sequence[np.random.Generator]) -> None:
         self._step = 0
@@ -104,7 +119,9 @@ class Parametric(Method):
         self._kl_sums += np.where(active, self._kl, 0.0)
         self._lengths += active
         discounts, after = self._discount * transitions.discounts, transitions.observations
-        self._training.experience.append(active, self._observations, self._actions, transitions.rewards, discounts, after)
+        self._training.experience.append(
+            active, self._observations, self._actions, transitions.rewards, discounts, after
+        )
         self._observations = after.copy()
         self._step += 1
         if self._step % self._config.update_period == 0:

@@ -13,9 +13,21 @@ CONFIGURATIONS = 16
 
 # All combinations of the values of a method's hyper-parameters; what is not named is as by default.
 SEARCH_SPACES: Mapping[str, Mapping[str, Sequence[float | bool]]] = {
-    "shared_q_iw": {"learning_rate": (3e-3, 1e-2, 3e-2, 1e-1), "kl_bound": (1.5, 2.0), "soft_values": (False, True)},
-    "shared_q_iw_ls": {"ridge": (0.03, 0.1, 0.3, 1.0), "kl_bound": (1.5, 2.0), "soft_values": (False, True)},
-    "shared_q_iw_posterior": {"ridge": (0.3, 1.0, 3.0, 10.0), "kl_bound": (2.0, 3.0), "error_correlation": (2.0, 3.0)},
+    "shared_q_iw": {
+        "learning_rate": (3e-3, 1e-2, 3e-2, 1e-1),
+        "kl_bound": (1.5, 2.0),
+        "soft_values": (False, True),
+    },
+    "shared_q_iw_ls": {
+        "ridge": (0.03, 0.1, 0.3, 1.0),
+        "kl_bound": (1.5, 2.0),
+        "soft_values": (False, True),
+    },
+    "shared_q_iw_posterior": {
+        "ridge": (0.3, 1.0, 3.0, 10.0),
+        "kl_bound": (2.0, 3.0),
+        "error_correlation": (2.0, 3.0),
+    },
     "shared_q_iw_hypotheses": {
         "ridge": (0.1, 0.3, 3.0, 30.0),
         "kl_bound": (1.5, 2.5),
@@ -27,7 +39,11 @@ SEARCH_SPACES: Mapping[str, Mapping[str, Sequence[float | bool]]] = {
         "kl_bound": (1.5, 2.0),
         "soft_values": (False, True),
     },
-    "shared_q": {"learning_rate": (1e-2, 3e-2), "policy_learning_rate": (3e-4, 1e-3, 3e-3, 1e-2), "kl_cost": (0.003, 0.01)},
+    "shared_q": {
+        "learning_rate": (1e-2, 3e-2),
+        "policy_learning_rate": (3e-4, 1e-3, 3e-3, 1e-2),
+        "kl_cost": (0.003, 0.01),
+    },
     "distral": {
         "learning_rate": (1e-3, 1e-2),
         "feature_learning_rate": (3e-4, 1e-3),
@@ -61,7 +77,9 @@ def configurations(
         ValueError: If there is nothing to tune in the method, or a given value is searched.
     """
     if method not in SEARCH_SPACES:
-        raise ValueError(f"There is nothing to tune in {method!r}: choose from {', '.join(SEARCH_SPACES)}.")
+        raise ValueError(
+            f"There is nothing to tune in {method!r}: choose from {', '.join(SEARCH_SPACES)}."
+        )
     space = SEARCH_SPACES[method]
     for name in given or {}:
         if name in space:

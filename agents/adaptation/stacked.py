@@ -28,7 +28,12 @@ class StackedCritic(snt.Module):  # type: ignore[misc]
     """
 
     def __init__(
-        self, spec: NetworkSpec, config: NetworkConfig, replicas: int, shared: Mapping[str, Array] | None = None, name: str = "critic"
+        self,
+        spec: NetworkSpec,
+        config: NetworkConfig,
+        replicas: int,
+        shared: Mapping[str, Array] | None = None,
+        name: str = "critic",
     ):
         """Makes the networks.
 
@@ -40,7 +45,9 @@ class StackedCritic(snt.Module):  # type: ignore[misc]
             name: Of the module.
         """
         super().__init__(name=name)
-        self.features = Features(spec.observation_size, spec.action_size, config, stack=() if shared else (replicas,))
+        self.features = Features(
+            spec.observation_size, spec.action_size, config, stack=() if shared else (replicas,)
+        )
         if shared:
             import_weights(self.features, shared)
         self.heads = tf.Variable(tf.zeros((replicas, 1, self.features.size)), name="heads")
@@ -56,7 +63,9 @@ class StackedCritic(snt.Module):  # type: ignore[misc]
         return tf.reduce_sum(self.features(observations, actions) * self.heads, axis=-1)
 
 
-def initial_weights(network: snt.Module, streams: Sequence[np.random.Generator]) -> dict[str, Array]:
+def initial_weights(
+    network: snt.Module, streams: Sequence[np.random.Generator]
+) -> dict[str, Array]:
     """Draws weights anew, those of linear layers from each replica's own stream.
 
     Args:
@@ -66,7 +75,10 @@ def initial_weights(network: snt.Module, streams: Sequence[np.random.Generator])
     Returns:
         The weights by name, `[R, ...]`.
     """
-    weights = {weight_name(variable): np.repeat(variable.numpy()[:1], len(streams), axis=0) for variable in network.variables}
+    weights = {
+        weight_name(variable): np.repeat(variable.numpy()[:1], len(streams), axis=0)
+        for variable in network.variables
+    }
     for layer in network.submodules:
         if isinstance(layer, Linear):
             drawn = np.stack([_truncated_normal(stream, layer.w.shape[1:]) for stream in streams])
@@ -76,7 +88,10 @@ def initial_weights(network: snt.Module, streams: Sequence[np.random.Generator])
 
 def repeated_weights(weights: Mapping[str, Array], replicas: int) -> dict[str, Array]:
     """Returns the weights of one network for R replicas, as stacked networks have them: `[R, in, out]`, and `[R, 1, out]` of biases."""
-    return {name: np.repeat(np.atleast_2d(value)[None], replicas, axis=0) for name, value in weights.items()}
+    return {
+        name: np.repeat(np.atleast_2d(value)[None], replicas, axis=0)
+        for name, value in weights.items()
+    }
 
 
 def _truncated_normal(stream: np.random.Generator, shape: Sequence[int]) -> Array:

@@ -24,7 +24,13 @@ class Training:
     """
 
     def __init__(
-        self, learner: CriticLearner, weights: Mapping[str, Array], experience: Experience, config: AdaptationConfig, *, samples: int = 0
+        self,
+        learner: CriticLearner,
+        weights: Mapping[str, Array],
+        experience: Experience,
+        config: AdaptationConfig,
+        *,
+        samples: int = 0,
     ):
         """Starts from weights.
 
@@ -44,7 +50,13 @@ class Training:
         """Returns the present weights of one of the learner's networks by name, `[R, ...]`."""
         return self._learner.weights(network, self._state)
 
-    def learn(self, updates: int, learning: Array, streams: Sequence[np.random.Generator], tau: Array | None = None) -> None:
+    def learn(
+        self,
+        updates: int,
+        learning: Array,
+        streams: Sequence[np.random.Generator],
+        tau: Array | None = None,
+    ) -> None:
         """Makes updates from minibatches.
 
         Args:
@@ -61,7 +73,17 @@ class Training:
             state: Sequence[Array] = [part[group] for part in self._state]
             for done in range(0, updates, _BLOCK):
                 count, size = min(_BLOCK, updates - done), self._config.minibatch
-                minibatches = self.experience.draw(group, streams, learning, count=count, room=_BLOCK, size=size, samples=self._samples)
-                state = self._learner.update(state, minibatches, learning[group], temperatures[group], count)
+                minibatches = self.experience.draw(
+                    group,
+                    streams,
+                    learning,
+                    count=count,
+                    room=_BLOCK,
+                    size=size,
+                    samples=self._samples,
+                )
+                state = self._learner.update(
+                    state, minibatches, learning[group], temperatures[group], count
+                )
             for part, value in zip(self._state, state, strict=True):
                 part[group] = value

@@ -21,7 +21,9 @@ _SEQUENCE = {
 
 
 def _retrace(trace_decay=1.0, **changes):
-    arguments = {name: tf.constant([values], tf.float32) for name, values in {**_SEQUENCE, **changes}.items()}
+    arguments = {
+        name: tf.constant([values], tf.float32) for name, values in {**_SEQUENCE, **changes}.items()
+    }
     return losses.retrace_targets(**arguments, trace_decay=trace_decay).numpy()[0]
 
 
@@ -61,7 +63,9 @@ def test_padding_changes_nothing_whatever_it_holds():
 @pytest.mark.parametrize("trace_decay", [1.0, 0.7])
 def test_unmasked_targets_are_those_of_trfl(trace_decay):
     stream = np.random.default_rng(0)
-    q_values, next_values, rewards, log_rhos = tf.unstack(tf.constant(stream.normal(size=(4, 5, 6)), tf.float32))
+    q_values, next_values, rewards, log_rhos = tf.unstack(
+        tf.constant(stream.normal(size=(4, 5, 6)), tf.float32)
+    )
     discounts = tf.constant(stream.uniform(size=(5, 6)), tf.float32)
     expected = trfl.retrace_from_importance_weights(
         log_rhos=tf.transpose(log_rhos),
@@ -85,7 +89,9 @@ def test_unmasked_targets_are_those_of_trfl(trace_decay):
 
 
 def test_targets_are_constants():
-    variables = {name: tf.Variable([values], dtype=tf.float32) for name, values in _SEQUENCE.items()}
+    variables = {
+        name: tf.Variable([values], dtype=tf.float32) for name, values in _SEQUENCE.items()
+    }
     with tf.GradientTape() as tape:
         targets = losses.retrace_targets(**variables, trace_decay=1.0)
     assert tape.gradient(targets, list(variables.values())) == [None] * len(variables)
@@ -99,7 +105,11 @@ def test_a_masked_mean_divides_by_the_rows_that_count():
 
 def test_the_critic_loss_is_half_the_mean_squared_error():
     # (0.5*4 + 0.5*1)/2
-    loss = losses.critic_loss(tf.constant([[3.0, 0.0, 9.0]]), tf.constant([[1.0, 1.0, 0.0]]), tf.constant([[1.0, 1.0, 0.0]]))
+    loss = losses.critic_loss(
+        tf.constant([[3.0, 0.0, 9.0]]),
+        tf.constant([[1.0, 1.0, 0.0]]),
+        tf.constant([[1.0, 1.0, 0.0]]),
+    )
     assert loss == 1.25
 
 
@@ -118,7 +128,10 @@ def test_the_policy_loss_pays_for_values_and_entropy_and_charges_the_kl():
 
 def test_the_one_step_loss_averages_over_minibatches_alone():
     q_values = tf.Variable([[1.0, 2.0], [0.0, 0.0]])
-    rewards, discounts = tf.constant([[0.0, 1.0], [2.0, 0.0]]), tf.constant([[0.5, 0.0], [0.5, 0.5]])
+    rewards, discounts = (
+        tf.constant([[0.0, 1.0], [2.0, 0.0]]),
+        tf.constant([[0.5, 0.0], [0.5, 0.5]]),
+    )
     next_values = tf.Variable([[4.0, 99.0], [2.0, 4.0]])
     with tf.GradientTape() as tape:
         loss = losses.td0_loss(q_values, rewards, discounts, next_values)
@@ -150,7 +163,9 @@ def test_no_gradient_pushes_an_action_further_beyond_its_bound(action, slope):
     draw = (tf.constant([[action]]) - mean) / std  # so that mean + std * draw is the action
     with tf.GradientTape() as tape:
         tape.watch([mean, std])
-        value = losses.reparameterised_value(_straight_through_value, Gaussian(mean, std), draw[None])
+        value = losses.reparameterised_value(
+            _straight_through_value, Gaussian(mean, std), draw[None]
+        )
         total = tf.reduce_sum(value)
     by_mean, by_std = tape.gradient(total, [mean, std])
     clipped = np.clip(action, -1.0, 1.0)
@@ -181,4 +196,6 @@ def test_shaping_is_the_discounted_change_of_the_potential_and_starts_anew_betwe
     potentials = tf.constant([[-1.0, -0.5, -3.0, -2.0]])
     between = tf.constant([[True, False, True, False, True]])
     # 0.9 (-1) + 1, 0.9 (-3) + 1 as the next one begins at -3, 0.9 (-3) + 3, and 0.9 (-1) + 3 as if the first began again.
-    np.testing.assert_allclose(losses.potential_shaping(potentials, between, 0.9), [[0.1, -1.7, 0.3, 2.1]], rtol=1e-5)
+    np.testing.assert_allclose(
+        losses.potential_shaping(potentials, between, 0.9), [[0.1, -1.7, 0.3, 2.1]], rtol=1e-5
+    )

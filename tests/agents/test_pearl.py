@@ -33,7 +33,9 @@ def fresh(learner, act):
 
 
 def _contexts(lengths, seed=0, rows=10, width=7):
-    contexts = np.random.default_rng(seed).normal(size=(len(lengths), rows, width + 1)).astype(np.float32)
+    contexts = (
+        np.random.default_rng(seed).normal(size=(len(lengths), rows, width + 1)).astype(np.float32)
+    )
     contexts[..., -1] = np.arange(rows) < np.array(lengths)[:, None]
     return contexts
 
@@ -67,7 +69,9 @@ def test_without_a_context_z_is_standard_normal_exactly(encoding):
     np.testing.assert_array_equal(posterior.std, 1.0)
 
 
-def test_a_product_of_factors_is_the_sum_of_their_precisions_and_the_mean_that_these_weigh(configured, tiny):
+def test_a_product_of_factors_is_the_sum_of_their_precisions_and_the_mean_that_these_weigh(
+    configured, tiny
+):
     sizes = dataclasses.replace(configured("pearl")[0].networks, encoder="product")
     networks = LatentNetworks(tiny.spec, sizes)
     weights = {variable.name: variable for variable in networks.encoder.variables}
@@ -86,7 +90,9 @@ def test_the_order_of_a_products_rows_means_nothing(configured, tiny):
     sizes = dataclasses.replace(configured("pearl")[0].networks, encoder="product")
     encoder = LatentNetworks(tiny.spec, sizes).encoder
     context = _contexts([10, 10])
-    for left, right in zip(encoder(tf.constant(context)), encoder(tf.constant(context[:, ::-1].copy())), strict=True):
+    for left, right in zip(
+        encoder(tf.constant(context)), encoder(tf.constant(context[:, ::-1].copy())), strict=True
+    ):
         np.testing.assert_allclose(left, right, atol=1e-5)
 
 
@@ -94,22 +100,33 @@ def test_rows_that_are_not_there_change_nothing(encoding):
     one, other = _contexts([3, 7], seed=1), _contexts([3, 7], seed=2)
     there = one[..., -1:] > 0
     mixed = np.where(there, one, other)
-    for left, right in zip(encoding[0].encoder(tf.constant(one)), encoding[0].encoder(tf.constant(mixed)), strict=True):
+    for left, right in zip(
+        encoding[0].encoder(tf.constant(one)), encoding[0].encoder(tf.constant(mixed)), strict=True
+    ):
         np.testing.assert_array_equal(left, right)
 
 
 def test_the_policy_in_numpy_is_that_of_the_learner(learner, configured):
     stream = np.random.default_rng(0)
-    observations, latents = stream.normal(size=(6, 1, 3)).astype(np.float32), stream.normal(size=(6, 3)).astype(np.float32)
+    observations, latents = (
+        stream.normal(size=(6, 1, 3)).astype(np.float32),
+        stream.normal(size=(6, 3)).astype(np.float32),
+    )
     theirs = learner.online.policy(tf.constant(observations), tf.constant(latents))
-    own = NumpyLatentPolicy(export_weights(learner.online), configured("pearl")[0].networks)(observations[:, 0], latents)
+    own = NumpyLatentPolicy(export_weights(learner.online), configured("pearl")[0].networks)(
+        observations[:, 0], latents
+    )
     np.testing.assert_allclose(own.mean, theirs.mean[:, 0], atol=1e-5)
     np.testing.assert_allclose(own.std, theirs.std[:, 0], atol=1e-5)
 
 
 def test_a_context_holds_whole_earlier_episodes_of_the_task(fresh):
     ends, lengths = fresh["memory"][..., -2], fresh["memory"][..., -1].sum(axis=1).astype(int)
-    assert set(ends.sum(axis=1).astype(int)) == {0, 1, 2}  # episodes, in trials of three; none only where the task is new
+    assert set(ends.sum(axis=1).astype(int)) == {
+        0,
+        1,
+        2,
+    }  # episodes, in trials of three; none only where the task is new
     for row, length in enumerate(lengths):
         context = fresh["memory"][row]
         np.testing.assert_array_equal(context[:length, -1], 1.0)
@@ -129,7 +146,13 @@ def test_sequences_without_a_context_train_nothing(learner, configured, fresh):
     for batch in (fresh, other):
         tensors = {key: tf.constant(value) for key, value in batch.items()}
         noise = draw_noise(tensors, config, tf.constant([0, 0], tf.int64))
-        losses.append(float(total_loss(learner.online, learner.target, tensors, noise, config, Costs(0.0, 0.01))[0]))
+        losses.append(
+            float(
+                total_loss(
+                    learner.online, learner.target, tensors, noise, config, Costs(0.0, 0.01)
+                )[0]
+            )
+        )
     assert losses[0] == losses[1]
     assert losses[0] != 0
 
@@ -180,7 +203,9 @@ def test_z_is_fixed_within_an_episode_and_drawn_anew_for_the_next(learner, confi
     assert not np.allclose(first[0], second[0])
 
 
-def test_z_knows_nothing_of_the_episode_it_acts_in_nor_of_what_a_fault_broke_off(learner, configured, tiny):
+def test_z_knows_nothing_of_the_episode_it_acts_in_nor_of_what_a_fault_broke_off(
+    learner, configured, tiny
+):
     acted, lengths = [], []
     for seed in (1, 2):
         played = _Played(learner, configured, tiny)
@@ -203,7 +228,9 @@ def test_an_episode_whose_rewards_are_all_alike_enters_no_context(learner, confi
     np.testing.assert_array_equal(*acted)
 
 
-def test_z_forgets_a_task_that_is_over_and_later_items_of_the_task_do_not(learner, configured, tiny):
+def test_z_forgets_a_task_that_is_over_and_later_items_of_the_task_do_not(
+    learner, configured, tiny
+):
     acted = []
     for seed in (1, 2):
         played = _Played(learner, configured, tiny)
