@@ -1,4 +1,4 @@
-"""Task distributions: what an agent trains on, and the held-out tasks that it adapts to."""
+"""Task distributions: tasks that an agent trains on and held-out tasks that it adapts to."""
 
 from environments.arrays import Array
 from environments.batch import EnvironmentBatch, StepBatch

@@ -1,4 +1,4 @@
-"""How actions in [-1, 1], which agents draw, become an environment's own."""
+"""Maps an agent's actions in [-1, 1] to an environment's own bounds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dm_env import specs
 
 from iwpa.environment_spec import ActionBounds
 
-# What programs write where they mean "unbounded" lies above: float32's largest, MuJoCo's 1e10.
+# Programs write larger bounds to mean "unbounded": float32's maximum, MuJoCo's 1e10.
 LARGEST_BOUND = 1e9
 
 
@@ -18,12 +18,12 @@ class ActionMap(ActionBounds):
         """Reads the bounds.
 
         Args:
-            spec: The environment's.
-            name: The distribution's, for messages.
+            spec: The environment's action specification.
+            name: The distribution's name, for messages.
 
         Raises:
-            ValueError: If actions are not continuous, have no components, or no bounds that mean
-                something.
+            ValueError: If actions are not continuous, have no components, or have bounds that are
+                infinite or too large.
         """
         actions = f"The actions of {name}"
         low, high = (np.asarray(getattr(spec, end, np.inf)) for end in ("minimum", "maximum"))
@@ -37,13 +37,13 @@ class ActionMap(ActionBounds):
         largest = float(np.abs([*low.flat, *high.flat]).max(initial=0.0))
         if largest > LARGEST_BOUND:
             raise ValueError(
-                f"{actions} need finite bounds of at most {LARGEST_BOUND:g}, not {largest:g}: a policy's "
-                "actions are spread over all of the range, so give the part of it that is of use."
+                f"{actions} need finite bounds of at most {LARGEST_BOUND:g}, not {largest:g}: "
+                "a policy's actions cover the whole range, so give only its useful part."
             )
         super().__init__(
             np.broadcast_to(low, spec.shape), np.broadcast_to(high, spec.shape), spec.dtype
         )
         if not self.size:
             raise ValueError(
-                f"{actions} have the shape {self.shape}, no component: give at least one."
+                f"{actions} have shape {self.shape}, which has no components: give at least one."
             )

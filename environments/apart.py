@@ -1,4 +1,4 @@
-"""A user's environment examined in a process of its own, so that what ends or crashes that process becomes a finding."""
+"""Examines a user's environment in its own process, so that exits and crashes are findings."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ def examine_apart(
     reward_scale: float,
     sweep_seconds: float | None,
 ) -> Report:
-    """Loads a distribution by its name and does what `examine` does, in a fresh process that starts in the same folder.
+    """Loads a distribution by name and examines it in a new process in the same directory.
 
-    Whatever the environment started is ended with it, and both if this process is killed.
+    Every process that the environment starts ends with the examination, and also if this process
+    is killed.
 
     Args:
         name: As for `load`.
@@ -45,16 +46,19 @@ def examine_apart(
         The report.
 
     Raises:
-        ValueError: If it cannot be loaded.
+        ValueError: If the distribution cannot be loaded.
     """
     request = json.dumps([name, dict(options), rounds, reward_scale, sweep_seconds])
     reading, writing = os.pipe()
     path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
     process = subprocess.Popen(
         [sys.executable, "-m", "environments.apart", request, str(writing)],
-        stdin=subprocess.DEVNULL, pass_fds=(writing,), start_new_session=True, env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.DEVNULL,
+        pass_fds=(writing,),
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": path},
         preexec_fn=functools.partial(processes.end_with, os.getpid(), processes.END_ALL),
-    )  # fmt: skip
+    )
     os.close(writing)
     try:
         line = _first_line(reading, process)
@@ -66,7 +70,8 @@ def examine_apart(
         how = f"exit code {ended}" if ended >= 0 else signal.Signals(-ended).name
         return Report(
             [
-                f"The environment ends its process ({how}) while it is made or played: let it raise an exception instead."
+                f"The environment ends its process ({how}) while it is created or played: "
+                "raise an exception instead."
             ]
         )
     answer = json.loads(line)
@@ -76,7 +81,10 @@ def examine_apart(
 
 
 def _first_line(reading: int, process: subprocess.Popen[bytes]) -> bytes:
-    """Returns what the process answers; nothing if it ends without. Its own children may live on and keep the pipe open."""
+    """Returns the process's answer, empty if it ends without one.
+
+    The end of the pipe does not tell: the process's children may outlive it and hold it open.
+    """
     answer = b""
     while not answer.endswith(b"\n"):
         ended = process.poll() is not None
@@ -103,7 +111,7 @@ def _answer(
 
 
 def main() -> None:
-    """Answers a request on the pipe that the command line gives."""
+    """Examines what the command line requests and writes the report to the pipe that it names."""
     processes.open_streams()
     faulthandler.enable()
     processes.go_on_watched()

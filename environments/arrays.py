@@ -1,4 +1,4 @@
-"""The type of every numpy array, which is iwpa's."""
+"""The type of every numpy array, defined in iwpa."""
 
 from iwpa.arrays import Array
 

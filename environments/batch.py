@@ -1,4 +1,4 @@
-"""The simulation loop: many environments advanced by one control step, with arrays in and arrays out."""
+"""The simulation loop: steps many environments at once, with arrays in and arrays out."""
 
 from __future__ import annotations
 
@@ -21,14 +21,16 @@ from iwpa.environment_spec import EnvironmentSpec
 
 @dataclasses.dataclass(frozen=True)
 class StepBatch:
-    """What N environments returned for one control step. Rows of environments that were not stepped hold zeros and `last`.
+    """The results of one control step in N environments.
+
+    In rows of environments that were not stepped, `last` is true and the rest zero.
 
     Attributes:
-        rewards: The tasks' own rewards, `[N]`.
-        training_rewards: The rewards that train, `[N]`.
+        rewards: The tasks' rewards, `[N]`.
+        training_rewards: The training rewards, `[N]`.
         discounts: 0 on true termination, else 1, `[N]`.
         last: Whether the episode ended with this step, `[N]`.
-        faulted: Whether it ended by a fault, `[N]`.
+        faulted: Whether a fault ended it, `[N]`.
     """
 
     rewards: Array
@@ -41,14 +43,16 @@ class StepBatch:
 class EnvironmentBatch:
     """N environments of one distribution side by side.
 
-    Actions are in [-1, 1] on every axis; they are clipped and mapped linearly to the environment's own bounds.
+    Actions are in [-1, 1] on every axis; they are clipped and mapped linearly to the environment's
+    own bounds.
 
     Attributes:
-        layout: How observations are laid out.
-        spec: What snapshots say of the environment.
+        layout: The layout of the flat observation.
+        spec: The description of the environment that snapshots store.
         action_size: A.
-        episodes: How many of them there are from a reset to the end, 1.
-        observations: The newest observation of every environment, float32 `[N, D]`, overwritten by `reset` and `step`.
+        episodes: Episodes per reset, 1.
+        observations: The newest observation of every environment, float32 `[N, D]`, overwritten by
+            `reset` and `step`.
     """
 
     episodes = 1
@@ -57,12 +61,13 @@ class EnvironmentBatch:
         """Makes the environments.
 
         Args:
-            distribution: Where they come from.
+            distribution: The distribution that makes them.
             size: N.
-            seed: Given to each environment's factory together with its place.
+            seed: Seed of the first environment's factory; each further one gets the next integer.
 
         Raises:
-            ValueError: If an action has no finite bounds or is not continuous, or the observation groups do not fit.
+            ValueError: If an action has no finite bounds or is not continuous, or the observation
+                groups do not match the observation.
         """
         with unchanged_process():
             probe = distribution.make_environment(seed)
@@ -87,37 +92,38 @@ class EnvironmentBatch:
         make, whole = distribution.make_environment, WholeEpisodes()
         self._environments = [
             GuardedEnvironment(
-                functools.partial(make, seed + place),
+                functools.partial(make, seed + row),
                 self.layout,
                 distribution.episode_steps,
                 whole,
             )
-            for place in range(size)
+            for row in range(size)
         ]
-        # When nobody holds the batch any more, or the process ends.
+        # Runs when the last reference to the batch is dropped, or the process ends.
         weakref.finalize(self, _close, self._environments)
 
     def __len__(self) -> int:
         return len(self._environments)
 
-    def reset(self, place: int, task: Task, seed: int) -> tuple[str, ...]:
+    def reset(self, row: int, task: Task, seed: int) -> tuple[str, ...]:
         """Starts a new episode in one environment.
 
         Args:
-            place: Which one, in [0, N).
-            task: The task that it plays.
+            row: Index of the environment, in [0, N).
+            task: The task to play.
             seed: The seed of the episode.
 
         Returns:
-            Why attempts to start failed. After five the episode's first step is a fault.
+            The reason of each failed attempt to start. After five, the episode's first step is a
+            fault.
 
         Raises:
-            EnvironmentFailure: If it cannot be reset, nor could those before.
+            EnvironmentFailure: After 20 faults in a row, without a complete episode in the batch.
         """
         self._watchdog.start()
         try:
             with np.errstate():
-                return self._environments[place].reset(task, seed, self.observations[place])
+                return self._environments[row].reset(task, seed, self.observations[row])
         finally:
             self._watchdog.stop()
 
@@ -125,32 +131,30 @@ class EnvironmentBatch:
         """Advances the environments by one control step.
 
         Args:
-            actions: In [-1, 1] (values beyond are clipped), float32 `[N, A]`.
-            active: Which environments to step, `[N]`; all where None.
+            actions: In [-1, 1] (values outside are clipped), float32 `[N, A]`.
+            active: Which environments to step, `[N]`; None for all.
 
         Returns:
-            What they returned; the observations are in `observations`.
+            The results; the observations are in `observations`.
 
         Raises:
-            EnvironmentFailure: If one failed in 20 episodes in a row.
+            EnvironmentFailure: After 20 faults in a row in one environment, without a complete
+                episode in the batch.
         """
         own_actions = self._actions.own(actions)
-        places = range(len(self)) if active is None else np.flatnonzero(active).tolist()
-        start, environments, observations = (
-            self._watchdog.start,
-            self._environments,
-            self.observations,
-        )
+        active_rows = range(len(self)) if active is None else np.flatnonzero(active).tolist()
+        start, observations = self._watchdog.start, self.observations
+        environments = self._environments
         try:
             with np.errstate():
-                for place in places:
+                for row in active_rows:
                     start()
-                    environments[place].step(own_actions[place], observations[place])
+                    environments[row].step(own_actions[row], observations[row])
         finally:
             self._watchdog.stop()
-        rows = np.zeros((len(self), 5), np.float32)
-        rows[:, 3] = 1.0
-        rows[places] = [
+        results = np.zeros((len(self), 5), np.float32)
+        results[:, 3] = 1.0
+        results[active_rows] = [
             (
                 environment.reward,
                 environment.training_reward,
@@ -158,20 +162,21 @@ class EnvironmentBatch:
                 environment.last,
                 environment.fault is not None,
             )
-            for environment in (environments[place] for place in places)
+            for environment in (environments[row] for row in active_rows)
         ]
-        return StepBatch(rows[:, 0], rows[:, 1], rows[:, 2], rows[:, 3] > 0, rows[:, 4] > 0)
+        rewards, training_rewards, discounts, last, faulted = results.T
+        return StepBatch(rewards, training_rewards, discounts, last > 0, faulted > 0)
 
-    def picture(self, place: int, width: int, height: int) -> Array:
+    def picture(self, row: int, width: int, height: int) -> Array:
         """Returns a picture of one environment, uint8 `[height, width, 3]`."""
-        return self._environments[place].picture(width, height)
+        return self._environments[row].picture(width, height)
 
-    def fault(self, place: int) -> str | None:
-        """Returns why the last episode of an environment was cut short, or None."""
-        return self._environments[place].fault
+    def fault(self, row: int) -> str | None:
+        """Returns the fault that cut an environment's last episode short, or None."""
+        return self._environments[row].fault
 
     def close(self) -> None:
-        """Closes the environments, as happens when the batch is dropped; the next reset of one would make it anew."""
+        """Closes the environments, as dropping the batch does; a later reset makes one again."""
         _close(self._environments)
 
 

@@ -1,4 +1,4 @@
-"""What all entry points share: exit codes, one-line errors, flags that refuse nonsense."""
+"""Shared code of all entry points: exit codes, one-line errors, checked flags."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from iwpa.fields import Allowed, nearest
 FAILED = 1
 USAGE_ERROR = 2
 INTERRUPTED = 130
-# A user's Ctrl-C is answered within 15 s.
+# Ctrl-C takes effect within 15 s.
 PATIENCE_SECONDS = 13.0
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LONGEST_MESSAGE = 2000
@@ -33,28 +33,28 @@ COUNT = Allowed(int, at_least=1)
 SEED = Allowed(int, at_least=0)
 SECTION = "Hyper-parameters"
 
-# Flags belong to the modules that call this one: `--help` lists them as the command's own.
+# A flag belongs to the module that calls `define`, so that `--help` lists it with the command's.
 flags.disclaim_key_flags()
 
 
 class UsageError(ValueError):
-    """A flag's value makes no sense; the message names the value and the mend."""
+    """A flag's value is invalid; the message names the value and the fix."""
 
 
 def required(name: str) -> str:
     """Returns a flag's value.
 
     Raises:
-        UsageError: If it was not given.
+        UsageError: If it is missing or empty.
     """
     value: str | None = flags.FLAGS[name].value
     if not value:
-        raise UsageError(f"--{name} is missing; --help explains it.")
+        raise UsageError(f"--{name} is missing: see --help.")
     return value
 
 
 class _Parser(flags.ArgumentParser[Any]):
-    """Reads a flag's value, refusing what is not allowed."""
+    """Parses a flag's value and refuses values that are not allowed."""
 
     def __init__(self, allowed: Allowed):
         self._allowed = allowed
@@ -77,10 +77,10 @@ def define(
 
     Args:
         name: Its name, which may have dots.
-        default: Its value where it is not given.
-        help: What it is for.
-        allowed: Which values it takes.
-        section: Of `--help`, in which it stands; by default with the command's own flags.
+        default: Its default value.
+        help: Its help text.
+        allowed: Its allowed values.
+        section: Its section in `--help`; by default that of the command's own flags.
     """
     serializer: Any = flags.ListSerializer(",") if allowed.shortest is not None else None
     title = section and f"{SECTION} {section}"
@@ -88,14 +88,14 @@ def define(
 
 
 class _OptionsParser(flags.ArgumentParser[Any]):
-    syntactic_help = "NAME=VALUE, separated by commas; a value is a Python literal or a word"
+    syntactic_help = "NAME=VALUE, separated by commas; each value is a Python literal or a word"
 
     def parse(self, argument: Any) -> Any:
         return _options(argument) if isinstance(argument, str) else argument
 
 
 def define_options() -> None:
-    """Defines `--options`, whose value is a dictionary."""
+    """Defines `--options`, a flag whose value is a dictionary."""
     text = "Further arguments of the environment, such as training=sparse."
     flags.DEFINE(_OptionsParser(), "options", {}, text)
 
@@ -116,7 +116,7 @@ def _options(text: str) -> dict[str, object]:
 
 
 class Stop(threading.Event):
-    """An event that ends a forked copy of the process that made it, when it asks for it."""
+    """An event that ends a forked copy of the process that created it when the copy checks it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -129,10 +129,10 @@ class Stop(threading.Event):
 
 
 def stop_on_signals(patience_seconds: float = PATIENCE_SECONDS) -> threading.Event:
-    """Returns an event that Ctrl-C, SIGTERM and SIGHUP set from now on, instead of ending the process.
+    """Returns an event that Ctrl-C, SIGTERM and SIGHUP now set instead of ending the process.
 
     Args:
-        patience_seconds: After so long the process ends all the same, whatever its code waits for.
+        patience_seconds: Time after which the process ends anyway, whatever its code waits for.
     """
     stop, _ = _stopping(patience_seconds)
     return stop
@@ -140,7 +140,7 @@ def stop_on_signals(patience_seconds: float = PATIENCE_SECONDS) -> threading.Eve
 
 @contextlib.contextmanager
 def stopping_on_signals(patience_seconds: float = PATIENCE_SECONDS) -> Iterator[threading.Event]:
-    """As `stop_on_signals`, for a while: signals then do what they did before."""
+    """Does what `stop_on_signals` does within the context, then restores the signal handlers."""
     before = {number: signal.getsignal(number) for number in _STOPPING}
     stop, over = _stopping(patience_seconds)
     try:
@@ -152,17 +152,17 @@ def stopping_on_signals(patience_seconds: float = PATIENCE_SECONDS) -> Iterator[
 
 
 def _stopping(patience_seconds: float) -> tuple[threading.Event, threading.Event]:
-    """Returns the event that signals set, and one to set when they are no longer ours."""
+    """Returns the event that signals set, and one to set once the handlers are restored."""
     stop, over = Stop(), threading.Event()
 
     def stop_for(number: int, frame: object) -> None:
-        # The interrupted code may hold the event's lock, so that to wait for it here would be to wait for ever.
+        # The interrupted code may hold the event's lock: waiting for it here would be a deadlock.
         _thread.start_new_thread(stop.set, ())
         if number == signal.SIGHUP:
             hang_up()
 
     for number in _STOPPING:
-        # What was started with nohup goes on when its terminal is closed.
+        # A program started with nohup continues when its terminal closes.
         if not (number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN):
             signal.signal(number, stop_for)
     threading.Thread(
@@ -176,7 +176,7 @@ def _lose_patience(stop: threading.Event, over: threading.Event, seconds: float)
     if not over.wait(seconds):
         with contextlib.suppress(OSError):
             print(
-                f"This program did not stop within {seconds:g} s: ending it.",
+                f"The program did not stop within {seconds:g} s: ending it.",
                 file=sys.stderr,
                 flush=True,
             )
@@ -185,7 +185,7 @@ def _lose_patience(stop: threading.Event, over: threading.Event, seconds: float)
 
 
 def hang_up() -> None:
-    """Drops what is printed from now on to terminals and pipes that nobody reads any more."""
+    """Redirects output to terminals and closed pipes, which nobody reads any more, to /dev/null."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         with contextlib.suppress(OSError):
@@ -203,56 +203,57 @@ def _is_broken(stream: int) -> bool:
 def run(main: Callable[[], int], description: str | None) -> None:
     """Parses the flags, runs a program and ends the process with its exit code.
 
-    0 is done, 1 failed while running, 2 wrong input before anything started, 130 interrupted. Errors are one line on stderr;
-    `--debug` adds the traceback.
+    The codes are 0 for success, 1 for a failure while running, 2 for wrong input before anything
+    started and 130 for an interruption. Errors are one line on stderr; `--debug` adds the
+    traceback.
 
     Args:
-        main: Returns the exit code; raises ValueError for wrong input.
-        description: Shown by `--help`.
+        main: The program, which returns the exit code and raises ValueError for wrong input.
+        description: Text shown by `--help`.
     """
     processes.open_streams()
     flags.DEFINE_bool("debug", False, "Show tracebacks of errors.")
-    flags.DEFINE_bool("help", False, "Show this.")
-    # Not `app.run`: within it TensorFlow 2.8 makes its context during its own import, and compiled functions lose their loops.
+    flags.DEFINE_bool("help", False, "Show this help.")
+    # Not `app.run`: inside it TensorFlow 2.8 creates its context during its own import, and
+    # compiled functions lose their loops.
     try:
         rest = flags.FLAGS(sys.argv)
     except flags.UnrecognizedFlagError as error:
         near = nearest(error.flagname, flags.FLAGS)
         sys.exit(_fail(f"there is no flag --{error.flagname}: did you mean --{near}?", USAGE_ERROR))
-    except (flags.Error, ValueError) as error:  # absl's own flags raise the latter.
+    except (flags.Error, ValueError) as error:  # absl's own flags raise ValueError.
         sys.exit(_fail(str(error), USAGE_ERROR))
     if flags.FLAGS.help:
         with contextlib.suppress(BrokenPipeError):
             _help(description)
         _leave(0)
     if len(rest) > 1:
-        sys.exit(_fail(f"unexpected argument {rest[1]!r}: all options start with --.", USAGE_ERROR))
+        sys.exit(_fail(f"unexpected argument {rest[1]!r}: all flags start with --.", USAGE_ERROR))
     _leave(_guarded(main))
 
 
 def _keep_from_ending_silently() -> None:
-    """Replaces `os._exit`: a user's code cannot end this process as if all were done."""
+    """Replaces `os._exit`, so that user code cannot end this process as if it had succeeded."""
     own = os.getpid()
 
     def end(code: int) -> NoReturn:
         if code == 0 and os.getpid() == own:
-            code = _fail("a user's code called os._exit(0)", FAILED)
+            code = _fail("user code called os._exit(0)", FAILED)
         processes.END(code)
 
     os._exit = end  # type: ignore[assignment]
 
 
 def _leave(code: int) -> NoReturn:
-    """Ends the process; what a user's code left running does not keep it from that."""
+    """Ends the process even if user code left threads or processes running."""
     if is_broken := _is_broken(1):
         hang_up()
     try:
         sys.stdout.flush()
     except OSError as error:  # A full disk, for one.
         hang_up()
-        code = (
-            code if is_broken else _fail(f"what was printed could not be written: {error}", FAILED)
-        )
+        if not is_broken:
+            code = _fail(f"cannot write to standard output: {error}", FAILED)
     processes.end_children()
     late = [
         thread.name
@@ -260,7 +261,7 @@ def _leave(code: int) -> NoReturn:
         if not thread.daemon and thread is not threading.main_thread()
     ]
     if late:
-        print(f"Threads that did not end are left: {', '.join(late)[:200]}.", file=sys.stderr)
+        print(f"Threads still running at exit: {', '.join(late)[:200]}.", file=sys.stderr)
         atexit._run_exitfuncs()
         sys.stderr.flush()
         processes.END(code)
@@ -268,7 +269,7 @@ def _leave(code: int) -> NoReturn:
 
 
 def _help(description: str | None) -> None:
-    """Prints the description and every flag, the command's own first."""
+    """Prints the description and all flags, the command's own first."""
     sections = [name for name in flags.FLAGS.flags_by_module_dict() if name.startswith(SECTION)]
     texts = [flags.FLAGS.main_module_help(), *map(flags.FLAGS.module_help, sections)]
     print("\n".join([description or "", *texts]), flush=True)
@@ -282,7 +283,7 @@ def _guarded(main: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except SystemExit as end:
-        return _fail(f"a user's code called sys.exit({end.code!r})", FAILED)
+        return _fail(f"user code called sys.exit({end.code!r})", FAILED)
     except BrokenPipeError:
         hang_up()
         return INTERRUPTED
@@ -296,11 +297,8 @@ def _fail(message: str, code: int) -> int:
     if flags.FLAGS.is_parsed() and flags.FLAGS.debug and sys.exc_info()[0]:
         traceback.print_exc()
     line = " ".join(message.splitlines())
-    line = (
-        line
-        if len(line) <= _LONGEST_MESSAGE
-        else f"{line[:_LONGEST_MESSAGE]}... ({len(line)} characters)"
-    )
+    if len(line) > _LONGEST_MESSAGE:
+        line = f"{line[:_LONGEST_MESSAGE]}... ({len(line)} characters)"
     with contextlib.suppress(OSError):
         print("error:", line, file=sys.stderr, flush=True)
     return code

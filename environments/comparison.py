@@ -1,4 +1,4 @@
-"""Plays a task distribution as training does, and in all the ways that must make no difference."""
+"""Plays a task distribution as training does, and in variations that must not change an episode."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from environments.task import SPLITS, Task
 from environments.wording import described
 
 _LARGE_BYTES = 1_000_000
-# The bounds of an agent's actions, and an ulp inside and beyond.
+# The bounds of an agent's actions, and one ulp inside and outside them.
 _EDGES = np.array(
     [
         1,
@@ -38,7 +38,7 @@ _Episode: TypeAlias = tuple[Moment, ...]
 
 
 class _Pair(NamedTuple):
-    """Two tasks that are played with the same seed and actions, which are in [-1, 1]."""
+    """Two tasks to play with the same seed and the same actions in [-1, 1], `[T, A]`."""
 
     left: Task
     right: Task
@@ -47,13 +47,13 @@ class _Pair(NamedTuple):
 
 
 class Comparison:
-    """Plays a distribution whose declarations are sound."""
+    """Plays a distribution whose declarations are valid, and adds to its report."""
 
     def __init__(self, distribution: TaskDistribution, report: Report, reward_scale: float):
-        """Makes environments and looks at their specifications.
+        """Creates environments and checks their specifications.
 
         Raises:
-            UnplayableError: If one cannot be made, or training could not connect to it.
+            UnplayableError: If one cannot be created, or its specifications are unusable.
         """
         self._distribution = distribution
         self._report = report
@@ -66,11 +66,13 @@ class Comparison:
             and all(isinstance(value, specs.Array) for value in self._spec.values())
         ):
             raise UnplayableError(
-                f"observation_spec() returns a {type(self._spec).__name__}: return a dictionary of dm_env.specs.Array by key."
+                f"observation_spec() returns a {type(self._spec).__name__}: "
+                "return a dictionary of dm_env.specs.Array by key."
             )
         if not isinstance(self._action_spec, specs.Array):
             raise UnplayableError(
-                f"action_spec() returns a {type(self._action_spec).__name__}: return a dm_env.specs.BoundedArray."
+                f"action_spec() returns a {type(self._action_spec).__name__}: "
+                "return a dm_env.specs.BoundedArray."
             )
         try:
             self._actions = ActionMap(self._action_spec, distribution.name)
@@ -79,25 +81,29 @@ class Comparison:
             raise UnplayableError(str(error)) from error
         except Exception as error:
             raise UnplayableError(
-                f"A batch of environments cannot be made: {described(error)}."
+                f"Cannot create a batch of environments: {described(error)}."
             ) from error
         unknown = sorted(set(distribution.task_dependent) - set(self._spec))
         if unknown:
             raise UnplayableError(
-                f"task_dependent names {unknown}, but the environment gives {sorted(self._spec)}."
+                f"task_dependent names {unknown}, "
+                f"but the environment observes {sorted(self._spec)}."
             )
         self._twin, self._copy = _make(distribution), _make(self._unpickled())
         self._sizes = Sizes(distribution)
         self._steps, self._seconds = 0, 0.0
 
     def play(self, rounds: int) -> None:
-        """Plays pairs of tasks, every other pair with an action that is held, which leads farther; then actions at the bounds."""
+        """Plays pairs of tasks, then actions at the bounds.
+
+        Every other pair repeats a single action, which leads farther than random ones.
+        """
         train, others = (
             self._distribution.tasks("train"),
             self._distribution.tasks("test") + self._distribution.tasks("validation"),
         )
         stream = np.random.default_rng(0)
-        tasks_show, rewards_are_dense, rewards = False, False, []
+        tasks_differ, rewards_are_dense, rewards = False, False, []
         for index in range(rounds):
             actions = self._draw_actions(stream)
             if index % 2:
@@ -108,12 +114,12 @@ class Comparison:
             played = self._play_pair(pair)
             if self._report.findings:
                 return
-            tasks_show |= first_difference(*played) is not None
+            tasks_differ |= first_difference(*played) is not None
             rewards_are_dense |= any(_is_dense(moments) for moments in played)
             rewards += [moment.reward for moment in played[0][1:]]
         self._play_at_bounds(train[0])
         self._report.warnings += self._sizes.warnings(self._reward_scale)
-        if rounds > 1 and not tasks_show:
+        if rounds > 1 and not tasks_differ:
             self._report_same_tasks(rounds, rewards_are_dense or _vary(rewards))
         self._report.summary = self._summary()
 
@@ -124,7 +130,7 @@ class Comparison:
         self._batch.close()
 
     def _play_at_bounds(self, task: Task) -> None:
-        """Plays with actions at, and an ulp around, the bounds: alone, and by twos in a batch as actors do."""
+        """Plays actions at the bounds and one ulp around them, alone and in a batch of two."""
         steps = self._distribution.episode_steps
         edges = np.resize(_EDGES, steps * math.ceil(len(_EDGES) / steps))
         for seed in range(0, len(edges), steps):
@@ -147,7 +153,8 @@ class Comparison:
         )
         if len(pickled) > _LARGE_BYTES:
             self._report.warnings.append(
-                f"The pickled distribution has {len(pickled) / 1e6:.1f} MB: load large things in make_environment."
+                f"The pickled distribution has {len(pickled) / 1e6:.1f} MB: "
+                "load large data in make_environment()."
             )
         copy: TaskDistribution = call("Unpickling the distribution", cloudpickle.loads, pickled)
         return copy
@@ -164,7 +171,7 @@ class Comparison:
         pair: _Pair,
         meanwhile: Task | None = None,
     ) -> _Episode:
-        """Plays `task`, or where that is None what was set before, with the pair's seed and actions."""
+        """Plays `task` with the pair's seed and actions; None leaves the task set before."""
         started = time.perf_counter()
         try:
             if task is not None:
@@ -182,7 +189,7 @@ class Comparison:
         return f"{split} task {task.index}"
 
     def _play_pair(self, pair: _Pair) -> tuple[_Episode, _Episode]:
-        """Plays both tasks, in all the ways that must make no difference."""
+        """Plays both tasks, and again in every variation that must not change their episodes."""
         findings = self._report.findings
         left, right = (
             self._play(self._environment, task, pair) for task in (pair.left, pair.right)
@@ -190,44 +197,52 @@ class Comparison:
         findings += self._episode_findings(left) or self._episode_findings(right)
         if (found := first_difference(left, self._play(self._twin, pair.left, pair))) is not None:
             findings.append(
-                f"The same task, seed and actions give another episode in a second environment (the {found.name} at step {found.step}): "
-                "draw everything random from a generator that set_seed() makes, and share nothing between environments."
+                "The same task, seed and actions give a different episode in a second environment "
+                f"(the {found.name} at step {found.step}): draw all random numbers "
+                "from a generator that set_seed() creates, and share nothing between environments."
             )
             return left, right
         findings += self._given_away(left, right)
         if (found := first_difference(left, self._play(self._copy, pair.left, pair))) is not None:
             findings.append(
-                f"The distribution gives another episode after pickling (the {found.name} at step {found.step}): "
-                "keep all that decides an episode in the distribution itself."
+                "The distribution gives a different episode after pickling "
+                f"(the {found.name} at step {found.step}): "
+                "keep everything that determines an episode in the distribution itself."
             )
         findings += self._exchanged(pair, left, right)
         return left, right
 
     def _exchanged(self, pair: _Pair, left: _Episode, right: _Episode) -> list[str]:
-        """Sets the left task while the right one is played, and plays it; these have to look like the given episodes."""
+        """Sets the left task during an episode of the right one, then plays it.
+
+        Both episodes have to equal the given ones.
+        """
         interrupted = self._play(self._environment, pair.right, pair, meanwhile=pair.left)
         pending = self._play(self._environment, None, pair)
         if (found := first_difference(left, pending)) is not None:
             if first_difference(right, pending) is None:
                 return [
-                    "set_task() during an episode has no effect on the next reset(): keep the task, and play it from reset() on."
+                    "set_task() during an episode has no effect on the next reset(): "
+                    "store the task, and play it from reset() on."
                 ]
             return [
-                f"The same task, seed and actions give another episode after others were played (the {found.name} at step {found.step}): "
-                "set_seed() and reset() have to undo all that an episode changed."
+                "The same task, seed and actions give a different episode after other episodes "
+                f"(the {found.name} at step {found.step}): "
+                "set_seed() and reset() must undo everything that an episode changes."
             ]
         if (found := first_difference(right, interrupted)) is not None:
             return [
-                f"set_task() during an episode changes that episode (the {found.name} at step {found.step}): "
-                "keep the task aside, and let reset() exchange it."
+                "set_task() during an episode changes that episode "
+                f"(the {found.name} at step {found.step}): "
+                "store the task, and switch to it in reset()."
             ]
         return []
 
     def _given_away(self, left: _Episode, right: _Episode) -> list[str]:
-        """Compares what two tasks look like until one ends.
+        """Compares the observations of two tasks' episodes until one ends.
 
-        Where declared keys differ, the rest may follow after the reset: a body that bumps into a box moves on in another way. Only a
-        person can tell that from a leak.
+        Keys in `task_dependent` may make others differ after the reset: a body that bumps into a
+        box moves differently. Only a person can tell that from a leak.
         """
         groups, declared = self._distribution.observation_groups, self._distribution.task_dependent
         hidden = {observed(key) for key in groups.expert if key not in declared}
@@ -235,32 +250,41 @@ class Comparison:
         found = first_difference(left[:running], right[:running], hidden)
         if found is None:
             return []
-        text = f"With the same seed and actions the {found.name} differs between two tasks at step {found.step}"
+        text = (
+            f"With the same seed and actions, the {found.name} differs between two tasks "
+            f"at step {found.step}"
+        )
         if declared and found.step > 0:
             self._report.warnings.append(
-                f"{text}: right if {', '.join(declared)} acts on it, else it gives the task away."
+                f"{text}: correct if {', '.join(declared)} acts on it; "
+                "otherwise it gives the task away."
             )
             return []
         return [
-            f"{text}: it gives the task away; leave it out of observation_groups, or name it in task_dependent if it is meant so."
+            f"{text}: it gives the task away; leave it out of observation_groups, "
+            "or name it in task_dependent if this is intended."
         ]
 
     def _report_same_tasks(self, rounds: int, rewards_are_dense: bool) -> None:
         text = f"Nothing differed between tasks in {rounds} pairs of episodes"
         if rewards_are_dense:
             self._report.findings.append(
-                f"{text}, although rewards change from step to step: let set_task() and reset() exchange the task."
+                f"{text}, although rewards change from step to step: "
+                "make set_task() and reset() switch the task."
             )
         else:
             self._report.warnings.append(
-                f"{text}: right if random actions seldom find the reward, else set_task() has no effect."
+                f"{text}: correct if random actions rarely find the reward; "
+                "otherwise set_task() has no effect."
             )
 
     def _summary(self) -> str:
         sizes = ", ".join(f"{len(self._distribution.tasks(split))} {split}" for split in SPLITS)
         return (
-            f"tasks: {sizes}; D = {self._batch.layout.size}, A = {self._batch.action_size}; episodes of {self._distribution.episode_steps} "
-            f"steps; {self._steps / self._seconds:,.0f} steps per second in {self._steps} steps, resets included"
+            f"tasks: {sizes}; D = {self._batch.layout.size}, A = {self._batch.action_size}; "
+            f"episodes of {self._distribution.episode_steps} steps; "
+            f"{self._steps / self._seconds:,.0f} steps per second over {self._steps} steps, "
+            "including resets"
         )
 
 
@@ -269,7 +293,8 @@ def _make(distribution: TaskDistribution) -> TaskEnvironment:
         environment = call("make_environment(0)", distribution.make_environment, 0)
     if not isinstance(environment, TaskEnvironment):
         raise UnplayableError(
-            f"make_environment(0) returns a {type(environment).__name__}: derive it from environments.TaskEnvironment."
+            f"make_environment(0) returns a {type(environment).__name__}: "
+            "derive it from environments.TaskEnvironment."
         )
     return environment
 

@@ -1,6 +1,7 @@
-"""What the environments that are composed of dm_control's parts have in common: floor, look, the target's mark, sensors, compiling.
+"""Parts shared by the environments composed from dm_control: floor, look, target mark, sensors.
 
-dm_control is imported where a model is built: that takes seconds, while a compiled model comes from the cache (`environments.models`).
+dm_control is imported only where a model is built, because that takes seconds; a compiled model
+comes from the cache (`environments.models`).
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ PHYSICS_SECONDS = 0.005
 
 
 def floor_arena(half_width: float) -> Any:
-    """Returns dm_control's checkered floor, with the physics settings that composer and its locomotion tasks ship.
+    """Returns dm_control's checkered floor with the physics settings of its locomotion tasks.
 
     Args:
-        half_width: Of the square that is drawn, in metres; the floor itself has no end.
+        half_width: Half the width of the drawn square, in metres; the floor itself is infinite.
 
     Returns:
-        The `composer.Arena`. Entities are attached to it before it is compiled.
+        The `composer.Arena`; attach entities to it before compiling it.
     """
     from dm_control.locomotion.arenas import floors
 
@@ -33,8 +34,11 @@ def floor_arena(half_width: float) -> Any:
 
 
 def add_target_mark(arena: Any, shape: Literal["cylinder", "sphere"] = "cylinder") -> None:
-    """Adds a disc on the floor, or a ball, that shows the target in pictures; `move_target_mark` places it. It touches nothing."""
-    # Not at the world's origin: MuJoCo would fix the mark to it.
+    """Adds a disc on the floor, or a ball, that shows the target in pictures and touches nothing.
+
+    `move_target_mark` places it.
+    """
+    # Not at the world's origin, where MuJoCo would fix the mark.
     arena.mjcf_model.worldbody.add(
         "site",
         name=TARGET,
@@ -45,21 +49,24 @@ def add_target_mark(arena: Any, shape: Literal["cylinder", "sphere"] = "cylinder
     )
 
 
-def move_target_mark(model: mujoco.MjModel, place: Sequence[float], radius: float) -> None:
+def move_target_mark(model: mujoco.MjModel, position: Sequence[float], radius: float) -> None:
     """Moves the mark in an environment's own model.
 
     Args:
         model: A model with the mark.
-        place: Its x and y, and z where it is not on the floor, in metres.
-        radius: Within which the target counts as reached, in metres.
+        position: Its x and y, and z unless it is on the floor, in metres.
+        radius: Distance within which the target counts as reached, in metres.
     """
     mark = model.site(TARGET)
-    mark.pos[: len(place)] = place
+    mark.pos[: len(position)] = position
     mark.size[0] = radius
 
 
 def keep_sensors(root: Any, kept: Iterable[Any]) -> None:
-    """Removes all other sensors of a body's mjcf model: MuJoCo computes each of them in every physics step, observed or not."""
+    """Removes all other sensors from a body's mjcf model.
+
+    MuJoCo computes every sensor in every physics step, whether it is observed or not.
+    """
     kept = list(kept)
     for sensor in root.find_all("sensor"):
         if sensor not in kept:
@@ -67,7 +74,7 @@ def keep_sensors(root: Any, kept: Iterable[Any]) -> None:
 
 
 def readings(model: mujoco.MjModel, data: mujoco.MjData, kind: mujoco.mjtSensor) -> Array:
-    """Returns a view of what all sensors of one kind read, `[S]`; in the model they follow one another."""
+    """Returns a view of the readings of all sensors of a kind, `[S]`, contiguous in the model."""
     (sensors,) = (model.sensor_type == kind).nonzero()
     first, last = sensors[[0, -1]]
     view: Array = data.sensordata[
@@ -77,7 +84,10 @@ def readings(model: mujoco.MjModel, data: mujoco.MjData, kind: mujoco.mjtSensor)
 
 
 def inertial_readings(model: mujoco.MjModel, data: mujoco.MjData) -> dict[str, Array]:
-    """Returns views of a walker's velocimeter, gyro and accelerometer, `[3]` each, under dm_control's names."""
+    """Returns views of a walker's velocimeter, gyro and accelerometer, `[3]` each.
+
+    The keys are dm_control's names.
+    """
     kinds = {
         "sensors_velocimeter": mujoco.mjtSensor.mjSENS_VELOCIMETER,
         "sensors_gyro": mujoco.mjtSensor.mjSENS_GYRO,
@@ -92,10 +102,10 @@ def view(
     """Returns a camera for pictures.
 
     Args:
-        lookat: The point in the middle of the picture, in metres.
-        distance: From it, in metres.
-        azimuth: Where the camera looks in the plane, in degrees from the x axis.
-        elevation: How far it looks upwards, in degrees.
+        lookat: The point at the centre of the picture, in metres.
+        distance: Distance from that point, in metres.
+        azimuth: The camera's direction in the plane, in degrees from the x axis.
+        elevation: The camera's upward angle, in degrees.
     """
     camera = mujoco.MjvCamera()
     camera.lookat[:] = lookat
@@ -104,7 +114,7 @@ def view(
 
 
 def compiled(arena: Any) -> mujoco.MjModel:
-    """Returns the compiled model of an arena and all that is attached to it, with the sky, floor and light that all pictures share."""
+    """Compiles an arena and everything attached to it, with the shared sky, floor and light."""
     root = arena.mjcf_model
     for element in (
         *root.find_all("light"),

@@ -1,8 +1,9 @@
-"""Checks that a task distribution keeps the rules of `environments/distribution.py`, and says what is wrong and how to mend it.
+"""Checks a task distribution against the rules of `environments/distribution.py`.
 
     python -m environments.conformance my_tasks:MyTasks
 
-Exit codes: 0 it conforms, 1 it breaks a rule (one line for each), 2 it cannot be loaded.
+Prints a line for each broken rule, with the fix. Exit codes: 0 it conforms, 1 it breaks a rule,
+2 it cannot be loaded.
 """
 
 from __future__ import annotations
@@ -23,20 +24,21 @@ from iwpa.fields import Allowed
 __all__ = ["check", "examine", "main"]
 
 _CHECKED = (
-    "declarations, specs, values, rewards, actions at their bounds, ends of episodes, set_task, repeatability, batches, pickling, "
-    "that observations hide the task, and that every task can be stepped"
+    "declarations, specs, values, rewards, actions at their bounds, ends of episodes, set_task, "
+    "repeatability, batches, pickling, that observations hide the task, "
+    "and that every task can be stepped"
 )
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """An argument parser that prints errors as one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"error: {message}\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Examines the distribution that the command line names, and prints the report; returns the exit code."""
+    """Prints a report on the distribution named on the command line; returns the exit code."""
     processes.open_streams()
     parser = _Parser(
         prog="python -m environments.conformance",
@@ -48,19 +50,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--all-tasks",
         "--all_tasks",
         action="store_true",
-        help=f"step every task, however long that takes (else {SWEEP_SECONDS:g} s)",
+        help=f"step every task, however long that takes (otherwise stop after {SWEEP_SECONDS:g} s)",
     )
     scale = Allowed(float, above=0)
     parser.add_argument(
         "--reward_scale",
         type=scale.parse,
         default=1.0,
-        help="what training will multiply rewards by",
+        help="factor by which training will multiply rewards",
     )
     parser.add_argument(
         "--debug",
         action="store_true",
-        help="stay in this process, and show the traceback of what cannot be loaded",
+        help="run in this process, and show the traceback of a failed load",
     )
     options = parser.parse_args(arguments)
     seconds = None if options.all_tasks else SWEEP_SECONDS

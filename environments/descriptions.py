@@ -1,4 +1,4 @@
-"""The descriptions of tasks, which a critic may know training tasks by (paper section 2, value transfer)."""
+"""The descriptions of training tasks, which a critic may see (paper section 2, value transfer)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from environments.wording import described
 
 
 def descriptions(distribution: TaskDistribution) -> Array | None:
-    """Returns g of every training task, float32 `[tasks, G]`, or None where the distribution describes none.
+    """Returns g of every training task, float32 `[tasks, G]`, or None if the distribution has none.
 
     Raises:
-        ValueError: If one is missing, no vector of finite numbers, or of another length than the others.
+        ValueError: If one is missing, is not a vector of finite numbers, or differs in length.
     """
     found = [_description(distribution, index) for index in range(len(distribution.tasks("train")))]
     known = [vector for vector in found if vector is not None]
@@ -25,12 +25,13 @@ def descriptions(distribution: TaskDistribution) -> Array | None:
     for index, vector in enumerate(found):
         if vector is None:
             raise ValueError(
-                f"description() of training task {index} is None, of others it is not: describe all of them, or none."
+                f"description() of training task {index} is None, of others it is not: "
+                "describe all of them, or none."
             )
         if len(vector) != len(known[0]):
             raise ValueError(
-                f"description() of training task {index} has {len(vector)} numbers, that of task 0 {len(known[0])}: "
-                "give all the same length, such as with zeros."
+                f"description() of training task {index} has {len(vector)} numbers, "
+                f"that of task 0 has {len(known[0])}: give all the same length, e.g. with zeros."
             )
     return np.stack(known)
 
@@ -55,11 +56,11 @@ def _description(distribution: TaskDistribution, index: int) -> Array | None:
     )
     if vector.ndim != 1 or not vector.size or not numeric:
         raise ValueError(
-            f"{name} is {reprlib.repr(given)}: return a vector of numbers, such as np.array([3.0])."
+            f"{name} is {reprlib.repr(given)}: return a vector of numbers, e.g. np.array([3.0])."
         )
     if not (np.abs(vector) <= LARGEST_SQUARED).all():
         raise ValueError(
-            f"{name} is {reprlib.repr(given)}: its numbers have to be finite, of the order of 1."
+            f"{name} is {reprlib.repr(given)}: return finite numbers of the order of 1."
         )
     floats: Array = vector.astype(np.float32)
     return floats

@@ -1,4 +1,4 @@
-"""Whether a task distribution keeps the rules: its declarations, what it plays, and every one of its tasks."""
+"""Examines a task distribution: its declarations, its episodes and every one of its tasks."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _LONGEST_LINE = 1000
 
 
 def check(distribution: object, *, quick: bool = False, reward_scale: float = 1.0) -> list[str]:
-    """Plays a few short series of episodes and returns what is wrong.
+    """Plays a few short series of episodes and returns the broken rules.
 
     Args:
-        distribution: What should be a `TaskDistribution`.
-        quick: Plays one pair of tasks instead of four, and does not ask whether tasks differ at all.
-        reward_scale: What training will multiply rewards by.
+        distribution: The object to check, a `TaskDistribution` if it conforms.
+        quick: Plays one pair of tasks instead of four, and does not check that tasks differ.
+        reward_scale: Factor by which training will multiply rewards.
 
     Returns:
-        One line for each broken rule; nothing where it conforms.
+        One line for each broken rule; empty if the distribution conforms.
     """
     return examine(distribution, 1 if quick else ROUNDS, reward_scale).findings
 
@@ -35,13 +35,14 @@ def examine(
     reward_scale: float = 1.0,
     sweep_seconds: float | None = SWEEP_SECONDS,
 ) -> Report:
-    """Does what `check` does, and reports warnings and sizes too.
+    """Does what `check` does, and also reports warnings and sizes.
 
     Args:
-        distribution: What should be a `TaskDistribution`.
-        rounds: Pairs of tasks that are played against each other.
-        reward_scale: What training will multiply rewards by.
-        sweep_seconds: How long tasks are built and stepped one after the other; None for as long as it takes.
+        distribution: The object to check, a `TaskDistribution` if it conforms.
+        rounds: Number of pairs of tasks to compare.
+        reward_scale: Factor by which training will multiply rewards.
+        sweep_seconds: Time limit for building and stepping the tasks one after the other; None for
+            no limit.
 
     Returns:
         The report.
@@ -49,7 +50,8 @@ def examine(
     if not isinstance(distribution, TaskDistribution):
         return Report(
             [
-                f"This is a {type(distribution).__name__}: derive it from environments.TaskDistribution."
+                f"This is a {type(distribution).__name__}: "
+                "derive it from environments.TaskDistribution."
             ]
         )
     report = Report(declaration_findings(distribution))

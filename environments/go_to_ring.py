@@ -1,13 +1,17 @@
 """Go to ring: an ant finds a hidden target somewhere on a ring around its start.
 
-Source: the paper's task of this name, section D: the target is at an angle in [0, 2 pi] and a distance in [3, 7] m, both uniform; reaching
-it is worth 10 and ends the episode; every step costs 0.005, the last one too; at most 200 steps of 0.05 s. The body is dm_control's ant.
-Only the task tells the target: everyone observes the ant's own sensors, its place and its heading.
+Source: the paper's task of this name, section D. The target is at an angle in [0, 2 pi] and a
+distance in [3, 7] m, both uniform. Reaching it is worth 10 and ends the episode; every step costs
+0.005, including the last; an episode has at most 200 steps of 0.05 s. The body is dm_control's ant.
+Only the task determines the target: all networks observe the ant's own sensors, its position and
+its heading.
 
-Ours: the ant starts at the origin with a uniform yaw; the target is reached when the torso is less than 1 m from it in the plane; and
-training on a dense reward (`training="dense"`), the task's own plus 5 for every metre that the torso came closer to the target in the
-step, since random exploration never gets there. What approaching is worth adds up to the distance covered: no detour pays. With 1
-instead of 5, the cost of a policy's entropy and of leaving the prior hid it: nothing was learned in 260 000 control steps.
+Ours: the ant starts at the origin with a uniform yaw; it reaches the target when its torso is less
+than 1 m away in the plane. Training uses a dense reward (`training="dense"`), since random
+exploration never reaches a target: the task's reward plus 5 for every metre that the torso came
+closer to the target in the step. This term adds up to the distance covered, so that no detour pays.
+With 1 instead of 5, the cost of the policy's entropy and of leaving the prior outweighed it, and
+nothing was learned in 260 000 control steps.
 """
 
 from __future__ import annotations
@@ -56,10 +60,13 @@ class _Ant(WalkerEnvironment):
 
 
 class GoToRing(TaskDistribution):
-    """The distribution of targets around the ant; a task's parameters are the target's x and y in metres.
+    """The distribution of targets around the ant.
 
-    Observed are dm_control's observables of the ant under their own names, `position` (of the torso, in metres) and `heading` (the torso's
-    forward axis in the plane: cosine and sine of the yaw while it is level).
+    A task's parameters are the target's x and y in metres.
+
+    Observations are dm_control's observables of the ant under their own names, `position` (of the
+    torso, in metres) and `heading` (the torso's forward axis in the plane: cosine and sine of the
+    yaw while the torso is level).
     """
 
     name = "go_to_ring"
@@ -81,16 +88,20 @@ class GoToRing(TaskDistribution):
         """Draws the targets.
 
         Args:
-            task_set_seed: The seed of the draw of 100/10/30 tasks, by default 0.
-            training: The reward that trains: `dense` (default) also pays for coming closer to the target, `sparse` is the task's own.
-            success_radius: How near the torso must be to the target in the plane, by default 1 m.
+            task_set_seed: The seed of the draw of 100/10/30 tasks.
+            training: The training reward: `dense` adds a reward for coming closer to the target,
+                `sparse` is the task's reward.
+            success_radius: Distance in the plane below which the torso reaches the target, in
+                metres.
 
         Raises:
-            ValueError: If the training reward is unknown or the radius not between 0 and 3, the distance of the nearest targets.
+            ValueError: If the training reward is unknown, or the radius is not between 0 and 3, the
+                distance of the nearest targets.
         """
         if not 0.0 < success_radius < _NEAREST:
             raise ValueError(
-                f"The success radius of {self.name} must be between 0 and {_NEAREST}, not {success_radius}."
+                f"The success radius of {self.name} must be between 0 and {_NEAREST}, "
+                f"not {success_radius}."
             )
         self.dense_training = trains_densely(training, self.name)
         self.task_set = draw_task_set(_draw_target, seed=task_set_seed)

@@ -1,19 +1,23 @@
-"""Go to target: a humanoid walks to a hidden place on the floor without falling.
+"""Go to target: a humanoid walks to a hidden target on the floor without falling.
 
-The reward is -0.005 for each control step of 0.05 s, and 1 more for the step that ends with the torso within 0.5 m of the target in the
-plane, which terminates the episode; 200 steps. A step in which the upper body or the knees touch the floor costs 1. That is every geom
-but those of the feet: torso, upper_waist, lower_waist, butt and head; each side's upper_arm, lower_arm and hand; and each side's thigh and
-shin, which meet in the knee. Touching counts in every physics step of the control step, not in the last one alone.
+The reward is -0.005 for each control step of 0.05 s, plus 1 for the step that ends with the torso
+within 0.5 m of the target in the plane, which terminates the episode; an episode has 200 steps. A
+step in which the upper body or the knees touch the floor costs 1. These are all geoms but those of
+the feet: torso, upper_waist, lower_waist, butt and head; upper_arm, lower_arm and hand of each
+side; and thigh and shin of each side, which meet in the knee. Touching counts in every physics step
+of the control step, not only in the last.
 
-The body is the humanoid of dm_control's suite with its 21 motors, on the floor and with the physics settings of its locomotion tasks. It
-starts upright at the origin with a uniform yaw; targets are uniform on a square of 8 x 8 m around it. Everyone sees what dm_control's
-walkers observe of themselves, and the torso's place and heading in the world.
+The body is the humanoid of dm_control's suite with its 21 motors, on the floor and with the physics
+settings of its locomotion tasks. It starts upright at the origin with a uniform yaw; targets are
+uniform on a square of 8 x 8 m around it. All networks observe what dm_control's walkers observe of
+themselves, and the torso's position and heading in the world.
 
-Source: paper appendix D. Ours: the body, since the paper does not name its humanoid; the success radius; targets at least 1 m away; what
-a fall costs after its first step (`fall_penalty`); and training on a dense reward (`training="dense"`), since random exploration reached
-one target in 100 episodes: the task's own, plus 10 for each metre that the torso came closer to the target in the step, minus the part of
-its standing height that it has lost. Neither term is worth staying away from the target for: one adds up to the distance covered, the
-other is never positive.
+Source: paper appendix D. Ours: the body, since the paper does not name its humanoid; the success
+radius; targets at least 1 m away; the cost of a fall after its first step (`fall_penalty`).
+Training uses a dense reward (`training="dense"`), since random exploration reached one target in
+100 episodes: the task's reward, plus 10 for each metre that the torso came closer to the target in
+the step, minus the fraction of its standing height that it has lost. Neither term rewards staying
+away from the target: the first adds up to the distance covered, the second is never positive.
 """
 
 from __future__ import annotations
@@ -72,7 +76,7 @@ class _Humanoid(WalkerEnvironment):
         self._fell_before = False
 
     def advance(self) -> None:
-        """Makes the physics steps one by one, since a fall may touch the floor in any of them."""
+        """Runs the physics steps one by one, since a fall may touch the floor in any of them."""
         self._falling = False
         for _ in range(SUBSTEPS):
             mujoco.mj_step2(self.model, self.data)
@@ -98,7 +102,7 @@ class _Humanoid(WalkerEnvironment):
 
 
 class GoToTarget(TaskDistribution):
-    """The distribution of hidden places on the floor."""
+    """The distribution of hidden targets on the floor."""
 
     name = "go_to_target"
     observation_groups = ObservationGroups(expert=OBSERVED, prior=OBSERVED)
@@ -122,22 +126,28 @@ class GoToTarget(TaskDistribution):
 
         Args:
             task_set_seed: The seed of the draw.
-            training: The reward that trains: `dense`, as described in this module, or `sparse`, the task's own.
-            fall_penalty: `per_step` takes the paper literally, 1 for every step in which anything but a foot touches the floor; `once` is 1
-                for the first such step of an episode; `terminate` is 1 for it and true termination.
-            success_radius: How near the torso has to come to the target in the plane, in metres.
+            training: The training reward: `dense`, as described in this module, or `sparse`, the
+                task's reward.
+            fall_penalty: `per_step` takes the paper literally: 1 for every step in which anything
+                but a foot touches the floor; `once`: 1 for the first such step of an episode;
+                `terminate`: 1 for it and true termination.
+            success_radius: Distance in the plane within which the torso reaches the target, in
+                metres.
             minimum_distance: The smallest distance of a target from the start, in metres.
 
         Raises:
-            ValueError: If one of these is unknown, or the distances are not 0 < success_radius < minimum_distance <= 4.
+            ValueError: If a choice is unknown, or the distances do not satisfy
+                0 < success_radius < minimum_distance <= 4.
         """
         if fall_penalty not in _FALL_PENALTIES:
             raise ValueError(
-                f"Unknown fall penalty {fall_penalty!r} of {self.name}: choose {', '.join(_FALL_PENALTIES)}."
+                f"Unknown fall penalty {fall_penalty!r} of {self.name}: "
+                f"choose {', '.join(_FALL_PENALTIES)}."
             )
         if not 0.0 < success_radius < minimum_distance <= _HALF_WIDTH:
             raise ValueError(
-                f"{self.name} needs 0 < success_radius < minimum_distance <= {_HALF_WIDTH:g}, not {success_radius} and {minimum_distance}."
+                f"{self.name} needs 0 < success_radius < minimum_distance <= {_HALF_WIDTH:g}, "
+                f"not {success_radius} and {minimum_distance}."
             )
         self.dense_training = trains_densely(training, self.name)
         self._fall_penalty = fall_penalty
@@ -159,7 +169,7 @@ class GoToTarget(TaskDistribution):
         return environment
 
     def described_reward(self, task: Task) -> DescribedReward:
-        """As the environment's, but for falls, which observations do not tell."""
+        """Returns the environment's reward without falls, which observations do not show."""
 
         def reward(
             observations: Mapping[str, Array], actions: Array, after: Mapping[str, Array]
@@ -181,7 +191,10 @@ def _draw_target(stream: np.random.Generator, minimum_distance: float) -> tuple[
 
 
 def _fall_contacts(model: mujoco.MjModel) -> frozenset[tuple[int, int]]:
-    """Returns the pairs of geom ids that may only touch in a fall. In a contact MuJoCo names a plane before any other geom."""
+    """Returns the pairs of geom ids that touch only in a fall.
+
+    In a contact, MuJoCo lists a plane before any other geom.
+    """
     floor = model.geom("groundplane").id
     names = (model.geom(geom).name for geom in range(model.ngeom))
     return frozenset(
@@ -203,7 +216,7 @@ def _build() -> mujoco.MjModel:
     torso.pos = (0.0, 0.0, 0.0)
     torso.freejoint.remove()
     walker.find("geom", "floor").remove()
-    # The suite counts in degrees, the arena that its compiler settings give way to in radians.
+    # The suite's model uses degrees; attached to the arena, it is compiled in radians.
     for joint in walker.find_all("joint"):
         if joint.range is not None:
             joint.range = np.deg2rad(joint.range)

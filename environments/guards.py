@@ -1,4 +1,4 @@
-"""One environment that cannot take its process down: faults end the episode and are counted."""
+"""Guards an environment, so that a fault ends its episode and not its process."""
 
 from __future__ import annotations
 
@@ -24,23 +24,24 @@ from environments.wording import described
 
 STEP_LIMIT_SECONDS = 60.0
 FAULTS_IN_A_ROW = 20
-# Attempts to start one episode. Four tasks in a row that cannot be started make the faults above.
+# Attempts to start one episode. Four unstartable tasks in a row reach the number of faults above.
 STARTS = 5
 _LARGEST = float(np.finfo(np.float32).max)
 
 
 class EnvironmentFailure(RuntimeError):
-    """So many episodes in a row were cut short by faults that there is no point in going on."""
+    """Too many episodes in a row were cut short by faults to continue."""
 
 
 class StepTimeoutError(RuntimeError):
-    """A step or reset of an environment took longer than the limit."""
+    """A step or reset of an environment exceeded the time limit."""
 
 
 class Watchdog:
-    """Interrupts a step that takes too long, from a thread that wakes once a second.
+    """Interrupts a step that takes too long, from a thread that wakes at least once a second.
 
-    Python code is interrupted by an exception. Foreign code cannot be: after twice the limit the process ends, saying why.
+    An exception interrupts Python code. Foreign code cannot be interrupted: after twice the limit
+    the process ends with a message.
     """
 
     def __init__(self, limit_seconds: float = STEP_LIMIT_SECONDS):
@@ -52,13 +53,13 @@ class Watchdog:
         threading.Thread(target=self._watch, name="environment-watchdog", daemon=True).start()
 
     def start(self) -> None:
-        """Begins the time of a sweep over environments, and names the thread that makes it."""
+        """Starts the clock of a step, and records the thread to interrupt."""
         self._owner = threading.get_ident()
         self._interrupted = False
         self._started = time.monotonic()
 
     def stop(self) -> None:
-        """Ends the time of a sweep."""
+        """Stops the clock."""
         with self._lock:
             self._started = math.inf
 
@@ -74,7 +75,8 @@ class Watchdog:
                     )
             if elapsed > 2 * self._limit and elapsed != math.inf:
                 print(
-                    f"An environment's step hangs for {elapsed:.0f} s in foreign code: ending this process.",
+                    f"An environment's step hangs for {elapsed:.0f} s in foreign code: "
+                    "ending this process.",
                     file=sys.stderr,
                 )
                 os._exit(1)
@@ -82,12 +84,12 @@ class Watchdog:
 
 @functools.cache
 def process_watchdog() -> Watchdog:
-    """Returns this process's one watchdog: environments are stepped one after the other."""
+    """Returns this process's only watchdog: environments are stepped one after the other."""
     return Watchdog()
 
 
 def close(environment: TaskEnvironment) -> None:
-    """Closes an environment that is of no more use; what goes wrong in that matters to nobody."""
+    """Closes an environment that is no longer needed, ignoring errors."""
     try:
         environment.close()
     except KeyboardInterrupt:
@@ -97,7 +99,7 @@ def close(environment: TaskEnvironment) -> None:
 
 
 class WholeEpisodes:
-    """How many episodes the environments of a batch have played to their end, all together."""
+    """The number of episodes that the environments of a batch have completed together."""
 
     count = 0
 
@@ -106,11 +108,11 @@ class GuardedEnvironment:
     """An environment whose exceptions, exits, non-finite numbers and hangs become faults.
 
     Attributes:
-        reward: The task's own reward of the last step.
-        training_reward: The reward that trains, of the last step.
+        reward: The task's reward of the last step.
+        training_reward: The training reward of the last step.
         discount: The discount of the last step.
         last: Whether the episode is over.
-        fault: Why the episode was cut short, or None.
+        fault: The fault that cut the episode short, or None.
     """
 
     def __init__(
@@ -120,13 +122,13 @@ class GuardedEnvironment:
         episode_steps: int,
         whole: WholeEpisodes,
     ):
-        """Describes the environment; it is made at the first reset.
+        """Stores the factory; the first reset creates the environment.
 
         Args:
-            factory: Makes it, again after every fault.
-            layout: How observations are laid out.
-            episode_steps: The time limit, which it has to keep by itself.
-            whole: Counts for all environments of the batch.
+            factory: Creates the environment, again after every fault.
+            layout: The layout of the flat observation.
+            episode_steps: The time limit, which the environment itself has to keep.
+            whole: Counter of completed episodes, shared by the batch.
         """
         self._factory = factory
         self._layout = layout
@@ -144,20 +146,22 @@ class GuardedEnvironment:
         self.fault: str | None = None
 
     def reset(self, task: Task, seed: int, out: Array) -> tuple[str, ...]:
-        """Starts an episode; an environment that cannot start is made anew and tried again.
+        """Starts an episode; if the environment cannot start, creates a new one and tries again.
 
-        Where five attempts fail, the episode's first step is a fault, so that other tasks go on.
+        After five failed attempts the episode's first step is a fault, so that other tasks
+        continue.
 
         Args:
             task: The task to play.
             seed: The seed of the episode.
-            out: Where the first observation goes, float32 `[D]`.
+            out: Receives the first observation, float32 `[D]`.
 
         Returns:
-            Why attempts failed.
+            The reason of each failed attempt.
 
         Raises:
-            EnvironmentFailure: After 20 faults in a row, with the reason.
+            EnvironmentFailure: After 20 faults in a row, without a complete episode in the batch;
+                the message gives the reason.
         """
         faults: list[str] = []
         self._task, self._steps = task, 0
@@ -188,14 +192,14 @@ class GuardedEnvironment:
         self._read(timestep, out)
 
     def step(self, action: Array, out: Array) -> None:
-        """Advances the episode by one control step; a fault ends it and leaves the observation as it was.
+        """Advances the episode by one control step; a fault ends it and keeps the last observation.
 
         Args:
             action: The action in the environment's own units, `[A]`.
-            out: Where the observation goes, float32 `[D]`.
+            out: Receives the observation, float32 `[D]`.
 
         Raises:
-            EnvironmentFailure: After 20 faults in a row, with the reason.
+            EnvironmentFailure: As for `reset`.
         """
         if self._environment is None:
             assert self.fault is not None, "reset() comes first"
@@ -210,7 +214,8 @@ class GuardedEnvironment:
                 self._whole.count += 1
             elif self._steps == self._episode_steps:
                 raise RuntimeError(
-                    f"the episode is not over after {self._steps} steps, the distribution's episode_steps"
+                    f"the episode is not over after {self._steps} steps, "
+                    "the distribution's episode_steps"
                 )
         except KeyboardInterrupt:
             raise
@@ -219,7 +224,7 @@ class GuardedEnvironment:
             self._record(error)
 
     def picture(self, width: int, height: int) -> Array:
-        """Returns a picture of the present state, uint8 `[height, width, 3]`; black where there is none after a fault."""
+        """Returns a picture of the state, uint8 `[height, width, 3]`; black after a fault."""
         if self._environment is None:
             return np.zeros((height, width, 3), np.uint8)
         return self._environment.picture(width, height)
@@ -237,7 +242,8 @@ class GuardedEnvironment:
         self.training_reward = self.reward if training_reward is None else float(training_reward)
         self.discount = 1.0 if timestep.discount is None else float(timestep.discount)
         self.last = timestep.last()
-        # One dot product is non-finite when any of its numbers is, at a tenth of the cost of isfinite().all() on a short row.
+        # A dot product is non-finite if any of its numbers is, and on a short row costs a tenth of
+        # isfinite().all().
         if not math.isfinite(float(out.dot(out)) + self.discount):
             raise FloatingPointError(
                 self._layout.problem(out) or f"the discount is {self.discount}"
@@ -259,7 +265,8 @@ class GuardedEnvironment:
             if self._whole.count == self._whole_before:
                 of_task = f", in task {self._task.index}" if self._task else ""
                 raise EnvironmentFailure(
-                    f"{FAULTS_IN_A_ROW} episodes in a row were cut short; the last by {self.fault}{of_task}",
+                    f"{FAULTS_IN_A_ROW} episodes in a row were cut short; "
+                    f"the last by {self.fault}{of_task}",
                 ) from error
             self._faults_in_a_row = 0
         return self.fault

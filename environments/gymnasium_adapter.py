@@ -1,4 +1,4 @@
-"""A family of Gymnasium environments as a task distribution."""
+"""Adapts a family of Gymnasium environments to a task distribution."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ _ALL_SEE_IT = ObservationGroups(expert=(_KEY,), prior=(_KEY,))
 
 
 class GymnasiumDistribution(TaskDistribution):
-    """Tasks that differ in what a `gymnasium.Env` is made from, such as a mass or a goal.
+    """Tasks that differ in the parameters of a `gymnasium.Env`, such as a mass or a goal.
 
-    An observation that is a Box is observed under the key "observation", a Dict of Boxes under its own keys. Actions are a Box with
-    finite bounds. `terminated` ends an episode with discount 0, `truncated` and the time limit with discount 1. Gymnasium itself is
-    imported only when one of these is made: it is not among the packages that the project installs to run.
+    A Box is observed under the key "observation", a Dict of Boxes under its own keys. Actions are a
+    Box with finite bounds. `terminated` ends an episode with discount 0, `truncated` and the time
+    limit with discount 1. Gymnasium is imported only when a distribution is created, because the
+    project does not install it.
     """
 
     def __init__(
@@ -47,13 +48,17 @@ class GymnasiumDistribution(TaskDistribution):
 
         Args:
             name: The distribution's name.
-            make: Makes the Gymnasium environment of a task from the task's parameters. It is called when the task changes.
+            make: Creates the Gymnasium environment of a task from the task's parameters; called
+                whenever the task changes.
             task_set: The tasks of every split.
-            episode_steps: The time limit, in control steps; at most that of the Gymnasium environment itself.
-            worst_reward: The lowest reward a step can give.
-            observation_groups: Who sees what.
-            observation_scales: What the values of a key are multiplied by before any network sees them, where that is not 1.
-            task_dependent: Keys whose values differ between tasks on purpose; where tasks differ in dynamics, all that these move.
+            episode_steps: The time limit, in control steps; at most that of the Gymnasium
+                environment itself.
+            worst_reward: The lowest reward of a step.
+            observation_groups: The observed keys that each network sees.
+            observation_scales: Factors by which a key's values are multiplied before any network
+                sees them; 1 for keys left out.
+            task_dependent: Keys whose values differ between tasks on purpose; if tasks differ in
+                dynamics, all keys that the dynamics affect.
 
         Raises:
             ImportError: If Gymnasium is not installed.
@@ -75,7 +80,7 @@ class GymnasiumDistribution(TaskDistribution):
 
 
 class _GymnasiumEnvironment(TaskEnvironment):
-    """The Gymnasium environment of the task that is played; it is kept until another task is."""
+    """The Gymnasium environment of the current task, kept until the task changes."""
 
     def __init__(self, make: Make, task: Task, episode_steps: int):
         self._make = make
@@ -93,7 +98,10 @@ class _GymnasiumEnvironment(TaskEnvironment):
         self._next_task = task
 
     def set_seed(self, seed: int) -> None:
-        """Seeds the next `reset`; further ones count up from it, so that an exchanged environment does not start anew."""
+        """Seeds the next `reset`; each further one uses the next integer.
+
+        A new environment for another task therefore does not repeat the same random numbers.
+        """
         self._seed = int(seed)  # Gymnasium refuses numpy's integers.
 
     def reset(self) -> dm_env.TimeStep:
@@ -134,7 +142,8 @@ def _import_gymnasium() -> types.ModuleType:
         import gymnasium
     except ImportError as error:
         raise ImportError(
-            "a GymnasiumDistribution needs the package gymnasium, which is not installed: pip install gymnasium"
+            "a GymnasiumDistribution needs the package gymnasium, which is not installed: "
+            "pip install gymnasium"
         ) from error
     return gymnasium
 
@@ -149,7 +158,8 @@ def _observation_spec(space: gymnasium.Space[Any]) -> dict[str, specs.Array]:
     for key, box in boxes.items():
         if not isinstance(box, spaces.Box):
             raise ValueError(
-                f"The {key!r} of the Gymnasium environment is {box}: wrap it so that it is a Box, or a Dict of Boxes."
+                f"The {key!r} of the Gymnasium environment is {box}: "
+                "wrap it to give a Box, or a Dict of Boxes."
             )
     return {key: specs.Array(box.shape, box.dtype, key) for key, box in boxes.items()}
 
@@ -157,6 +167,7 @@ def _observation_spec(space: gymnasium.Space[Any]) -> dict[str, specs.Array]:
 def _action_spec(space: gymnasium.Space[Any]) -> specs.BoundedArray:
     if not isinstance(space, _import_gymnasium().spaces.Box):
         raise ValueError(
-            f"The action of the Gymnasium environment is {space}: wrap it so that it is a Box with finite bounds."
+            f"The action of the Gymnasium environment is {space}: "
+            "wrap it to take a Box with finite bounds."
         )
     return specs.BoundedArray(space.shape, space.dtype, space.low, space.high, "action")

@@ -1,11 +1,13 @@
 """Half-cheetah velocity, PEARL's task: run forward at a hidden speed.
 
-Source: Finn et al. 2017 and Rakelly et al. 2019 (PEARL), with PEARL's published environment in every number: the reward is
--|v - v*| - 0.05 |a|^2 with the action clipped first and v the mean speed of the torso over the control step of 0.05 s; 200 steps, nothing
-ends an episode early; speeds v* are uniform in [0, 3] m/s. Standing still returns about -283 over PEARL's test tasks.
+Source: Finn et al. 2017 and Rakelly et al. 2019 (PEARL), with every number from PEARL's published
+environment: the reward is -|v - v*| - 0.05 |a|^2, where the action is clipped first and v is the
+mean speed of the torso over the control step of 0.05 s; an episode has 200 steps and never ends
+early; speeds v* are uniform in [0, 3] m/s. Standing still returns about -283 on PEARL's test tasks.
 
-PEARL's policy sees 20 numbers: all positions but the horizontal one, all velocities, and the torso's place, the horizontal one included.
-Gym's own 17 are an option. The prior sees what the experts see: only the reward tells the task. Networks get observations scaled to be of
+PEARL's policy observes 20 numbers: all positions but the horizontal one, all velocities, and the
+torso's position, including the horizontal one. Gym's 17 numbers are an option. The prior sees what
+the experts see, because only the reward determines the task. Networks get observations scaled to
 the order of 1.
 """
 
@@ -56,7 +58,7 @@ class _HalfCheetah(SimulatedEnvironment):
         self._x = float(self._position[0])
 
     def advance(self) -> None:
-        # Only positions and velocities are observed, so that the derived quantities may lag behind.
+        # Only positions and velocities are observed, so derived quantities may lag behind.
         mujoco.mj_step(self.model, self.data, self.substeps)
 
     def evaluate(self, action: Array) -> Outcome:
@@ -80,7 +82,7 @@ class HalfCheetahVelocity(TaskDistribution):
 
     name = "half_cheetah_velocity"
     episode_steps = _EPISODE_STEPS
-    # A control step seldom changes the speed by more than the fastest run; with the largest control cost, 0.3.
+    # Speeds rarely miss v* by more than 6 m/s, twice the fastest; control costs at most 0.3.
     worst_reward = -6.3
     place_names = ("speed, m/s",)
     traced = "velocity"
@@ -94,12 +96,13 @@ class HalfCheetahVelocity(TaskDistribution):
         """Draws the speeds.
 
         Args:
-            task_set: `default` (100/10/30 speeds drawn uniformly) or `pearl` (PEARL's own 100 and 30, and 10 validation speeds).
+            task_set: `default` (100/10/30 speeds drawn uniformly) or `pearl` (PEARL's own 100 and
+                30, and 10 validation speeds).
             task_set_seed: The seed of the draw.
-            observations: PEARL's 20 numbers, or Gym's 17.
+            observations: 20 for PEARL's numbers, 17 for Gym's.
 
         Raises:
-            ValueError: If one of these is unknown.
+            ValueError: If the task set or the number of observations is unknown.
         """
         if task_set not in ("default", "pearl"):
             raise ValueError(
@@ -124,7 +127,7 @@ class HalfCheetahVelocity(TaskDistribution):
         return environment
 
     def described_reward(self, task: Task) -> DescribedReward:
-        """As the environment's, but of the speed at the step's end instead of over it."""
+        """Returns the environment's reward, but for the speed at the step's end, not its mean."""
 
         def reward(
             observations: Mapping[str, Array], actions: Array, after: Mapping[str, Array]
@@ -140,7 +143,10 @@ class HalfCheetahVelocity(TaskDistribution):
 
 
 def _pearl_task_set(drawn: TaskSet) -> TaskSet:
-    """PEARL's draw: 130 speeds from seed 1337, the first 100 to train and the last 30 to test; its validation tasks are ours."""
+    """Returns PEARL's draw of 130 speeds from seed 1337, with validation tasks of our own.
+
+    The first 100 train, the last 30 test.
+    """
     speeds = np.random.RandomState(1337).uniform(0.0, _FASTEST, size=130).tolist()
     validation = drawn.tasks("validation")[: DEFAULT_SIZES["validation"]]
     return TaskSet(

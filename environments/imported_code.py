@@ -1,4 +1,4 @@
-"""What imported code may not change for the rest of the process: user code runs here between two looks at it."""
+"""Protects process-wide state from imported user code."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _VARIABLES = ("XLA_", "TF_")
 
 @contextlib.contextmanager
 def unchanged_process() -> Iterator[None]:
-    """Sets again, when it ends, what our own code relies on and imported code is known to change.
+    """Restores, at the end of the context, process-wide state that imported code often changes.
 
-    That is the working directory, numpy's error handling, filters of warnings, whether messages are
-    logged, standard output and error, the handlers of signals, and environment variables that
-    TensorFlow reads. Nothing of ours draws from a global random state.
+    That is the working directory, numpy's error handling, warning filters, logging levels, standard
+    output and error, signal handlers, and the environment variables that TensorFlow reads. Global
+    random states are left alone, because our own code does not use them.
     """
     folder, streams = _folder(), (sys.stdout, sys.stderr)
     disabled, level = logging.root.manager.disable, logging.root.level
     variables = _variables()
-    # Only there can they be set, by us or by others.
+    # Only the main thread can set signal handlers.
     handlers = {}
     if threading.current_thread() is threading.main_thread():
         handlers = {number: signal.getsignal(number) for number in _SIGNALS}
@@ -44,7 +44,7 @@ def unchanged_process() -> Iterator[None]:
         logging.disable(disabled)
         logging.root.setLevel(min(level, logging.root.level))
         for number, handler in handlers.items():
-            # One that was installed from outside Python cannot be seen, so that nothing is known of it.
+            # `getsignal` returns None for a handler installed outside Python, which is then lost.
             if handler is not None and signal.getsignal(number) != handler:
                 signal.signal(number, handler)
         for name in _variables().keys() - variables.keys():

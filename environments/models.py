@@ -1,4 +1,4 @@
-"""Compiled models on disk: composing and compiling one takes seconds, loading it a few milliseconds."""
+"""Caches compiled models on disk: compiling one takes seconds, loading it a few milliseconds."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ from iwpa import durable
 
 
 def compiled_model(name: str, build: Callable[[], mujoco.MjModel], *sources: str) -> mujoco.MjModel:
-    """Returns a compiled model from the cache, or builds it and keeps it there.
+    """Returns a compiled model from the cache, or builds and caches it.
 
-    The binary format belongs to one version of MuJoCo and the parts to one of dm_control, so that both are part of its key.
+    The cache's key includes the versions of MuJoCo, which determines the binary format, and of
+    dm_control, which determines the parts.
 
     Args:
-        name: Of the environment, part of the file's name.
+        name: Name of the environment, part of the file's name.
         build: Composes and compiles the model.
-        sources: Files and values that decide what `build` makes; the contents of those that are files are part of the key.
+        sources: Files and values that determine what `build` makes; the key includes the contents
+            of files.
 
     Returns:
-        The model, not shared with anyone.
+        The model, which belongs to the caller.
     """
     path = cache_directory() / f"{name}-{_digest(sources)}.mjb"
-    if path.is_file():  # MuJoCo would log a missing one into the working directory.
+    if path.is_file():  # MuJoCo would log a missing file to the working directory.
         try:
             return mujoco.MjModel.from_binary_path(str(path))
-        except ValueError as error:  # Truncated or of another version.
-            logging.warning(
-                "The compiled model %s cannot be read (%s): it is built again.", path, error
-            )
+        except ValueError as error:  # Truncated, or from another version.
+            logging.warning("Cannot read the compiled model %s (%s): building it.", path, error)
     with _quietly():
         model = build()
     try:
         _write(model, path)
     except OSError as error:
         logging.warning(
-            "The compiled model cannot be kept in %s (%s): it will be built again.", path, error
+            "Cannot cache the compiled model as %s (%s): it will be built again.", path, error
         )
     return model
 
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Keeps dm_control from warning that there is no display, which composing does not need, and of poses that it tries and drops."""
+    """Silences dm_control's warnings about a missing display, not needed here, and about poses."""
     drawing, verbosity = os.environ.get("MUJOCO_GL"), absl.logging.get_verbosity()
     os.environ["MUJOCO_GL"] = drawing or "disable"
     absl.logging.set_verbosity(absl.logging.ERROR)
@@ -83,4 +83,4 @@ def _write(model: mujoco.MjModel, path: pathlib.Path) -> None:
     with durable.publish_file(path) as temporary:
         mujoco.mj_saveModel(model, str(temporary))
         if not temporary.exists() or temporary.stat().st_size < mujoco.mj_sizeModel(model):
-            raise OSError("the file could not be written whole")
+            raise OSError("the file could not be written completely")

@@ -1,16 +1,20 @@
 """Move box: a jumping ball pushes a box onto a hidden target in a walled room.
 
-Source: the paper's task of this name, section D: box and target are drawn uniformly in a room of 8 x 8 m at most 2 m apart and stay fixed
-in a task; the box on its target is worth 10 and ends the episode, nothing else is worth anything; at most 400 steps of 0.05 s. The body is
-dm_control's jumping ball with head. Everyone observes the ball's own sensors, its place and heading, and the box; the task alone tells
-the target, whose place is also the critic's description of it in training.
+Source: the paper's task of this name, section D. Box and target are drawn uniformly in a room of
+8 x 8 m, at most 2 m apart, and stay fixed in a task. The box on its target is worth 10 and ends the
+episode; nothing else is worth anything. An episode has at most 400 steps of 0.05 s. The body is
+dm_control's jumping ball with head. All networks observe the ball's own sensors, its position and
+heading, and the box; only the task determines the target, whose position is also the critic's
+description of it in training.
 
-Ours: the box's size, mass and friction; how near to the target counts; the smallest distance between box and target; how far both stay
-from the walls, where the ball could not get behind the box. The ball starts anywhere in the room with a uniform yaw, farther from the
-box and walls than it reaches; the box starts aligned with the walls.
+Ours: the box's size, mass and friction; the success radius; the smallest distance between box and
+target; and the distance of both from the walls, where the ball could not get behind the box. The
+ball starts anywhere in the room with a uniform yaw, out of reach of the box and walls; the box
+starts aligned with the walls.
 
-Ours too is training on a dense reward (`training="dense"`), since random exploration succeeded in none of 200 episodes: the task's own,
-plus 5 for every metre that the box came closer to the target in the step, plus 1 for every metre that the ball came closer to the box.
+Training uses a dense reward (`training="dense"`), also ours, since random exploration succeeded in
+none of 200 episodes: the task's reward, plus 5 for every metre that the box came closer to the
+target in the step, plus 1 for every metre that the ball came closer to the box.
 """
 
 from __future__ import annotations
@@ -45,7 +49,7 @@ _ROOM = 4.0  # Half its width.
 _WALL_HEIGHT = 3.0
 _WALL_THICKNESS = 0.1
 _FARTHEST = 2.0
-_BALL_REACH = 0.3  # Of the shell and the head around the ball's axis, rounded up.
+_BALL_REACH = 0.3  # Reach of shell and head around the ball's axis, rounded up.
 _BOX_WORTH, _BALL_WORTH = 5.0, 1.0
 _OBSERVED = (
     "joints_pos",
@@ -61,7 +65,7 @@ _OBSERVED = (
 
 @dataclasses.dataclass(frozen=True)
 class _Choices:
-    """What the paper leaves open; `MoveBox` explains it."""
+    """Choices that the paper leaves open; `MoveBox` explains them."""
 
     success_radius: float
     minimal_distance: float
@@ -73,20 +77,20 @@ class _Choices:
     def draw_box(
         self, stream: np.random.Generator, target: tuple[float, float]
     ) -> tuple[float, float]:
-        """Returns where the box starts: uniform among the allowed places around the target."""
+        """Draws the box's start, uniform among the allowed positions around the target."""
         while True:
-            x, y = self.draw_place(stream)
+            x, y = self.draw_position(stream)
             if self.minimal_distance <= math.hypot(x - target[0], y - target[1]) <= _FARTHEST:
                 return x, y
 
-    def draw_place(self, stream: np.random.Generator) -> tuple[float, float]:
-        """Returns a place for a box or target: uniform in the room without its margin."""
+    def draw_position(self, stream: np.random.Generator) -> tuple[float, float]:
+        """Draws the position of a box or target, uniform in the room without its margin."""
         return _draw_inside(stream, self.wall_distance)
 
     def draw_ball(
         self, stream: np.random.Generator, box: tuple[float, float]
     ) -> tuple[float, float]:
-        """Returns where the ball starts: uniform in the room, where it can touch neither a wall nor the box."""
+        """Draws the ball's start, uniform in the room where it touches neither wall nor box."""
         while True:
             x, y = _draw_inside(stream, _BALL_REACH)
             if math.hypot(x - box[0], y - box[1]) > _BALL_REACH + math.sqrt(2) * self.box_half_size:
@@ -94,7 +98,11 @@ class _Choices:
 
 
 class _MoveBox(SimulatedEnvironment):
-    """The room; its task's parameters are x and y of the box and of the target in metres, and whether the box is redrawn (1 or 0)."""
+    """The room.
+
+    A task's parameters are x and y of the box and of the target in metres, and whether the box is
+    redrawn (1 or 0).
+    """
 
     def __init__(self, model: mujoco.MjModel, task: Task, choices: _Choices, dense: bool):
         super().__init__(model, task, substeps=_SUBSTEPS, episode_steps=_EPISODE_STEPS)
@@ -125,10 +133,10 @@ class _MoveBox(SimulatedEnvironment):
         }
 
     def start(self, stream: np.random.Generator) -> None:
-        *place, x, y, redrawn = self.task.parameters
-        # First, so that it does not depend on how often the places are drawn.
+        *fixed, x, y, redrawn = self.task.parameters
+        # Drawn first, so that it does not depend on how many positions are rejected.
         yaw = stream.uniform(-math.pi, math.pi)
-        box = self._choices.draw_box(stream, (x, y)) if redrawn else (place[0], place[1])
+        box = self._choices.draw_box(stream, (x, y)) if redrawn else (fixed[0], fixed[1])
         ball = self._choices.draw_ball(stream, box)
         self._box_start[:] = box
         for joint, value in zip(self._ball_start, (*ball, yaw), strict=True):
@@ -160,11 +168,13 @@ class _MoveBox(SimulatedEnvironment):
 class MoveBox(TaskDistribution):
     """The distribution of boxes and targets.
 
-    A task's parameters are x and y of the box, x and y of the target, in metres, and 1 where the box is redrawn in each episode, else 0.
+    A task's parameters are x and y of the box, x and y of the target, in metres, and 1 if the box
+    is redrawn in each episode, else 0.
 
-    Observed are dm_control's observables of the ball under their own names (its only free joint is the kick), `position` (of the head, in
-    metres), `heading` (where the face looks: cosine and sine) and `box`: its position, orientation as a quaternion, and linear and angular
-    velocity, all in the room's frame.
+    Observations are dm_control's observables of the ball under their own names (its only free joint
+    is the kick), `position` (of the head, in metres), `heading` (the direction of the face: cosine
+    and sine) and `box`: its position, orientation as a quaternion, and linear and angular velocity,
+    all in the room's frame.
     """
 
     name = "move_box"
@@ -174,7 +184,8 @@ class MoveBox(TaskDistribution):
     )
     episode_steps = _EPISODE_STEPS
     worst_reward = 0.0
-    # The ball starts clear of the box, so that its place depends on the task, too; neither says where the target is.
+    # The ball starts clear of the box, so its position also depends on the task; neither position
+    # determines the target.
     task_dependent = ("box", "position")
     place_names = ("x, m", "y, m")
     traced = "box"
@@ -194,27 +205,33 @@ class MoveBox(TaskDistribution):
         """Draws the boxes and targets.
 
         Args:
-            task_set_seed: The seed of the draw of 100/10/30 tasks, by default 0.
-            training: The reward that trains: `dense` (default) also pays for approaching, `sparse` is the task's own.
-            redraw_box: Whether the box of a training task starts somewhere else around the target in each episode, by default not. The
-                visible box otherwise tells the training task. Validation and test tasks always keep theirs.
-            success_radius: How near the box's centre must be to the target in the plane, by default 0.4 m.
-            minimal_distance: Between the box's start and the target, by default 0.8 m.
-            wall_distance: Of the box's start and the target from the walls, by default 1 m.
-            box_half_size: By default 0.3 m.
-            box_mass: By default 3 kg.
-            box_friction: The sliding friction coefficient of the box with whatever it touches, by default 0.4.
+            task_set_seed: The seed of the draw of 100/10/30 tasks.
+            training: The training reward: `dense` adds a reward for approaching, `sparse` is the
+                task's reward.
+            redraw_box: Whether the box of a training task starts at a new position around the
+                target in each episode. Otherwise the visible box gives the training task away.
+                Validation and test tasks always keep theirs.
+            success_radius: Distance in the plane below which the box's centre reaches the target,
+                in metres.
+            minimal_distance: Smallest distance between the box's start and the target, in metres.
+            wall_distance: Smallest distance of the box's start and the target from the walls, in
+                metres.
+            box_half_size: Half the box's edge, in metres.
+            box_mass: The box's mass, in kilograms.
+            box_friction: The sliding friction coefficient of the box with whatever it touches.
 
         Raises:
-            ValueError: If the training reward is unknown or the distances leave no room.
+            ValueError: If the training reward is unknown, or the distances do not fit the room.
         """
         if not 0.0 < success_radius <= minimal_distance < _FARTHEST:
             raise ValueError(
-                f"{self.name} needs 0 < success_radius <= minimal_distance < {_FARTHEST}, not {success_radius} and {minimal_distance}."
+                f"{self.name} needs 0 < success_radius <= minimal_distance < {_FARTHEST}, "
+                f"not {success_radius} and {minimal_distance}."
             )
         if not math.sqrt(2) * box_half_size <= wall_distance <= _ROOM - _FARTHEST:
             raise ValueError(
-                f"wall_distance of {self.name} must be between half the box's diagonal and {_ROOM - _FARTHEST}, not {wall_distance}."
+                f"wall_distance of {self.name} must be between half the box's diagonal and "
+                f"{_ROOM - _FARTHEST}, not {wall_distance}."
             )
         self.dense_training = trains_densely(training, self.name)
         self._choices = _Choices(
@@ -248,7 +265,7 @@ class MoveBox(TaskDistribution):
 
     def _draw_tasks(self, seed: int, redraw_box: bool) -> TaskSet:
         def draw(stream: np.random.Generator) -> tuple[float, ...]:
-            target = self._choices.draw_place(stream)
+            target = self._choices.draw_position(stream)
             return (*self._choices.draw_box(stream, target), *target, 0.0)
 
         drawn = draw_task_set(draw, seed=seed)
@@ -272,7 +289,7 @@ def _build(box_half_size: float, box_mass: float, box_friction: float) -> mujoco
     composition.keep_sensors(
         walker.mjcf_model, (*sensors.velocimeter, *sensors.gyro, *sensors.accelerometer)
     )
-    # The shell's picture would make the model 17 MB large.
+    # The shell's own texture would enlarge the model to 17 MB.
     walker.mjcf_model.find("texture", "body").remove()
     walker.mjcf_model.asset.add(
         "texture",
@@ -293,17 +310,18 @@ def add_box(arena: Any, half_size: float, mass: float, friction: float) -> Any:
     """Puts the box on the floor.
 
     Args:
-        arena: dm_control's.
-        half_size: In metres.
-        mass: In kilograms.
+        arena: The dm_control arena.
+        half_size: Half the box's edge, in metres.
+        mass: The box's mass, in kilograms.
         friction: The coefficient of sliding friction.
 
     Returns:
-        dm_control's prop.
+        The dm_control prop.
     """
     from dm_control.entities.props import primitive
 
-    # Of two geoms that touch, the one of higher priority decides on friction; without it the floor's 1 would win over less.
+    # Of two touching geoms, the one with the higher priority sets the friction; with equal ones the
+    # larger friction counts, here the floor's 1.
     box = primitive.Primitive(
         "box",
         [half_size] * 3,
@@ -318,19 +336,19 @@ def add_box(arena: Any, half_size: float, mass: float, friction: float) -> Any:
 
 
 def add_walls(arena: Any) -> None:
-    """Walls the room of 8 x 8 m around the origin of dm_control's arena."""
+    """Adds the walls of the 8 x 8 m room around the origin of a dm_control arena."""
     for side in (-1, 1):
         for axis in (0, 1):
-            place, size = [0.0, 0.0, _WALL_HEIGHT / 2], [_ROOM, _ROOM, _WALL_HEIGHT / 2]
-            place[axis], size[axis] = side * (_ROOM + _WALL_THICKNESS), _WALL_THICKNESS
-            # Only the walls' feet are drawn: whole ones would hide the room.
+            position, size = [0.0, 0.0, _WALL_HEIGHT / 2], [_ROOM, _ROOM, _WALL_HEIGHT / 2]
+            position[axis], size[axis] = side * (_ROOM + _WALL_THICKNESS), _WALL_THICKNESS
+            # Only the foot of each wall is drawn: a whole wall would hide the room.
             arena.mjcf_model.worldbody.add(
-                "geom", type="box", pos=place, size=size, rgba=(0, 0, 0, 0)
+                "geom", type="box", pos=position, size=size, rgba=(0, 0, 0, 0)
             )
             arena.mjcf_model.worldbody.add(
                 "site",
                 type="box",
-                pos=(*place[:2], 0.1),
+                pos=(*position[:2], 0.1),
                 size=(*size[:2], 0.1),
                 rgba=(0.75, 0.77, 0.8, 1),
             )

@@ -1,4 +1,4 @@
-"""What a program starts ends with it, in whatever way the program ends."""
+"""Ends every process that a program started, however the program itself ends."""
 
 from __future__ import annotations
 
@@ -15,40 +15,45 @@ from typing import NoReturn
 import psutil
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-# To a process that watches: its parent is gone, or wants everything below it to end.
+# Tells a watching process that its parent is gone, or wants all processes below to end.
 END_ALL = signal.SIGUSR1
 _PASSED_ON = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 _WATCHED = {*_PASSED_ON, END_ALL, signal.SIGCHLD}
-_PATIENCE_SECONDS = 27.0  # more than programs have that end themselves
+_PATIENCE_SECONDS = 27.0  # longer than the patience of programs that end themselves
 _INTERRUPTED = 130
 _DAY = 86400.0
-_GRACE_SECONDS = 2.0  # for nodes' agents, which remove their folders
-_ROUNDS = 10  # What ends may have started something meanwhile.
-END = os._exit  # which commands replace for the user's code
+_GRACE_SECONDS = 2.0  # for nodes' host daemons, which remove their folders
+_ROUNDS = 10  # A process that is being killed may have started another.
+END = os._exit  # Commands replace `os._exit` for user code.
 
 
 def open_streams() -> None:
-    """Opens standard streams that were closed when the program started (`>&-`), so that no file of ours takes their numbers."""
+    """Opens standard streams that were closed when the program started (`>&-`).
+
+    Otherwise the program's next files would take their numbers.
+    """
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115
 
 
 def go_on_watched() -> None:
-    """Goes on in a grandchild of this process, so that what the program starts ends with it, whichever process is killed.
+    """Continues the program in a grandchild of this process, which this process and a child watch.
 
-    The kernel gives orphans to their nearest ancestor that adopts them. The process that was started and its child do nothing but
-    wait, pass signals on and end in the way the one below them did. If the program or the child is killed, the one above it ends
-    what is left; if the process that was started is killed, its child does. A program that does not answer Ctrl-C is killed.
+    All processes that the program starts then end with it, whichever of the three is killed. The
+    kernel hands orphans to their nearest ancestor that adopts them. The original process and its
+    child only wait, forward signals and end in the same way as the process below them. If the
+    program or the child is killed, the process above it ends what is left; if the original process
+    is killed, its child does. A program that does not react to Ctrl-C is killed.
 
     Raises:
-        OSError: If there may be no further processes.
+        OSError: If no process can be forked.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     sys.stdout.flush()
     sys.stderr.flush()
-    # What was started with nohup goes on when its terminal is closed.
+    # A program started with nohup continues when its terminal closes.
     stopping = {number for number in _PASSED_ON if signal.getsignal(number) is not signal.SIG_IGN}
     for with_parent, ends_on in ((END_ALL, stopping), (signal.SIGKILL, frozenset[int]())):
         adopt_orphans()
@@ -62,11 +67,11 @@ def go_on_watched() -> None:
 
 
 def _watch(child: int, ends_on: Collection[int]) -> NoReturn:
-    """Ends with a child, which has some time to end after the given signals."""
+    """Waits for a child and ends as it did; after the given signals it is killed if too slow."""
     deadline = math.inf
     late = False
     while True:
-        # Linux takes no endless time; nothing is done after a day.
+        # Linux accepts no infinite timeout; after a day the loop just waits again.
         received = signal.sigtimedwait(_WATCHED, min(max(0.0, deadline - time.monotonic()), _DAY))
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
@@ -75,7 +80,7 @@ def _watch(child: int, ends_on: Collection[int]) -> NoReturn:
         late |= time.monotonic() >= deadline
         if late or number == END_ALL:
             os.kill(child, signal.SIGKILL)
-        # The terminal's Ctrl-C goes to the program itself as well.
+        # The terminal sends Ctrl-C to the program itself, too.
         elif (
             received and number in _PASSED_ON and (number != signal.SIGINT or received.si_code <= 0)
         ):
@@ -93,10 +98,10 @@ def _watch(child: int, ends_on: Collection[int]) -> NoReturn:
 
 
 def end_children(grace_seconds: float = 0.0) -> None:
-    """Ends what this process and its children started and left behind.
+    """Ends all descendants of this process.
 
     Args:
-        grace_seconds: After being asked to, until they are killed.
+        grace_seconds: Time between SIGTERM and SIGKILL; 0 kills them at once.
     """
     if grace_seconds:
         children = _children()
@@ -119,24 +124,29 @@ def _children() -> list[psutil.Process]:
 
 
 def adopt_orphans() -> None:
-    """Makes this process the parent of whatever its descendants leave behind, so that it can end them."""
+    """Makes this process the parent of its descendants' orphans, so that it can end them."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def end_with(parent: int, number: int = signal.SIGKILL) -> None:
-    """Has the kernel send this process a signal when its parent, or the thread there that started it, ends."""
+    """Has the kernel signal this process when its parent, or the thread that started it, ends.
+
+    Args:
+        parent: The parent's process id; if the parent is gone already, the process ends.
+        number: The signal.
+    """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
-    if os.getppid() != parent:  # It was gone before.
+    if os.getppid() != parent:
         END(1)
 
 
 class Original:
-    """The process that made it, beside which no copy must go on that a user's code forked and lets live on."""
+    """Remembers the process that created it, to end copies that user code forked."""
 
     def __init__(self) -> None:
         self._process = os.getpid()
 
     def end_copies(self) -> None:
-        """Ends any other process that comes here."""
+        """Ends the calling process unless it is the original."""
         if os.getpid() != self._process:
             END(1)

@@ -1,17 +1,20 @@
 """Reach: the hand of a Jaco arm finds a hidden point in its workspace.
 
-The reward is 1 for each control step of 0.04 s that ends with the pinch site, the point between the fingers, within 0.05 m of the
-target; 250 steps, nothing ends an episode early. Arm, hand, arena, physics and workspace are those of dm_control's own task
-`manipulation.reach`, and so is the start: the hand points down somewhere in the workspace, its fingers closed by a random part. Actions
-are the reference velocities of nine joints.
+The reward is 1 for each control step of 0.04 s that ends with the pinch site, the point between the
+fingers, within 0.05 m of the target; an episode has 250 steps and never ends early. Arm, hand,
+arena, physics and workspace are those of dm_control's own task `manipulation.reach`, and so is the
+start: the hand points down somewhere in the workspace, its fingers closed by a random amount.
+Actions are the reference velocities of nine joints.
 
-Everyone sees dm_control's own observables: the arm's joint angles as sine and cosine, the fingers' angles, all velocities, and the
-pinch site's position and rotation matrix in the world. Its joint torques are left out: their sensors cost a tenth of the simulation.
+All networks see dm_control's own observables: the arm's joint angles as sine and cosine, the
+fingers' angles, all velocities, and the pinch site's position and rotation matrix in the world. Its
+joint torques are left out, because their sensors take a tenth of the simulation's time.
 
-Source: paper appendix D, which asks for a cube of size 0.4; dm_control's workspace is 0.4 x 0.4 x 0.38 m, just above the table. Ours: the
-start poses come from a pool that dm_control's inverse kinematics fills once; and training on a dense reward
-(`training="dense"`), since random exploration finds the target in 9 of 200 episodes: the task's own,
-minus 2 for every metre of distance, plus a bump at the target that is 1 there and 1/e at 0.1 m.
+Source: paper appendix D, which specifies a cube of size 0.4; dm_control's workspace is
+0.4 x 0.4 x 0.38 m, just above the table. Ours: the start poses come from a pool that dm_control's
+inverse kinematics fills once. Training uses a dense reward (`training="dense"`), also ours, since
+random exploration finds the target in 9 of 200 episodes: the task's reward, minus 2 for every metre
+of distance, plus a bump around the target that is 1 there and 1/e at 0.1 m.
 """
 
 from __future__ import annotations
@@ -113,8 +116,8 @@ class Reach(TaskDistribution):
 
         Args:
             task_set_seed: The seed of the draw.
-            training: The reward that trains: `dense`, as described in this module, or `sparse`, the
-                task's own.
+            training: The training reward: `dense`, as described in this module, or `sparse`, the
+                task's reward.
 
         Raises:
             ValueError: If the training reward is unknown.
@@ -166,7 +169,10 @@ def _build() -> mujoco.MjModel:
 
 
 def _solve_start_poses(root: Any, arm: Any, hand: Any) -> Iterator[Array]:
-    """Yields joint angles `[9]` that place the hand as dm_control's task does: downwards, free of contacts, by inverse kinematics."""
+    """Yields joint angles `[9]` of start poses, solved as in dm_control's task.
+
+    The hand points downwards and touches nothing.
+    """
     from dm_control import composer, mjcf
     from dm_control.composer.initializers import ToolCenterPointInitializer
     from dm_control.composer.variation.distributions import Uniform
@@ -183,7 +189,7 @@ def _solve_start_poses(root: Any, arm: Any, hand: Any) -> Iterator[Array]:
             hand.set_grasp(physics, close_factors=stream.uniform())
             try:
                 place_tool(physics, stream)
-            except composer.EpisodeInitializationError:  # No pose for ten places in a row.
+            except composer.EpisodeInitializationError:  # No pose for ten positions.
                 continue
         solved += 1
         yield physics.data.qpos.copy()

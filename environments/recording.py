@@ -1,4 +1,4 @@
-"""An episode played with given actions and kept whole, to be looked at and compared with another."""
+"""Records an episode played with given actions, to check it and compare it with others."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from environments.wording import described
 
 
 class UnplayableError(RuntimeError):
-    """An environment could not be made, reset or stepped; the message says what was called and what went wrong."""
+    """An environment cannot be created, reset or stepped; the message names call and error."""
 
 
 class Moment(NamedTuple):
-    """What an environment returned for a reset or for a step.
+    """The results of a reset or step.
 
     Attributes:
         observation: Copies of the observed arrays by key.
-        reward: The task's own, None after a reset.
-        training_reward: The reward that trains, None where it is the task's own.
-        discount: None after a reset.
-        first: Whether it starts an episode.
-        last: Whether it ends one.
+        reward: The task's reward, None after a reset.
+        training_reward: The training reward, None if it is the task's reward.
+        discount: The discount, None after a reset.
+        first: Whether this starts an episode.
+        last: Whether this ends an episode.
     """
 
     observation: dict[str, Array]
@@ -42,7 +42,7 @@ class Moment(NamedTuple):
     last: bool
 
     def values(self) -> dict[str, Any]:
-        """Returns everything in it by a name that a person understands."""
+        """Returns all values by readable names."""
         seen = {observed(key): value for key, value in self.observation.items()}
         return {
             **seen,
@@ -54,11 +54,11 @@ class Moment(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """Where two episodes part.
+    """The first difference between two episodes.
 
     Attributes:
-        name: What differs, of the names in `Moment.values`.
-        step: When; 0 is the reset.
+        name: The value that differs, one of the names in `Moment.values`.
+        step: The step at which it differs; 0 is the reset.
     """
 
     name: str
@@ -71,19 +71,19 @@ def observed(key: str) -> str:
 
 
 def call(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Calls what a user wrote.
+    """Calls a function that a user wrote.
 
     Args:
-        what: How the call is named in the error.
-        function: What is called.
-        *arguments: What it is given.
+        what: Name of the call in the error message.
+        function: The function.
+        *arguments: Its arguments.
 
     Returns:
-        What it returned.
+        Its result.
 
     Raises:
-        UnplayableError: If it raised anything, `sys.exit` among it, or took more than 60 s; the message says what and, if it
-            was in Python code, in which line of which file.
+        UnplayableError: If it raises anything, including `SystemExit`, or takes more than 60 s; the
+            message names the error and, if it is in Python code, the file and line.
     """
     watchdog = process_watchdog()
     watchdog.start()
@@ -110,15 +110,18 @@ def record(
     """Plays one episode until it ends or the actions do.
 
     Args:
-        environment: What is played; its task and seed were set before.
-        actions: One for each step, in the environment's own units, `[T, ...]`. The environment gets copies.
-        given_meanwhile: A task that is set after the first step, or before it where there is but one, while the episode runs.
+        environment: The environment, with its task and seed already set.
+        actions: One action per step, in the environment's own units, `[T, ...]`. The environment
+            gets copies.
+        given_meanwhile: A task to set while the episode runs: after the first step, or before it
+            if there is only one.
 
     Returns:
         The reset and every step.
 
     Raises:
-        UnplayableError: If a call raises, or returns what is no time step with a dictionary of numbers.
+        UnplayableError: If a call raises, or returns anything but a time step with a dictionary of
+            numbers.
     """
     moments = [_moment(environment, "reset()", environment.reset)]
     given = given_meanwhile is None
@@ -139,15 +142,15 @@ def record(
 def first_difference(
     left: Sequence[Moment], right: Sequence[Moment], names: Collection[str] | None = None
 ) -> Difference | None:
-    """Compares two episodes as long as both last.
+    """Compares two episodes up to the end of the shorter one.
 
     Args:
-        left: One.
-        right: The other.
-        names: What to compare, of the names in `Moment.values`; everything where None.
+        left: An episode.
+        right: Another episode.
+        names: The values to compare, of the names in `Moment.values`; None for all.
 
     Returns:
-        What differs first, or None where nothing does.
+        The first difference, or None.
     """
     for step, (one, other) in enumerate(zip(left, right, strict=False)):
         others = other.values()
@@ -169,12 +172,13 @@ def _moment(
     timestep = call(what, function, *arguments)
     if not isinstance(timestep, dm_env.TimeStep):
         raise UnplayableError(
-            f"{what} returns a {type(timestep).__name__}: return a dm_env.TimeStep, such as dm_env.transition(...)."
+            f"{what} returns a {type(timestep).__name__}: "
+            "return a dm_env.TimeStep, e.g. dm_env.transition(...)."
         )
     if not isinstance(timestep.observation, Mapping):
         kind = type(timestep.observation).__name__
         raise UnplayableError(
-            f"{what} observes a {kind}: make it a dictionary of arrays by key, even when there is only one."
+            f"{what} observes a {kind}: return a dictionary of arrays by key, even of a single one."
         )
     observation = {
         key: _array(f"{what} observes {key!r}", value)
@@ -194,19 +198,20 @@ def _moment(
 
 
 def _array(what: str, value: Any) -> Array:
-    """Returns a copy of what is observed under a key."""
+    """Returns a copy of an observed value as an array of numbers."""
     try:
         array = np.array(value)
     except Exception as error:
         raise UnplayableError(
-            f"{what} as {reprlib.repr(value)}, which is no array: make it numbers in the shape of its spec."
+            f"{what} as {reprlib.repr(value)}, which is not an array: "
+            "return numbers in the shape of its spec."
         ) from error
     if not (
         array.dtype == np.bool_
         or np.issubdtype(array.dtype, np.integer)
         or np.issubdtype(array.dtype, np.floating)
     ):
-        raise UnplayableError(f"{what} with elements of type {array.dtype}: make them numbers.")
+        raise UnplayableError(f"{what} with elements of type {array.dtype}: return numbers.")
     return array
 
 
@@ -219,5 +224,5 @@ def _number(what: str, value: Any) -> float | None:
         return float(value)
     except Exception as error:
         raise UnplayableError(
-            f"{what} is {reprlib.repr(value)}, of type {type(value).__name__}: make it a number."
+            f"{what} is {reprlib.repr(value)}, of type {type(value).__name__}: return a number."
         ) from error

@@ -1,4 +1,4 @@
-"""Task distributions by name, and any distribution of a user's as `module:factory`."""
+"""Loads task distributions by name, and users' own as `module:factory`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from environments.distribution import TaskDistribution
 from environments.imported_code import unchanged_process
 from environments.wording import described
 
-_USUAL_OPTIONS = {"task_set": "default", "task_set_seed": 0}
+_DEFAULT_OPTIONS = {"task_set": "default", "task_set_seed": 0}
 _BUILT_IN = {
     "sparse_navigation": "environments.sparse_navigation:SparseNavigation",
     "half_cheetah_velocity": "environments.half_cheetah_velocity:HalfCheetahVelocity",
@@ -22,7 +22,7 @@ _BUILT_IN = {
 
 
 class UnknownEnvironmentError(ValueError):
-    """The name of an environment leads nowhere; the message says what can be named."""
+    """An environment's name cannot be resolved; the message lists the choices."""
 
 
 def names() -> tuple[str, ...]:
@@ -31,25 +31,27 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str, **options: object) -> TaskDistribution:
-    """Makes a task distribution.
+    """Creates a task distribution.
 
     Args:
         name: A built-in name, or `module:factory` of a user's own distribution.
-        **options: Arguments of the distribution, such as `task_set` and `task_set_seed`. One that the distribution does not
-            take may be given with its usual value.
+        **options: Arguments of the distribution, such as `task_set` and `task_set_seed`. These two
+            may be given with their default values even if the distribution does not take them.
 
     Returns:
         The distribution.
 
     Raises:
-        UnknownEnvironmentError: If there is no such distribution, its code fails or exits, or it is not one.
+        UnknownEnvironmentError: If there is no such distribution, its code fails or exits, or it is
+            not a `TaskDistribution`.
         ValueError: If the distribution refuses an option.
     """
     target = _BUILT_IN.get(name, name)
     module_name, _, factory_name = target.partition(":")
     if not factory_name:
         raise UnknownEnvironmentError(
-            f"Unknown environment {name!r}: choose {', '.join(_BUILT_IN)}, or name your own as module:factory."
+            f"Unknown environment {name!r}: choose {', '.join(_BUILT_IN)}, "
+            "or name your own as module:factory."
         )
     try:
         with unchanged_process():
@@ -64,15 +66,15 @@ def load(name: str, **options: object) -> TaskDistribution:
     try:
         with unchanged_process():
             distribution = factory(**accepted)
-    except (KeyboardInterrupt, ValueError):  # The latter refuses an option.
+    except (KeyboardInterrupt, ValueError):  # A ValueError refuses an option.
         raise
     except BaseException as error:
         raise UnknownEnvironmentError(
-            f"The environment {name!r} cannot be made: {described(error)}."
+            f"Cannot create the environment {name!r}: {described(error)}."
         ) from error
     if not isinstance(distribution, TaskDistribution):
         raise UnknownEnvironmentError(
-            f"The environment {name!r} made a {type(distribution).__name__}, not a TaskDistribution."
+            f"The environment {name!r} is a {type(distribution).__name__}, not a TaskDistribution."
         )
     return distribution
 
@@ -84,11 +86,13 @@ def _accepted(
         parameters = inspect.signature(factory).parameters
     except (TypeError, ValueError) as error:
         raise UnknownEnvironmentError(
-            f"The environment {name!r} is not made by a Python function or class: {error}."
+            f"The factory of environment {name!r} is not a Python function or class: {error}."
         ) from error
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
         return dict(options)
     for option, value in options.items():
-        if option not in parameters and value != _USUAL_OPTIONS.get(option):
-            raise ValueError(f"The environment {name!r} takes no {option} (given {value!r}).")
+        if option not in parameters and value != _DEFAULT_OPTIONS.get(option):
+            raise ValueError(
+                f"The environment {name!r} takes no argument {option} (given {value!r})."
+            )
     return {option: value for option, value in options.items() if option in parameters}

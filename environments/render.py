@@ -1,9 +1,11 @@
-"""A picture and a video of one episode, without a display or a GPU.
+"""Draws a picture and a video of one episode, without a display or a GPU.
 
     python -m environments.render --environment=half_cheetah_velocity --out=cheetah
-    python -m environments.render --environment=sparse_navigation --policy=expert --split=train --snapshot=runs/X/snapshots/9 --out=expert
+    python -m environments.render --environment=sparse_navigation --policy=expert --split=train \\
+        --snapshot=runs/X/snapshots/9 --out=expert
 
-writes OUT.png (the episode's middle) and OUT.mp4. `--policy` is random, expert or prior, or a factory of your own as module:factory.
+writes OUT.png (the middle of the episode) and OUT.mp4. `--policy` is random, expert or prior, or a
+factory of your own as module:factory.
 """
 
 from __future__ import annotations
@@ -24,12 +26,12 @@ from environments.command_line import SEED, TEXT
 from environments.imported_code import unchanged_process
 from iwpa.fields import Allowed
 
-# From a flat observation `[D]` to an action `[A]` in [-1, 1].
+# Maps a flat observation `[D]` to an action `[A]` in [-1, 1].
 Policy = Callable[[Array], Array]
-# Given the distribution, the task, a seed and the value of --snapshot.
+# Makes a policy from the distribution, the task, a seed and the value of --snapshot.
 PolicyFactory = Callable[[TaskDistribution, Task, int, str | None], Policy]
 
-# Resolved by name like an environment: this folder imports nothing of those that depend on it.
+# Resolved by name like an environment, because this folder must not import agents.
 _POLICIES = {
     "random": "environments.render:random_policy",
     "expert": "agents.playback:expert",
@@ -53,11 +55,11 @@ def play(
     """Plays an episode.
 
     Args:
-        distribution: Of the task.
-        task: What to play.
-        policy: How.
-        seed: Of the episode's start.
-        size: Width and height of a picture.
+        distribution: The task's distribution.
+        task: The task to play.
+        policy: The policy that acts.
+        seed: Seed of the episode.
+        size: Width and height of a picture, in pixels.
 
     Returns:
         A picture of every state, uint8 `[height, width, 3]`.
@@ -80,7 +82,9 @@ def play(
 
 
 def choose_renderer() -> None:
-    """Makes MuJoCo draw in software, unless `MUJOCO_GL` says how to draw; has to come before MuJoCo is imported.
+    """Makes MuJoCo render without a display, unless `MUJOCO_GL` already selects a renderer.
+
+    Call it before MuJoCo is imported.
 
     Raises:
         RuntimeError: If the machine has no library for it.
@@ -98,10 +102,10 @@ def choose_renderer() -> None:
 
 
 def main() -> int:
-    """Plays and draws the episode that the flags ask for; returns the exit code."""
+    """Plays and draws the episode that the flags describe; returns the exit code."""
     values = flags.FLAGS
     choose_renderer()
-    # Imported late: it takes a second, and wrong flags should not wait for it.
+    # Imported late: it takes a second, and errors in flags should not wait for it.
     import imageio.v3
 
     out = pathlib.Path(command_line.required("out")).absolute()
@@ -118,7 +122,8 @@ def main() -> int:
     imageio.v3.imwrite(out.with_suffix(".png"), pictures[len(pictures) // 2])
     imageio.v3.imwrite(out.with_suffix(".mp4"), pictures, fps=20, macro_block_size=1)
     print(
-        f"{out.with_suffix('.png')} and {out.with_suffix('.mp4')}: {len(pictures) - 1} steps of {distribution.name}, {values.policy}"
+        f"{out.with_suffix('.png')} and {out.with_suffix('.mp4')}: "
+        f"{len(pictures) - 1} steps of {distribution.name}, {values.policy}"
     )
     return 0
 
@@ -141,21 +146,27 @@ def define_flags() -> None:
     define(
         "environment",
         None,
-        f"What to draw: {', '.join(names())}, or your own as module:factory.",
+        f"Environment to draw: {', '.join(names())}, or your own as module:factory.",
         TEXT,
     )
-    define("out", None, "Where to write, without an ending.", TEXT)
-    define("policy", "random", f"Who acts: {', '.join(_POLICIES)}, or module:factory.", TEXT)
-    text = "For expert and prior: the folder of a snapshot, runs/NAME/snapshots/STEP."
+    define("out", None, "Path of the files to write, without an extension.", TEXT)
+    define(
+        "policy", "random", f"Policy that acts: {', '.join(_POLICIES)}, or module:factory.", TEXT
+    )
+    text = "Snapshot of expert and prior: its folder, runs/NAME/snapshots/STEP."
     define("snapshot", None, text, TEXT)
-    define("task_set", "default", "Which of the environment's named task sets.", TEXT)
-    define("task_set_seed", 0, "Seed of the tasks' draw.", SEED)
+    define("task_set", "default", "Name of one of the environment's task sets.", TEXT)
+    define("task_set_seed", 0, "Seed with which the tasks are drawn.", SEED)
     command_line.define_options()
-    define("split", "test", "From which split the task is.", Allowed(str, choices=SPLITS))
-    define("task", 0, "Number of the task.", SEED)
+    define("split", "test", "Split of the task.", Allowed(str, choices=SPLITS))
+    define("task", 0, "Index of the task in its split.", SEED)
     define("seed", 0, "Seed of the episode.", SEED)
-    define("width", 640, "Of the pictures, in pixels.", Allowed(int, at_least=16, at_most=1280))
-    define("height", 480, "Of the pictures, in pixels.", Allowed(int, at_least=16, at_most=960))
+    define(
+        "width", 640, "Width of the pictures, in pixels.", Allowed(int, at_least=16, at_most=1280)
+    )
+    define(
+        "height", 480, "Height of the pictures, in pixels.", Allowed(int, at_least=16, at_most=960)
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What an examination of a task distribution found."""
+"""The report of an examination of a task distribution."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import dataclasses
 
 @dataclasses.dataclass
 class Report:
-    """Lines for a person.
+    """The results of an examination, as text.
 
     Attributes:
-        findings: The broken rules, each with the mend; rules that follow from a broken one may not have been looked at.
-        warnings: What may be meant so, but often is not.
-        summary: Sizes and speed, when nothing is broken.
+        findings: The broken rules, one line each, with the fix; a broken rule may keep later ones
+            from being checked.
+        warnings: Lines on things that may be intended but often are mistakes.
+        summary: Sizes and speed, if no rule is broken.
     """
 
     findings: list[str] = dataclasses.field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The rules that a task distribution's declarations and each of its episodes keep, and how to mend what breaks them."""
+"""The rules for a task distribution's declarations and episodes, with a fix for each violation."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from environments.recording import Moment, UnplayableError, call
 from environments.sizes import LARGEST_REWARD, scale_for
 from environments.task import SPLITS, Task, TaskSet
 
-# Rewards may be summed in single precision.
+# Environments may sum rewards in single precision.
 _ROUNDING = 1e-5
-# Longer ones are without a time limit in all but name.
+# A longer episode has no time limit in practice.
 _LONGEST_EPISODE = 100_000
 _LEAST, _MOST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
 def declaration_findings(distribution: TaskDistribution) -> list[str]:
-    """Returns what is wrong with the attributes of a distribution, one line each."""
+    """Returns what is wrong with a distribution's attributes, one line for each."""
     findings = []
     for name, (accepts, wanted) in _DECLARATIONS.items():
         try:
             value = call(name, getattr, distribution, name)
         except UnplayableError as error:
             missing = isinstance(error.__cause__, AttributeError)
-            findings.append(f"{name} is missing: it has to be {wanted}." if missing else str(error))
+            findings.append(f"{name} is missing: it must be {wanted}." if missing else str(error))
             continue
         if not accepts(value):
-            findings.append(f"{name} is {_shown(value)}: it has to be {wanted}.")
+            findings.append(f"{name} is {_shown(value)}: it must be {wanted}.")
     if not findings:
         findings = [
             finding for split in SPLITS for finding in _split_findings(distribution.task_set, split)
@@ -50,20 +50,21 @@ def episode_findings(
     moments: Sequence[Moment],
     reward_scale: float = 1.0,
 ) -> list[str]:
-    """Returns what is wrong with an episode, one line for each broken rule, at the first step that breaks it.
+    """Returns what is wrong with an episode.
 
     Args:
-        distribution: Whose declarations the episode keeps.
+        distribution: The distribution whose declarations the episode must match.
         spec: The environment's observation spec.
-        moments: The episode, which was given `episode_steps` actions.
-        reward_scale: What training will multiply rewards by.
+        moments: The episode, recorded with `episode_steps` actions.
+        reward_scale: Factor by which training will multiply rewards.
 
     Returns:
-        The findings.
+        One line for each broken rule, about the first step that breaks it.
     """
     if not moments[0].first:
         return [
-            "reset() does not return the start of an episode: return dm_env.restart(observation)."
+            "reset() does not return the first time step of an episode: "
+            "return dm_env.restart(observation)."
         ]
     found: dict[str, str] = {}
     for step, moment in enumerate(moments):
@@ -74,12 +75,14 @@ def episode_findings(
     steps, end = len(moments) - 1, moments[-1]
     if not end.last:
         found["end"] = (
-            f"The episode is not over after {steps} steps, its episode_steps: end it with dm_env.truncation(reward, observation)."
+            f"The episode is not over after {steps} steps, its episode_steps: "
+            "end it with dm_env.truncation(reward, observation)."
         )
     elif end.discount == 1 and steps < distribution.episode_steps:
         found["end"] = (
-            f"The episode ends with discount 1 at step {steps} of episode_steps = {distribution.episode_steps}: "
-            "make that the time limit, or end it with dm_env.termination(reward, observation) where it ends for good."
+            f"The episode ends with discount 1 at step {steps}, before episode_steps = "
+            f"{distribution.episode_steps}: set episode_steps to the time limit, "
+            "or end it with dm_env.termination(reward, observation) if it terminates."
         )
     return list(found.values())
 
@@ -105,7 +108,7 @@ def _is_finite(value: object) -> bool:
 
 
 def _is_scale(value: object) -> bool:
-    """Returns whether a number is finite and not 0 in single precision, too."""
+    """Returns whether a number is finite and not 0, also in single precision."""
     return _is_finite(value) and bool(_LEAST <= abs(cast(float, value)) <= _MOST)
 
 
@@ -122,22 +125,23 @@ def _is_count(value: object) -> bool:
 
 
 _DECLARATIONS: Mapping[str, tuple[Callable[[Any], object], str]] = {
-    "name": (lambda value: isinstance(value, str) and value, "a name for people"),
+    "name": (lambda value: isinstance(value, str) and value, "a non-empty string"),
     "task_set": (
         lambda value: isinstance(value, TaskSet) and isinstance(value.splits, Mapping),
-        "a TaskSet, such as draw_task_set makes",
+        "a TaskSet, e.g. from draw_task_set",
     ),
     "observation_groups": (
         _is_groups,
-        "ObservationGroups of two tuples of distinct keys, neither of them empty (a single key is written ('position',))",
+        "ObservationGroups of two non-empty tuples of distinct keys "
+        "(write a single key as ('position',))",
     ),
     "observation_scales": (
         _is_scales,
-        "a mapping of observed keys to finite numbers other than 0, also in single precision",
+        "a mapping from observed keys to numbers that are finite and not 0 in single precision",
     ),
     "episode_steps": (
         _is_count,
-        f"a whole number of at least 1 and at most {_LONGEST_EPISODE}, a Python int",
+        f"a Python int of at least 1 and at most {_LONGEST_EPISODE}",
     ),
     "worst_reward": (_is_finite, "a finite number"),
     "dense_training": (lambda value: isinstance(value, bool), "True or False"),
@@ -153,18 +157,21 @@ _DECLARATIONS: Mapping[str, tuple[Callable[[Any], object], str]] = {
 def _split_findings(task_set: TaskSet, split: str) -> list[str]:
     if split not in task_set.splits:
         return [
-            f"task_set has no split {split!r} but {', '.join(map(repr, task_set.splits))}: the splits are {', '.join(SPLITS)}."
+            f"task_set has no split {split!r}, only {', '.join(map(repr, task_set.splits))}: "
+            f"give it the splits {', '.join(SPLITS)}."
         ]
     tasks = task_set.splits[split]
     if not (tasks and isinstance(tasks, tuple) and all(isinstance(task, Task) for task in tasks)):
         return [
-            f"The split {split!r} of task_set is {reprlib.repr(tasks)}: it has to be a tuple of at least one Task."
+            f"The split {split!r} of task_set is {reprlib.repr(tasks)}: "
+            "it must be a tuple of at least one Task."
         ]
     findings = []
     indices = [task.index for task in tasks]
     if indices != list(range(len(tasks))):
         findings.append(
-            f"The tasks of split {split!r} have the indices {reprlib.repr(indices)}: count 0, 1, 2 and so on."
+            f"The tasks of split {split!r} have the indices {reprlib.repr(indices)}: "
+            "number them 0, 1, 2 and so on."
         )
     odd = [
         task
@@ -176,7 +183,8 @@ def _split_findings(task_set: TaskSet, split: str) -> list[str]:
     ]
     if odd:
         findings.append(
-            f"The split {split!r} has the task {reprlib.repr(odd[0])}: its parameters have to be a tuple of finite numbers."
+            f"The split {split!r} has the task {reprlib.repr(odd[0])}: "
+            "its parameters must be a tuple of finite numbers."
         )
     return findings
 
@@ -185,7 +193,8 @@ def _place_findings(distribution: TaskDistribution) -> list[str]:
     names, traced = distribution.place_names, distribution.traced
     if traced is not None and traced not in distribution.observation_groups.expert:
         return [
-            f"traced is {traced!r}: it has to be one of the keys that the experts see, {sorted(distribution.observation_groups.expert)}."
+            f"traced is {traced!r}: it must be one of the keys that the experts see, "
+            f"{sorted(distribution.observation_groups.expert)}."
         ]
     for split in SPLITS:
         for task in distribution.tasks(split):
@@ -200,7 +209,7 @@ def _place_findings(distribution: TaskDistribution) -> list[str]:
             ):
                 return [
                     f"place() of {split} task {task.index} is {reprlib.repr(place)}: "
-                    f"it has to be a finite number for each of place_names, {names}."
+                    f"return one finite number for each of place_names, {names}."
                 ]
     return []
 
@@ -221,18 +230,20 @@ def _shown(value: object) -> str:
 def _observation_problems(
     distribution: TaskDistribution, spec: Mapping[str, specs.Array], moment: Moment
 ) -> Iterator[tuple[str, str]]:
-    """Yields the name of each broken rule, and what is wrong."""
+    """Yields the name of each broken rule and a message."""
     given = moment.observation
     if set(given) != set(spec):
         yield (
             "keys",
-            f"the observation has the keys {sorted(map(str, given))}, but observation_spec() has {sorted(spec)}: make them the same",
+            f"the observation has the keys {sorted(map(str, given))}, "
+            f"but observation_spec() has {sorted(spec)}: make them the same",
         )
     for key in sorted(set(given) & set(spec)):
         if given[key].shape != tuple(spec[key].shape):
             yield (
                 f"shape of {key}",
-                f"the observation {key!r} has the shape {given[key].shape}, but its spec {spec[key].shape}: make them the same",
+                f"the observation {key!r} has shape {given[key].shape}, "
+                f"but its spec has {spec[key].shape}: make them the same",
             )
         if not np.isfinite(given[key]).all():
             yield (
@@ -245,20 +256,22 @@ def _observation_problems(
             if size > _MOST:
                 yield (
                     f"size of {key}",
-                    f"the observation {key!r} reaches {size:.3g}, more than float32 holds: bound it",
+                    f"the observation {key!r} reaches {size:.3g}, "
+                    "more than float32 holds: bound it",
                 )
             elif size * abs(scale) > LARGEST_SQUARED:
                 yield (
                     f"size of {key}",
-                    f"the observation {key!r} reaches {size:.3g}, times its scale {scale:g}: its square overflows; "
-                    f"bound it, or bring it to the order of 1 by observation_scales = {{{key!r}: {scale_for(size):g}}}",
+                    f"the observation {key!r} reaches {size:.3g}, times its scale {scale:g}: "
+                    "its square overflows; bound it, or bring it to the order of 1 by "
+                    f"observation_scales = {{{key!r}: {scale_for(size):g}}}",
                 )
 
 
 def _reward_problems(
     distribution: TaskDistribution, moment: Moment, reward_scale: float
 ) -> Iterator[tuple[str, str]]:
-    """Yields the name of each broken rule, and what is wrong."""
+    """Yields the name of each broken rule and a message."""
     for name, reward in (("reward", moment.reward), ("training_reward", moment.training_reward)):
         if reward is None or not math.isfinite(reward):
             continue
@@ -271,41 +284,46 @@ def _reward_problems(
             scale = f"{scale_for(reward):g}"
             yield (
                 f"size of {name}",
-                f"the {name} is {reward:.3g}: from {LARGEST_REWARD:g} on, times the reward scale of {reward_scale:g}, the critic's loss "
-                f"overflows and learner steps are skipped; scale it in the environment, or train with --config.losses.reward_scale={scale} "
-                f"(and check with --reward_scale={scale})",
+                f"the {name} is {reward:.3g}: above {LARGEST_REWARD:g}, after the reward scale of "
+                f"{reward_scale:g}, the critic's loss overflows and learner steps are skipped; "
+                "scale it in the environment, or train with "
+                f"--config.losses.reward_scale={scale} (and check with --reward_scale={scale})",
             )
     worst, dense = distribution.worst_reward, distribution.dense_training
     if moment.first:
         yield (
             "restart",
-            "step() starts a new episode: only reset() does, and the step after an episode's end",
+            "step() starts a new episode: only reset() and the step after an episode's end may",
         )
     elif moment.reward is None or not math.isfinite(moment.reward):
-        yield "reward", f"the reward is {moment.reward}: make it a finite number"
+        yield "reward", f"the reward is {moment.reward}: return a finite number"
     elif moment.reward < worst - _ROUNDING * max(1.0, abs(worst)):
         yield (
             "worst",
-            f"the reward is {moment.reward:g}, below worst_reward = {worst:g}: lower worst_reward to the least that a step can give",
+            f"the reward is {moment.reward:g}, below worst_reward = {worst:g}: "
+            "lower worst_reward to the lowest reward of a step",
         )
     if moment.training_reward is None:
         if dense:
             yield (
                 "dense",
-                "training_reward is None, but dense_training is True: return the reward that trains, or declare False",
+                "training_reward is None, but dense_training is True: "
+                "return the training reward, or declare False",
             )
     elif not dense:
         yield (
             "dense",
-            f"training_reward is {moment.training_reward:g}, but dense_training is False: declare True, or return None",
+            f"training_reward is {moment.training_reward:g}, but dense_training is False: "
+            "declare True, or return None",
         )
     elif not math.isfinite(moment.training_reward):
         yield (
             "training reward",
-            f"training_reward is {moment.training_reward}: make it a finite number",
+            f"training_reward is {moment.training_reward}: return a finite number",
         )
     if not moment.first and moment.discount not in ((0.0, 1.0) if moment.last else (1.0,)):
         yield (
             "discount",
-            f"the discount is {moment.discount}: it is 1, and 0 where the episode ends for good; the agent discounts by itself",
+            f"the discount is {moment.discount}: return 1, or 0 on true termination; "
+            "the agent applies its own discount",
         )

@@ -1,4 +1,4 @@
-"""An episode in a batch, held against the same one played alone: what actors get is what the environment gives."""
+"""Compares an episode in a batch, as actors play it, with the same episode played alone."""
 
 from __future__ import annotations
 
@@ -19,32 +19,40 @@ def side_by_side(
     """Plays the same episode in all environments of a batch, step by step.
 
     Args:
-        batch: What plays.
-        alone: The episode as one environment gave it.
-        actions: Of its steps, in [-1, 1] and an ulp beyond, float32 `[T, A]`.
-        task: Its task.
-        seed: Its seed.
+        batch: The batch.
+        alone: The episode as a single environment played it.
+        actions: The episode's actions, in [-1, 1] or one ulp outside, float32 `[T, A]`.
+        task: The episode's task.
+        seed: The episode's seed.
 
     Returns:
-        What differs, with the mend, or None.
+        The first difference and the fix, or None.
     """
     try:
-        for place in range(len(batch)):
-            batch.reset(place, task, seed)
-            if (fault := batch.fault(place)) is not None:
-                return f"An environment of a batch does not start: {fault}. Make each of them independent of the others."
+        for row in range(len(batch)):
+            batch.reset(row, task, seed)
+            if (fault := batch.fault(row)) is not None:
+                return (
+                    f"An environment of a batch does not start: {fault}. "
+                    "Make environments independent of one another."
+                )
         for step, (moment, action) in enumerate(zip(alone[1:], actions, strict=False), start=1):
             result = batch.step(np.tile(action, (len(batch), 1)))
             where = f"in a batch, at step {step} with the action {action[0]:.9g}"
-            for place in range(len(batch)):
-                if (fault := batch.fault(place)) is not None:
-                    return f"The episode is cut short {where}: {fault}. Mend it: training counts it as a fault."
-            given = _expected(batch, moment)
+            for row in range(len(batch)):
+                if (fault := batch.fault(row)) is not None:
+                    return (
+                        f"The episode is cut short {where}: {fault}. "
+                        "Fix this: training counts it as a fault."
+                    )
+            expected = _expected(batch, moment)
             if not all(
-                np.array_equal(row, given) for row in _rows(batch, result.rewards, result.last)
+                np.array_equal(given, expected)
+                for given in _rows(batch, result.rewards, result.last)
             ):
                 return (
-                    f"The same task, seed and actions give another episode {where}: share nothing between environments, "
+                    f"The same task, seed and actions give a different episode {where}: "
+                    "share nothing between environments, "
                     "and return arrays that you do not change afterwards."
                 )
     except EnvironmentFailure as error:

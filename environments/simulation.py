@@ -1,4 +1,4 @@
-"""The direct MuJoCo loop: one compiled model, stepped without any layer in between."""
+"""The MuJoCo simulation loop: one compiled model, stepped without any layer in between."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from environments.arrays import Array
 from environments.distribution import TaskEnvironment
 from environments.task import Task
 
-# A simulation that diverges is reset by MuJoCo, which only counts a warning; the contact and memory warnings before these are harmless.
+# MuJoCo resets a diverging simulation and only counts a warning. The warnings before these, about
+# contacts and memory, are harmless.
 _DIVERGENCE = slice(
     int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADCTRL) + 1
 )
 
-# MuJoCo's own way to warn is to append to a file in the current directory.
+# By default MuJoCo appends warnings to a file in the current directory.
 mujoco.set_mju_user_warning(logging.getLogger("mujoco").info)
 
 
 class Outcome(NamedTuple):
-    """What a control step led to.
+    """The result of a control step.
 
     Attributes:
-        reward: The task's own.
-        terminated: Whether it ended the episode for good (discount 0).
-        training_reward: The reward that trains, None where it is the task's own.
+        reward: The task's reward.
+        terminated: Whether the step truly terminated the episode (discount 0).
+        training_reward: The training reward, None if it is the task's reward.
     """
 
     reward: float
@@ -39,16 +40,18 @@ class Outcome(NamedTuple):
 
 
 class SimulatedEnvironment(TaskEnvironment):
-    """A task on a compiled MuJoCo model. Subclasses say how an episode starts, what is observed and what a step is worth.
+    """A task on a compiled MuJoCo model.
 
-    A control step advances the physics by `substeps` such that all positions, velocities and sensors belong to the new state.
+    Subclasses define an episode's start, its observations and its rewards. A control step runs
+    `substeps` physics steps, after which all positions, velocities and sensors belong to the new
+    state.
 
     Attributes:
-        model: This environment's own: `start` may change it.
+        model: The environment's own model, which `start` may change.
         data: The simulation's state.
-        task: The task that is played.
+        task: The current task.
         substeps: Physics steps in a control step.
-        camera: The camera that pictures are taken with; -1 is a free one that sees the whole model.
+        camera: The camera of pictures; -1 is a free one that sees the whole model.
     """
 
     camera: str | int | mujoco.MjvCamera = -1
@@ -57,7 +60,7 @@ class SimulatedEnvironment(TaskEnvironment):
         """Prepares the simulation.
 
         Args:
-            model: The compiled model, not shared with anyone.
+            model: The compiled model, which must not be shared.
             task: The first task.
             substeps: Physics steps in a control step.
             episode_steps: The time limit, in control steps.
@@ -67,7 +70,8 @@ class SimulatedEnvironment(TaskEnvironment):
         self.task = self._next_task = task
         self.substeps = substeps
         self._episode_steps = episode_steps
-        # Attributes of MuJoCo's structures make a new array at every access; these views stay valid as long as `data` lives.
+        # MuJoCo's structures create a new array at every access to an attribute; these views stay
+        # valid as long as `data` lives.
         self._ctrl = self.data.ctrl
         self._divergences = self.data.warning.number[_DIVERGENCE]
         self._stream = np.random.default_rng(0)
@@ -78,15 +82,22 @@ class SimulatedEnvironment(TaskEnvironment):
 
     @abc.abstractmethod
     def start(self, stream: np.random.Generator) -> None:
-        """Sets the pose in which an episode of `task` starts; the state was set to the model's default before."""
+        """Sets the initial state of an episode of `task`; the state is the model's default before.
+
+        Args:
+            stream: The environment's random generator.
+        """
 
     @abc.abstractmethod
     def observe(self) -> dict[str, Array]:
-        """Returns the observation of the present state. Arrays may be views of the simulation: they are read before the next step."""
+        """Returns the observation of the current state.
+
+        Arrays may be views of the simulation, because they are read before the next step.
+        """
 
     @abc.abstractmethod
     def evaluate(self, action: Array) -> Outcome:
-        """Returns what the step by `action` that led to the present state is worth."""
+        """Returns the outcome of the step by `action` that led to the current state."""
 
     def set_task(self, task: Task) -> None:
         self._next_task = task
@@ -115,7 +126,7 @@ class SimulatedEnvironment(TaskEnvironment):
         """Advances by one control step.
 
         Raises:
-            FloatingPointError: If the simulation diverged.
+            FloatingPointError: If the simulation diverges.
         """
         if self._over:
             return self.reset()
@@ -135,7 +146,10 @@ class SimulatedEnvironment(TaskEnvironment):
         return dm_env.transition(reward, self.observe())
 
     def advance(self) -> None:
-        """Makes the physics steps. Split so that the last half step brings everything derived up to date at no extra cost."""
+        """Runs the physics steps.
+
+        They are split so that the last half step updates all derived quantities at no extra cost.
+        """
         mujoco.mj_step2(self.model, self.data)
         mujoco.mj_step(self.model, self.data, self.substeps - 1)
         mujoco.mj_step1(self.model, self.data)

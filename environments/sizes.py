@@ -1,4 +1,4 @@
-"""How large the numbers are that an environment gives, beside those that are learned from well."""
+"""Checks whether the numbers that an environment returns are too large to learn from."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from environments.distribution import TaskDistribution
 from environments.layout import LARGEST_SQUARED
 from environments.recording import Moment
 
-# A batch with rewards of 1e19 is skipped at once; values are sums of rewards over a hundred steps.
+# Learners skip a batch with rewards of 1e19; values are sums of rewards over a hundred steps.
 LARGEST_REWARD = 1e17
-# Beside larger numbers, those of the order of 1 are lost in single precision's sums.
+# Next to larger numbers, those of the order of 1 are lost in single-precision sums.
 _LARGE = 1e4
 
 
@@ -23,7 +23,7 @@ def scale_for(size: float) -> float:
 
 
 class Sizes:
-    """The largest numbers of all episodes that are played."""
+    """Tracks the largest numbers over all played episodes."""
 
     def __init__(self, distribution: TaskDistribution):
         self._scales = {
@@ -34,7 +34,7 @@ class Sizes:
         self._reward = 0.0
 
     def add(self, moments: Sequence[Moment]) -> None:
-        """Takes an episode."""
+        """Adds an episode."""
         for moment in moments:
             for key in self._observed.keys() & moment.observation.keys():
                 size = float(np.abs(moment.observation[key].astype(np.float64)).max(initial=0.0))
@@ -43,22 +43,23 @@ class Sizes:
                 self._reward = max(self._reward, abs(reward or 0.0))
 
     def warnings(self, reward_scale: float) -> list[str]:
-        """Returns which numbers are so large that little is learned from them, a line for each kind.
+        """Returns a warning for each kind of number that is too large to learn from well.
 
         Args:
-            reward_scale: What training will multiply rewards by.
+            reward_scale: Factor by which training will multiply rewards.
         """
         warnings = []
         for key, size in self._observed.items():
             scaled = size * abs(self._scales[key])
             if _LARGE < scaled <= LARGEST_SQUARED:
                 warnings.append(
-                    f"The observation {key!r} reaches {scaled:.1g}: what is of the order of 1 is lost beside it; "
-                    f"observation_scales = {{{key!r}: {scale_for(size):g}}} brings it there."
+                    f"The observation {key!r} reaches {scaled:.1g}: numbers of the order of 1 are "
+                    "lost next to it; bring it to that order by "
+                    f"observation_scales = {{{key!r}: {scale_for(size):g}}}."
                 )
         if _LARGE < self._reward * reward_scale <= LARGEST_REWARD:
             warnings.append(
-                f"Rewards reach {self._reward:.1g}: returns of the order of 10 train best, such as with "
-                f"--config.losses.reward_scale={scale_for(self._reward):g}."
+                f"Rewards reach {self._reward:.1g}: returns of the order of 10 train best, "
+                f"e.g. with --config.losses.reward_scale={scale_for(self._reward):g}."
             )
         return warnings

@@ -1,12 +1,13 @@
-"""Sparse 2D navigation, PEARL's task: a point finds a hidden goal on the upper half of the unit circle.
+"""Sparse 2D navigation, PEARL's task: find a hidden goal on the upper half of the unit circle.
 
-Position moves by 0.1 times the action clipped to [-1, 1] on each axis, from the origin, for 20 steps. The reward is 1 - distance within a
-radius of 0.2 around the goal and 0 elsewhere; nothing ends an episode early. Observed is the position alone, by everyone: the goal
-is what an agent has to find out. The ideal return is 13.4 on average.
+The position starts at the origin and moves by 0.1 times the action for 20 steps; each axis of the
+action is clipped to [-1, 1]. The reward is 1 - distance within a radius of 0.2 around the goal and
+0 elsewhere; an episode never ends early. All networks observe only the position: an agent has to
+infer the goal. The ideal return is 13.4 on average.
 
-Source: Rakelly et al. 2019 (PEARL), section 6.3, and its published code. Ours: the default split of 100/10/30 tasks with goals drawn
-uniformly on the arc, and training on the dense reward -distance (`training="dense"`), since random exploration finds the goal in
-2 of 100 episodes.
+Source: Rakelly et al. 2019 (PEARL), section 6.3, and its published code. Ours: the default split of
+100/10/30 tasks with goals drawn uniformly on the arc, and training on the dense reward -distance
+(`training="dense"`), since random exploration finds the goal in 2 of 100 episodes.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class _Navigation(TaskEnvironment):
         self._task = task
 
     def set_seed(self, seed: int) -> None:
-        """Nothing here is random."""
+        """Does nothing: nothing here is random."""
 
     @property
     def training_reward(self) -> float | None:
@@ -81,7 +82,7 @@ class _Navigation(TaskEnvironment):
         return dm_env.transition(reward, self._observation())
 
     def picture(self, width: int, height: int) -> Array:
-        # Imported here: nothing but pictures needs it.
+        # Imported here, because only pictures need it.
         from matplotlib import patches
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -127,9 +128,14 @@ class SparseNavigation(TaskDistribution):
         """Draws the goals.
 
         Args:
-            task_set: `default` (100/10/30 goals drawn uniformly) or `pearl` (PEARL's own 80 and 20, and 10 validation goals).
+            task_set: `default` (100/10/30 goals drawn uniformly) or `pearl` (PEARL's own 80 and 20,
+                and 10 validation goals).
             task_set_seed: The seed of the draw.
-            training: The reward that trains: `dense` is -distance, `sparse` the task's own.
+            training: The training reward: `dense` is -distance, `sparse` the task's reward.
+
+        Raises:
+            ValueError: If the task set or training reward is unknown, or a drawn validation goal
+                equals one of PEARL's test goals.
         """
         if task_set == "pearl":
             self.task_set = _pearl_task_set(task_set_seed)
@@ -168,7 +174,10 @@ def _draw_angle(stream: np.random.Generator) -> tuple[float, ...]:
 
 
 def _pearl_task_set(seed: int) -> TaskSet:
-    """PEARL's draw: 100 equally spaced angles shuffled with seed 1337, the first 80 to train and the last 20 to test."""
+    """Returns PEARL's draw: 100 equally spaced angles, shuffled with seed 1337.
+
+    The first 80 train, the last 20 test; the validation goals are our own.
+    """
     angles = np.linspace(0.0, math.pi, 100)
     np.random.RandomState(1337).shuffle(angles)
     drawn = draw_task_set(_draw_angle, seed=seed, sizes={"validation": DEFAULT_SIZES["validation"]})
@@ -180,6 +189,7 @@ def _pearl_task_set(seed: int) -> TaskSet:
     }
     if overlap:
         raise ValueError(
-            f"A validation goal equals a test goal ({overlap}): choose another task set seed than {seed}."
+            f"A validation goal equals a test goal ({overlap}): "
+            f"choose a task set seed other than {seed}."
         )
     return TaskSet("pearl", {**splits, "validation": drawn.tasks("validation")})

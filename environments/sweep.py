@@ -1,4 +1,4 @@
-"""Every task of every split built and stepped once: one bad task of a hundred is found before training meets it."""
+"""Builds and steps every task of every split once, to find a bad task before training does."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from environments.task import SPLITS, Task
 
 @dataclasses.dataclass
 class Sweep:
-    """What a sweep over the tasks found.
+    """The results of a sweep over the tasks.
 
     Attributes:
         findings: A line for each split that has bad tasks.
-        stepped: How many tasks were built and stepped.
-        tasks: How many there are.
+        stepped: Number of tasks that were built and stepped.
+        tasks: Number of tasks in all splits.
     """
 
     findings: list[str]
@@ -37,14 +37,14 @@ def sweep(distribution: TaskDistribution, seconds: float | None) -> Sweep:
     """Builds every task and steps it once, as training does.
 
     Args:
-        distribution: Whose tasks.
-        seconds: After which to stop, the splits taking turns; None for all of them.
+        distribution: The tasks' distribution.
+        seconds: Time limit, shared by the splits in turns; None for no limit.
 
     Returns:
-        What was found.
+        The results.
 
     Raises:
-        UnplayableError: If environments can no longer be made.
+        UnplayableError: If environments can no longer be created.
     """
     bad: dict[str, list[tuple[Task, str]]] = {split: [] for split in SPLITS}
     ends = math.inf if seconds is None else time.monotonic() + seconds
@@ -57,7 +57,7 @@ def sweep(distribution: TaskDistribution, seconds: float | None) -> Sweep:
         if reason is not None:
             bad[split].append((task, reason))
         if failed_starts or reason is not None:
-            # A batch that has failed too often in a row would give up.
+            # A batch stops after too many faults in a row.
             batch.close()
             batch = call("A batch of environments", EnvironmentBatch, distribution, 1)
     batch.close()
@@ -73,7 +73,7 @@ def _in_turns(distribution: TaskDistribution) -> Iterator[tuple[str, Task]]:
 
 
 def _step_once(batch: EnvironmentBatch, task: Task) -> tuple[int, str | None]:
-    """Returns how many attempts to start failed, and why the task cannot be started and stepped, or None."""
+    """Returns the number of failed starts, and why the task cannot be stepped, or None."""
     try:
         failed_starts = batch.reset(0, task, task.index)
         batch.step(np.zeros((1, batch.action_size), np.float32))
@@ -85,10 +85,9 @@ def _step_once(batch: EnvironmentBatch, task: Task) -> tuple[int, str | None]:
 def _finding(split: str, bad: list[tuple[Task, str]]) -> str:
     (first, reason), number = bad[0], len(bad)
     others = ", ".join(str(task.index) for task, _ in bad[1:11])
-    more = (
-        f" So do {number - 1} more: {others}{', …' if number > 11 else ''}." if number > 1 else ""
-    )
+    more = f" {number - 1} more fail: {others}{', …' if number > 11 else ''}." if number > 1 else ""
     return (
-        f"Task {first.index} of the split {split!r}, with the parameters {reprlib.repr(first.parameters)}, cannot be started and stepped: "
-        f"{reason}.{more} Mend what it is built from, or leave it out of the task set."
+        f"Task {first.index} of the split {split!r}, "
+        f"with the parameters {reprlib.repr(first.parameters)}, cannot be started and stepped: "
+        f"{reason}.{more} Fix it, or leave it out of the task set."
     )

@@ -1,4 +1,4 @@
-"""The named set of tasks that a distribution trains, selects and tests on."""
+"""Task sets: the tasks on which an agent is trained, selected and tested."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class TaskSet:
     """The tasks of every split under one name.
 
     Attributes:
-        name: How the set is called in run.json.
-        splits: The tasks by split, each in the order of its index.
+        name: The set's name in run.json.
+        splits: The tasks of each split, ordered by index.
     """
 
     name: str
@@ -57,12 +57,12 @@ def draw_task_set(
     sizes: Mapping[str, int] = DEFAULT_SIZES,
     name: str = "default",
 ) -> TaskSet:
-    """Draws every task from a stream of its own, so that enlarging a split keeps the tasks that it had.
+    """Draws each task from its own random stream, so that enlarging a split keeps its tasks.
 
     Args:
-        draw: Gives the parameters of one task from a random generator.
+        draw: Draws the parameters of one task from a random generator.
         seed: The task set's seed (`--task_set_seed`).
-        sizes: How many tasks each split holds.
+        sizes: Number of tasks in each split.
         name: The set's name.
 
     Returns:
@@ -74,7 +74,7 @@ def draw_task_set(
     unknown = [split for split in sizes if split not in SPLITS]
     if unknown:
         raise ValueError(
-            f"The splits of a task set are {', '.join(SPLITS)}; there is no {unknown[0]!r}: rename it in sizes."
+            f"Unknown split {unknown[0]!r} in sizes: the splits are {', '.join(SPLITS)}."
         )
     splits = {}
     for split, size in sizes.items():
@@ -88,5 +88,5 @@ def draw_task_set(
 
 
 def numbered(parameters: Iterable[float]) -> tuple[Task, ...]:
-    """Returns tasks of one parameter each, numbered in the given order."""
+    """Returns tasks with one parameter each, numbered in the given order."""
     return tuple(Task(index, (float(value),)) for index, value in enumerate(parameters))

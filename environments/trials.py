@@ -1,4 +1,7 @@
-"""Trials: n episodes of one task as one long episode, for agents that learn a task within their recurrent state (RL2, Duan et al. 2016)."""
+"""Trials: n episodes of one task as one long episode.
+
+For agents that adapt to a task within their recurrent state (RL2, Duan et al. 2016).
+"""
 
 from __future__ import annotations
 
@@ -11,30 +14,32 @@ from iwpa.recurrent_networks import trial_observation_size
 
 
 class TrialBatch:
-    """Presents trials as episodes: where an episode ends within a trial, the next one of the same task starts at once.
+    """Presents trials as episodes: within a trial, the next episode starts as soon as one ends.
 
-    An observation is [observation, previous executed action, previous reward of the task times a scale, previous discount], zeros in place
-    of what came before a trial's first step. The previous discount is 0 where an episode ended, by a time limit too, so that the agent sees
-    the boundary; the observation beside it is the next episode's first, at a trial's end the first of the trial. What the learner
-    discounts by is 1, also where the environment's own discount was 0: a task goes on, and its trial's end is a time limit. Only a
-    fault's is 0.
+    An observation is [observation, previous executed action, previous reward of the task times a
+    scale, previous discount], with zeros for the previous values at a trial's first step. The
+    previous discount is 0 after an episode's end, even one by a time limit, so that the agent sees
+    the boundary; the observation next to it is the first of the next episode, or at a trial's end
+    the first of the trial. The learner's discount is 1 even where the environment's is 0, because
+    the task continues and a trial ends by a time limit. Only a fault's discount is 0.
 
     Attributes:
         episodes: n, episodes in a trial.
         action_size: A.
-        observations: The newest observation of every environment, float32 `[N, D + A + 2]`, overwritten by `reset` and `step`.
+        observations: The newest observation of every environment, float32 `[N, D + A + 2]`,
+            overwritten by `reset` and `step`.
     """
 
     def __init__(self, environments: EnvironmentBatch, episodes: int, reward_scale: float):
         """Wraps environments.
 
         Args:
-            environments: N of them; nobody else may step them.
+            environments: N environments; nothing else may step them.
             episodes: n.
-            reward_scale: What the observed reward is multiplied by.
+            reward_scale: Factor by which the observed reward is multiplied.
 
         Raises:
-            ValueError: If a trial would have no episode.
+            ValueError: If `episodes` is less than 1.
         """
         if episodes < 1:
             raise ValueError(f"A trial has at least one episode, not {episodes}.")
@@ -56,39 +61,39 @@ class TrialBatch:
     def __len__(self) -> int:
         return len(self._environments)
 
-    def reset(self, place: int, task: Task, seed: int) -> tuple[str, ...]:
+    def reset(self, row: int, task: Task, seed: int) -> tuple[str, ...]:
         """Starts a new trial in one environment.
 
         Args:
-            place: Which one, in [0, N).
+            row: Index of the environment, in [0, N).
             task: The task of all its episodes.
-            seed: Decides the seeds of its episodes.
+            seed: The seed from which its episodes' seeds are drawn.
 
         Returns:
-            Why attempts to start an episode failed, in the trial before this one and now.
+            The reason of each failed attempt to start an episode since the last call.
 
         Raises:
-            EnvironmentFailure: If it cannot be reset.
+            EnvironmentFailure: As for `EnvironmentBatch.reset`.
         """
-        self._tasks[place], self._finished[place] = task, 0
-        self._streams[place] = np.random.default_rng(seed)
-        self._start_episode(place)
-        self._first[place] = self._environments.observations[place]
-        self.observations[place, self._observed :] = 0.0
-        failures, self._failed_starts[place] = self._failed_starts[place], ()
+        self._tasks[row], self._finished[row] = task, 0
+        self._streams[row] = np.random.default_rng(seed)
+        self._start_episode(row)
+        self._first[row] = self._environments.observations[row]
+        self.observations[row, self._observed :] = 0.0
+        failures, self._failed_starts[row] = self._failed_starts[row], ()
         return failures
 
     def step(self, actions: Array) -> StepBatch:
         """Advances all environments by one control step.
 
         Args:
-            actions: In [-1, 1] (values beyond are clipped), float32 `[N, A]`.
+            actions: In [-1, 1] (values outside are clipped), float32 `[N, A]`.
 
         Returns:
-            What they returned: `discounts` and `last` are the trial's, the rewards the environment's own.
+            The results: `discounts` and `last` are the trial's, the rewards the environment's.
 
         Raises:
-            EnvironmentFailure: If one failed in 20 episodes in a row.
+            EnvironmentFailure: As for `EnvironmentBatch.step`.
         """
         result = self._environments.step(actions)
         self._finished += result.last & ~result.faulted
@@ -96,8 +101,8 @@ class TrialBatch:
         self.observations[:, self._observed : -2] = np.clip(actions, -1.0, 1.0)
         self.observations[:, -2] = self._reward_scale * result.rewards
         self.observations[:, -1] = np.where(result.last, 0.0, result.discounts)
-        for place in np.flatnonzero(result.last & ~last).tolist():
-            self._start_episode(place)
+        for row in np.flatnonzero(result.last & ~last).tolist():
+            self._start_episode(row)
         over = (last & ~result.faulted)[:, None]
         self.observations[:, : self._observed] = np.where(
             over, self._first, self._environments.observations
@@ -105,14 +110,14 @@ class TrialBatch:
         discounts = np.where(result.faulted, 0.0, 1.0).astype(np.float32)
         return StepBatch(result.rewards, result.training_rewards, discounts, last, result.faulted)
 
-    def fault(self, place: int) -> str | None:
-        """Returns why the last trial of an environment was cut short, or None."""
-        return self._environments.fault(place)
+    def fault(self, row: int) -> str | None:
+        """Returns the fault that cut an environment's last trial short, or None."""
+        return self._environments.fault(row)
 
-    def _start_episode(self, place: int) -> None:
-        task = self._tasks[place]
+    def _start_episode(self, row: int) -> None:
+        task = self._tasks[row]
         assert task is not None, "A trial starts with `reset`."
-        self._failed_starts[place] += self._environments.reset(
-            place, task, int(self._streams[place].integers(2**31))
+        self._failed_starts[row] += self._environments.reset(
+            row, task, int(self._streams[row].integers(2**31))
         )
-        self.observations[place, : self._observed] = self._environments.observations[place]
+        self.observations[row, : self._observed] = self._environments.observations[row]

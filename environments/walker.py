@@ -1,4 +1,4 @@
-"""A walker of dm_control's on an endless floor, which finds a hidden place on it: what go_to_ring and go_to_target have in common."""
+"""A dm_control walker with a hidden target on an endless floor, for go_to_ring and go_to_target."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from environments.task import Task
 
 EPISODE_STEPS = 200
 SUBSTEPS = 10
-# dm_control's observables of a walker, its place, and its forward axis in the plane.
+# dm_control's observables of a walker, its position, and its forward axis in the plane.
 OBSERVED = (
     "joints_pos",
     "joints_vel",
@@ -27,24 +27,25 @@ OBSERVED = (
     "position",
     "heading",
 )
-# From this force on dm_control's walkers call a part touched, in newtons.
+# The force above which dm_control's walkers count a part as touched, in newtons.
 _TOUCH_FORCE = 1e-3
 
 
 class WalkerEnvironment(SimulatedEnvironment):
     """A free body `walker` with a `torso`, which starts at the origin with a uniform yaw.
 
-    A task's parameters are the target's x and y in metres. Subclasses say what a step is worth.
+    A task's parameters are the target's x and y in metres. Subclasses define the rewards.
     """
 
     def __init__(self, model: mujoco.MjModel, task: Task, success_radius: float, dense: bool):
         """Prepares the simulation.
 
         Args:
-            model: The floor, the walker with its observed sensors only, and the target's mark.
+            model: The floor, the walker with only its observed sensors, and the target's mark.
             task: The first task.
-            success_radius: How near the torso must be to the target in the plane, in metres.
-            dense: Whether training is on the dense reward.
+            success_radius: Distance in the plane within which the torso reaches the target, in
+                metres.
+            dense: Whether training uses the dense reward.
         """
         super().__init__(model, task, substeps=SUBSTEPS, episode_steps=EPISODE_STEPS)
         self._success_radius = success_radius
@@ -75,13 +76,17 @@ class WalkerEnvironment(SimulatedEnvironment):
         self._root[3:] = math.cos(half_yaw), 0.0, 0.0, math.sin(half_yaw)
         x, y = self.task.parameters
         self._distance = math.hypot(x, y)
-        # Pictures look over the start towards the target.
+        # Pictures look across the start towards the target.
         self._view.lookat[:2] = x / 3, y / 3
         self._view.azimuth = math.degrees(math.atan2(y, x)) + 15.0
         composition.move_target_mark(self.model, self.task.parameters, self._success_radius)
 
     def approach(self) -> tuple[float, float]:
-        """Returns how far the torso was from the target in the plane before the last step and how far it is now, in metres."""
+        """Returns the torso's distance from the target in the plane, in metres.
+
+        Returns:
+            The distance before the last step and the distance now.
+        """
         x, y, _ = self._position.tolist()
         target_x, target_y = self.task.parameters
         before, self._distance = self._distance, math.hypot(x - target_x, y - target_y)

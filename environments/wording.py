@@ -1,4 +1,4 @@
-"""Words for what user code did, short enough for a line of a report."""
+"""Shortens texts from user code to one line of a report."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ _LONGEST = 300
 
 
 def described(error: BaseException) -> str:
-    """Returns an exception's kind and message as one line of bounded length."""
+    """Returns an exception's type and message as one line of bounded length."""
     return shortened(f"{type(error).__name__}: {error}")
 
 
 def shortened(text: str, longest: int = _LONGEST) -> str:
-    """Returns a text as one line of at most so many characters."""
+    """Returns a text as one line of at most `longest` characters."""
     line = " ".join(text[: 10 * longest].split())
     return line if len(line) <= longest else f"{line[: longest - 2]} …"

@@ -1,1 +1,1 @@
-"""Sequences of experience on their way from the actors to the learner."""
+"""Carries sequences of experience from the actors to the learner."""

@@ -1,4 +1,4 @@
-"""How experience is cut, kept and limited."""
+"""The replay configuration: sequence lengths, capacity and rates."""
 
 from __future__ import annotations
 
@@ -9,32 +9,34 @@ from iwpa.fields import check, field
 
 @dataclasses.dataclass(frozen=True)
 class ReplayConfig:
-    """How experience is cut and kept; each field's text says what it is."""
+    """The replay configuration; each field documents itself."""
 
     sequence_length: int = field(
         10,
-        "T, transitions in an item that train. Shorter tails of episodes are padded and masked.",
+        "T, training transitions in an item; shorter ends of episodes are padded and masked.",
         at_least=1,
         at_most=10_000,
     )
     capacity: int = field(20_000, "Items kept; the oldest are removed first.", at_least=1)
     samples_per_insert: float = field(
         32.0,
-        "How often an item is sampled on average; of actors and learner the faster waits.",
+        "Average number of times an item is sampled; the faster of actors and learner waits.",
         above=0,
     )
-    min_size: int = field(200, "Items before the first sample, at most capacity.", at_least=1)
-    # The last transitions of the sequence before, so that each transition is trained once; where an
-    # episode starts they are padding.
+    min_size: int = field(
+        200, "Items required before the first sample; at most capacity.", at_least=1
+    )
+    # These rows repeat the last transitions of the previous sequence, so that each transition
+    # trains once; at an episode's start they are padding.
     burn_in: int = field(
         0,
-        "Rows in front of a sequence over which a recurrent state is unrolled (R2D2).",
+        "Rows before a sequence over which a recurrent state is unrolled (R2D2).",
         at_least=0,
         at_most=10_000,
     )
     context_length: int = field(
         0,
-        "C, transitions of earlier episodes of the same task that an item carries beside its own.",
+        "C, transitions of earlier episodes of the same task that an item carries with its own.",
         at_least=0,
         at_most=100_000,
     )

@@ -1,4 +1,4 @@
-"""Batches of sequences for the learner, fresh and interruptible."""
+"""Samples batches of sequences for the learner, without prefetching many or blocking it."""
 
 from __future__ import annotations
 
@@ -22,21 +22,22 @@ _STARVED_SECONDS = 60.0
 class SequenceDataset:
     """Samples batches of `[B, T, ...]` arrays from the replay server.
 
-    Acme's default draws 28 batches ahead of the learner, on small runs the whole table. This one keeps one batch in flight and one ready.
-    A thread waits for the server, which may be gone without Reverb noticing, so that the learner never does.
+    Acme's default samples 28 batches ahead of the learner, on small runs the whole table. This one
+    keeps one batch in flight and one ready. A thread waits for the server, so that the learner
+    never hangs on a server that is gone without Reverb noticing.
 
     Attributes:
-        trouble: Why there may be no batch.
+        trouble: The likely reason if there is no batch.
     """
 
     def __init__(self, address: str, spec: SequenceSpec, batch_size: int, table: str = TABLE):
-        """Starts to sample.
+        """Starts sampling.
 
         Args:
-            address: Of the replay server, `host:port`.
+            address: Address of the replay server, `host:port`.
             spec: The shape of a sequence.
             batch_size: B.
-            table: Its name.
+            table: Name of the table.
         """
         self._address = address
         self._table = table
@@ -45,11 +46,15 @@ class SequenceDataset:
         self._batch_size = batch_size
         self._ready: queue.Queue[Batch] = queue.Queue(maxsize=1)
         self._closed = threading.Event()
-        self.trouble = "the rate limiter gives nothing: do the actors write?"
+        self.trouble = "the rate limiter blocks sampling: are the actors writing?"
         threading.Thread(target=self._sample, name="replay-dataset", daemon=True).start()
 
     def next(self, should_stop: Callable[[], bool]) -> Batch | None:
-        """Returns the next batch, or None if `should_stop` became true while waiting for it (asked twice a second)."""
+        """Returns the next batch, or None if `should_stop` returns true first.
+
+        Args:
+            should_stop: Called twice a second while waiting.
+        """
         waiting_since, warned = time.monotonic(), False
         while not should_stop():
             try:
@@ -64,7 +69,7 @@ class SequenceDataset:
         return None
 
     def close(self) -> None:
-        """Ends the sampling after the batch that is under way."""
+        """Stops sampling after the current batch."""
         self._closed.set()
 
     def _sample(self) -> None:
@@ -80,12 +85,12 @@ class SequenceDataset:
                     if self._closed.is_set():
                         return
             except tf.errors.OpError as error:
-                # The server is gone or refuses: a new sampler tries again, and whoever waits is told.
+                # The server is gone or refuses: `next` reports why, and a new sampler tries again.
                 self.trouble = error.message
                 time.sleep(_POLL_SECONDS)
 
     def _connect(self) -> tf.data.Dataset:
-        """Returns a dataset that ends when the rate limiter gives nothing for a second."""
+        """Returns a dataset that ends when the rate limiter blocks sampling for a second."""
         dataset = reverb.TrajectoryDataset(
             server_address=self._address,
             table=self._table,

@@ -1,4 +1,4 @@
-"""A masked sequence of transitions: as the learner sees it, and packed as replay keeps it."""
+"""The layout of a masked sequence of transitions, for the learner and packed for replay."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from environments.arrays import Array
 
-# Beside observation and action, in the order of their columns in a packed sequence.
+# The columns of a packed sequence after observation and action, in order.
 SCALARS = ("log_probs", "rewards", "task_rewards", "discounts", "mask")
 
 
@@ -19,11 +19,12 @@ class SequenceSpec:
     """The shape of a sequence.
 
     Attributes:
-        observation_size: D, of what the agent observes.
+        observation_size: D, size of the agent's observation.
         action_size: A.
-        length: T, transitions that train.
-        burn_in: Transitions in front of them, over which a recurrent state is unrolled.
-        memory: Shape of what the agent carried at the first real row; empty where it carries nothing.
+        length: T, training transitions.
+        burn_in: Transitions before them, over which a recurrent state is unrolled.
+        memory: Shape of the agent's memory (recurrent state) at the first real row; empty if the
+            agent has none.
     """
 
     observation_size: int
@@ -34,15 +35,15 @@ class SequenceSpec:
 
     @property
     def rows(self) -> int:
-        """All transitions of a sequence, those of its burn-in included."""
+        """The number of transitions in a sequence, including its burn-in."""
         return self.burn_in + self.length
 
     def signature(self) -> dict[str, tf.TensorSpec]:
         """Returns the shapes of one sequence.
 
-        `observations` has one row more than the others: the state after the last transition. `actions` are the unclipped Gaussian
-        samples and `log_probs` their log-probabilities under the policy that drew them (Retrace's mu). `mask` is 1 for real transitions, 0
-        for padding.
+        `observations` has one more row than the others, for the state after the last transition.
+        `actions` are the unclipped Gaussian samples and `log_probs` their log-probabilities under
+        the policy that drew them (Retrace's mu). `mask` is 1 for real transitions, 0 for padding.
         """
         return {
             "observations": tf.TensorSpec((self.rows + 1, self.observation_size), tf.float32),
@@ -54,9 +55,10 @@ class SequenceSpec:
         }
 
     def packed_signature(self) -> dict[str, tf.TensorSpec]:
-        """Returns the shapes of one packed sequence: what Reverb costs is per array, so two hold everything but the memory.
+        """Returns the shapes of one packed sequence.
 
-        A row of `floats` is a state and the transition that starts there; `integers` are task and learner step.
+        Reverb's cost is per array, so two hold everything but the memory. A row of `floats` is a
+        state and the transition that starts there; `integers` are task and learner step.
         """
         width = self.observation_size + self.action_size + len(SCALARS)
         return {
@@ -69,7 +71,14 @@ class SequenceSpec:
         return {"memory": tf.TensorSpec(self.memory, tf.float32)} if self.memory else {}
 
     def unpack(self, packed: dict[str, Any]) -> dict[str, Any]:
-        """Takes packed sequences apart, arrays or tensors with any leading axes; the inverse of how the writer lays them out."""
+        """Unpacks sequences that the writer packed.
+
+        Args:
+            packed: Arrays or tensors with any leading axes.
+
+        Returns:
+            The parts of `signature`, with the same leading axes.
+        """
         floats, integers = packed["floats"], packed["integers"]
         first_scalar = self.observation_size + self.action_size
         return {
@@ -87,7 +96,7 @@ class SequenceSpec:
 def example_batch(
     spec: SequenceSpec, *, batch_size: int, seed: int, tasks: int = 1
 ) -> dict[str, Array]:
-    """Returns a random batch of the shape that replay gives, to compile, to test and to measure with."""
+    """Returns a random batch in the shape of replay's, for compiling, tests and benchmarks."""
     stream = np.random.default_rng(seed)
     batch: dict[str, Array] = {}
     for key, part in spec.signature().items():

@@ -1,4 +1,4 @@
-"""The Reverb table of sequences: how many it keeps, and when they may be written and sampled."""
+"""The Reverb table of sequences: its capacity, and when it may be written and sampled."""
 
 from __future__ import annotations
 
@@ -12,37 +12,43 @@ _ANSWER_SECONDS = 60
 
 
 class ForeignReplayError(RuntimeError):
-    """What answers at the address of replay is another run's."""
+    """The replay server at the given address belongs to another run."""
 
 
 def check_table(client: reverb.Client, name: str) -> None:
-    """Makes sure, before data flows, that a server is this run's.
+    """Checks, before data is sent, that a server belongs to this run.
+
+    Args:
+        client: A client of the server.
+        name: Name of this run's table.
 
     Raises:
-        ForeignReplayError: If it has no table of this name.
-        RuntimeError: If it does not answer.
+        ForeignReplayError: If the server has no table of this name.
+        RuntimeError: If the server does not answer.
     """
     found = client.server_info(timeout=_ANSWER_SECONDS)
     if name not in found:
         raise ForeignReplayError(
-            f"The replay server at {client.server_address} is another run's: it has {', '.join(found) or 'no table'}, not {name}. "
-            "Another program has taken its port: end it, or start this one again."
+            f"The replay server at {client.server_address} belongs to another run: it has "
+            f"{', '.join(found) or 'no table'}, not {name}. "
+            "Another program has taken the port: end it, or restart this one."
         )
 
 
 def make_tables(
     config: ReplayConfig, spec: SequenceSpec, *, batch_size: int, name: str = TABLE
 ) -> list[reverb.Table]:
-    """Returns the server's tables: one of sequences, sampled uniformly.
+    """Returns the server's only table, of uniformly sampled sequences.
 
     Args:
-        config: How experience is kept.
+        config: The replay configuration.
         spec: The shape of a sequence.
-        batch_size: Sequences in a batch of the learner; the limiter lets either side be two batches ahead.
-        name: Of the table.
+        batch_size: Sequences in a learner's batch; the limiter lets either side be two batches
+            ahead.
+        name: Name of the table.
 
     Returns:
-        The tables.
+        A list of the table.
     """
     slack = 2.0 * max(batch_size, config.samples_per_insert)
     limiter = reverb.rate_limiters.SampleToInsertRatio(

@@ -12,17 +12,18 @@ from environments.arrays import Array
 from replay.sequence import SCALARS, SequenceSpec
 from replay.table import TABLE
 
-# Items that may be on their way unconfirmed: enough to hide the round trip, few enough to lose little.
+# Unconfirmed items: enough to hide the round trip, few enough to lose little.
 _ITEMS_IN_FLIGHT = 32
 _WAIT_MS = 1000
 _STARVED_SECONDS = 60.0
 
 
 class SequenceWriter:
-    """Buffers N environments' transitions and inserts a sequence when it is full or its episode ends.
+    """Buffers transitions of N environments; writes a sequence when it is full or its episode ends.
 
-    A sequence is written as a single step that holds two arrays (`replay/sequence.py`), or three for an agent that carries
-    something from step to step: Reverb's cost is per step and array, not per byte. Sequences never cross the end of an episode.
+    A sequence is written as a single step of two arrays (`replay/sequence.py`), or three for an
+    agent with a memory, because Reverb's cost is per step and array, not per byte. A sequence never
+    crosses the end of an episode.
     """
 
     def __init__(
@@ -33,14 +34,14 @@ class SequenceWriter:
         should_stop: Callable[[], bool],
         table: str = TABLE,
     ):
-        """Makes empty buffers.
+        """Creates empty buffers.
 
         Args:
-            client: Of the replay server.
+            client: A client of the replay server.
             environments: N.
             spec: The shape of a sequence.
-            should_stop: Asked at least once a second while replay makes this writer wait.
-            table: Its name.
+            should_stop: Called at least once a second while replay blocks this writer.
+            table: Name of the table.
         """
         self._client = client
         self._table = table
@@ -58,21 +59,21 @@ class SequenceWriter:
         self._memory = _FirstMemories(environments, spec) if spec.memory else None
         self._writer: reverb.TrajectoryWriter | None = None
 
-    def start_episode(self, place: int, task: int, observation: Array) -> None:
-        """Begins an episode in one environment, dropping what was unfinished.
+    def start_episode(self, row: int, task: int, observation: Array) -> None:
+        """Starts an episode in one environment and drops an unfinished sequence.
 
         Args:
-            place: The environment.
+            row: Index of the environment, in [0, N).
             task: Index of the training task.
             observation: The first observation, `[D]`.
         """
-        self._tasks[place] = task
+        self._tasks[row] = task
         burn_in = self._spec.burn_in
-        self._cursors[place] = burn_in
-        self._floats[place, :burn_in] = 0.0
-        self._floats[place, burn_in, : self._observed] = observation
+        self._cursors[row] = burn_in
+        self._floats[row, :burn_in] = 0.0
+        self._floats[row, burn_in, : self._observed] = observation
         if self._memory is not None:
-            self._memory.start_episode(place)
+            self._memory.start_episode(row)
 
     def append(
         self,
@@ -87,19 +88,19 @@ class SequenceWriter:
         learner_step: int,
         memories: Array | None = None,
     ) -> None:
-        """Adds one transition of every environment and inserts what is complete.
+        """Adds one transition of every environment and writes complete sequences.
 
         Args:
-            actions: Unclipped, `[N, A]`.
-            log_probs: Of those actions, `[N]`.
-            rewards: The rewards that train, `[N]`.
-            task_rewards: The tasks' own rewards, `[N]`.
-            discounts: `[N]`.
-            observations: After the transition, `[N, D]`.
+            actions: The unclipped actions, `[N, A]`.
+            log_probs: The log-probabilities of those actions, `[N]`.
+            rewards: The training rewards, `[N]`.
+            task_rewards: The tasks' rewards, `[N]`.
+            discounts: The discounts, `[N]`.
+            observations: The observations after the transition, `[N, D]`.
             last: Whether the episode ended, `[N]`.
-            faulted: Whether it ended by a fault: its unfinished sequence is dropped, `[N]`.
-            learner_step: Age of the policy that acted.
-            memories: What the agent carried before it acted, `[N, *memory]`, where it carries something.
+            faulted: Whether a fault ended it, so that its unfinished sequence is dropped, `[N]`.
+            learner_step: The learner step of the policy that acted.
+            memories: The agent's memories before it acted, `[N, *memory]`, if it has any.
         """
         if self._memory is not None:
             self._memory.take(memories, self._cursors)
@@ -110,32 +111,31 @@ class SequenceWriter:
         self._cursors += 1
         self._floats[self._rows, self._cursors, : self._observed] = observations
         self._cursors[faulted] = self._spec.burn_in
-        for place in np.flatnonzero(
-            ((self._cursors == self._spec.rows) | last) & ~faulted
-        ).tolist():
-            self._insert(place, learner_step)
-            self._begin_next(place)
+        complete = ((self._cursors == self._spec.rows) | last) & ~faulted
+        for row in np.flatnonzero(complete).tolist():
+            self._insert(row, learner_step)
+            self._begin_next(row)
 
-    def _begin_next(self, place: int) -> None:
-        """Begins the sequence after a full one with the rows that burn it in and the newest state."""
+    def _begin_next(self, row: int) -> None:
+        """Starts the sequence after a full one, with its burn-in and the newest state."""
         burn_in, length = self._spec.burn_in, self._spec.length
-        self._cursors[place] = burn_in
-        # A copy where the two overlap.
-        self._floats[place, : burn_in + 1] = self._floats[place, length:].copy()
+        self._cursors[row] = burn_in
+        # A copy, because the two slices may overlap.
+        self._floats[row, : burn_in + 1] = self._floats[row, length:].copy()
         if self._memory is not None:
-            self._memory.begin_next(place)
+            self._memory.begin_next(row)
 
-    def _insert(self, place: int, learner_step: int) -> None:
-        length = int(self._cursors[place])
-        floats = self._floats[place].copy()
+    def _insert(self, row: int, learner_step: int) -> None:
+        length = int(self._cursors[row])
+        floats = self._floats[row].copy()
         floats[length, self._observed :] = 0.0
         floats[length + 1 :] = 0.0
         item = {
             "floats": floats,
-            "integers": np.array([self._tasks[place], learner_step], np.int32),
+            "integers": np.array([self._tasks[row], learner_step], np.int32),
         }
         if self._memory is not None:
-            item["memory"] = self._memory.current[place].copy()
+            item["memory"] = self._memory.current[row].copy()
         if self._writer is None:
             self._writer = self._client.trajectory_writer(num_keep_alive_refs=1)
         self._writer.append(item)
@@ -144,7 +144,10 @@ class SequenceWriter:
         self._wait(_ITEMS_IN_FLIGHT)
 
     def _wait(self, in_flight: int) -> None:
-        """Blocks while more than `in_flight` items are unconfirmed, looking for a stop once a second."""
+        """Blocks while more than `in_flight` items are unconfirmed, or until a stop.
+
+        It checks for a stop once a second.
+        """
         waited, warned = time.monotonic(), False
         while self._writer is not None and not self._should_stop():
             try:
@@ -154,24 +157,26 @@ class SequenceWriter:
                 if not warned and time.monotonic() - waited > _STARVED_SECONDS:
                     warned = True
                     print(
-                        f"Replay has taken no sequence for {_STARVED_SECONDS:.0f} s: the learner does not sample.",
+                        f"Replay has accepted no sequence for {_STARVED_SECONDS:.0f} s: "
+                        "the learner is not sampling.",
                         flush=True,
                     )
             except (RuntimeError, reverb.ReverbError) as error:
-                print(f"Replay connection lost ({error}); connecting anew.", flush=True)
+                print(f"Replay connection lost ({error}); reconnecting.", flush=True)
                 self._writer = None
 
     def close(self) -> None:
-        """Delivers what is on its way, unless a stop was asked for, and disconnects."""
+        """Waits for unconfirmed items, unless a stop was requested, and disconnects."""
         self._wait(0)
         self._writer = None
 
 
 class _FirstMemories:
-    """Of what an agent carries from step to step, what the sequences under way began with.
+    """The agent's memories at the start of the sequences being buffered.
 
     Attributes:
-        current: For each environment, `[N, *memory]`.
+        current: The memory before the first real row of each environment's sequence,
+            `[N, *memory]`.
     """
 
     def __init__(self, environments: int, spec: SequenceSpec):
@@ -180,20 +185,25 @@ class _FirstMemories:
         self._missing = np.ones(environments, bool)
         self._length = spec.length
 
-    def start_episode(self, place: int) -> None:
-        """Begins a sequence whose burn-in is padding: its first real row is the next one."""
-        self._missing[place] = True
+    def start_episode(self, row: int) -> None:
+        """Starts a sequence whose burn-in is padding, so its first real row is still to come."""
+        self._missing[row] = True
 
-    def begin_next(self, place: int) -> None:
-        """Begins a sequence whose first row is in the burn-in, or the next one where there is none."""
+    def begin_next(self, row: int) -> None:
+        """Starts a sequence whose first row is in its burn-in, or still to come without one."""
         if self._next is None:
-            self._missing[place] = True
+            self._missing[row] = True
         else:
-            self.current[place] = self._next[place]
+            self.current[row] = self._next[row]
 
     def take(self, memories: Array | None, cursors: Array) -> None:
-        """Keeps the memories `[N, *memory]` before the rows `cursors` `[N]` of those rows that sequences begin with."""
-        assert memories is not None, "This sequence has a memory."
+        """Keeps the memories that precede a sequence's first real row.
+
+        Args:
+            memories: The agents' memories before the transitions to append, `[N, *memory]`.
+            cursors: Positions of these transitions in their sequences, `[N]`.
+        """
+        assert memories is not None, "Sequences with a memory require the agent's memories."
         if self._missing.any():
             self.current[self._missing] = memories[self._missing]
             self._missing[:] = False

@@ -22,7 +22,7 @@ _EDGES = np.array(
 @pytest.mark.parametrize(
     "bounds", [(-1, 1), (0.1, 0.7), (-1e9, 1e9), (-0.3, 1e-7), (-10.1, -10.05), (3, 3)]
 )
-def test_at_its_edges_an_action_keeps_the_bounds_and_the_type_of_its_specification(bounds, dtype):
+def test_actions_at_the_edges_keep_the_bounds_and_the_type_of_the_specification(bounds, dtype):
     if dtype is np.float16 and max(bounds) == 1e9:
         bounds = (-60_000, 60_000)
     spec = specs.BoundedArray((1,), dtype, *bounds)
@@ -47,18 +47,18 @@ def test_an_environment_may_change_the_action_that_it_is_given():
 @pytest.mark.parametrize(
     "largest", [np.finfo(np.float32).max, 1e10, np.nextafter(np.float32(1e9), np.float32(2e9))]
 )
-def test_bounds_that_mean_none_are_refused(largest):
+def test_bounds_that_mean_unbounded_are_refused(largest):
     for low, high in ((-largest, largest), (0, largest), (-largest, 0)):
         with pytest.raises(
             ValueError,
-            match=r"The actions of walks need finite bounds of at most 1e\+09, not .*: .* give the part of it",
+            match=r"The actions of walks need finite bounds of at most 1e\+09, not .*: .* useful",
         ):
             ActionMap(specs.BoundedArray((1,), np.float32, low, high), "walks")
 
 
-def test_an_action_of_no_component_is_refused():
+def test_an_action_without_components_is_refused():
     with pytest.raises(
         ValueError,
-        match=r"The actions of walks have the shape \(0,\), no component: give at least one",
+        match=r"The actions of walks have shape \(0,\), which has no components: give at least one",
     ):
         ActionMap(specs.BoundedArray((0,), np.float32, -1, 1), "walks")

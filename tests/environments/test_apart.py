@@ -1,4 +1,4 @@
-"""An environment is examined in a process of its own: its end is a finding, and nothing that it started lives on."""
+"""Examination in a process of its own: its end is a finding, and it leaves no process behind."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ def _report(name, **options):
 @pytest.mark.parametrize(("name", "how"), [("Ends", "exit code 0"), ("Crashes", "SIGSEGV")])
 def test_an_environment_that_ends_its_process_is_a_finding(name, how, capfd):
     (finding,) = _report(name).findings
-    assert (
-        finding
-        == f"The environment ends its process ({how}) while it is made or played: let it raise an exception instead."
+    assert finding == (
+        f"The environment ends its process ({how}) while it is created or played: "
+        "raise an exception instead."
     )
 
 
-def test_what_an_environment_started_is_ended_with_the_examination(folder):
+def test_processes_that_an_environment_started_end_with_the_examination(folder):
     report = _report("Forks", task_set_seed=3)
     assert report.findings == []
     assert "tasks: 100 train" in report.summary
@@ -76,7 +76,7 @@ def test_what_an_environment_started_is_ended_with_the_examination(folder):
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 @pytest.mark.parametrize("debug", [[], ["--debug"]])
-def test_what_an_environment_started_ends_with_a_check_that_is_ended(number, debug):
+def test_processes_that_an_environment_started_end_with_a_killed_check(number, debug):
     command = [sys.executable, "-m", "environments.conformance", "my_tasks:Hangs", *debug]
     check = subprocess.Popen(
         command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -87,7 +87,7 @@ def test_what_an_environment_started_ends_with_a_check_that_is_ended(number, deb
     nodes.wait_for(lambda: not any(map(nodes.is_alive, started)), seconds=20)
 
 
-def test_what_cannot_be_loaded_is_an_error():
+def test_a_distribution_that_cannot_be_loaded_is_an_error():
     with pytest.raises(ValueError, match="has no attribute 'Absent'"):
         _report("Absent")
     assert os.path.exists("my_tasks.py")

@@ -25,7 +25,7 @@ _TASK = Task(0, ())
 
 
 class _Scripted(TaskEnvironment):
-    """Observes its last action; does what `play(step)` says, which returns (observation, reward, training reward)."""
+    """Returns what `play(step)` returns: (observation, reward, training reward)."""
 
     def __init__(self, distribution):
         self._distribution = distribution
@@ -134,10 +134,10 @@ def test_actions_that_are_unbounded_or_not_continuous_are_refused(spec):
         _batch(action_spec=spec)
 
 
-def test_a_step_returns_what_the_environments_gave():
+def test_a_step_returns_the_results_of_the_stepped_environments():
     batch, distribution = _batch(lambda step: ((step, 2), step * 0.25, -step), size=3)
-    for place in range(3):
-        batch.reset(place, _TASK, 100 + place)
+    for row in range(3):
+        batch.reset(row, _TASK, 100 + row)
     assert distribution.seeds == [100, 101, 102]
     result = batch.step(np.zeros((3, 2), np.float32), active=np.array([True, False, True]))
     np.testing.assert_array_equal(result.rewards, [0.25, 0, 0.25])
@@ -156,11 +156,11 @@ def test_a_step_returns_what_the_environments_gave():
     [
         (
             lambda step: ((np.nan, 0), 1.0, None),
-            "the observation 'o' is not finite: nan at 0, 1 of its 2 numbers",
+            "the observation 'o' is not finite: nan at index 0, 1 of its 2 numbers",
         ),
         (
             lambda step: ((np.inf, -np.inf), 1.0, None),
-            "the observation 'o' is not finite: inf at 0, 2 of its 2 numbers",
+            "the observation 'o' is not finite: inf at index 0, 2 of its 2 numbers",
         ),
         (lambda step: ((1, 1), np.nan, None), "the reward is nan"),
         (lambda step: ((1, 1), -np.inf, None), "the reward is -inf"),
@@ -190,7 +190,7 @@ def test_a_fault_in_a_step_ends_the_episode_with_its_reason(play, reason):
     assert result.faulted.all()
     assert reason in batch.fault(0)
     assert len(batch.fault(0)) <= 300
-    np.testing.assert_array_equal(batch.observations, [[1, 1]])  # the last good one
+    np.testing.assert_array_equal(batch.observations, [[1, 1]])  # the last valid one
     assert (result.rewards[0], result.training_rewards[0], result.discounts[0]) == (0, 0, 1)
     assert batch.reset(0, _TASK, 0) == ()
     assert batch.fault(0) is None
@@ -198,7 +198,7 @@ def test_a_fault_in_a_step_ends_the_episode_with_its_reason(play, reason):
     assert not batch.step(np.zeros((1, 2), np.float32)).faulted.any()
 
 
-def test_an_environment_that_cannot_start_is_made_anew_and_says_why():
+def test_an_environment_that_cannot_start_is_created_again_and_the_reasons_are_returned():
     attempts = iter([ValueError("no room"), ValueError("no light")])
     batch, distribution = _batch(
         on_reset=lambda: [_raise(error) for error in [next(attempts, None)] if error]
@@ -238,7 +238,8 @@ def test_twenty_faults_in_a_row_are_a_failure_with_the_reason():
     batch.reset(0, _TASK, 0)
     with pytest.raises(
         EnvironmentFailure,
-        match=r"20 episodes in a row were cut short; the last by FloatingPointError: the reward is nan, in task 0",
+        match="20 episodes in a row were cut short; "
+        "the last by FloatingPointError: the reward is nan, in task 0",
     ):
         batch.step(np.zeros((1, 2), np.float32))
 
@@ -268,7 +269,7 @@ class _BadTask(_Distribution):
         return self._Environment(self)
 
 
-def test_a_task_that_cannot_be_started_faults_and_the_others_go_on():
+def test_a_task_that_cannot_be_started_faults_and_the_others_continue():
     batch = EnvironmentBatch(_BadTask(), 2)
     for _ in range(10):
         assert len(batch.reset(0, Task(1, ()), 0)) == 5
@@ -282,12 +283,12 @@ def test_a_task_that_cannot_be_started_faults_and_the_others_go_on():
             result = batch.step(np.zeros((2, 2), np.float32), active=np.array([False, True]))
 
 
-def test_environments_are_closed_when_they_are_given_up_and_with_the_batch():
+def test_environments_are_closed_after_a_fault_and_with_the_batch():
     closed = []
     distribution = _Distribution(lambda step: ((np.nan, 0), 1.0, None))
     distribution.make_environment = lambda seed: _Closing(distribution, closed)
     batch = EnvironmentBatch(distribution, 2)
-    assert len(closed) == 1  # the one whose specifications were read
+    assert len(closed) == 1  # the one created to read the specifications
     batch.reset(0, _TASK, 0)
     batch.reset(1, _TASK, 0)
     batch.step(np.zeros((2, 2), np.float32), active=np.array([True, False]))
@@ -296,7 +297,7 @@ def test_environments_are_closed_when_they_are_given_up_and_with_the_batch():
     assert len(closed) == len(set(closed)) == 3
 
 
-def test_environments_are_closed_when_their_process_ends_by_an_error(tmp_path):
+def test_environments_are_closed_when_an_error_ends_their_process(tmp_path):
     (tmp_path / "program.py").write_text(
         "from environments import EnvironmentBatch\n"
         "from walks import Walk, changed, walk\n"
@@ -314,9 +315,8 @@ def test_environments_are_closed_when_their_process_ends_by_an_error(tmp_path):
         check=False,
     )
     assert "the learner is gone" in ended.stderr
-    assert (
-        ended.stdout.splitlines() == ["closed"] * 2
-    )  # that whose specifications were read, and that of place 1
+    # The one created to read the specifications, and that of row 1.
+    assert ended.stdout.splitlines() == ["closed"] * 2
 
 
 class _Closing(_Scripted):
@@ -329,7 +329,7 @@ class _Closing(_Scripted):
         raise RuntimeError("the window is gone")
 
 
-def test_a_whole_episode_between_faults_starts_the_count_anew():
+def test_a_complete_episode_between_faults_resets_their_count():
     episodes = []
 
     def play(step):
@@ -365,10 +365,10 @@ def test_a_step_over_the_limit_is_a_fault(short_limit):
     assert batch.fault(0).startswith("StepTimeoutError")
 
 
-def test_the_limit_holds_for_each_environment_not_for_the_sweep(short_limit):
+def test_the_limit_applies_to_each_environment_not_to_the_whole_batch(short_limit):
     batch, _ = _batch(lambda step: (_spin(0.25 * short_limit), ((1, 1), 1.0, None))[1], size=8)
-    for place in range(8):
-        batch.reset(place, _TASK, 0)
+    for row in range(8):
+        batch.reset(row, _TASK, 0)
     assert not batch.step(np.zeros((8, 2), np.float32)).faulted.any()
 
 
@@ -382,8 +382,11 @@ def test_nothing_is_interrupted_after_a_failure(short_limit):
 
 
 def test_a_step_that_hangs_in_foreign_code_ends_the_process_and_says_so():
-    # A sleep of Python's own does not return for an exception either.
-    program = "import time; from environments.guards import Watchdog; dog = Watchdog(0.2); dog.start(); time.sleep(20)"
+    # Python's own sleep does not return for an exception either.
+    program = (
+        "import time; from environments.guards import Watchdog; "
+        "dog = Watchdog(0.2); dog.start(); time.sleep(20)"
+    )
     started = time.monotonic()
     ended = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False

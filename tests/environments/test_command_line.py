@@ -1,4 +1,4 @@
-"""What commands share: exit codes, one-line errors, and a TensorFlow that works when it is imported while they run."""
+"""Shared behaviour of commands: exit codes, one-line errors, signals, late TensorFlow imports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def main():
 
     @tf.function(jit_compile=True)
     def power(base):
-        return tf.while_loop(lambda index, _: index < 3, lambda index, value: (index + 1, value * base), (0, 1.0))[1]
+        grow = lambda index, value: (index + 1, value * base)
+        return tf.while_loop(lambda index, _: index < 3, grow, (0, 1.0))[1]
 
     print(f"{power(tf.constant(2.0)).numpy():g}")
     return 0
@@ -40,7 +41,7 @@ def run(body: str, *flags: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_functions_that_commands_compile_may_have_loops() -> None:
+def test_functions_that_commands_compile_may_contain_loops() -> None:
     shown = run(_LOOP)
     assert shown.returncode == 0, shown.stderr
     assert shown.stdout == "8\n"
@@ -54,8 +55,8 @@ def test_functions_that_commands_compile_may_have_loops() -> None:
         ("def main(): raise ValueError('4 is odd: give 5.')", 2, "error: 4 is odd: give 5.\n"),
         ("def main(): raise OSError('the disk is full')", 1, "error: the disk is full\n"),
         ("def main(): raise KeyboardInterrupt", 130, ""),
-        ("import sys\ndef main(): sys.exit(0)", 1, "error: a user's code called sys.exit(0)\n"),
-        ("import os\ndef main(): os._exit(0)", 1, "error: a user's code called os._exit(0)\n"),
+        ("import sys\ndef main(): sys.exit(0)", 1, "error: user code called sys.exit(0)\n"),
+        ("import os\ndef main(): os._exit(0)", 1, "error: user code called os._exit(0)\n"),
         (
             "def main(): raise ValueError('x' * 10**6)",
             2,
@@ -63,7 +64,7 @@ def test_functions_that_commands_compile_may_have_loops() -> None:
         ),
     ],
 )
-def test_how_a_command_ends_is_told_by_its_exit_code_and_one_line(
+def test_a_command_reports_its_end_by_exit_code_and_one_line(
     body: str, code: int, message: str
 ) -> None:
     shown = run(body)
@@ -76,18 +77,22 @@ def test_an_error_of_the_program_itself_keeps_its_traceback() -> None:
     assert "Traceback" in shown.stderr
 
 
-def test_a_thread_that_does_not_end_keeps_no_command_from_ending() -> None:
+def test_a_command_ends_even_if_a_thread_does_not() -> None:
     shown = run(
-        "import threading, time\ndef main():\n threading.Thread(target=time.sleep, args=(1000,), name='slow').start()\n return 3"
+        "import threading, time\n"
+        "def main():\n"
+        " threading.Thread(target=time.sleep, args=(1000,), name='slow').start()\n"
+        " return 3"
     )
-    assert (shown.returncode, shown.stderr) == (3, "Threads that did not end are left: slow.\n")
+    assert (shown.returncode, shown.stderr) == (3, "Threads still running at exit: slow.\n")
 
 
-def test_what_a_command_started_ends_with_it_however_deep() -> None:
+def test_all_descendants_of_a_command_end_with_it() -> None:
     body = (
         "import subprocess\n"
         "def main():\n"
-        " child = subprocess.Popen(['sh', '-c', 'setsid sleep 1000 & echo $!'], stdout=subprocess.PIPE, text=True)\n"
+        " start = ['sh', '-c', 'setsid sleep 1000 & echo $!']\n"
+        " child = subprocess.Popen(start, stdout=subprocess.PIPE, text=True)\n"
         " print(child.stdout.readline(), flush=True)\n child.wait()\n return 0"
     )
     pid = int(run(body).stdout)
@@ -99,27 +104,26 @@ _STARTS = (
     "def main():\n"
     " signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
     " pid = os.fork() or time.sleep(1000)\n"
-    " print(pid, subprocess.Popen(['setsid', 'sleep', '1000']).pid, os.getpid(), os.getppid(), flush=True)\n"
+    " child = subprocess.Popen(['setsid', 'sleep', '1000']).pid\n"
+    " print(pid, child, os.getpid(), os.getppid(), flush=True)\n"
     " time.sleep(1000)"
 )
 
 
-@pytest.mark.parametrize("killed", ["the command", "what watches", "the program"])
-def test_what_a_command_started_ends_with_it_when_it_is_killed(killed: str) -> None:
+@pytest.mark.parametrize("killed", ["the command", "the watcher", "the program"])
+def test_all_descendants_of_a_killed_command_end_with_it(killed: str) -> None:
     process = start(_STARTS, stdout=subprocess.PIPE)
     started = [*map(int, process.stdout.readline().split())]
-    os.kill(
-        {"the command": process.pid, "what watches": started[-1], "the program": started[-2]}[
-            killed
-        ],
-        signal.SIGKILL,
-    )
+    pids = {"the command": process.pid, "the watcher": started[-1], "the program": started[-2]}
+    os.kill(pids[killed], signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     nodes.wait_for(lambda: not any(map(nodes.is_alive, started)), seconds=20)
 
 
 _WAITS = (
-    "import time\ndef main():\n stop = command_line.stop_on_signals(patience_seconds={patience})\n print('started', flush=True)\n"
+    "import time\ndef main():\n"
+    " stop = command_line.stop_on_signals(patience_seconds={patience})\n"
+    " print('started', flush=True)\n"
     " {wait}\n print('stopped')\n return command_line.INTERRUPTED"
 )
 
@@ -134,7 +138,7 @@ def start(body: str, *before: str, **streams) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_signals_stop_a_command_in_order(number: int) -> None:
+def test_signals_stop_a_command_cleanly(number: int) -> None:
     process = start(_WAITS.format(patience=13, wait="stop.wait()"), stdout=subprocess.PIPE)
     assert process.stdout.readline() == "started\n"
     process.send_signal(number)
@@ -142,13 +146,14 @@ def test_signals_stop_a_command_in_order(number: int) -> None:
     assert process.returncode == 130
 
 
-def test_a_signal_that_comes_while_the_program_looks_for_one_stops_it_all_the_same() -> None:
-    looks = "with stop._cond: os.kill(os.getpid(), signal.SIGINT); time.sleep(0.1)"  # As it does for a moment within wait().
-    shown = run("import os, signal\n" + _WAITS.format(patience=13, wait=f"{looks}\n stop.wait()"))
+def test_a_signal_stops_a_program_even_while_it_holds_the_events_lock() -> None:
+    # wait() holds this lock for a moment, too.
+    holds = "with stop._cond: os.kill(os.getpid(), signal.SIGINT); time.sleep(0.1)"
+    shown = run("import os, signal\n" + _WAITS.format(patience=13, wait=f"{holds}\n stop.wait()"))
     assert (shown.returncode, shown.stdout) == (130, "started\nstopped\n")
 
 
-def test_what_waits_for_something_else_is_ended_by_a_signal_all_the_same() -> None:
+def test_a_signal_ends_a_program_that_waits_for_something_else() -> None:
     process = start(
         _WAITS.format(patience=0.2, wait="time.sleep(1000)"),
         stdout=subprocess.PIPE,
@@ -156,14 +161,15 @@ def test_what_waits_for_something_else_is_ended_by_a_signal_all_the_same() -> No
     )
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    assert process.communicate()[1] == "This program did not stop within 0.2 s: ending it.\n"
+    assert process.communicate()[1] == "The program did not stop within 0.2 s: ending it.\n"
     assert process.returncode == 130
 
 
-def test_code_that_never_gives_back_pythons_lock_is_ended_by_a_signal_all_the_same() -> None:
+def test_a_signal_ends_code_that_never_releases_pythons_lock() -> None:
     holds = "import re; re.match('(a+)+b', 'a' * 100)"
+    patience = "command_line.processes._PATIENCE_SECONDS = 0.3\n"
     process = start(
-        f"command_line.processes._PATIENCE_SECONDS = 0.3\n{_WAITS.format(patience=0.1, wait=holds)}",
+        patience + _WAITS.format(patience=0.1, wait=holds),
         stdout=subprocess.PIPE,
     )
     process.stdout.readline()
@@ -172,7 +178,7 @@ def test_code_that_never_gives_back_pythons_lock_is_ended_by_a_signal_all_the_sa
     assert process.returncode == 130
 
 
-def test_a_command_that_was_started_with_nohup_goes_on_when_its_terminal_is_closed() -> None:
+def test_a_command_started_with_nohup_continues_when_its_terminal_closes() -> None:
     patience = "command_line.processes._PATIENCE_SECONDS = 0.3\n"
     process = start(
         patience + _WAITS.format(patience=13, wait="stop.wait()"),
@@ -195,7 +201,10 @@ def test_a_command_that_was_started_with_nohup_goes_on_when_its_terminal_is_clos
 )
 @pytest.mark.parametrize("flags", [[], ["--help"]])
 def test_a_closed_pipe_ends_a_command_quietly(body: str, flags: list[str]) -> None:
-    script = f"from environments import command_line\n{body}\ncommand_line.run(main, 'What it does.' + 'x' * 10**6)\n"
+    script = (
+        f"from environments import command_line\n{body}\n"
+        "command_line.run(main, 'What it does.' + 'x' * 10**6)\n"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", script, *flags],
         cwd=ROOT,
@@ -217,7 +226,7 @@ def test_a_closed_pipe_ends_a_command_quietly(body: str, flags: list[str]) -> No
     ],
 )
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_closed_standard_streams_are_no_hindrance(
+def test_commands_work_with_closed_standard_streams(
     program: str, code: int, closed: str, tmp_path
 ) -> None:
     command = f"{sys.executable} -m {program} {closed}"
@@ -233,7 +242,7 @@ def test_closed_standard_streams_are_no_hindrance(
     assert "Traceback" not in shown.stderr
 
 
-def test_a_copy_of_a_command_that_a_users_code_forked_does_not_go_on_beside_it() -> None:
+def test_a_copy_of_a_command_that_user_code_forked_ends() -> None:
     body = (
         "import os, sys\n"
         "def main():\n"

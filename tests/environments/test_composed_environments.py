@@ -1,4 +1,4 @@
-"""What holds for every environment that is composed of dm_control's parts."""
+"""Properties of every environment that is composed of dm_control's parts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def environment(distribution):
 
 @pytest.fixture
 def tasks(distribution):
-    """Two tasks that start alike and differ in their targets only: the rest of their parameters is the first one's."""
+    """Two tasks that differ only in their targets; their starts are the same."""
     left, right = distribution.tasks("test")[:2]
     if distribution.name == "move_box":
         *box, x, y, redrawn = left.parameters
@@ -40,7 +40,7 @@ def tasks(distribution):
     return left, right
 
 
-def test_an_episode_is_the_same_in_another_process_which_needs_no_dm_control(distribution):
+def test_an_episode_is_the_same_in_another_process_without_dm_control(distribution):
     expected = digest(distribution.name)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": "7"}
     run = subprocess.run(
@@ -53,7 +53,7 @@ def test_an_episode_is_the_same_in_another_process_which_needs_no_dm_control(dis
     assert run.stdout.split() == [expected, "False"]
 
 
-def test_an_episode_depends_on_its_task_and_seed_alone(environment, tasks):
+def test_an_episode_depends_only_on_its_task_and_seed(environment, tasks):
     actions = random_actions(environment, 20)
     episodes = []
     for seed in (1, 2, 1):
@@ -63,7 +63,7 @@ def test_an_episode_depends_on_its_task_and_seed_alone(environment, tasks):
     assert not np.array_equal(episodes[0].observations, episodes[1].observations)
 
 
-def test_the_time_limit_is_exact_and_no_termination(distribution, environment, tasks):
+def test_the_time_limit_is_exact_and_not_a_termination(distribution, environment, tasks):
     start(environment, tasks[0])
     steps = play(environment, np.zeros((1000, *environment.action_spec().shape)))
     assert steps.last.tolist() == [False] * (distribution.episode_steps - 1) + [True]
@@ -75,7 +75,7 @@ def test_nothing_of_the_task_reaches_the_observations(environment, tasks):
     episodes = []
     for task in tasks:
         start(environment, task)
-        environment.data.qvel[:] = 0.5  # Everything moves, a box too.
+        environment.data.qvel[:] = 0.5  # Everything moves, including a box.
         episodes.append(play(environment, random_actions(environment, 60)))
     np.testing.assert_array_equal(episodes[0].observations, episodes[1].observations)
     assert not np.array_equal(episodes[0].training_rewards, episodes[1].training_rewards)
@@ -138,7 +138,7 @@ def test_distributions_travel_by_pickle(distribution, environment, tasks):
     assert_equal(play(environment, actions), play(there, actions))
 
 
-def test_everybody_observes_everything_at_the_order_of_one(distribution, environment):
+def test_all_networks_observe_everything_at_the_order_of_one(distribution, environment):
     observed = environment.observation_spec()
     assert (
         set(distribution.observation_groups.expert)

@@ -1,4 +1,4 @@
-"""The examination as a whole and its command: what episodes of two tasks may and may not have in common."""
+"""The whole examination and its command: how episodes may and may not differ."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_an_environment_that_fails_at_the_bounds_of_its_actions_is_found(beyond)
     )
 
 
-def test_environments_that_only_share_something_side_by_side_are_found():
+def test_environments_that_share_something_only_within_a_batch_are_found():
     shared = {}
 
     def step(self, action):
@@ -96,7 +96,7 @@ def test_environments_that_only_share_something_side_by_side_are_found():
 
     assert_found(
         changed(walk(step=step)),
-        "give another episode in a batch, at step 1 with the action 1: share nothing between environments",
+        "give a different episode in a batch, at step 1 with the action 1: share nothing between",
     )
 
 
@@ -104,22 +104,22 @@ def test_a_close_that_fails_is_found():
     assert_found(changed(walk(close=lambda self: 1 / 0)), r"close\(\) raises ZeroDivisionError")
 
 
-def test_what_is_no_task_distribution_is_named():
+def test_an_object_that_is_not_a_task_distribution_is_named():
     assert check({}) == ["This is a dict: derive it from environments.TaskDistribution."]
 
 
-def test_a_task_that_is_exchanged_in_the_middle_of_an_episode_is_found():
+def test_a_task_that_changes_in_the_middle_of_an_episode_is_found():
     def set_task(self, task):
         self.task = self.next_task = task
 
-    # The task is set after the first step, so that the second is the first that may show it.
+    # The task is set after the first step, so the second is the first that may show it.
     assert_found(
         changed(walk(set_task=set_task)),
         r"set_task\(\) during an episode changes that episode \(the reward at step 2\)",
     )
 
 
-def test_a_task_that_is_only_taken_between_episodes_is_found():
+def test_a_task_that_can_only_be_set_between_episodes_is_found():
     def set_task(self, task):
         if getattr(self, "steps", 0) in (0, STEPS):
             self.next_task = task
@@ -130,21 +130,21 @@ def test_a_task_that_is_only_taken_between_episodes_is_found():
     )
 
 
-def test_a_task_that_is_ignored_is_found_where_rewards_are_dense():
-    words = "Nothing differed between tasks in 4 pairs of episodes, although rewards change from step to step"
+def test_an_ignored_task_is_found_if_rewards_are_dense():
+    words = "Nothing differed between tasks in 4 pairs of episodes, although rewards change"
     assert_found(changed(walk(set_task=lambda self, task: None)), words)
 
 
-def test_tasks_that_look_alike_to_random_actions_are_a_warning_where_rewards_are_sparse():
+def test_tasks_that_look_alike_to_random_actions_are_a_warning_if_rewards_are_sparse():
     report = examine(changed(walk(reward=lambda self: 0.0)))
     assert report.findings == []
     assert_one_match(
         report.warnings,
-        "Nothing differed between tasks .* right if random actions seldom find the reward",
+        "Nothing differed between tasks .* correct if random actions rarely find the reward",
     )
 
 
-def test_what_an_episode_leaves_behind_is_found():
+def test_state_that_an_episode_leaves_behind_is_found():
     def reset(self):
         timestep = Walk.reset(self)
         self.episodes = getattr(self, "episodes", 0) + 1
@@ -153,7 +153,7 @@ def test_what_an_episode_leaves_behind_is_found():
 
     assert_found(
         changed(walk(reset=reset)),
-        r"give another episode after others were played \(the observation 'place' at step 0\)",
+        r"a different episode after other episodes \(the observation 'place' at step 0\)",
     )
 
 
@@ -177,7 +177,8 @@ class Lossy(Walks):
 
 def test_a_distribution_that_pickling_changes_is_found():
     assert_found(
-        Lossy(), r"The distribution gives another episode after pickling \(the reward at step 1\)"
+        Lossy(),
+        r"The distribution gives a different episode after pickling \(the reward at step 1\)",
     )
 
 
@@ -193,12 +194,12 @@ def test_a_large_distribution_is_a_warning():
     assert report.findings == []
     assert_one_match(
         report.warnings,
-        "The pickled distribution has 1.6 MB: load large things in make_environment",
+        r"The pickled distribution has 1.6 MB: load large data in make_environment\(\)",
     )
 
 
 def _leak(step):
-    """An environment whose clock is fast by the task's parameter from a step on."""
+    """Returns an environment whose clock is fast by the task's parameter from `step` on."""
 
     def observe(self):
         return {
@@ -213,22 +214,23 @@ def _leak(step):
 def test_an_observation_that_gives_the_task_away_is_named_with_its_step(step):
     assert_found(
         changed(_leak(step)),
-        f"With the same seed and actions the observation 'clock' differs between two tasks at step {step}:",
+        "With the same seed and actions, the observation 'clock' differs "
+        f"between two tasks at step {step}:",
     )
 
 
-def test_keys_that_are_declared_task_dependent_or_not_seen_may_differ():
+def test_keys_that_are_task_dependent_or_not_observed_may_differ():
     assert check(changed(_leak(0), task_dependent=("clock",))) == []
     assert (
         check(changed(_leak(0), observation_groups=ObservationGroups(("place",), ("place",)))) == []
     )
 
 
-def test_what_a_declared_key_may_act_on_is_a_warning_after_the_reset_only():
+def test_a_difference_that_a_task_dependent_key_may_cause_is_a_warning_only_after_the_reset():
     report = examine(changed(_leak(3), task_dependent=("place",)))
     assert report.findings == []
     assert_one_match(
-        report.warnings, "'clock' differs between two tasks at step 3: right if place acts on it"
+        report.warnings, "'clock' differs between two tasks at step 3: correct if place acts on it"
     )
     assert_found(
         changed(_leak(0), task_dependent=("place",)), "'clock' differs between two tasks at step 0"
@@ -256,7 +258,7 @@ def test_a_call_that_hangs_is_a_finding(monkeypatch):
     assert_found(changed(walk(reset=reset)), r"reset\(\) raises StepTimeoutError")
 
 
-def test_several_broken_rules_are_all_reported_each_in_one_line():
+def test_all_broken_rules_are_reported_each_in_one_line():
     findings = check(
         changed(
             walk(reward=lambda self: np.nan, training_reward=1.0, set_seed=lambda self, seed: None)
@@ -276,7 +278,7 @@ def run(name, capsys, *options):
     return code, *capsys.readouterr()
 
 
-def test_the_command_says_what_it_checked(capsys):
+def test_the_command_prints_what_it_checked(capsys):
     code, output, errors = run("sparse_navigation", capsys)
     assert (code, errors) == (0, "")
     assert output.startswith("sparse_navigation conforms. Checked: ")
@@ -285,7 +287,7 @@ def test_the_command_says_what_it_checked(capsys):
 
 @pytest.fixture
 def support(monkeypatch):
-    """What modules of this folder's neighbours are found by, as they are in a node."""
+    """Makes the modules of tests/support importable, as they are in a node."""
     monkeypatch.setenv("PYTHONPATH", str(pathlib.Path(__file__).parents[1] / "support"))
 
 
@@ -299,7 +301,7 @@ def test_the_command_lists_broken_rules(capsys, support):
 @pytest.mark.parametrize(
     "name", [None, "nowhere", "nowhere:Tasks", "broken_module:Tasks", "failing_module:Tasks"]
 )
-def test_what_cannot_be_loaded_is_one_line_and_exit_code_2(name, capsys, tmp_path, monkeypatch):
+def test_a_failed_load_is_one_line_and_exit_code_2(name, capsys, tmp_path, monkeypatch):
     (tmp_path / "broken_module.py").write_text("def Tasks(:")
     (tmp_path / "failing_module.py").write_text("def Tasks():\n    return {}['goals']\n")
     monkeypatch.chdir(tmp_path)
@@ -309,7 +311,7 @@ def test_what_cannot_be_loaded_is_one_line_and_exit_code_2(name, capsys, tmp_pat
     assert errors.count("\n") == 1
 
 
-def test_debug_shows_the_traceback_of_what_cannot_be_loaded(capsys):
+def test_debug_shows_the_traceback_of_a_failed_load(capsys):
     code, _, errors = run("nowhere:Tasks", capsys, "--debug")
     assert code == 2
     assert "Traceback" in errors
@@ -322,6 +324,11 @@ def test_the_command_runs_from_any_folder(tmp_path):
     root = pathlib.Path(__file__).parents[2]
     shown = subprocess.run(
         [sys.executable, "-m", "environments.conformance", "my_walks:Mine"],
-        cwd=tmp_path, env={"PYTHONPATH": str(root)}, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert (shown.returncode, shown.stderr) == (0, "")

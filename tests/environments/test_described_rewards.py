@@ -1,4 +1,4 @@
-"""A reward that an environment describes is what it pays, as far as observations tell."""
+"""Described rewards equal the environment's rewards where observations determine them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STEPS = 60
 
 
 def played(distribution, task):
-    """Returns observations by name before and after each step, actions, rewards and whether the episode ended for good."""
+    """Plays random actions; returns observations before and after, actions, rewards and ends."""
     environment = distribution.make_environment(0)
     timestep = start(environment, task)
     before, actions, after, paid, ended = [], [], [], [], []
@@ -35,11 +35,11 @@ def played(distribution, task):
 
 
 def near(distribution, key):
-    """Returns a training task whose place is where the body is after some random steps, so that it is met."""
+    """Returns a training task whose target is the body's position after some random steps."""
     task = distribution.tasks("train")[0]
     _, after, *_ = played(distribution, task)
-    place = after[key][min(20, len(after[key]) - 1), : len(task.parameters)]
-    return dataclasses.replace(task, parameters=tuple(place.tolist()))
+    target = after[key][min(20, len(after[key]) - 1), : len(task.parameters)]
+    return dataclasses.replace(task, parameters=tuple(target.tolist()))
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def near(distribution, key):
         ("move_box", None),
     ],
 )
-def test_a_described_reward_is_what_the_environment_pays(name, key):
+def test_a_described_reward_equals_the_environments(name, key):
     distribution = load(name)
     for task in (
         distribution.tasks("test")[3],
@@ -79,7 +79,7 @@ def test_half_cheetahs_described_reward_takes_the_speed_at_a_steps_end():
     assert np.corrcoef(rewards, paid)[0, 1] > 0.7
 
 
-def test_go_to_targets_described_reward_leaves_out_falls_alone():
+def test_go_to_targets_described_reward_leaves_out_only_falls():
     distribution = load("go_to_target")
     task = distribution.tasks("test")[0]
     before, after, actions, paid, _ = played(distribution, task)

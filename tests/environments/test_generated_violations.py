@@ -1,4 +1,4 @@
-"""Each generated violation of a rule is refused in a line that names it."""
+"""Generated violations of the rules, each refused by a line that names it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from environments.examination import check
 
 
 class _Violation(NamedTuple):
-    """What is changed, and what the finding has to name."""
+    """A change to a distribution, and the words that a finding must contain."""
 
     words: tuple[str, ...]
     methods: dict[str, Any]
@@ -27,7 +27,7 @@ def _violation(*words: str, methods: dict[str, Any] | None = None, **attributes:
 
 
 class _OwnError(BaseException):
-    """As libraries raise to end a program."""
+    """An exception that libraries raise to end a program."""
 
 
 _EXCEPTIONS = st.sampled_from(
@@ -41,7 +41,7 @@ _TOO_LARGE = st.floats(1e19, 1e308) | st.floats(-1e308, -1e19)
 def _observations(draw: st.DrawFn) -> _Violation:
     key, when = draw(st.sampled_from(sorted(SHAPES))), draw(st.integers(0, 1))
     bad = draw(_NOT_FINITE | _TOO_LARGE)
-    # A scale may bring a large value of `place` back to what is allowed.
+    # A scale could bring a large value of `place` back into the allowed range.
     return _violation(
         f"observation {key!r}",
         methods={"observe": _observing(when, {key: np.full(SHAPES[key], bad)})},
@@ -66,7 +66,7 @@ def _shapes(draw: st.DrawFn) -> _Violation:
     container = draw(st.sampled_from(sorted(CONTAINERS)))
     bad = CONTAINERS[container](np.ones(shape)) if shape or container != "strided" else 1.0
     return _violation(
-        f"the observation {key!r} has the shape",
+        f"the observation {key!r} has shape",
         methods={"observe": _observing(draw(st.integers(0, 1)), {key: bad})},
     )
 
@@ -197,8 +197,8 @@ def _one_task(draw: st.DrawFn) -> _Violation:
         draw(st.sampled_from(["reset", "step"])),
     )
     goals = {
-        name: tuple(Task(i, (i / 6 - 1 + place / 100,)) for i in range(12))
-        for place, name in enumerate(SPLITS)
+        name: tuple(Task(i, (i / 6 - 1 + number / 100,)) for i in range(12))
+        for number, name in enumerate(SPLITS)
     }
     (bad,) = goals[split][index].parameters
 
@@ -272,11 +272,22 @@ def _shows_the_goal(self: FamilyEnvironment) -> dict[str, Any]:
 
 
 _VIOLATIONS = st.one_of(
-    _observations(), _shapes(), _elements(), _keys(), _rewards(), _training_rewards(), _discounts(), _bounds(), _time_limits(),
-    _raised(), _one_task(), _splits(), _declarations(),
+    _observations(),
+    _shapes(),
+    _elements(),
+    _keys(),
+    _rewards(),
+    _training_rewards(),
+    _discounts(),
+    _bounds(),
+    _time_limits(),
+    _raised(),
+    _one_task(),
+    _splits(),
+    _declarations(),
     st.just(_violation("in a second environment", methods={"outcome": _draws_at_random})),
     st.just(_violation("gives the task away", methods={"observe": _shows_the_goal})),
-)  # fmt: skip
+)
 
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)

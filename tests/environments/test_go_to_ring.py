@@ -20,7 +20,7 @@ def test_every_step_equals_composers_to_the_last_bit():
     for seed, task in enumerate(GoToRing().tasks("test")[:2]):
         rewards, discount = assert_same_episode(environment, reference, task, task.parameters, seed)
         assert (len(rewards), discount) == (200, 1.0)
-    # So near that random steps get there.
+    # So near that random steps reach it.
     assert (
         assert_same_episode(environment, reference, Task(0, (1.02, 0.0)), (1.02, 0.0), seed=3)[1]
         == 0.0
@@ -84,7 +84,10 @@ def test_the_ant_starts_at_the_origin_with_any_yaw():
 
 
 def test_a_trot_is_fast_enough_for_every_target():
-    """Diagonal legs swing together, left and right mirrored, at 1.7 Hz: 7 m less the radius take less than the 10 s of an episode."""
+    """Diagonal legs swing together at 1.7 Hz, mirrored left and right.
+
+    The ant covers 7 m minus the success radius in less than the 10 s of an episode.
+    """
     environment = GoToRing().make_environment(0)
     start(environment, Task(0, (50.0, 0.0)))
     for step in range(100):
@@ -112,7 +115,7 @@ def test_targets_are_uniform_in_angle_and_in_distance():
     assert np.histogram(angles, bins=4, range=(-np.pi, np.pi))[0] == pytest.approx(350, abs=70)
 
 
-def test_a_radius_that_makes_no_sense_is_refused():
+def test_a_radius_out_of_range_is_refused():
     with pytest.raises(
         ValueError, match=r"success radius of go_to_ring must be between 0 and 3\.0, not 3\.5"
     ):

@@ -39,7 +39,7 @@ def test_episodes_are_bit_identical_to_composers(fall_penalty):
         assert far_discount == 1.0
         assert len(far) == 200
     if fall_penalty == "per_step":
-        # The contacts at the end of a control step do not tell all.
+        # The contacts at the end of a control step do not include all of it.
         assert reference.task.steps_touching > reference.task.steps_touching_at_end > 0
 
 
@@ -107,7 +107,10 @@ def _lowest(environment):
 
 
 def _pose(environment, turn, angles):
-    """Turns the body about a horizontal axis, bends its joints, both in degrees, and puts it onto the floor."""
+    """Turns the body about a horizontal axis, bends its joints and puts it onto the floor.
+
+    The angles are in degrees.
+    """
     data = environment.data
     degrees, axis = turn
     half_turn = math.radians(degrees) / 2
@@ -127,9 +130,14 @@ def _both_legs(**angles):
 
 _FORWARD, _SIDEWAYS = (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)
 _ARMS_BACK = {
-    "right_shoulder1": 60, "right_shoulder2": -80, "right_elbow": -80, "left_shoulder1": -60, "left_shoulder2": 80, "left_elbow": -80
-}  # fmt: skip
-# The turn, the bent joints, and what touches the floor apart from feet.
+    "right_shoulder1": 60,
+    "right_shoulder2": -80,
+    "right_elbow": -80,
+    "left_shoulder1": -60,
+    "left_shoulder2": 80,
+    "left_elbow": -80,
+}
+# The turn, the bent joints, and the parts other than feet that touch the floor.
 _POSES = {
     "standing": ((0, _FORWARD), {}, set()),
     "squatting": ((0, _FORWARD), _both_legs(hip_y=-90, knee=-110, ankle_y=-20), set()),

@@ -15,7 +15,7 @@ _STEPS = 30
 
 
 class Rocket(gymnasium.Env):
-    """Observed as a dictionary; lands, which ends it, when it falls below the ground that the task sets."""
+    """Has a dictionary of observations and terminates below the ground level that the task sets."""
 
     observation_space = spaces.Dict(
         {"height": spaces.Box(-9, 9, (), np.float64), "wind": spaces.Box(-1, 1, (1, 2), np.float32)}
@@ -92,7 +92,7 @@ def _pendulum(key, value):
 
 
 @pytest.mark.parametrize("key", ["g", "m"])
-def test_an_episode_is_the_one_that_gymnasium_plays(key):
+def test_an_episode_equals_the_one_that_gymnasium_plays(key):
     distribution = _pendulums(key)
     environment = distribution.make_environment(0)
     actions = np.random.default_rng(0).uniform(-2, 2, (_STEPS, 1)).astype(np.float32)
@@ -118,7 +118,7 @@ def test_an_episode_is_the_one_that_gymnasium_plays(key):
             )
 
 
-def test_tasks_that_differ_in_dynamics_conform_where_that_is_declared():
+def test_tasks_that_differ_in_dynamics_conform_if_this_is_declared():
     distribution = _pendulums()
     report = examine(distribution)
     assert (report.findings, report.warnings) == ([], [])
@@ -142,13 +142,13 @@ def test_a_dictionary_is_observed_under_its_own_keys_and_conforms():
     batch.step(np.array([[0.5]], np.float32))
     expected = direct.step(np.array([2.5]))[
         0
-    ]  # half way from the middle of [-2, 4] to its upper end
+    ]  # halfway from the middle of [-2, 4] to its upper end
     np.testing.assert_allclose(
         batch.observations[0], [expected["height"], *2 * expected["wind"][0]], rtol=1e-6
     )
 
 
-def test_termination_has_discount_0_and_the_own_time_limit_1():
+def test_termination_has_discount_0_and_the_time_limit_1():
     environment = _rockets().make_environment(0)
     assert environment.reset().first()
     discounts = [environment.step(np.array([-2.0])).discount]
@@ -164,10 +164,10 @@ def test_termination_has_discount_0_and_the_own_time_limit_1():
 
 def test_an_environment_that_truncates_before_the_time_limit_is_found():
     (finding,) = check(_rockets(lambda parameters: Rocket(*parameters, cut=4)))
-    assert f"ends with discount 1 at step 4 of episode_steps = {_STEPS}" in finding
+    assert f"ends with discount 1 at step 4, before episode_steps = {_STEPS}" in finding
 
 
-def test_an_environment_is_made_anew_only_when_the_task_changes():
+def test_a_new_environment_is_created_only_when_the_task_changes():
     made = []
 
     def make(parameters):
@@ -214,7 +214,7 @@ def test_resets_without_a_new_seed_follow_from_the_last_one():
         ),
     ],
 )
-def test_spaces_that_do_not_fit_are_named(spaces_of, words):
+def test_unsupported_spaces_are_named(spaces_of, words):
     with pytest.raises(ValueError, match=words):
         EnvironmentBatch(
             _rockets(

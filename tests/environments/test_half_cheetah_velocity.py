@@ -29,7 +29,8 @@ def test_the_dynamics_are_gyms(environment):
     gym = gymnasium.make("HalfCheetah-v5").unwrapped
     gym.reset()
     for action in _actions(200):
-        # Contacts make the motion chaotic: from rounding errors of 1e-16 two runs part within 60 steps, so each starts from the same state.
+        # Contacts make the motion chaotic: rounding errors of 1e-16 separate two runs within 60
+        # steps, so each step starts from the same state.
         gym.set_state(environment.data.qpos.copy(), environment.data.qvel.copy())
         gym.data.qacc_warmstart[:] = environment.data.qacc_warmstart
         observation = environment.step(action).observation
@@ -57,7 +58,8 @@ def test_the_torso_is_where_gym_says_it_is(environment):
     torso = environment.model.body("torso").id
     for action in _actions(20):
         observation = environment.step(action).observation
-        # MuJoCo's own value belongs to the state before the last physics step; a kinematics pass brings it up to date.
+        # MuJoCo's own value belongs to the state before the last physics step; a kinematics pass
+        # updates it.
         np.testing.assert_allclose(
             observation["torso"], _up_to_date_position(environment, torso), atol=1e-12
         )
@@ -70,14 +72,14 @@ def _up_to_date_position(environment, body):
     return environment.data.xpos[body].copy()
 
 
-def test_an_episode_has_200_steps_and_no_end_but_the_time_limit(environment):
+def test_only_the_time_limit_of_200_steps_ends_an_episode(environment):
     timesteps = [environment.step(action) for action in _actions(200)]
     assert [timestep.last() for timestep in timesteps] == [False] * 199 + [True]
     assert timesteps[-1].discount == 1.0
     assert min(timestep.reward for timestep in timesteps) > HalfCheetahVelocity.worst_reward
 
 
-def test_starts_are_spread_as_in_pearl(environment):
+def test_starts_are_distributed_as_in_pearl(environment):
     positions, velocities = [], []
     for seed in range(300):
         environment.set_seed(seed)
@@ -145,7 +147,8 @@ def test_unknown_options_are_named(wrong, words):
 
 def test_a_seed_gives_the_same_episode_in_another_process():
     program = (
-        "import numpy as np; from environments import EnvironmentBatch, load; d = load('half_cheetah_velocity');"
+        "import numpy as np; from environments import EnvironmentBatch, load;"
+        "d = load('half_cheetah_velocity');"
         "b = EnvironmentBatch(d, 1); b.reset(0, d.tasks('test')[3], 7);"
         "a = np.random.default_rng(1).uniform(-1, 1, (50, 1, 6)).astype('f');"
         "print([float(b.step(x).rewards[0]).hex() for x in a])"

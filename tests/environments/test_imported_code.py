@@ -1,4 +1,4 @@
-"""Imported code that changes the process: what our own code relies on is as it was afterwards."""
+"""Imported code that changes process-wide state: the state is restored afterwards."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def _change(tmp_path):
     warnings.simplefilter("error")
 
 
-def test_what_our_code_relies_on_is_set_again(tmp_path):
+def test_process_wide_state_is_restored(tmp_path):
     before = _state()
     with unchanged_process():
         _change(tmp_path)
     assert _state() == before
 
 
-def test_it_is_set_again_after_a_failure(tmp_path):
+def test_it_is_restored_after_a_failure(tmp_path):
     before = _state()
     with contextlib.suppress(SystemExit), unchanged_process():
         _change(tmp_path)
@@ -61,7 +61,7 @@ def test_it_is_set_again_after_a_failure(tmp_path):
     assert _state() == before
 
 
-def test_a_folder_that_is_gone_does_not_matter(tmp_path, monkeypatch):
+def test_a_deleted_working_directory_is_no_error(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     gone = tmp_path / "gone"
     gone.mkdir()
@@ -75,9 +75,12 @@ def test_a_module_is_imported_without_a_trace(tmp_path, monkeypatch):
     folder = tmp_path / "other"
     folder.mkdir()
     (tmp_path / "my_changing_tasks.py").write_text(
-        f"import os, logging, numpy\nos.chdir({str(folder)!r}); numpy.seterr(all='raise'); logging.disable(50)\n"
+        "import os, logging, numpy\n"
+        f"os.chdir({str(folder)!r}); numpy.seterr(all='raise'); logging.disable(50)\n"
         "from environments.sparse_navigation import SparseNavigation\n"
-        "class Mine(SparseNavigation):\n    def __init__(self):\n        super().__init__(); os.environ['XLA_FLAGS'] = '--of_jax'\n"
+        "class Mine(SparseNavigation):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(); os.environ['XLA_FLAGS'] = '--of_jax'\n"
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -86,7 +89,7 @@ def test_a_module_is_imported_without_a_trace(tmp_path, monkeypatch):
     assert _state() == before
 
 
-def test_an_environment_that_changes_the_process_when_it_is_made_or_started_leaves_no_trace(
+def test_an_environment_that_changes_the_process_when_created_or_started_leaves_no_trace(
     tmp_path,
 ):
     kind = walk(__init__=lambda self, task: (Walk.__init__(self, task), _change(tmp_path))[0])
@@ -96,7 +99,7 @@ def test_an_environment_that_changes_the_process_when_it_is_made_or_started_leav
     assert _state() == before
 
 
-def test_numpys_errors_are_as_they_were_after_steps_that_change_them():
+def test_numpys_error_handling_is_restored_after_steps_that_change_it():
     def step(self, action):
         np.seterr(all="raise")
         return Walk.step(self, action)

@@ -14,7 +14,7 @@ _SPEC = {
 }
 
 
-def test_keys_lie_in_alphabetical_order_and_what_the_expert_does_not_see_is_left_out():
+def test_keys_are_in_alphabetical_order_without_those_that_the_experts_do_not_see():
     layout = ObservationLayout(
         _SPEC,
         ObservationGroups(expert=("velocity", "pose", "height"), prior=("velocity", "height")),
@@ -31,16 +31,17 @@ def test_keys_lie_in_alphabetical_order_and_what_the_expert_does_not_see_is_left
     np.testing.assert_array_equal(row[list(layout.prior_columns)], [1, 6, 7])
 
 
-def test_groups_must_name_what_is_observed():
+def test_groups_must_name_observed_keys():
     with pytest.raises(
         ValueError,
-        match=r"groups or scales name \['touch'\], but the environment gives \['camera', 'height', 'pose', 'velocity'\]",
+        match=r"groups or scales name \['touch'\], "
+        r"but the environment observes \['camera', 'height', 'pose', 'velocity'\]",
     ):
         ObservationLayout(_SPEC, ObservationGroups(expert=("pose", "touch"), prior=()))
 
 
-def test_the_prior_must_not_see_more_than_the_expert():
-    with pytest.raises(ValueError, match=r"prior sees \['pose'\], which the expert does not"):
+def test_the_prior_must_not_see_more_than_the_experts():
+    with pytest.raises(ValueError, match=r"prior sees \['pose'\], which the experts do not see"):
         ObservationLayout(
             _SPEC, ObservationGroups(expert=("velocity",), prior=("velocity", "pose"))
         )
@@ -64,7 +65,7 @@ def test_a_prior_that_sees_no_number_is_refused(prior):
     spec = {**_SPEC, "nothing": specs.Array((0,), float)}
     with pytest.raises(
         ValueError,
-        match=r"The prior sees no number, observation_groups.prior is \(.*\): let it see at least one",
+        match=r"The prior sees no numbers, because observation_groups.prior is \(.*\): let it see",
     ):
         ObservationLayout(spec, ObservationGroups(expert=("height", "nothing"), prior=prior))
 

@@ -59,7 +59,7 @@ def test_the_ball_and_the_physics_are_dm_controls():
     assert model.nbuffer < 1e6
 
 
-def test_the_box_has_its_mass_and_slides_as_its_friction_says():
+def test_the_box_has_its_mass_and_slides_with_its_friction():
     environment = _environment()
     assert environment.model.body("box/").mass == 3.0
     environment.data.joint("box/").qvel[0] = 1.5
@@ -79,7 +79,7 @@ def test_the_box_on_its_target_ends_the_episode_with_ten(distance, reached):
     assert (timestep.reward, timestep.discount) == ((10.0, 0.0) if reached else (0.0, 1.0))
 
 
-def test_dense_training_pays_for_approaching_the_box_and_for_its_way():
+def test_dense_training_rewards_approaching_the_box_and_moving_it_closer():
     environment, target = _environment(), np.array([2.0, -1.0])
 
     def distances(observation):
@@ -153,7 +153,7 @@ def test_only_training_tasks_have_their_box_redrawn_and_only_on_demand():
     )
 
 
-def test_what_the_paper_leaves_open_are_options():
+def test_choices_that_the_paper_leaves_open_are_arguments():
     distribution = MoveBox(
         success_radius=0.5, minimal_distance=1.5, wall_distance=1.2, box_half_size=0.2, box_mass=2.0
     )

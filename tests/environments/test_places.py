@@ -23,7 +23,7 @@ def test_every_task_has_a_place_and_the_body_is_traced_among_them(name):
     batch.reset(0, distribution.tasks("test")[0], 0)
     traced = batch.layout.read(batch.observations[0], distribution.traced)[:coordinates]
     assert traced.shape == (coordinates,)
-    # The body starts somewhere among the goals, not at the scale of what networks see.
+    # The body starts near the goals: its place is not in the units that networks see.
     assert (
         np.abs(traced).max()
         <= np.abs([distribution.place(task) for task in distribution.tasks("train")]).max() + 3.0
@@ -38,7 +38,7 @@ def test_goals_of_navigation_lie_on_the_arc():
         assert math.hypot(x, y) == pytest.approx(1.0)
 
 
-def test_a_box_is_shown_where_it_is_to_be_moved_and_traced_where_it_is():
+def test_a_box_task_is_shown_at_its_target_and_the_box_is_traced():
     distribution = load("move_box")
     task = distribution.tasks("test")[0]
     box, target = task.parameters[:2], task.parameters[2:4]
@@ -50,7 +50,7 @@ def test_a_box_is_shown_where_it_is_to_be_moved_and_traced_where_it_is():
     )
 
 
-def test_a_runners_task_is_shown_at_its_speed():
+def test_a_cheetahs_task_is_shown_at_its_speed():
     distribution = load("half_cheetah_velocity")
     task = distribution.tasks("test")[3]
     assert distribution.place(task) == task.parameters

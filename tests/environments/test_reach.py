@@ -37,14 +37,14 @@ def test_episodes_are_bit_identical_to_composers(environment):
     ]
     assert [len(rewards) for rewards, _ in played] == [250] * 3
     assert [discount for _, discount in played] == [1.0] * 3
-    assert 0 < sum(played[2][0]) < 250  # The last one begins within the radius and leaves it.
+    assert 0 < sum(played[2][0]) < 250  # The last one starts within the radius and leaves it.
 
 
 @pytest.mark.parametrize(("offset", "reward"), [(0.0, 1.0), (0.049, 1.0), (0.051, 0.0)])
 def test_a_step_that_ends_within_five_centimetres_is_rewarded(environment, offset, reward):
     _start(environment, (0.0, 0.0, 0.0))
     environment.step(_REST)
-    # The same seed and actions lead to the same place again; only the target is another.
+    # The same seed and actions lead to the same position; only the target differs.
     target = (
         environment.data.site("jaco_arm/jaco_hand/pinchsite").xpos
         + np.array([0.6, 0.0, 0.8]) * offset
@@ -75,7 +75,7 @@ def test_targets_fill_dm_controls_workspace():
     np.testing.assert_allclose(targets.std(axis=0), width / np.sqrt(12), rtol=0.15)
 
 
-def test_every_start_has_the_hand_in_the_workspace_pointing_down_and_touches_nothing(environment):
+def test_every_start_has_the_hand_in_the_workspace_pointing_down_without_contacts(environment):
     model, data = environment.model, mujoco.MjData(environment.model)
     starts = []
     for pose in model.key_qpos:

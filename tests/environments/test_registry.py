@@ -23,7 +23,7 @@ def test_an_unknown_name_names_the_choices():
         load("navigatoin")
 
 
-def test_a_distribution_of_the_users_own_loads_by_module_and_factory(tmp_path, monkeypatch):
+def test_a_users_distribution_loads_by_module_and_factory(tmp_path, monkeypatch):
     (tmp_path / "my_tasks_of_navigation.py").write_text(
         "from environments.sparse_navigation import SparseNavigation\n"
         "class Mine(SparseNavigation):\n    name = 'mine'\n"
@@ -32,7 +32,7 @@ def test_a_distribution_of_the_users_own_loads_by_module_and_factory(tmp_path, m
     monkeypatch.syspath_prepend(str(tmp_path))
     try:
         assert load("my_tasks_of_navigation:Mine", task_set_seed=4).name == "mine"
-        with pytest.raises(UnknownEnvironmentError, match="made a dict, not a TaskDistribution"):
+        with pytest.raises(UnknownEnvironmentError, match="is a dict, not a TaskDistribution"):
             load("my_tasks_of_navigation:not_one")
         with pytest.raises(
             UnknownEnvironmentError, match=r"Cannot load .*has no attribute 'Yours'"
@@ -48,7 +48,7 @@ def test_a_module_that_cannot_be_imported_is_named(name):
         load(name)
 
 
-def test_code_that_fails_is_named_by_its_error(tmp_path, monkeypatch):
+def test_code_that_fails_is_reported_with_its_error(tmp_path, monkeypatch):
     (tmp_path / "module_that_does_not_parse.py").write_text("def Tasks(:\n")
     (tmp_path / "factory_that_fails.py").write_text("def tasks():\n    return {}['goals']\n")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -60,7 +60,7 @@ def test_code_that_fails_is_named_by_its_error(tmp_path, monkeypatch):
             load("module_that_does_not_parse:Tasks")
         with pytest.raises(
             UnknownEnvironmentError,
-            match="The environment 'factory_that_fails:tasks' cannot be made: KeyError: 'goals'",
+            match="Cannot create the environment 'factory_that_fails:tasks': KeyError: 'goals'",
         ):
             load("factory_that_fails:tasks")
     finally:

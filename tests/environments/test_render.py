@@ -21,8 +21,13 @@ def render(*flags: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name != "MUJOCO_GL"}
     return subprocess.run(
         [sys.executable, "-m", "environments.render", *flags],
-        cwd=ROOT, env={**environment, **variables}, capture_output=True, text=True, timeout=100, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        env={**environment, **variables},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
 
 
 def test_a_picture_shows_the_point_where_it_is_and_the_goal(tmp_path):
@@ -58,9 +63,14 @@ def test_the_command_writes_a_picture_and_a_video(tmp_path):
 )
 def test_simulations_are_drawn_without_a_display(tmp_path):
     shown = render(
-        "--environment=half_cheetah_velocity", f"--out={tmp_path / 'run'}", "--width=64", "--height=48", "--policy=standing:still",
-        PYTHONPATH=str(pathlib.Path(__file__).parent.parent / "support"), DISPLAY="",
-    )  # fmt: skip
+        "--environment=half_cheetah_velocity",
+        f"--out={tmp_path / 'run'}",
+        "--width=64",
+        "--height=48",
+        "--policy=standing:still",
+        PYTHONPATH=str(pathlib.Path(__file__).parent.parent / "support"),
+        DISPLAY="",
+    )
     assert shown.returncode == 0, shown.stderr
     picture = imageio.v3.imread(tmp_path / "run.png").astype(int)
     assert picture.std(axis=(0, 1)).min() > 10  # a sky, a floor and a body, not one colour
@@ -84,14 +94,14 @@ def test_wrong_flags_are_one_line(flags, words):
     assert all(word in shown.stderr for word in words)
 
 
-def test_a_machine_without_a_gl_library_is_told_what_to_install(monkeypatch):
+def test_a_missing_gl_library_is_an_error_that_says_what_to_install(monkeypatch):
     monkeypatch.delenv("MUJOCO_GL", raising=False)
     monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
     with pytest.raises(RuntimeError, match="apt-get install libosmesa6"):
         choose_renderer()
 
 
-def test_the_renderer_that_is_there_is_chosen_and_a_choice_is_kept(monkeypatch):
+def test_an_installed_renderer_is_chosen_unless_the_user_chose_one(monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", "")
     monkeypatch.setattr("ctypes.util.find_library", lambda name: "lib" if name == "EGL" else None)
     choose_renderer()

@@ -9,13 +9,25 @@ from environments.models import compiled_model
 from environments.simulation import Outcome, SimulatedEnvironment
 
 _XML = """
-<mujoco><option timestep="0.01"/><worldbody><body><joint name="x" type="slide" axis="1 0 0" damping="1"/><geom size="0.1" mass="1"/></body>
-</worldbody><actuator><motor joint="x" ctrlrange="-2 6"/></actuator><sensor><jointpos joint="x"/></sensor></mujoco>
+<mujoco>
+  <option timestep="0.01"/>
+  <worldbody>
+    <body>
+      <joint name="x" type="slide" axis="1 0 0" damping="1"/>
+      <geom size="0.1" mass="1"/>
+    </body>
+  </worldbody>
+  <actuator><motor joint="x" ctrlrange="-2 6"/></actuator>
+  <sensor><jointpos joint="x"/></sensor>
+</mujoco>
 """
 
 
 class _Slider(SimulatedEnvironment):
-    """A mass on a rail; it ends at the task's place, or is thrown to infinity in the step after `throw_at`."""
+    """A mass on a rail, which terminates at the task's position.
+
+    In the step after `throw_at` it is thrown to infinity.
+    """
 
     throw_at = 99
 
@@ -56,7 +68,7 @@ def environment():
     return environment
 
 
-def test_a_control_step_is_its_physics_steps_and_all_that_is_derived_is_up_to_date(environment):
+def test_a_control_step_runs_its_physics_steps_and_updates_derived_quantities(environment):
     model = mujoco.MjModel.from_xml_string(_XML)
     data = mujoco.MjData(model)
     data.qpos[:] = environment.data.qpos
@@ -70,7 +82,7 @@ def test_a_control_step_is_its_physics_steps_and_all_that_is_derived_is_up_to_da
         np.testing.assert_array_equal(observation["sensed"], observation["x"])
 
 
-def test_the_time_limit_keeps_the_discount_and_a_true_end_does_not(environment):
+def test_the_time_limit_keeps_the_discount_and_termination_does_not(environment):
     for _ in range(11):
         assert environment.step(np.zeros(1)).mid()
     last = environment.step(np.zeros(1))
@@ -85,7 +97,7 @@ def test_the_time_limit_keeps_the_discount_and_a_true_end_does_not(environment):
     assert environment.training_reward == environment.data.qpos[0] > 0.15
 
 
-def test_a_simulation_that_diverges_is_a_fault_that_says_so(monkeypatch):
+def test_a_diverging_simulation_is_a_fault(monkeypatch):
     monkeypatch.setattr(_Slider, "throw_at", 2)
     batch = EnvironmentBatch(_Rail(), 1)
     batch.reset(0, Task(0, (5.0,)), 0)
@@ -101,7 +113,7 @@ def test_actions_reach_the_actuators_bounds(environment):
     assert (spec.minimum.tolist(), spec.maximum.tolist(), spec.dtype) == ([-2.0], [6.0], np.float32)
 
 
-def test_the_seed_decides_the_start_and_a_task_is_played_from_the_next_reset_on(environment):
+def test_the_seed_determines_the_start_and_a_task_is_played_from_the_next_reset_on(environment):
     starts = []
     for seed in (1, 2, 1):
         environment.set_seed(seed)
@@ -132,7 +144,7 @@ def test_a_model_is_built_once_and_then_read(cache):
     assert len(list(cache.iterdir())) == 1
 
 
-def test_what_decides_the_model_is_part_of_its_key(cache, tmp_path):
+def test_everything_that_determines_the_model_is_part_of_its_key(cache, tmp_path):
     build, source = _Builder(), tmp_path / "source"
     for content, value in (("a", "1"), ("b", "1"), ("b", "2"), ("b", "2")):
         source.write_text(content)
@@ -140,7 +152,7 @@ def test_what_decides_the_model_is_part_of_its_key(cache, tmp_path):
     assert build.calls == 3
 
 
-def test_a_damaged_file_is_built_anew(cache):
+def test_a_damaged_file_is_built_again(cache):
     build = _Builder()
     compiled_model("rail", build)
     (path,) = cache.iterdir()
@@ -151,10 +163,8 @@ def test_a_damaged_file_is_built_anew(cache):
     assert build.calls == 2
 
 
-def test_without_a_writable_cache_the_model_is_built_and_a_warning_says_so(
-    tmp_path, monkeypatch, caplog
-):
+def test_without_a_writable_cache_the_model_is_built_with_a_warning(tmp_path, monkeypatch, caplog):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert compiled_model("rail", _Builder()).nq == 1
-    assert "cannot be kept" in caplog.text
+    assert "Cannot cache" in caplog.text

@@ -26,12 +26,14 @@ def _play(task, actions, training="dense"):
 
 
 def test_rewards_are_one_minus_distance_within_the_radius_and_zero_beyond():
-    # Straight up to the goal at (0, 1): inside the radius of 0.2 from the eighth step on (the boundary counts), past it to 1.2, and out.
+    # Straight up through the goal at (0, 1): inside its radius of 0.2 from the eighth step on (the
+    # boundary counts), then out of it beyond 1.2.
     _, rewards, dense, discounts, last = _play(
         Task(0, (math.pi / 2,)), [(0, 1)] * 14 + [(0, 0)] * 6
     )
     expected = [0.0] * 7 + [0.8, 0.9, 1.0, 0.9, 0.8, 0.0, 0.0] + [0.0] * 6
-    # 0.1 added twelve times is a little less than 1.2, eight times a little less than 0.8: the boundary falls by the float rule.
+    # 0.1 added twelve times is slightly less than 1.2, eight times slightly less than 0.8: floating
+    # point decides on which side of the boundary they are.
     position = 0.0
     for index in range(14):
         position += 0.1
@@ -66,8 +68,8 @@ def test_the_ideal_walk_returns_13_4_on_average():
     tasks = distribution.tasks("train") + distribution.tasks("test")
     goals = np.array([distribution.description(task) for task in tasks])
     batch = EnvironmentBatch(distribution, len(tasks))
-    for place, task in enumerate(tasks):
-        batch.reset(place, task, seed=0)
+    for row, task in enumerate(tasks):
+        batch.reset(row, task, seed=0)
     # As fast as each axis allows.
     returns = sum(batch.step(10 * (goals - batch.observations)).rewards for _ in range(20))
     assert returns.mean() == pytest.approx(13.36, abs=0.03)
@@ -79,7 +81,9 @@ def test_the_ideal_walk_returns_13_4_on_average():
 def test_pearls_named_set_is_its_published_draw():
     angles = np.linspace(0, np.pi, 100)
     goals = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    np.random.RandomState(1337).shuffle(goals)  # as published: the goals are shuffled as points
+    np.random.RandomState(1337).shuffle(
+        goals
+    )  # as published: the goals are shuffled as points, not angles
     distribution = SparseNavigation("pearl")
     points = {
         split: np.array([distribution.description(task) for task in distribution.tasks(split)])
@@ -108,7 +112,7 @@ def test_nothing_of_the_task_reaches_the_observations():
     actions = np.random.default_rng(0).uniform(-1.5, 1.5, (20, 2)).astype(np.float32)
     left, right = (_play(Task(index, (angle,)), actions) for index, angle in ((0, 0.3), (7, 2.9)))
     assert left[0].tobytes() == right[0].tobytes()
-    assert not np.array_equal(left[2], right[2])  # while the rewards do differ
+    assert not np.array_equal(left[2], right[2])  # but the rewards differ
 
 
 def test_sparse_training_rewards_are_the_tasks_own():

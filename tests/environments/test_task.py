@@ -26,7 +26,7 @@ def test_an_enlarged_split_keeps_the_tasks_that_it_had():
         assert large.tasks(split)[: len(small.tasks(split))] == small.tasks(split)
 
 
-def test_the_seed_decides_the_draw():
+def test_the_seed_determines_the_draw():
     assert draw_task_set(_draw, seed=1) == draw_task_set(_draw, seed=1)
     assert draw_task_set(_draw, seed=1) != draw_task_set(_draw, seed=2)
 
@@ -41,12 +41,12 @@ def test_an_unknown_split_names_the_choices():
 def test_a_split_that_does_not_exist_is_named_with_those_that_do():
     with pytest.raises(
         ValueError,
-        match="The splits of a task set are train, validation, test; there is no 'val': rename it in sizes",
+        match="Unknown split 'val' in sizes: the splits are train, validation, test",
     ):
         draw_task_set(_draw, seed=0, sizes={"train": 4, "val": 2, "test": 2})
 
 
-def test_numbers_of_numpys_become_pythons():
+def test_numpys_numbers_become_pythons():
     task = Task(np.int64(3), (np.int64(-2), np.float32(0.5), np.bool_(True), np.longdouble(2), 1))
     assert task == Task(3, (-2, 0.5, 1, 2.0, 1))
     assert {type(value) for value in (task.index, *task.parameters)} == {int, float}

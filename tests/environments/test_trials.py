@@ -19,7 +19,10 @@ _TASK = Task(0, (0.0,))
 
 
 class _Counting(TaskEnvironment):
-    """Observes 10 x episode + step and pays it; ends after two steps, by termination in odd episodes and by a time limit in even ones."""
+    """Observes and rewards 10 x episode + step.
+
+    Ends after two steps: by termination in odd episodes, by a time limit in even ones.
+    """
 
     def __init__(self, faulty):
         self._episode = self._step = 0
@@ -89,18 +92,20 @@ def _step(trials, action):
     )
 
 
-def test_a_trial_is_one_long_episode_that_shows_what_was_done_and_got():
+def test_a_trial_is_one_long_episode_that_shows_actions_rewards_and_discounts():
     trials, _ = _trials(3)
     assert trials.observations.tolist() == [[10.0, 0.0, 0.0, 0.0]]
     # The observation, the executed action, half the reward, the environment's discount.
     assert _step(trials, 0.5) == ([11.0, 0.5, 5.5, 1.0], 1.0, False, 11.0)
-    # A termination: the next episode's first observation beside the last reward and a discount of 0; the trial's discount stays 1.
+    # A termination: the next episode's first observation with the last reward and a discount of 0;
+    # the trial's discount stays 1.
     assert _step(trials, 7.0) == ([20.0, 1.0, 6.0, 0.0], 1.0, False, 12.0)
     assert _step(trials, -0.5) == ([21.0, -0.5, 10.5, 1.0], 1.0, False, 21.0)
     # A time limit looks the same.
     assert _step(trials, 0.0) == ([30.0, 0.0, 11.0, 0.0], 1.0, False, 22.0)
     assert _step(trials, 0.0) == ([31.0, 0.0, 15.5, 1.0], 1.0, False, 31.0)
-    # The trial's end is a time limit: the trial's first observation, as if another episode of the task began.
+    # The trial's end is a time limit: the trial's first observation, as if another episode of the
+    # task began.
     assert _step(trials, 0.0) == ([10.0, 0.0, 16.0, 0.0], 1.0, True, 32.0)
 
 
@@ -123,7 +128,7 @@ def test_a_fault_ends_the_trial():
     assert trials.fault(0) == "RuntimeError: it broke"
 
 
-def test_the_trials_seed_decides_those_of_its_episodes_which_differ():
+def test_the_trials_seed_determines_the_different_seeds_of_its_episodes():
     seeds = []
     for _ in range(2):
         trials, distribution = _trials(3)

@@ -1,4 +1,4 @@
-"""A replay server in this process."""
+"""A fixture that runs a replay server in this process."""
 
 from __future__ import annotations
 

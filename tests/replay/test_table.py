@@ -38,7 +38,7 @@ def _stop_after(seconds):
     return lambda: time.monotonic() > deadline
 
 
-def test_an_item_holds_one_row_of_observations_more_than_transitions():
+def test_an_item_has_one_more_observation_than_transitions():
     shapes = {
         name: (tuple(spec.shape), spec.dtype)
         for name, spec in SequenceSpec(3, 2, length=7).signature().items()
@@ -56,18 +56,18 @@ def test_an_item_holds_one_row_of_observations_more_than_transitions():
     }
 
 
-def test_a_packed_sequence_holds_what_its_parts_hold():
+def test_a_packed_sequence_unpacks_into_its_parts():
     sequence = SequenceSpec(3, 2, length=7)
     packed = {
         name: np.zeros((5, *spec.shape), spec.dtype.as_numpy_dtype)
         for name, spec in sequence.packed_signature().items()
     }
-    assert len(packed) == 2  # what Reverb costs is per array
+    assert len(packed) == 2  # Reverb's cost is per array
     parts, wanted = sequence.unpack(packed), sequence.signature()
     assert {name: (part.shape[1:], part.dtype) for name, part in parts.items()} == {
         name: (tuple(spec.shape), spec.dtype.as_numpy_dtype) for name, spec in wanted.items()
     }
-    # Every number has a part of its own, but for the transition that would start in the last state.
+    # Every number belongs to one part, except the transition that would start in the last state.
     for part in parts.values():
         part += 1
     assert packed["floats"][:, :-1].min() == packed["floats"].max() == 1.0
@@ -75,7 +75,7 @@ def test_a_packed_sequence_holds_what_its_parts_hold():
     np.testing.assert_array_equal(packed["integers"], 1)
 
 
-def test_the_example_batch_is_of_that_shape():
+def test_the_example_batch_has_the_shape_of_a_sequence():
     sequence = SequenceSpec(3, 2, length=7, burn_in=2, memory=(4, 3))
     batch = example_batch(sequence, batch_size=5, seed=0, tasks=4)
     for name, spec in sequence.signature().items():
@@ -102,12 +102,12 @@ def test_the_example_batch_is_of_that_shape():
         ),
     ],
 )
-def test_a_replay_of_no_use_is_refused_with_the_field_and_its_value(wrong, message):
+def test_an_invalid_replay_config_is_refused_with_the_field_and_its_value(wrong, message):
     with pytest.raises(ValueError, match=message):
         ReplayConfig(**{"sequence_length": 5, **wrong})
 
 
-def test_the_limiter_holds_samples_back_and_a_stop_is_heard_within_a_second(serve):
+def test_the_limiter_blocks_sampling_and_a_stop_takes_effect_within_a_second(serve):
     with serve(_CONFIG) as (_, client):
         dataset = SequenceDataset(client.server_address, _SPEC, batch_size=4)
         writer = SequenceWriter(client, 1, _SPEC, lambda: False)
@@ -124,7 +124,7 @@ def test_the_limiter_holds_samples_back_and_a_stop_is_heard_within_a_second(serv
         assert set(batch["rewards"].numpy().ravel()) <= {0, 1, 2, 3, 4}
 
 
-def test_the_limiter_holds_inserts_back_and_a_stop_is_heard_within_a_second(serve):
+def test_the_limiter_blocks_inserts_and_a_stop_takes_effect_within_a_second(serve):
     with serve(_CONFIG) as (_, client):
         deadline = [float("inf")]
         writer = SequenceWriter(client, 1, _SPEC, lambda: time.monotonic() > deadline[0])
@@ -136,7 +136,8 @@ def test_the_limiter_holds_inserts_back_and_a_stop_is_heard_within_a_second(serv
             appended += 1
         assert time.monotonic() - started < 2.5
         writer.close()
-        # Two samples for each of the inserts beyond min_size stay within the error buffer of 2 x max(batch, samples per insert).
+        # Two samples per insert beyond min_size stay within the error buffer of
+        # 2 x max(batch, samples per insert).
         completed = client.server_info()[TABLE].rate_limiter_info.insert_stats.completed
         assert 5 <= completed <= 5 + 8 / 2 + 1
         assert appended < completed + 40
@@ -165,4 +166,11 @@ def test_a_checkpoint_keeps_data_and_the_count_of_inserts(serve, tmp_path):
         for key in ("log_probs", "rewards", "task_rewards", "discounts"):
             np.testing.assert_array_equal(batch[key][:, 0], batch["learner_step"])
         np.testing.assert_array_equal(batch["observations"][:, 1, 0], batch["rewards"][:, 0])
-        assert set(batch["learner_step"].numpy()) <= {2, 3, 4, 5, 6, 7}  # the two oldest made room
+        assert set(batch["learner_step"].numpy()) <= {
+            2,
+            3,
+            4,
+            5,
+            6,
+            7,
+        }  # the two oldest were removed

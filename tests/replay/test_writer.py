@@ -14,7 +14,7 @@ _CONFIG = ReplayConfig(sequence_length=_LENGTH, capacity=100, samples_per_insert
 
 
 class _Writing:
-    """A writer of two environments whose transitions are numbered, and what it wrote."""
+    """A writer for two environments with numbered transitions, and the items it wrote."""
 
     def __init__(self, client, spec=_SPEC):
         self._client = client
@@ -22,22 +22,22 @@ class _Writing:
         self.writer = SequenceWriter(client, 2, spec, lambda: False)
         self._step = 0
 
-    def start(self, place, task):
-        self.writer.start_episode(place, task, np.array([10 * place + 0.5, self._step], np.float32))
+    def start(self, row, task):
+        self.writer.start_episode(row, task, np.array([10 * row + 0.5, self._step], np.float32))
 
     def step(self, *, last=(), faulted=(), discounts=(1, 1)):
         self._step += 1
-        places = np.arange(2, dtype=np.float32)
-        numbers = 100 * places + self._step
+        rows = np.arange(2, dtype=np.float32)
+        numbers = 100 * rows + self._step
         self.writer.append(
             numbers[:, None],
             -numbers,
             numbers * 2,
             numbers * 3,
             np.array(discounts, np.float32),
-            np.stack([places, np.full(2, self._step)], axis=1),
-            np.isin(places, [*last, *faulted]),
-            np.isin(places, faulted),
+            np.stack([rows, np.full(2, self._step)], axis=1),
+            np.isin(rows, [*last, *faulted]),
+            np.isin(rows, faulted),
             learner_step=self._step,
             memories=numbers[:, None] - 1 if self._spec.memory else None,
         )
@@ -63,7 +63,7 @@ def writing(serve):
         yield _Writing(client)
 
 
-def test_an_episode_is_cut_into_sequences_whose_tail_is_padded_and_masked(writing):
+def test_an_episode_is_cut_into_sequences_of_which_the_last_is_padded_and_masked(writing):
     writing.start(0, task=7)
     writing.start(1, task=8)
     for step in range(5):
@@ -85,7 +85,7 @@ def test_an_episode_is_cut_into_sequences_whose_tail_is_padded_and_masked(writin
         7,
         5,
     )
-    # Environment 1 goes on: only its full sequence is written.
+    # Environment 1 continues: only its full sequence is written.
     np.testing.assert_array_equal(other["actions"], [[101], [102], [103]])
     assert other["task"] == 8
 
@@ -103,7 +103,7 @@ def test_a_terminal_transition_keeps_its_discount_of_0_and_a_time_limit_its_1(wr
         assert item["observations"][2, 1] == 2  # the state that the episode ended in
 
 
-def test_an_episode_that_ends_with_a_full_sequence_leaves_no_empty_one(writing):
+def test_an_episode_that_ends_with_a_full_sequence_adds_no_empty_one(writing):
     writing.start(0, task=0)
     writing.start(1, task=0)
     for step in range(3):
@@ -116,7 +116,7 @@ def test_an_episode_that_ends_with_a_full_sequence_leaves_no_empty_one(writing):
     assert items[2]["task"] == 5
 
 
-def test_a_fault_drops_the_unfinished_sequence_alone(writing):
+def test_a_fault_drops_only_the_unfinished_sequence(writing):
     writing.start(0, task=0)
     writing.start(1, task=1)
     for _ in range(3):
@@ -154,9 +154,7 @@ def burning(serve):
         yield _Writing(client, _BURNT_IN)
 
 
-def test_a_burn_in_repeats_the_last_rows_of_the_sequence_before_and_is_padding_where_an_episode_starts(
-    burning,
-):
+def test_a_burn_in_repeats_the_previous_rows_and_is_padding_at_an_episodes_start(burning):
     burning.start(0, task=0)
     burning.start(1, task=1)
     for step in range(7):
@@ -195,8 +193,8 @@ def test_every_transition_is_trained_exactly_once_whatever_the_burn_in(serve, bu
         for step in range(20):
             last = (0, 1) if step == 19 else (0,) if step in (3, 9) else ()
             writing.step(last=last)
-            for place in last:
-                writing.start(place, task=place)
+            for row in last:
+                writing.start(row, task=row)
         items = writing.items()
     trained = sorted(
         float(action)
