@@ -2,7 +2,8 @@
 
 import os
 
-# Both sides of every comparison compute on one thread. These are read when numpy and TensorFlow load, so they stand before any import.
+# Both sides of every comparison compute on one thread. These are read when numpy and TensorFlow
+# load, so they stand before any import.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Nothing is drawn; dm_control would look for a display.

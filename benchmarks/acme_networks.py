@@ -13,7 +13,8 @@ from iwpa.network_config import NetworkConfig, NetworkSpec
 class AcmeNetworks(tf.Module):  # type: ignore[misc]
     """Acme's three networks of one task behind the interface of `MultiTaskNetworks`.
 
-    They differ from ours in their heads: a softplus for the standard deviation, a linear critic without features, no clip of actions.
+    They differ from ours in their heads: a softplus for the standard deviation, a linear critic
+    without features, no clip of actions.
     """
 
     def __init__(self, spec: NetworkSpec, config: NetworkConfig):

@@ -1,16 +1,19 @@
 """Acme's side of the speed comparisons: its own SVG(0) learner step and actor loop, as dm-acme 0.4.0 ships them.
 
-Nothing of Acme is reimplemented. The learner is `acme.agents.tf.svg0_prior.SVG0Learner` on the networks of that agent;
-its dataset iterator is replaced by one that hands over the batch we supply. The actor loop is put together by Acme's
-`SVG0Builder`; it only receives a Reverb client that ignores an argument which Reverb 0.7.2 no longer knows. Needs
-requirements-benchmarks.lock, for the jax and gym that Acme imports.
+Nothing of Acme is reimplemented. The learner is `acme.agents.tf.svg0_prior.SVG0Learner` on the
+networks of that agent; its dataset iterator is replaced by one that hands over the batch we supply.
+The actor loop is put together by Acme's `SVG0Builder`; it only receives a Reverb client that
+ignores an argument which Reverb 0.7.2 no longer knows. Needs requirements-benchmarks.lock, for the
+jax and gym that Acme imports.
 
-What one learner step computes. T transitions (sequences of T + 1 steps, t = 0 … T), B sequences, S action samples.
-s_t, a_t, r_t, d_t are the stored observation, action (the unclipped sample), reward and discount of t → t + 1; μ_t is
-the stored log-probability of a_t; f_t = 1 where step t starts an episode. π, π0, Q are the online policy, prior and
-critic, π', π0', Q' their targets; α = distillation_cost, β = entropy_cost, γ = discount.
+What one learner step computes. T transitions (sequences of T + 1 steps, t = 0 … T), B sequences, S
+action samples. s_t, a_t, r_t, d_t are the stored observation, action (the unclipped sample), reward
+and discount of t → t + 1; μ_t is the stored log-probability of a_t; f_t = 1 where step t starts an
+episode. π, π0, Q are the online policy, prior and critic, π', π0', Q' their targets; α =
+distillation_cost, β = entropy_cost, γ = discount.
 
-1. First of all, if (steps so far) mod target_update_period == 0: π', π0', Q' ← π, π0, Q. The very first step copies.
+1. First of all, if (steps so far) mod target_update_period == 0: π', π0', Q' ← π, π0, Q. The very
+   first step copies.
 
 2. All losses are functions of the variables at this point.
 
@@ -29,20 +32,25 @@ critic, π', π0', Q' their targets; α = distillation_cost, β = entropy_cost, 
        policy loss = 1/(T B) Σ_{t<T, b} m_t · (− 1/S Σ_k Q'(s_t, a^k_t) + β/S Σ_k log π(stop(a^k_t) | s_t) + α KL'_t)
        prior loss  = 1/(T B) Σ_{t<T, b} m_t · KL(π(s_t) ‖ π0(s_t))
 
-   Means divide by all T B rows, masked ones too. The policy climbs the *target* critic. In the entropy term the samples
-   are held and π is differentiated through its parameters alone (so that its expected gradient is zero). In the policy
-   loss KL'_t is differentiated with respect to π; in the prior loss only the online π0 is.
+   Means divide by all T B rows, masked ones too. The policy climbs the *target* critic. In the
+   entropy term the samples are held and π is differentiated through its parameters alone (so that
+   its expected gradient is zero). In the policy loss KL'_t is differentiated with respect to π; in
+   the prior loss only the online π0 is.
 
-3. Gradients: policy loss by π, critic loss by Q, prior loss by π0; all taken before any is applied, none clipped.
+3. Gradients: policy loss by π, critic loss by Q, prior loss by π0; all taken before any is applied,
+   none clipped.
 
-4. Adam (Sonnet's), one per network, applied in the order policy, critic, prior: β1 = 0.9, β2 = 0.999,
-   Δ = − learning_rate · m̂ / (√v̂ + 1e-8), both moments corrected for bias, ε outside the root (not Keras's form).
+4. Adam (Sonnet's), one per network, applied in the order policy, critic, prior: β1 = 0.9, β2 =
+   0.999,
+   Δ = − learning_rate · m̂ / (√v̂ + 1e-8), both moments corrected for bias, ε outside the root (not
+   Keras's form).
 
-Networks. Policy and prior: Linear, LayerNorm (ε 1e-5, scale and offset), tanh; then Linear, ELU for each further layer;
-then two Linear heads, mean = tanh(·) and scale = softplus(·) · 0.7 / softplus(0) + floor, where floor is 0.3 for the
-networks without a prior and 0.1 for those with one. Critic: the action clipped to [−1, 1] (no gradient outside), put
-behind the observation, the same torso, Linear to one number. Wherever Q or Q' stands above its action is clipped;
-log-probabilities are never those of a clipped action. Weights of Linear have the shape [in, out].
+Networks. Policy and prior: Linear, LayerNorm (ε 1e-5, scale and offset), tanh; then Linear, ELU for
+each further layer; then two Linear heads, mean = tanh(·) and scale = softplus(·) · 0.7 /
+softplus(0) + floor, where floor is 0.3 for the networks without a prior and 0.1 for those with one.
+Critic: the action clipped to [−1, 1] (no gradient outside), put behind the observation, the same
+torso, Linear to one number. Wherever Q or Q' stands above its action is clipped; log-probabilities
+are never those of a clipped action. Weights of Linear have the shape [in, out].
 """
 
 from __future__ import annotations
@@ -75,9 +83,9 @@ BATCH_KEYS = ("observation", "action", "reward", "discount", "start_of_episode",
 class AcmeLearner:
     """Acme's SVG(0) learner on a batch that the caller supplies.
 
-    A batch maps each of `BATCH_KEYS` to an array `[B, T + 1, ...]`: "observation" `[B, T + 1, O]`, "action"
-    `[B, T + 1, A]`, the others `[B, T + 1]`; "start_of_episode" is boolean. Of the last step only "observation" and
-    "start_of_episode" matter.
+    A batch maps each of `BATCH_KEYS` to an array `[B, T + 1, ...]`: "observation" `[B, T + 1, O]`,
+    "action" `[B, T + 1, A]`, the others `[B, T + 1]`; "start_of_episode" is boolean. Of the last
+    step only "observation" and "start_of_episode" matter.
     """
 
     def __init__(
@@ -123,7 +131,8 @@ class AcmeLearner:
 
         Args:
             batch: as for `step`.
-            online_noise: standard normal numbers for the samples of the online policy, shape `[S, T + 1, B, A]`.
+            online_noise: standard normal numbers for the samples of the online policy, shape `[S, T
+                + 1, B, A]`.
             target_noise: the same for the samples of the target policy.
         """
         self._load(batch)
@@ -186,12 +195,14 @@ def make_acme_learner(
         sequence_length: T, transitions per sequence; sequences have T + 1 steps.
         entropy_cost: weight of the sample-based entropy in the policy loss.
         distillation_cost: weight of the KL to the target prior, in values and in the policy loss.
-        learning_rates: of "policy", "critic" and "prior"; 1e-4, Acme's default, where one is missing.
+        learning_rates: of "policy", "critic" and "prior"; 1e-4, Acme's default, where one is
+            missing.
         target_update_period: steps between replacements of the targets.
-        clip_actions: whether the critic clips actions, as Acme's networks do; the networks of Acme's own test do not.
-        networks: "policy", "critic" and perhaps "prior" to use in place of Acme's. They take an observation `[N, O]`,
-            the critic an action `[N, A]` besides; policy and prior return a `MultivariateNormalDiag` of TensorFlow
-            Probability.
+        clip_actions: whether the critic clips actions, as Acme's networks do; the networks of
+            Acme's own test do not.
+        networks: "policy", "critic" and perhaps "prior" to use in place of Acme's. They take an
+            observation `[N, O]`, the critic an action `[N, A]` besides; policy and prior return a
+            `MultivariateNormalDiag` of TensorFlow Probability.
     """
     observation_spec: Any = specs.Array((observation_size,), np.float32)
     action_spec = specs.BoundedArray((action_size,), np.float32, minimum=-1.0, maximum=1.0)
@@ -268,9 +279,9 @@ def run_acme_actor_loop(
 ) -> tuple[int, float]:
     """Runs Acme's actor with its adder, Reverb table and environment loop in this process, after one uncounted episode.
 
-    As in Acme's single-process agent, the Reverb server lives in the same process (its CPU time is in the count),
-    nothing limits insertion, and the actor owns its weights: it never has to fetch any. The environment is wrapped as
-    in Acme's control-suite examples.
+    As in Acme's single-process agent, the Reverb server lives in the same process (its CPU time is
+    in the count), nothing limits insertion, and the actor owns its weights: it never has to fetch
+    any. The environment is wrapped as in Acme's control-suite examples.
 
     Args:
         environment_factory: makes a bare environment with one bounded action array.
@@ -307,7 +318,8 @@ def run_acme_actor_loop(
         return counter.get_counts()["steps"] - steps_before, time.process_time() - seconds_before
 
     try:
-        # The adder goes with `run`; at its end it waits ten seconds for a server that has stopped already.
+        # The adder goes with `run`; at its end it waits ten seconds for a server that has stopped
+        # already.
         return run()
     finally:
         server.stop()
@@ -359,8 +371,8 @@ def _supplied_noise(
 ) -> Iterator[None]:
     """Within, TensorFlow Probability takes its normal numbers from these arrays `[S, T + 1, B, A]`.
 
-    Acme's step samples the online and then the target policy at t = 0, 1, …, T, and TensorFlow Probability draws each
-    `[S, B, A]` as one `[S · A, B]` array.
+    Acme's step samples the online and then the target policy at t = 0, 1, …, T, and TensorFlow
+    Probability draws each `[S, B, A]` as one `[S · A, B]` array.
     """
     samples, times, batch, actions = online.shape
     queue = [noise[:, t] for t in range(times) for noise in (online, target)]
@@ -409,8 +421,7 @@ def _layer_names(module: snt.Module) -> dict[str, tf.Variable]:
         elif layer.startswith("feedforward_mlp_torso/mlp/linear_"):
             layer = f"torso_{int(layer.rsplit('_', 1)[1]) + 1}"
         layer = layer.removeprefix("feedforward_mlp_torso/")
-        same = sum(
-            name.startswith(f"{layer}/{weight}") for name in names
-        )  # only in networks other than Acme's
+        # only in networks other than Acme's
+        same = sum(name.startswith(f"{layer}/{weight}") for name in names)
         names[f"{layer}/{weight}" + (f"_{same}" if same else "")] = variable
     return names

@@ -1,8 +1,9 @@
 """The actor's whole loop against Acme's on the same environment, and against the bare environment.
 
-Each loop acts, steps, and writes sequences to a Reverb server in the same process, whose CPU time is counted on both
-sides: ours steps 16 environments with the default experts, Acme's SVG(0) actor steps one whose task never changes. The bare loop steps one
-environment with random actions drawn before, episode after episode, and does nothing with what comes back.
+Each loop acts, steps, and writes sequences to a Reverb server in the same process, whose CPU time
+is counted on both sides: ours steps 16 environments with the default experts, Acme's SVG(0) actor
+steps one whose task never changes. The bare loop steps one environment with random actions drawn
+before, episode after episode, and does nothing with what comes back.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Adaptation to all test tasks at once: CPU time of each method's full test, how it grows, and against one task after the other.
 
-Snapshots are random at sparse_navigation's default sizes: what they know makes no difference to the time. Each of 30 test tasks has 3
-seeds. Methods that train networks are compiled within the time that is measured. It takes about half an hour.
+Snapshots are random at sparse_navigation's default sizes: what they know makes no difference to the
+time. Each of 30 test tasks has 3 seeds. Methods that train networks are compiled within the time
+that is measured. It takes about half an hour.
 """
 
 from __future__ import annotations
@@ -39,10 +40,12 @@ define(
 
 _SEEDS = 3
 _SINGLE_REPLICAS = 3
-# The cost of an episode hardly depends on those before it, and 90 adaptations one at a time take long.
+# The cost of an episode hardly depends on those before it, and 90 adaptations one at a time take
+# long.
 _RATIO_EPISODES = 5
 _RATIO_METHOD = "shared_q_iw"
-# Where it grows from, and what each quantity is in turn; from a tenth of the replicas, because that takes minutes enough.
+# Where it grows from, and what each quantity is in turn; from a tenth of the replicas, because that
+# takes minutes enough.
 _GROWTH_REPLICAS, _GROWTH_EPISODES = 10, 5
 _FLOOR_REPETITIONS = 200
 _REPLICAS, _ACTION_SAMPLES, _EPISODES = (1, 10, 90), (32, 64, 256), (5, 10, 20)
@@ -108,7 +111,8 @@ def main() -> measure.Figures:
         )
         taken = measure.cpu_seconds(adaptation)
         print(
-            f"{name}, replicas {len(which)}, episodes {episodes}, {changes or 'defaults'}: {taken:.2f} s",
+            f"{name}, replicas {len(which)}, episodes {episodes}, {changes or 'defaults'}: "
+            f"{taken:.2f} s",
             file=sys.stderr,
             flush=True,
         )

@@ -1,7 +1,7 @@
 """How long `step` of an adapter takes in a control loop, on one core: learning included, thousands of transitions in memory.
 
-`python -m benchmarks.control_loop` needs iwpa alone. Where Stable-Baselines3 is installed, `predict` of its SAC with networks of the same
-sizes stands beside it, which adapts to nothing.
+`python -m benchmarks.control_loop` needs iwpa alone. Where Stable-Baselines3 is installed,
+`predict` of its SAC with networks of the same sizes stands beside it, which adapts to nothing.
 """
 
 from __future__ import annotations
@@ -94,7 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     load = os.getloadavg()[0]
     print(
-        f"one core, load {load:.1f}, Python {platform.python_version()}, numpy {np.__version__}; milliseconds of CPU | of wall time"
+        f"one core, load {load:.1f}, Python {platform.python_version()}, numpy {np.__version__}; "
+        "milliseconds of CPU | of wall time"
     )
     print(f"{'':40}{'p50':>8}{'p99':>8}{'max':>8} |{'p50':>8}{'p99':>8}{'max':>8}")
     for name in _SNAPSHOTS:

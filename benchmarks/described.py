@@ -1,7 +1,8 @@
 """What a described reward is worth before the first step: `python -m benchmarks.described SNAPSHOT`.
 
-Each test task is adapted to twice, over the same episodes: by its reward alone, asked about the transitions of training that come
-with the snapshot, and by trial. The returns of the first episodes stand side by side.
+Each test task is adapted to twice, over the same episodes: by its reward alone, asked about the
+transitions of training that come with the snapshot, and by trial. The returns of the first episodes
+stand side by side.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ def main() -> None:
             for mean, a, b in zip(by_episode.mean(axis=0), low, high, strict=True)
         )
         print(
-            f"{'reward known' if described else 'by trial':14s}{shown}   ({time.process_time() - started:.0f} s of CPU)",
+            f"{'reward known' if described else 'by trial':14s}{shown}   "
+            f"({time.process_time() - started:.0f} s of CPU)",
             flush=True,
         )
 

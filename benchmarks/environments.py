@@ -1,7 +1,8 @@
 """Every simulated environment's control step against its physics alone and against the stack that people use for such tasks.
 
-`raw` is `mj_step` alone, for the same physics steps from the same start with the same actions; `stock` is the same body in dm_control's
-composer, with its observables of the same quantities (Gym's own environment for half-cheetah). Reset is to a new task.
+`raw` is `mj_step` alone, for the same physics steps from the same start with the same actions;
+`stock` is the same body in dm_control's composer, with its observables of the same quantities
+(Gym's own environment for half-cheetah). Reset is to a new task.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """The learner's step against Acme's SVG(0) step with a prior, and against its own arithmetic.
 
-Both compute the same: the networks, weights, batch and losses of one task (`benchmarks/acme_svg0.py` states the maths). The program first
-lets both make a few updates on the same noise and refuses to go on unless losses and weights agree. Then it times the steps as they are
-shipped, noise drawn within, in turns on one thread. The bare matrix products of a step are its floor: what it would take if everything else
-were free.
+Both compute the same: the networks, weights, batch and losses of one task
+(`benchmarks/acme_svg0.py` states the maths). The program first lets both make a few updates on the
+same noise and refuses to go on unless losses and weights agree. Then it times the steps as they are
+shipped, noise drawn within, in turns on one thread. The bare matrix products of a step are its
+floor: what it would take if everything else were free.
 """
 
 from __future__ import annotations
@@ -97,7 +98,8 @@ def _check_equal_to_acme() -> float:
     Raises:
         AssertionError: If it is above the tolerance.
     """
-    # Acme replaces its targets before each step and we ours after it: with a period and a rate of 1 they are equal in every step.
+    # Acme replaces its targets before each step and we ours after it: with a period and a rate of 1
+    # they are equal in every step.
     ours, acme = _make_learner(), _make_acme()
     stream = np.random.default_rng(0)
     # The first weights give values and KLs near 0, which any two programs would agree on.
@@ -123,7 +125,8 @@ def _check_equal_to_acme() -> float:
             abs(float(metrics[name]) - theirs[name])
             for name in ("critic_loss", "policy_loss", "prior_loss")
         ]
-    # The few weights whose gradient is next to 0 differ most, because Adam's first updates divide it by its own size.
+    # The few weights whose gradient is next to 0 differ most, because Adam's first updates divide
+    # it by its own size.
     updated = acme.get_variables()
     variables = ours.online.acme_names()
     assert variables.keys() == weights.keys()
@@ -184,7 +187,8 @@ def _batch(seed: int = 0) -> dict[str, Array]:
     batch = example_batch(
         SequenceSpec(_OBSERVATION, _ACTION, _LENGTH), batch_size=_BATCH, seed=seed
     )
-    # Log-probabilities of the order of a policy's with six actions, so that Retrace's weights are neither all 0 nor all 1.
+    # Log-probabilities of the order of a policy's with six actions, so that Retrace's weights are
+    # neither all 0 nor all 1.
     batch["log_probs"] -= 1.4 * _ACTION
     return batch
 
@@ -227,19 +231,20 @@ def _make_step(learner: Learner, batch: dict[str, Array]) -> tuple[Callable[[], 
 def _make_floor() -> Callable[[], None]:
     """Returns a function that makes the matrix products of one step and nothing else.
 
-    A product `[rows, inputs] x [inputs, outputs]` is counted once for the forward pass, once more where gradients flow to its inputs and
-    once more where its weights learn. The first layer of the target critic multiplies a state once for all samples of its actions.
+    A product `[rows, inputs] x [inputs, outputs]` is counted once for the forward pass, once more
+    where gradients flow to its inputs and once more where its weights learn. The first layer of the
+    target critic multiplies a state once for all samples of its actions.
     """
     rows, samples = _BATCH * _LENGTH, _BATCH * _LENGTH * _SAMPLES
     inputs = _OBSERVATION + _ACTION
     policy = list(zip((_OBSERVATION, *_POLICY), (*_POLICY, 2 * _ACTION), strict=True))
     critic = list(zip(_CRITIC, (*_CRITIC[1:], 1), strict=True))
     products: list[tuple[int, int, int]] = []
-    for _ in range(
-        2
-    ):  # Expert and prior: online and target forward, weights, and inputs of all layers but the first.
+    # Expert and prior: online and target forward, weights, and inputs of all layers but the first.
+    for _ in range(2):
         products += [(rows, *size) for size in policy] * 3 + [(rows, *size) for size in policy[1:]]
-    # The critic at stored actions: the same. Its target at samples: forward for the values, forward and inputs for the policy.
+    # The critic at stored actions: the same. Its target at samples: forward for the values, forward
+    # and inputs for the policy.
     products += (
         [(rows, *size) for size in critic] * 4
         + [(rows, inputs, _CRITIC[0])] * 3

@@ -1,8 +1,9 @@
 """What more actors, more hosts and Ray's bridge do to the whole program: steps per second, CPU time per node, start and stop.
 
-Each measurement starts the training command in a run directory of its own, waits until it trains, looks at its processes at the beginning
-and the end of a window, and interrupts it. The bridge is compared with the local launcher in interleaved pairs on a Ray cluster of this
-machine alone. With `--hosts`, actors are spread over simulated hosts, one more for each actor (needs root).
+Each measurement starts the training command in a run directory of its own, waits until it trains,
+looks at its processes at the beginning and the end of a window, and interrupts it. The bridge is
+compared with the local launcher in interleaved pairs on a Ray cluster of this machine alone. With
+`--hosts`, actors are spread over simulated hosts, one more for each actor (needs root).
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ class Observation:
         stop_seconds: From the interrupt to the exit.
         environment_rate: Environment steps per second of the window.
         learner_rate: Learner steps per second of the window.
-        cpu: CPU seconds per second of the window, by group of nodes; `other` is everything else that belongs to the program.
+        cpu: CPU seconds per second of the window, by group of nodes; `other` is everything else
+            that belongs to the program.
     """
 
     start_seconds: float

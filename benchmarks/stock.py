@@ -1,7 +1,8 @@
 """The environments that people would use for our tasks: Gymnasium's half-cheetah, and dm_control's composer as it ships.
 
-The composed ones hold dm_control's own entities with all their sensors, observe the quantities that ours observes, pay the paper's rewards
-and know nothing of `environments` but the room of move_box. They are also what our environments are compared with bit by bit in the tests.
+The composed ones hold dm_control's own entities with all their sensors, observe the quantities that
+ours observes, pay the paper's rewards and know nothing of `environments` but the room of move_box.
+They are also what our environments are compared with bit by bit in the tests.
 """
 
 from __future__ import annotations

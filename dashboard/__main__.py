@@ -1,6 +1,7 @@
 """Serves the live page of runs: `python -m dashboard --run_dir=runs/NAME [--run_dir=runs/OTHER] [--port=8050]`.
 
-Runs may be finished, under way, or not have begun. Exit codes: 1 failed while serving, 2 wrong input, 130 ended by Ctrl-C.
+Runs may be finished, under way, or not have begun. Exit codes: 1 failed while serving, 2 wrong
+input, 130 ended by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def _main(argv: Sequence[str]) -> int:
         )
     if values.host not in _LOOPBACK:
         print(
-            f"Warning: everyone who can reach {values.host} sees these runs; nobody is asked for a password.",
+            f"Warning: everyone who can reach {values.host} sees these runs; nobody is asked for a "
+            "password.",
             file=sys.stderr,
         )
     with contextlib.suppress(KeyboardInterrupt):
@@ -77,7 +79,8 @@ def _serve(
     # Read while the browser opens the page.
     threading.Thread(target=dashboard.poll, daemon=True).start()
     print(
-        f"Dashboard of {', '.join(run.name for run in runs)}: http://{f'[{host}]' if ':' in host else host}:{port}/ (Ctrl-C ends it)",
+        f"Dashboard of {', '.join(run.name for run in runs)}: "
+        f"http://{f'[{host}]' if ':' in host else host}:{port}/ (Ctrl-C ends it)",
         flush=True,
     )
     server.serve_forever()

@@ -41,7 +41,8 @@ def what_is_missing(view: View, run: LiveRun) -> str:
     if others:
         return f"{run.name}: no adaptation to {split} tasks yet. There are results on {' and '.join(others)} tasks: choose them above."
     return (
-        f"{run.name}: no adaptation yet. Validation starts with the first snapshot, a twentieth of the way through training; "
+        f"{run.name}: no adaptation yet. Validation starts with the first snapshot, a twentieth of "
+        "the way through training; "
         "test tasks follow when training has ended."
     )
 
@@ -59,7 +60,8 @@ def _curves(view: View) -> Panel:
         )
         if not figure.curves:
             missing.append(
-                f"{run.name}: progress needs the returns of the experts and of the prior from snapshot {snapshot}, the former higher: they "
+                f"{run.name}: progress needs the returns of the experts and of the prior from "
+                f"snapshot {snapshot}, the former higher: they "
                 "are measured when it is selected."
             )
             continue
@@ -142,9 +144,12 @@ def _methods(view: View) -> Panel:
     return Panel(
         body=table(header, rows),
         caption=(
-            "Complete runs. Last 3: mean return of the last three episodes ± its pooled 95% interval. IQM: interquartile mean of the same. "
-            "Found: share of runs that met a reward. After found: return in the 3rd to 5th episode after the first rewarded one. AUC: "
-            "mean progress from the prior (0) to the experts (1). To 90%: first episode at which progress, averaged over three, is 0.9."
+            "Complete runs. Last 3: mean return of the last three episodes ± its pooled 95% "
+            "interval. IQM: interquartile mean of the same. "
+            "Found: share of runs that met a reward. After found: return in the 3rd to 5th episode "
+            "after the first rewarded one. AUC: "
+            "mean progress from the prior (0) to the experts (1). To 90%: first episode at which "
+            "progress, averaged over three, is 0.9."
         ),
         columns=figures.as_columns(
             (*names, "found", "after_found", "auc", "episodes_to_90_percent"), values
@@ -152,9 +157,9 @@ def _methods(view: View) -> Panel:
     )
 
 
-@functools.lru_cache(
-    maxsize=64
-)  # The bootstrap takes longer than all else on the page; runs that stay the same are the same objects.
+# The bootstrap takes longer than all else on the page; runs that stay the same are the same
+# objects.
+@functools.lru_cache(maxsize=64)
 def _summary(
     method: str, runs: tuple[records.AdaptationRun, ...], experts: float | None, prior: float | None
 ) -> summary.MethodSummary:

@@ -10,7 +10,8 @@ from results.plotly_figures import Line, adaptation, grid
 from results.plotly_style import INK, Chart, error_bars, faint, layout, mark_level
 from results.training_figures import HUES
 
-# Colour-blind readers can tell its colours apart, and so does a grey print; its darkest blue would be lost on black.
+# Colour-blind readers can tell its colours apart, and so does a grey print; its darkest blue would
+# be lost on black.
 _COLOUR_SCALE = "Viridis"
 _GOAL = "#009E73"
 _NAMED_TASKS = 8
@@ -68,7 +69,8 @@ def _on_map(
         "x": [point.place[0] for point in points],
         "y": [point.place[1] for point in points],
         "mode": "markers+text",
-        # Numbers of all tasks would overlap: the worst of those that stay closer to the prior than to the experts are named.
+        # Numbers of all tasks would overlap: the worst of those that stay closer to the prior than
+        # to the experts are named.
         "text": [str(point.task) if point.task in failing else "" for point in points],
         "textposition": "top center",
         "textfont": {"size": 11, "color": INK},

@@ -105,7 +105,8 @@ def _nodes(view: View) -> Panel:
     return Panel(
         body=table(header, rows, classes),
         caption=(
-            f"Stale, in red: silent for more than {fleet.STALE_SECONDS:.0f} s while training is not over. Throughput and CPU (of one core) "
+            f"Stale, in red: silent for more than {fleet.STALE_SECONDS:.0f} s while training is "
+            "not over. Throughput and CPU (of one core) "
             "are those of the last minute."
         ),
         columns={name: [row[place] for row in values] for place, name in enumerate(names)},

@@ -11,9 +11,8 @@ from typing import Any
 from results import fleet, recordings, records, selection, store, summary, tasks, training_figures
 
 _FRESH_SECONDS = 0.5  # several open pages share what one of them had read
-_MOST_EVENTS = (
-    10_000  # that are kept: of older ones, those go that a run of weeks has by the hundred thousand
-)
+# that are kept: of older ones, those go that a run of weeks has by the hundred thousand
+_MOST_EVENTS = 10_000
 _FREQUENT = ("fault", "node_restarted")
 _KINDS = ("adaptation", "training", "heartbeats", "levels", "events")
 
@@ -99,7 +98,8 @@ class LiveRun:
             self.revision += 1
 
     def _describe(self) -> None:
-        # Neither file is large, but neither changes after the start of a run, except for what a resumption changes.
+        # Neither file is large, but neither changes after the start of a run, except for what a
+        # resumption changes.
         resumed = any(event["event"] == "configuration_changed" for event in self.events)
         if self.configuration is None or resumed:
             self.configuration = _read_configuration(self.path / "run.json") or self.configuration

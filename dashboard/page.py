@@ -33,9 +33,8 @@ class Slot:
     title: str
     wide: bool = True  # over both columns
     chart: bool = True  # whether it may hold one
-    stretches: bool = (
-        False  # whether its chart is as high as the window allows, or as high as its content
-    )
+    # whether its chart is as high as the window allows, or as high as its content
+    stretches: bool = False
 
 
 SLOTS: Mapping[str, Slot] = {

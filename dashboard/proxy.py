@@ -26,9 +26,8 @@ class Prefixed:
         prefix = told if _PREFIX.fullmatch(told) else self._prefix
         environ[_KEY] = prefix
         path = environ.get("PATH_INFO", "")
-        if (
-            prefix and path == prefix
-        ):  # What the page asks for is relative to it: a slash must be there.
+        # What the page asks for is relative to it: a slash must be there.
+        if prefix and path == prefix:
             start("308 Permanent Redirect", [("Location", f"{prefix}/"), ("Content-Length", "0")])
             return []
         if prefix and path.startswith(f"{prefix}/"):

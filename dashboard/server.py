@@ -41,8 +41,8 @@ class Dashboard:
 
         Args:
           runs: at least one; no two of the same name.
-          loopback: whether only requests to this machine's own names are answered, so that no web page can reach it under a name that
-            it has resolve to this machine.
+          loopback: whether only requests to this machine's own names are answered, so that no web
+            page can reach it under a name that it has resolve to this machine.
           url: where a proxy shows the page; its name is answered, too.
         """
         host, prefix = parts(url) if url else (None, "")

@@ -124,7 +124,8 @@ def _paths(view: View, method: str, recorded: Mapping[str, recordings.Recording]
     return Panel(
         chart=charts.paths(figure, method),
         caption=(
-            f"Where {figures.label(method)} went on task {task} with its first seed: before it had adapted (dotted), in between, and in "
+            f"Where {figures.label(method)} went on task {task} with its first seed: before it had "
+            "adapted (dotted), in between, and in "
             "its last episode (strongest)."
         ),
         columns=figure.columns(),

@@ -21,7 +21,8 @@ def validation_panels(view: View) -> dict[str, Panel]:
             built[run.name] = figure
         else:
             missing.append(
-                f"{run.name}: no snapshot has a complete validation yet; the first follows a twentieth of the way through training."
+                f"{run.name}: no snapshot has a complete validation yet; the first follows a "
+                "twentieth of the way through training."
             )
     if not built:
         return {"validation": Panel(waiting=" ".join(missing))}

@@ -34,9 +34,8 @@ def fail(program: str, message: str, code: int) -> int:
 def run(program: str, main: Callable[[Sequence[str]], int]) -> NoReturn:
     """Parses the flags, runs a program and ends the process; where nobody reads any more what it prints, quietly."""
     for name in ("stdin", "stdout", "stderr"):
-        if (
-            getattr(sys, name) is None
-        ):  # It was closed when the program started (`>&-`); no file of ours may take its number.
+        # It was closed when the program started (`>&-`); no file of ours may take its number.
+        if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115
     try:
         app.run(main, flags_parser=flag_parser(program))
@@ -133,7 +132,8 @@ def local_path(text: str) -> str:
     """Returns a path with the home directory in the place of `~`.
 
     Raises:
-      ValueError: it is none that every part of the program can open; the message is to follow its name.
+      ValueError: it is none that every part of the program can open; the message is to follow its
+        name.
     """
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
         raise ValueError(
@@ -152,7 +152,8 @@ def local_path(text: str) -> str:
         or max(map(len, whole.encode().split(b"/"))) > _LONGEST_NAME
     ):
         raise ValueError(
-            f"takes a path that file systems can hold, not one of {len(whole)} characters: {whole[:60]!r}..."
+            f"takes a path that file systems can hold, not one of {len(whole)} characters: "
+            f"{whole[:60]!r}..."
         )
     return expanded
 

@@ -17,7 +17,8 @@ def conclusion(result: summary.Summary) -> str | None:
     episodes = len(best.by_episode)
     first, last = best.by_episode[0], best.last3_mean
     text = (
-        f"In words: on tasks that training never saw, {best.method} returns {first:.1f} in its first "
+        f"In words: on tasks that training never saw, {best.method} returns {first:.1f} in its "
+        "first "
         f"episode and {last:.1f} in the last three of {episodes}"
     )
     prior = next((method for method in result.methods if method.method == "prior"), None)

@@ -8,7 +8,8 @@ from typing import Any
 
 from results import store
 
-# The event of a finished assignment: `method`, `split`, `configuration`, `snapshot`, `runs` and `cpu_seconds`.
+# The event of a finished assignment: `method`, `split`, `configuration`, `snapshot`, `runs` and
+# `cpu_seconds`.
 ADAPTED = "adapted"
 
 

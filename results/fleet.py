@@ -48,9 +48,8 @@ class _History:
     counts: array.array[float] = dataclasses.field(default_factory=_numbers)  # of the first counter
     cpu_seconds: array.array[float] = dataclasses.field(default_factory=_numbers)
     memory: array.array[float] = dataclasses.field(default_factory=_numbers)
-    processes: list[tuple[str, int]] = dataclasses.field(
-        default_factory=list
-    )  # host and pid of each
+    # host and pid of each
+    processes: list[tuple[str, int]] = dataclasses.field(default_factory=list)
 
     def thin(self) -> None:
         """Forgets every second beat, so that a run of weeks costs no more than one of days."""
@@ -67,7 +66,8 @@ class FleetLog:
     """Gathers records of kind `heartbeats`, and the restarts among `events`, while more are written.
 
     Attributes:
-      malformed: the number of records so far that lack a field or have one of another type; they are skipped.
+      malformed: the number of records so far that lack a field or have one of another type; they
+        are skipped.
     """
 
     def __init__(self) -> None:
@@ -119,9 +119,8 @@ class FleetLog:
         done, used = (
             values[-1] - values[first] for values in (history.counts, history.cpu_seconds)
         )
-        same_process = (
-            seconds > 0 and done >= 0 and used >= 0
-        )  # a restarted node counts from 0 again
+        # a restarted node counts from 0 again
+        same_process = seconds > 0 and done >= 0 and used >= 0
         host, pid = history.processes[-1]
         return Node(
             name=name,
@@ -176,9 +175,8 @@ def _points(
 class FleetFigure:
     """What the nodes did over time."""
 
-    panels: Mapping[
-        str, Mapping[str, tuple[list[str], list[float | None]]]
-    ]  # times and values by title and node
+    # times and values by title and node
+    panels: Mapping[str, Mapping[str, tuple[list[str], list[float | None]]]]
 
     def columns(self) -> dict[str, list[Any]]:
         """Returns the figure as a table, one row for each node and moment."""

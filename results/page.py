@@ -51,10 +51,14 @@ _POLICY = (
 
 _TRAINING_COLUMNS = 2
 _COLUMNS = (
-    "Last 3: mean of each run's last three episodes with the pooled 95% interval. IQM: interquartile mean of the "
-    "same, with its stratified bootstrap interval. Found: share of runs that met a reward at all. After found: mean "
-    "return in the 3rd to 5th episode after the first rewarded one. AUC: mean progress over all episodes, where the "
-    "prior's level is 0 and the experts' 1. To 90%: first episode at which progress, averaged over three, is 0.9."
+    "Last 3: mean of each run's last three episodes with the pooled 95% interval. IQM: "
+    "interquartile mean of the "
+    "same, with its stratified bootstrap interval. Found: share of runs that met a reward at all. "
+    "After found: mean "
+    "return in the 3rd to 5th episode after the first rewarded one. AUC: mean progress over all "
+    "episodes, where the "
+    "prior's level is 0 and the experts' 1. To 90%: first episode at which progress, averaged over "
+    "three, is 0.9."
 )
 
 
@@ -176,7 +180,8 @@ def _claims_table(claims: Sequence[summary.Claim]) -> str:
         return ""
     rows = [
         [
-            f"{html.escape(figures.label(claim.method))} − {html.escape(figures.label(claim.baseline))}",
+            f"{html.escape(figures.label(claim.method))} − "
+            f"{html.escape(figures.label(claim.baseline))}",
             f"<strong>{claim.difference.mean:+.2f}</strong>",
             _interval(claim.difference.interval, 2),
             claim.verdict,
@@ -215,9 +220,7 @@ def _figure(title: str, chart: Chart, name: str) -> str:
         validate=False,
         include_plotlyjs=False,  # it stands in the page's head, once
         div_id=name,
-        config={
-            "displayModeBar": False,
-            "responsive": True,
-        },  # drag to zoom, double-click to go back
+        # drag to zoom, double-click to go back
+        config={"displayModeBar": False, "responsive": True},
     )
     return f"<h2>{html.escape(title)}</h2>\n{drawn}"

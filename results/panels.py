@@ -32,9 +32,8 @@ class Line:
     low: FloatArray  # [P], NaN where there is no interval
     high: FloatArray  # [P]
     sources: tuple[tuple[str, int | None, int | None], ...]  # n runs: run directory, task and seed
-    values: (
-        FloatArray  # [n, P], what each returned: single episodes, or the smoothed curve of training
-    )
+    # [n, P], what each returned: single episodes, or the smoothed curve of training
+    values: FloatArray
 
     @property
     def runs(self) -> int:
@@ -50,9 +49,8 @@ class Panel:
     x_title: str
     lines: tuple[Line, ...]
     environment_steps: tuple[int, ...]  # of training, of each run directory that recorded it
-    one_seed: str = (
-        ""  # which runs differ in nothing, not even in the seed: they are no independent ones
-    )
+    # which runs differ in nothing, not even in the seed: they are no independent ones
+    one_seed: str = ""
 
     @property
     def title(self) -> str:

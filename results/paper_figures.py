@@ -2,10 +2,11 @@
 
     python -m results.figures --run_dirs=runs/seed0,runs/seed1 --figure=1
 
-Figure 1 shows adaptation on half-cheetah and sparse navigation, figure 2 on the environments with sparse rewards: mean return of the last 3
-episodes over tasks and seeds, 95% interval, the paper's smoothing. Figure 4 shows training with critics that know tasks by id or by
-description. Each is written as SVG, PNG and HTML, and its numbers as CSV: the points of the curves, and in `figure_N_runs.csv` every run
-behind them.
+Figure 1 shows adaptation on half-cheetah and sparse navigation, figure 2 on the environments with
+sparse rewards: mean return of the last 3 episodes over tasks and seeds, 95% interval, the paper's
+smoothing. Figure 4 shows training with critics that know tasks by id or by description. Each is
+written as SVG, PNG and HTML, and its numbers as CSV: the points of the curves, and in
+`figure_N_runs.csv` every run behind them.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ def paper_figure(run_dirs: Sequence[str | os.PathLike[str]], figure: str) -> lis
     """Returns the figure's panels in the paper's order, those of environments without a run left out; runs of one environment are pooled.
 
     Raises:
-      RunDirectoryError: a folder is no run directory, is of an environment that the figure does not show, or has nothing to show.
+      RunDirectoryError: a folder is no run directory, is of an environment that the figure does not
+        show, or has nothing to show.
       SelectionError: no snapshot of a run was selected, and none could be.
     """
     by_environment: dict[str, list[tuple[pathlib.Path, Mapping[str, Any]]]] = {}
@@ -64,7 +66,8 @@ def paper_figure(run_dirs: Sequence[str | os.PathLike[str]], figure: str) -> lis
         environment = str(identity["environment"])
         if environment not in _ENVIRONMENTS[figure]:
             raise summary.RunDirectoryError(
-                f"figure {figure} does not show {environment}, of which {run_dir} is a run: it is about {', '.join(_ENVIRONMENTS[figure])}"
+                f"figure {figure} does not show {environment}, of which {run_dir} is a run: it is "
+                f"about {', '.join(_ENVIRONMENTS[figure])}"
             )
         summary.refuse_failed(run_dir, store.read_records(run_dir, "events"))
         by_environment.setdefault(environment, []).append((run_dir, identity))
@@ -104,7 +107,8 @@ def _adaptation_panel(
     if not pooled:
         names = ", ".join(str(run_dir) for run_dir, _ in runs)
         raise summary.RunDirectoryError(
-            f"no test of {environment} is complete in {names}: finish it with python -m launch.evaluate"
+            f"no test of {environment} is complete in {names}: finish it with python -m "
+            "launch.evaluate"
         )
     lines = []
     for method in figures.ordered(pooled):

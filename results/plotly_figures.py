@@ -1,7 +1,7 @@
 """The figures as plotly draws them: for the report's page and for the dashboard.
 
-Where lines belong to methods, the colour is the method's and the dashes tell run directories apart. Elsewhere the colour tells
-run directories apart or, of a single one, quantities.
+Where lines belong to methods, the colour is the method's and the dashes tell run directories apart.
+Elsewhere the colour tells run directories apart or, of a single one, quantities.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What all charts look like, on light and dark ground alike, and what they are marked with.
 
-A chart is plotly's own JSON, a dictionary of `data` and `layout`: its Python classes check every value, which takes a hundred times longer.
+A chart is plotly's own JSON, a dictionary of `data` and `layout`: its Python classes check every
+value, which takes a hundred times longer.
 """
 
 from __future__ import annotations
@@ -113,7 +114,8 @@ def mark_level(
 ) -> None:
     """Adds a dashed horizontal line with its name, which is HTML, above its left end or below its right one.
 
-    The prior's name stands at the right, since all lines begin at its level. Names of several run directories stand at places 0, 1, …
+    The prior's name stands at the right, since all lines begin at its level. Names of several run
+    directories stand at places 0, 1, …
     """
     line = {"color": colour, "width": 1.2, "dash": "dash"}
     described["shapes"].append(

@@ -40,7 +40,8 @@ class Recording:
 
         Args:
           folder: where the films are.
-          paths: where the body was after each of the T steps of an episode, [T + 1, D] for each episode, or none.
+          paths: where the body was after each of the T steps of an episode, [T + 1, D] for each
+            episode, or none.
         """
         content = {
             "key": dataclasses.asdict(self.key),

@@ -44,9 +44,8 @@ class AdaptationRun:
     planned_episodes: int
     returns: FloatArray  # [E]
     lengths: FloatArray  # [E], steps
-    found: (
-        BoolArray  # [E], whether this run had seen two different rewards by the end of the episode
-    )
+    # [E], whether this run had seen two different rewards by the end of the episode
+    found: BoolArray
     temperatures: FloatArray  # [E]
     kls: FloatArray  # [E], nats
     td_errors: FloatArray  # [E], mean squared
@@ -67,11 +66,12 @@ class AdaptationRun:
 class AdaptationLog:
     """Gathers records of kind `adaptation` into runs, one for each key, while more are being written: only what is new costs time.
 
-    The episodes of a run come from one attempt only: the newest complete one, else the longest, of equally long ones
-    the newest.
+    The episodes of a run come from one attempt only: the newest complete one, else the longest, of
+    equally long ones the newest.
 
     Attributes:
-      malformed: the number of records so far that lack a field or have one of another type; they are skipped.
+      malformed: the number of records so far that lack a field or have one of another type; they
+        are skipped.
     """
 
     def __init__(self) -> None:
@@ -131,13 +131,8 @@ _NUMBERS = ("return", "length", "temperature", "kl", "td_error")
 
 def _episode(record: Mapping[str, Any]) -> _Episode:
     get = record.get
-    numbers = (
-        record["return"],
-        record["length"],
-        get("temperature"),
-        get("kl"),
-        get("td_error"),
-    )  # the last not in early versions
+    # the last not in early versions
+    numbers = (record["return"], record["length"], get("temperature"), get("kl"), get("td_error"))
     planned, fault, failed_starts = record["episodes"], record["fault"], get("failed_starts", 0)
     if not all(number is None or kinds.is_number(number) for number in numbers):
         raise TypeError(f"not numbers: {numbers}")
@@ -159,9 +154,8 @@ def adaptation_runs(records: Iterable[Mapping[str, Any]]) -> list[AdaptationRun]
 
 def _run(key: RunKey, attempt: str, by_episode: Mapping[int, _Episode]) -> AdaptationRun:
     episodes: list[_Episode] = []
-    while (
-        len(episodes) + 1 in by_episode
-    ):  # A lost line must not shift the episodes after it: the run ends there.
+    # A lost line must not shift the episodes after it: the run ends there.
+    while len(episodes) + 1 in by_episode:
         episodes.append(by_episode[len(episodes) + 1])
     # None becomes NaN.
     numbers = (
@@ -246,8 +240,8 @@ def level_returns(
     """Returns the returns of "experts" and "prior" on each training task at one snapshot; where a record has null, NaN.
 
     Args:
-      records: records of kind `levels` in the order written. A restart may measure the same (task, repeat) again: then
-        the last one counts.
+      records: records of kind `levels` in the order written. A restart may measure the same (task,
+        repeat) again: then the last one counts.
       snapshot: the learner step of the snapshot.
     """
     returns: dict[str, dict[tuple[int, int], float]] = {"experts": {}, "prior": {}}

@@ -1,8 +1,8 @@
 """Reports a run: `python -m results.report --run_dir=runs/NAME [--split=test] [--json]`.
 
-Without --json it prints the table and writes `report.html` and `figures/` into the run directory; with it, it prints
-one line of JSON and writes nothing. Of a run whose training failed, each says why.
-Exit codes: 0 done, 1 training failed or the report could not be written, 2 wrong input.
+Without --json it prints the table and writes `report.html` and `figures/` into the run directory;
+with it, it prints one line of JSON and writes nothing. Of a run whose training failed, each says
+why. Exit codes: 0 done, 1 training failed or the report could not be written, 2 wrong input.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def report(run_dir: str | os.PathLike[str], split: str = "test") -> Report:
 def write_report(result: summary.Summary, run_dir: str | os.PathLike[str]) -> pathlib.Path:
     """Writes a summary of the test tasks into a run directory.
 
-    These are `report.html`, `figures/adaptation.png`, `.svg`, `figures/found.png` and `figures/training.png`.
-    Each file appears whole or not at all.
+    These are `report.html`, `figures/adaptation.png`, `.svg`, `figures/found.png` and
+    `figures/training.png`. Each file appears whole or not at all.
 
     Returns:
       The path of the page.
@@ -82,8 +82,8 @@ def write_report(result: summary.Summary, run_dir: str | os.PathLike[str]) -> pa
 def as_json(result: summary.Summary) -> str:
     """Returns the summary as one line of JSON.
 
-    `by_episode` holds the plain mean return of each episode, `ci95_by_episode` its pooled interval [low, high]; they
-    are not the trailing means of the figures. Numbers that do not exist are null.
+    `by_episode` holds the plain mean return of each episode, `ci95_by_episode` its pooled interval
+    [low, high]; they are not the trailing means of the figures. Numbers that do not exist are null.
     """
     return json.dumps(
         store.plain(
@@ -136,9 +136,8 @@ def _main(argv: Sequence[str]) -> int:
         print(as_json(result))
         return 0
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(
-            errors="replace"
-        )  # a terminal without ± shows ? instead of a traceback
+        # a terminal without ± shows ? instead of a traceback
+        sys.stdout.reconfigure(errors="replace")
     print(table.format_table(result))
     if flags.FLAGS.split != "test":
         return 0

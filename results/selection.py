@@ -1,11 +1,13 @@
 """The selection of the snapshot that all methods are tested with, by `shared_q_iw` (of recurrent agents: by their own method) on
 the validation tasks.
 
-A score is a mean over ten tasks and varies with luck from snapshot to snapshot, mostly in how early reward was found. Of the snapshots that
-it does not tell from the best one (two standard errors of the paired difference), the latest is taken: training goes on to improve the
-experts and the prior where the validation tasks do not look.
+A score is a mean over ten tasks and varies with luck from snapshot to snapshot, mostly in how early
+reward was found. Of the snapshots that it does not tell from the best one (two standard errors of
+the paired difference), the latest is taken: training goes on to improve the experts and the prior
+where the validation tasks do not look.
 
-The choice is made once and kept as an event, so that no later validation changes what the test results are about.
+The choice is made once and kept as an event, so that no later validation changes what the test
+results are about.
 """
 
 from __future__ import annotations
@@ -54,9 +56,10 @@ def selecting_method(runs: Iterable[records.AdaptationRun]) -> str:
 def score_snapshots(runs: Iterable[records.AdaptationRun]) -> dict[int, float]:
     """Returns the score of every snapshot whose validation is complete, by ascending learner step.
 
-    The score is the mean return over all tasks, seeds and episodes of the run's selecting method on the validation split in its
-    newest configuration. Complete means that every (task, seed) which was tried on any snapshot has a complete run.
-    Should the number of episodes have changed on the way, the episodes that all runs have are compared.
+    The score is the mean return over all tasks, seeds and episodes of the run's selecting method on
+    the validation split in its newest configuration. Complete means that every (task, seed) which
+    was tried on any snapshot has a complete run. Should the number of episodes have changed on the
+    way, the episodes that all runs have are compared.
     """
     return _scores(validated_returns(runs))
 
@@ -75,7 +78,8 @@ def select_snapshot(runs: Iterable[records.AdaptationRun]) -> Selection:
     }
     if not scores:
         raise SelectionError(
-            "no snapshot has a complete validation yet: repeat the command that started the run, it finishes them"
+            "no snapshot has a complete validation yet: repeat the command that started the run, "
+            "it finishes them"
         )
     best = validated[max(scores, key=lambda step: (scores[step], step))]
     chosen = max(snapshot for snapshot in scores if _as_good(validated[snapshot], best))
@@ -131,7 +135,8 @@ def _as_good(returns: Mapping[Pair, float], best: Mapping[Pair, float]) -> bool:
 def selected_snapshot(events: Sequence[Mapping[str, Any]]) -> Selection | None:
     """Returns the choice that was kept among `events`, None if none was since training ended.
 
-    Whoever selects asks this first. Training that was continued on purpose asks for a second choice when it has ended.
+    Whoever selects asks this first. Training that was continued on purpose asks for a second choice
+    when it has ended.
     """
     for event in reversed(events):
         if event["event"] == _EVENT:

@@ -2,11 +2,12 @@
 
 R is the number of runs (tasks × seeds), E the number of episodes. The intervals:
 
-- `confidence_interval_95`: the paper's (appendix C), pooled over all runs. It shows the spread of a figure's curves.
-- `stratified_bootstrap_interval`: of the interquartile mean (Agarwal et al., 2021, "Deep Reinforcement Learning at the
-  Edge of the Statistical Precipice").
-- `paired_task_bootstrap`: of a difference between methods. The seeds of one task are not independent, so whole tasks
-  are drawn; claims rest on this one.
+- `confidence_interval_95`: the paper's (appendix C), pooled over all runs. It shows the spread of a
+  figure's curves.
+- `stratified_bootstrap_interval`: of the interquartile mean (Agarwal et al., 2021, "Deep
+  Reinforcement Learning at the Edge of the Statistical Precipice").
+- `paired_task_bootstrap`: of a difference between methods. The seeds of one task are not
+  independent, so whole tasks are drawn; claims rest on this one.
 """
 
 from __future__ import annotations
@@ -176,9 +177,8 @@ def episodes_to_90_percent(progress_by_episode: npt.ArrayLike) -> int | None:
       progress_by_episode: shape [R, E].
     """
     mean = trailing_mean(np.mean(np.asarray(progress_by_episode, dtype=np.float64), axis=0))
-    reached = np.flatnonzero(
-        mean >= 0.9 - 1e-9
-    )  # The mean of three times 0.9 may fall short of 0.9 by a rounding.
+    # The mean of three times 0.9 may fall short of 0.9 by a rounding.
+    reached = np.flatnonzero(mean >= 0.9 - 1e-9)
     return int(reached[0]) + 1 if len(reached) else None
 
 
@@ -192,8 +192,8 @@ def returns_after_found(
 ) -> float | None:
     """Returns the mean return of the `first` to the `last` episode after each run's first rewarded one.
 
-    It separates learning from exploration. Runs that found no reward, or found it too late to have all those episodes,
-    are left out; None if none remains.
+    It separates learning from exploration. Runs that found no reward, or found it too late to have
+    all those episodes, are left out; None if none remains.
 
     Args:
       returns: shape [R, E].

@@ -1,8 +1,8 @@
 """The append-only store of records: one file of JSON lines per writer, `RUN/results/KIND/NODE-START.jsonl`.
 
-Every line is one JSON object that carries "time", the unix seconds at which it was written. A file has one writer and
-is never rewritten, so nothing needs a lock, on a local disk or on a shared one; a writer that is killed leaves at most
-one torn last line.
+Every line is one JSON object that carries "time", the unix seconds at which it was written. A file
+has one writer and is never rewritten, so nothing needs a lock, on a local disk or on a shared one;
+a writer that is killed leaves at most one torn last line.
 """
 
 from __future__ import annotations
@@ -25,9 +25,8 @@ from results import kinds
 Record = dict[str, Any]
 _SUFFIX = ".jsonl"
 _LONGEST_TEXT = 2000  # characters of a text in a record
-_LONGEST_LINE = (
-    1 << 16
-)  # bytes of a record; what is longer is none of ours, and costs many times its size when it is parsed
+# bytes of a record; what is longer is none of ours, and costs many times its size when it is parsed
+_LONGEST_LINE = 1 << 16
 _BLOCK = 1 << 18  # bytes that are read at once
 
 
@@ -47,7 +46,8 @@ class _Read:
 class RecordWriter:
     """Appends records of one kind on behalf of one node.
 
-    The file is created with the first record, under a name that no other writer has. Use one writer per thread.
+    The file is created with the first record, under a name that no other writer has. Use one writer
+    per thread.
     """
 
     def __init__(self, run_dir: str | os.PathLike[str], kind: str, node: str):
@@ -62,7 +62,8 @@ class RecordWriter:
     def extend(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Writes whole lines with a single write; a reader sees them as soon as this returns.
 
-        NumPy scalars and arrays become numbers and lists; numbers that are not finite, which JSON lacks, become null.
+        NumPy scalars and arrays become numbers and lists; numbers that are not finite, which JSON
+        lacks, become null.
 
         Raises:
           TypeError: a value is no number, string, boolean, None, mapping, sequence or array.
@@ -77,7 +78,8 @@ class RecordWriter:
         written = self._file.write(lines)
         if written != len(lines):
             path = self._file.name
-            self.close()  # The next record starts a new file, so that this torn line spoils no other.
+            # The next record starts a new file, so that this torn line spoils no other.
+            self.close()
             raise OSError(f"wrote {written} of {len(lines)} bytes to {path}: is the disk full?")
 
     def close(self) -> None:
@@ -98,8 +100,10 @@ class RecordReader:
 
     Attributes:
       corrupt: the number of complete lines seen so far that hold no record of this kind.
-      unreadable: the files that could not be read the last time, such as links to what is not there.
-      replaced: whether a file that was read is gone, shorter or another one: all that was read is old.
+      unreadable: the files that could not be read the last time, such as links to what is not
+        there.
+      replaced: whether a file that was read is gone, shorter or another one: all that was read is
+        old.
     """
 
     def __init__(self, run_dir: str | os.PathLike[str], kind: str):
@@ -113,8 +117,9 @@ class RecordReader:
     def poll(self) -> list[Record]:
         """Returns the records that are new since the last call, in the order in which they were written.
 
-        A last line without its line end is still being written: it is left for a later call. Folders that do not exist
-        yet hold nothing. A record's time is at least that of those before it in its file, whatever the clock did.
+        A last line without its line end is still being written: it is left for a later call.
+        Folders that do not exist yet hold nothing. A record's time is at least that of those before
+        it in its file, whatever the clock did.
         """
         self.unreadable = []
         found: list[Record] = []
@@ -262,7 +267,8 @@ def _encode(record: Mapping[str, Any]) -> bytes:
     )
     if len(line) > _LONGEST_LINE:
         raise ValueError(
-            f"a record of {len(line)} bytes is longer than the {_LONGEST_LINE} that readers take: {line[:100]!r} ..."
+            f"a record of {len(line)} bytes is longer than the {_LONGEST_LINE} that readers take: "
+            f"{line[:100]!r} ..."
         )
     return line
 

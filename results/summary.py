@@ -16,7 +16,8 @@ from results import failure, figures, records, selection, statistics, store, tra
 
 FloatArray = npt.NDArray[np.float64]
 
-# The claims of difference, (method, baseline): what the approach gains at all, and what our additions add to it.
+# The claims of difference, (method, baseline): what the approach gains at all, and what our
+# additions add to it.
 COMPARISONS = (
     ("shared_q_iw", "prior"),
     ("shared_q_iw", "from_scratch"),
@@ -52,8 +53,9 @@ class Training:
 class MethodSummary:
     """One method on the test tasks: n complete runs (tasks × seeds) over E episodes.
 
-    Returns by episode are plain means; only figures show trailing ones. "last3" is each run's mean over its last three
-    episodes. None where a number needs a level that was not measured, or an event that did not happen.
+    Returns by episode are plain means; only figures show trailing ones. "last3" is each run's mean
+    over its last three episodes. None where a number needs a level that was not measured, or an
+    event that did not happen.
     """
 
     method: str
@@ -67,12 +69,10 @@ class MethodSummary:
     iqm_interval: statistics.Interval  # stratified bootstrap
     auc: float | None  # mean progress over all episodes
     episodes_to_90_percent: int | None
-    td_error: (
-        float | None
-    )  # mean over all episodes of the squared TD error, None where there is no critic
-    return_after_found: (
-        float | None
-    )  # mean over the 3rd to 5th episode after the first rewarded one
+    # mean over all episodes of the squared TD error, None where there is no critic
+    td_error: float | None
+    # mean over the 3rd to 5th episode after the first rewarded one
+    return_after_found: float | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,7 +128,8 @@ def summarise(run_dir: str | os.PathLike[str], split: str = "test") -> Summary:
     by_method, notes = tested(runs, selected.snapshot, split)
     if not by_method:
         raise RunDirectoryError(
-            f"no evaluation of the selected snapshot {selected.snapshot} on {split} tasks has finished in {run_dir}: "
+            f"no evaluation of the selected snapshot {selected.snapshot} on {split} tasks has "
+            f"finished in {run_dir}: "
             f"finish it with `python -m launch.evaluate --run_dir={run_dir} --split={split}`"
         )
     return Summary(
@@ -172,7 +173,8 @@ def identity(run_dir: pathlib.Path) -> Mapping[str, Any]:
         return found
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunDirectoryError(
-            f"{path} names no environment under identity.environment: restore the file that the run was started with"
+            f"{path} names no environment under identity.environment: restore the file that the "
+            "run was started with"
         ) from error
 
 
@@ -200,14 +202,16 @@ def tested(
                 sorted({run.key.configuration for run in of_method} - {configuration})
             )
             notes.append(
-                f"{method} was tested in several configurations: the newest, {configuration}, is shown; others are {earlier}."
+                f"{method} was tested in several configurations: the newest, {configuration}, is "
+                f"shown; others are {earlier}."
             )
         complete = [run for run in newest if run.complete]
         if complete:
             by_method[method] = complete
         if len(complete) < len(pairs):
             notes.append(
-                f"{method} is incomplete: {len(complete)} of {len(pairs)} runs have all their episodes."
+                f"{method} is incomplete: {len(complete)} of {len(pairs)} runs have all their "
+                "episodes."
             )
     return by_method, notes
 
@@ -220,11 +224,13 @@ def _fault_notes(by_method: Mapping[str, Sequence[records.AdaptationRun]]) -> li
         if reasons:
             episodes = sum(run.episodes for run in runs)
             notes.append(
-                f"{method}: faults cut short {len(reasons)} of {episodes} episodes, the first by {reasons[0]}"
+                f"{method}: faults cut short {len(reasons)} of {episodes} episodes, the first by "
+                f"{reasons[0]}"
             )
         if failed_starts:
             notes.append(
-                f"{method}: the environment failed to start an episode {failed_starts} times before it did."
+                f"{method}: the environment failed to start an episode {failed_starts} times "
+                "before it did."
             )
     return notes
 

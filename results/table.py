@@ -25,9 +25,12 @@ def facts(result: summary.Summary) -> list[str]:
     """Returns what the run is and how it was trained, a sentence each."""
     training = result.training
     return [
-        f"{result.environment}: snapshot {result.selected.snapshot}, validation score {number(result.selected.score)}",
-        f"Training: {training.learner_steps} learner steps in {training.minutes:.1f} minutes, {training.ending}",
-        f"Mean return: experts {number(result.experts_return)} on the training tasks, prior {number(result.prior_return)}",
+        f"{result.environment}: snapshot {result.selected.snapshot}, validation score "
+        f"{number(result.selected.score)}",
+        f"Training: {training.learner_steps} learner steps in {training.minutes:.1f} minutes, "
+        f"{training.ending}",
+        f"Mean return: experts {number(result.experts_return)} on the training tasks, prior "
+        f"{number(result.prior_return)}",
     ]
 
 

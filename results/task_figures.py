@@ -95,7 +95,8 @@ def task_figure(
         prior=prior,
         experts=experts,
         caption=(
-            f"{figures.label(key.method)} on the {key.split} tasks from snapshot {key.snapshot}: each task's mean return over the last "
+            f"{figures.label(key.method)} on the {key.split} tasks from snapshot {key.snapshot}: "
+            "each task's mean return over the last "
             f"{_LAST} episodes, n = {figures.number_of_runs(shown)}. A click on a task opens it."
         ),
     )

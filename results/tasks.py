@@ -18,9 +18,8 @@ class TaskPlaces:
     """The places of all tasks of a run."""
 
     names: tuple[str, ...]  # of the coordinates, with units: none, one or two
-    places: Mapping[
-        str, Sequence[tuple[float, ...]]
-    ]  # by split, in the order of the tasks' numbers
+    # by split, in the order of the tasks' numbers
+    places: Mapping[str, Sequence[tuple[float, ...]]]
 
     def place(self, split: str, task: int) -> tuple[float, ...]:
         """Returns the task's coordinates; empty where it has none or is unknown."""

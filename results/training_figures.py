@@ -81,7 +81,8 @@ class TrainingLog:
     """Keeps the records of kind `training` that count: a restart goes back to its checkpoint and supersedes what was recorded after it.
 
     Attributes:
-      malformed: the number of records so far that lack a field or have one of another type; they are skipped.
+      malformed: the number of records so far that lack a field or have one of another type; they
+        are skipped.
     """
 
     def __init__(self) -> None:
@@ -89,9 +90,8 @@ class TrainingLog:
         self._steps: list[float] = []
         self._minutes: list[float] = []
         self._seen, self._stride = 0, 1
-        self._values: dict[
-            str, list[float]
-        ] = {}  # each as long as the steps, NaN where a quantity is unknown
+        # each as long as the steps, NaN where a quantity is unknown
+        self._values: dict[str, list[float]] = {}
 
     def extend(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Takes records in the order written."""
@@ -107,7 +107,8 @@ class TrainingLog:
                 self._append(step, minutes, values)
 
     def _append(self, step: float, minutes: float, values: Mapping[str, float]) -> None:
-        # In a run of weeks a record takes the place of the one before it, until the next that is kept.
+        # In a run of weeks a record takes the place of the one before it, until the next that is
+        # kept.
         passing = len(self._steps) > 1 and self._seen % self._stride
         while self._steps and (self._steps[-1] >= step or passing):
             passing = 0
@@ -204,7 +205,8 @@ def validation_figure(
     low, high = np.array(intervals, dtype=np.float64).reshape(-1, 2).T
     number = len(next(iter(validated.values()), ()))
     ringed = (
-        "The ringed snapshot, the latest that is not told from the best, is selected: all methods are tested from it."
+        "The ringed snapshot, the latest that is not told from the best, is selected: all methods "
+        "are tested from it."
         if selected is not None
         else "One of them is selected when training has ended."
     )
@@ -217,8 +219,10 @@ def validation_figure(
         selected=selected,
         method=method,
         caption=(
-            f"How well each snapshot adapts to the validation tasks: mean return of {figures.label(method)} over all "
-            f"episodes of n = {number} runs (tasks × seeds), with its 95% confidence interval. {ringed}"
+            "How well each snapshot adapts to the validation tasks: mean return of "
+            f"{figures.label(method)} over all "
+            f"episodes of n = {number} runs (tasks × seeds), with its 95% confidence interval. "
+            f"{ringed}"
         ),
     )
 

@@ -2,8 +2,9 @@
 
     make fuzz INPUTS=1000000
 
-A reader answers with a result or a clear error in one line. Anything else is a finding: another exception, an error of many lines,
-more than 20 seconds, or more memory than twice the file and what any file costs. What was found is kept, to be tried again.
+A reader answers with a result or a clear error in one line. Anything else is a finding: another
+exception, an error of many lines, more than 20 seconds, or more memory than twice the file and what
+any file costs. What was found is kept, to be tried again.
 """
 
 from __future__ import annotations

@@ -2,13 +2,17 @@
 
     make soak MINUTES=60
 
-Every node of `launch.local_multiprocess` is killed in turn, replay and learner too. What must hold in the end, exactly:
+Every node of `launch.local_multiprocess` is killed in turn, replay and learner too. What must hold
+in the end, exactly:
 
-- each kill is one restart in the records, and each kill of replay one more of every node that calls it, and there are no others;
-- the learner resumed once for each restart of its own, with the steps and the inserts of a checkpoint;
+- each kill is one restart in the records, and each kill of replay one more of every node that calls
+  it, and there are no others;
+- the learner resumed once for each restart of its own, with the steps and the inserts of a
+  checkpoint;
 - each life of a node has a process of its own in the heartbeats that it gave;
 - snapshots are those of every twentieth of the run and of its end, each whole;
-- every adaptation that was planned has one complete run, and no episode of an attempt is there twice;
+- every adaptation that was planned has one complete run, and no episode of an attempt is there
+  twice;
 - no line of the records is corrupt, and no process, unfinished folder or temporary folder is left.
 """
 
@@ -39,7 +43,8 @@ _STEPS_A_MINUTE = 4000
 _STEPS_OF_EPISODE = 5
 _KINDS = ("adaptation", "events", "heartbeats", "levels", "training")
 _CALL_REPLAY = ["learner-0", *(f"actor-{index}" for index in range(_ACTORS))]
-# Each of the eleven nodes in turn: none is killed more than three times in ten minutes, which ends a program.
+# Each of the eleven nodes in turn: none is killed more than three times in ten minutes, which ends
+# a program.
 _ORDER = [
     "actor-0",
     "learner-0",
@@ -61,7 +66,8 @@ class Watch:
     def look(self) -> None:
         for folder in durable.numbered(self._folder):
             step = int(folder.name)
-            # It may have been deleted in between, and the step may have been reached again after a restart.
+            # It may have been deleted in between, and the step may have been reached again after a
+            # restart.
             with contextlib.suppress(durable.DamagedError):
                 self.manifests[step] = durable.read_manifest(folder)
 
@@ -168,7 +174,8 @@ def balance(program: Program, kills: collections.Counter[str], watch: Watch) -> 
         * sum(lives.get(f"actor-{index}", 1) for index in range(_ACTORS))
     )
     check(
-        f"steps beyond whole episodes ({unfinished} of {steps}) within what the actors' lives explain",
+        f"steps beyond whole episodes ({unfinished} of {steps}) within what the actors' lives "
+        "explain",
         0 <= unfinished <= most,
         True,
     )
@@ -264,14 +271,16 @@ def main() -> int:
         print(log.read_text()[-2000:])
         if program.process is None or program.process.returncode:
             print(
-                f"BAD the program ended with exit code {program.process and program.process.returncode}"
+                "BAD the program ended with exit code "
+                f"{program.process and program.process.returncode}"
             )
             return 1
         wrong = balance(program, kills, watch)
         left = [str(path) for path in temporary.iterdir() if path.name.startswith("iwpa-")]
         print(f"{'BAD' if left else 'ok '} temporary folders left: {left}")
         print(
-            f"{sum(kills.values())} kills; {psutil.Process().children() or 'no children'} left; {len(wrong)} of the counts do not balance"
+            f"{sum(kills.values())} kills; {psutil.Process().children() or 'no children'} left; "
+            f"{len(wrong)} of the counts do not balance"
         )
         return 1 if wrong or left else 0
 

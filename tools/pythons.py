@@ -2,7 +2,8 @@
 
     python3 tools/pythons.py
 
-Pythons are pyenv's and the system's. Fewer than two are a failure: what is checked on one alone says nothing of the others.
+Pythons are pyenv's and the system's. Fewer than two are a failure: what is checked on one alone
+says nothing of the others.
 """
 
 from __future__ import annotations
@@ -84,7 +85,8 @@ def main() -> int:
     print(f"Pythons: {', '.join(map(str, pythons.values())) or 'none'}", flush=True)
     if len(pythons) < FEWEST:
         print(
-            f"At least {FEWEST} of Python 3.{MINORS[0]} to 3.{MINORS[-1]} are needed, from pyenv or the system.",
+            f"At least {FEWEST} of Python 3.{MINORS[0]} to 3.{MINORS[-1]} are needed, from pyenv "
+            "or the system.",
             file=sys.stderr,
         )
         return 1

@@ -17,8 +17,9 @@ from results import records, statistics
 
 FloatArray = npt.NDArray[np.float64]
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart; grey for the prior, from which all start. Their
-# yellow is darkened and their black replaced by brown, so that every line shows on white and on black.
+# Okabe and Ito's colours, which colour-blind readers can tell apart; grey for the prior, from which
+# all start. Their yellow is darkened and their black replaced by brown, so that every line shows on
+# white and on black.
 _COLOURS = {
     "prior": "#8C8C8C",
     "shared_q_iw": "#0072B2",
@@ -174,8 +175,9 @@ def adaptation_figure(
 ) -> AdaptationFigure:
     """Builds the figure from each method's runs; while none of a method is complete, from the episodes they share.
 
-    A run's point at episode n is the mean of its episodes n − 2 … n where the view says so; points are averaged over runs, then smoothed.
-    There is no progress, and no curve of it, where a level is unknown or the experts are no better than the prior.
+    A run's point at episode n is the mean of its episodes n − 2 … n where the view says so; points
+    are averaged over runs, then smoothed. There is no progress, and no curve of it, where a level
+    is unknown or the experts are no better than the prior.
     """
     if view.quantity == "progress" and (experts is None or prior is None or experts <= prior):
         return AdaptationFigure(view.quantity, (), (), "")
@@ -299,7 +301,8 @@ def _caption(
     )
     if view.quantity == "found":
         return (
-            f"Share of {number} that have met a reward by the end of each episode. Where reward is sparse, a run cannot "
+            f"Share of {number} that have met a reward by the end of each episode. Where reward is "
+            "sparse, a run cannot "
             "learn before it has found some: this shows exploration, the return what is made of it."
         )
     averaged = (

@@ -67,9 +67,8 @@ def test_the_interquartile_mean_leaves_out_the_outlying_runs(adaptation_run):
     ]
     curve = view_of(runs, figures.AdaptationView("return", "iqm"))
     np.testing.assert_allclose(curve.values, [5.0, 5.0])
-    np.testing.assert_allclose(
-        [curve.low, curve.high], [[5.0, 5.0]] * 2
-    )  # one run a task: nothing to redraw
+    # one run a task: nothing to redraw
+    np.testing.assert_allclose([curve.low, curve.high], [[5.0, 5.0]] * 2)
 
 
 def test_smoothing_looks_back_over_the_episodes_asked_for(adaptation_run):

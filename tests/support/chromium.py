@@ -70,7 +70,8 @@ class Page:
         """Opens the page with a query and waits for its first panel."""
         self.browser.get(f"{self.address}{query}")
         self.until(
-            "return document.querySelectorAll('.panel.charted, .panel.filled, .panel.is-waiting').length"
+            "return document.querySelectorAll('.panel.charted, .panel.filled, "
+            ".panel.is-waiting').length"
         )
 
     def run(self, script: str, *arguments: Any) -> Any:
@@ -95,7 +96,8 @@ class Page:
     def choose(self, control: str, label: str) -> None:
         """Clicks an option of a control."""
         clicked = self.run(
-            "const found = [...document.querySelectorAll(`#choose-${arguments[0]} label`)].find(e => e.innerText === arguments[1]);"
+            "const found = [...document.querySelectorAll(`#choose-${arguments[0]} label`)].find(e "
+            "=> e.innerText === arguments[1]);"
             "if (found) found.querySelector('input').click(); return Boolean(found)",
             control,
             label,

@@ -2,7 +2,8 @@
 
     .venv-cluster/bin/python tests/support/cluster_files.py FILE ...
 
-prints one JSON object a line for each: `config` as Ray completes it, and `complaint`, what is wrong with it or null.
+prints one JSON object a line for each: `config` as Ray completes it, and `complaint`, what is wrong
+with it or null.
 """
 
 from __future__ import annotations

@@ -55,7 +55,8 @@ def main() -> int:
         found = {case: difference(*case, pathlib.Path(folder)) for case in CASES}
     worst = max(found, key=lambda case: found[case])
     print(
-        f"onnxruntime {onnxruntime.__version__}: {len(found)} graphs act as numpy does within {found[worst]:.1e} (at most {TOLERANCE:g})"
+        f"onnxruntime {onnxruntime.__version__}: {len(found)} graphs act as numpy does within "
+        f"{found[worst]:.1e} (at most {TOLERANCE:g})"
     )
     return int(not found[worst] <= TOLERANCE)
 

@@ -1,6 +1,7 @@
 """Golden files: what every method did with given observations and rewards, to be the same on every Python and numpy.
 
-`python tests/support/golden.py` checks the iwpa that is installed against the files, and needs nothing else; with `--write` it makes them.
+`python tests/support/golden.py` checks the iwpa that is installed against the files, and needs
+nothing else; with `--write` it makes them.
 """
 
 from __future__ import annotations
@@ -97,7 +98,8 @@ def main() -> int:
     worst = max(found, key=lambda key: found[key])
     versions = f"Python {sys.version.split()[0]}, numpy {np.__version__}"
     print(
-        f"{versions}: {len(found)} methods' actions are the golden ones within {found[worst]:.1e} (at most {TOLERANCE:g}; {worst})"
+        f"{versions}: {len(found)} methods' actions are the golden ones within {found[worst]:.1e} "
+        f"(at most {TOLERANCE:g}; {worst})"
     )
     return int(not found[worst] <= TOLERANCE)
 

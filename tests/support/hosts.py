@@ -5,8 +5,9 @@
         hosts[1].run([sys.executable, "fetch.py", hosts[0].address], check=True)
         hosts[0].switch_off()
 
-All of it ends with the block, and also when the process that opened it is killed: a host's first process dies with that one, and the kernel
-then ends the others. Needs root and Linux's namespaces; `unavailable()` says what is missing.
+All of it ends with the block, and also when the process that opened it is killed: a host's first
+process dies with that one, and the kernel then ends the others. Needs root and Linux's namespaces;
+`unavailable()` says what is missing.
 """
 
 from __future__ import annotations
@@ -185,7 +186,8 @@ class Host:
         if self._guard.poll() is None:
             self._switch.pull(self._port)
             os.kill(self.pid, signal.SIGKILL)
-            # The kernel keeps a first process until all others are waited for, and those that we started are ours to wait for.
+            # The kernel keeps a first process until all others are waited for, and those that we
+            # started are ours to wait for.
             for process in self._started:
                 process.wait()
             self._guard.wait()
@@ -199,8 +201,9 @@ class Hosts(Sequence[Host]):
 
         Args:
             number: How many hosts.
-            shared: A directory that all of them see at its own path although it lies in /tmp, like a file system over the network. They see
-                everything that is not in /tmp, and the repository, in any case.
+            shared: A directory that all of them see at its own path although it lies in /tmp, like
+                a file system over the network. They see everything that is not in /tmp, and the
+                repository, in any case.
         """
         self._number = number
         self._shared = [

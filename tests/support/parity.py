@@ -11,8 +11,8 @@ from benchmarks import stock
 class _StartedLikeOurs:
     """What a stock task needs for it; composer's own habits would change the last bits of the physics.
 
-    `physics.bind` makes an extra forward pass when it writes controls, and a reset solves for the default pose first, from where the
-    solver would start.
+    `physics.bind` makes an extra forward pass when it writes controls, and a reset solves for the
+    default pose first, from where the solver would start.
     """
 
     def initialize_episode(self, physics, random_state):

@@ -29,7 +29,8 @@ def act(observation: dict[str, np.ndarray], target: np.ndarray) -> np.ndarray:
     goal, speed = _waypoint(ball, box, target)
     way, forward = np.clip(goal, -_INSIDE, _INSIDE) - ball, observation["heading"]
     turn = math.atan2(forward[0] * way[1] - forward[1] * way[0], float(forward @ way))
-    # The velocimeter's y axis is where the face looks, and a positive roll drives backwards. Facing elsewhere, the ball turns on the spot.
+    # The velocimeter's y axis is where the face looks, and a positive roll drives backwards. Facing
+    # elsewhere, the ball turns on the spot.
     wanted = min(speed, 2.0 * float(np.linalg.norm(way))) * max(0.0, math.cos(turn)) ** 3
     roll = 0.5 * (observation["sensors_velocimeter"][1] - wanted)
     steer = -1.2 * turn + 0.15 * observation["sensors_gyro"][2]
