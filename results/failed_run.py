@@ -1,4 +1,4 @@
-"""What is said of a run whose training failed in place of a result: text, JSON and a page."""
+"""The report of a run whose training failed, as text, JSON and a page."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class FailedRun:
     failure: failure.TrainingFailure
 
     def text(self) -> str:
-        """Returns the reason for a terminal."""
+        """Returns the reason as text for a terminal."""
         minutes = f"Training: {self.failure.minutes:.1f} minutes, over all restarts"
         return f"{self.environment}: {self.failure}\n{minutes}\n{_MENDS}"
 
     def as_json(self) -> str:
-        """Returns the line of JSON: that of a result, without one, and with the reason."""
+        """Returns the line of JSON: a report's fields without results, and the reason."""
         return json.dumps(
             {
                 "environment": self.environment,
@@ -46,7 +46,7 @@ class FailedRun:
 
     def write_page(self) -> pathlib.Path:
         """Writes `report.html` with what training recorded; returns its path."""
-        from results import page  # Importing what draws takes longer than all else.
+        from results import page  # Slow to import: it draws.
 
         log = training_figures.TrainingLog()
         log.extend(store.read_records(self.folder, "training"))
@@ -66,10 +66,10 @@ class FailedRun:
 
 
 def read(run_dir: str | os.PathLike[str]) -> FailedRun | None:
-    """Returns the run if its training failed, else None.
+    """Returns the run if its training failed, or None.
 
     Raises:
-      RunDirectoryError: the folder is no run directory.
+      RunDirectoryError: if the folder is not a run directory.
     """
     folder = pathlib.Path(run_dir)
     environment = str(summary.identity(folder)["environment"])

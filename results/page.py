@@ -1,4 +1,4 @@
-"""The summary as one self-contained page: it loads nothing, so that it can be mailed, archived and read offline."""
+"""The summary as one self-contained HTML page, which can be mailed, archived and read offline."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ th:last-child, td:last-child { padding-right: 0; }
 .note { border-left: 3px solid #e69f00; padding-left: 12px; }
 """
 
-# Nothing may be fetched: the browser itself holds the page to it.
+# The page must load nothing; this makes the browser enforce it.
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 )
@@ -94,7 +94,7 @@ def format_page(result: summary.Summary) -> str:
 
 
 def training_curves(figure: training_figures.TrainingFigure) -> list[str]:
-    """Returns what the learner recorded, as part of a page."""
+    """Returns the learner's curves as parts of a page."""
     chart = plotly_figures.training({"": figure}, columns=_TRAINING_COLUMNS)
     return [
         _figure("Training", chart, "training"),
@@ -103,7 +103,7 @@ def training_curves(figure: training_figures.TrainingFigure) -> list[str]:
 
 
 def document(title: str, body: Sequence[str]) -> str:
-    """Returns a whole page."""
+    """Returns a complete HTML document."""
     return "\n".join(
         [
             "<!DOCTYPE html>",
@@ -119,7 +119,7 @@ def document(title: str, body: Sequence[str]) -> str:
 
 
 def write_page(content: str, folder: pathlib.Path) -> pathlib.Path:
-    """Writes `report.html`, which appears whole or not at all; returns its path."""
+    """Writes `report.html` atomically; returns its path."""
     path = folder / "report.html"
     with publish_file(path) as temporary:
         temporary.write_text(content, encoding="utf-8")
@@ -143,7 +143,7 @@ def _facts(result: summary.Summary) -> str:
 
 
 def fact_list(facts: Sequence[tuple[str, str, str]]) -> str:
-    """Returns facts, each a name, a value and a detail."""
+    """Returns a list of facts, each a name, a value and a detail, as HTML."""
     cells = (
         f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}<small>{html.escape(detail)}</small></dd></div>"
         for name, value, detail in facts
@@ -207,7 +207,7 @@ def _interval(interval: Sequence[float], decimals: int) -> str:
 
 
 def _html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Returns a table of cells that are HTML already."""
+    """Returns a table; its cells are HTML."""
     head = "".join(f"<th>{cell}</th>" for cell in header)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
@@ -218,9 +218,9 @@ def _figure(title: str, chart: Chart, name: str) -> str:
         chart,
         full_html=False,
         validate=False,
-        include_plotlyjs=False,  # it stands in the page's head, once
+        include_plotlyjs=False,  # already in the page's head
         div_id=name,
-        # drag to zoom, double-click to go back
+        # drag to zoom, double-click to reset
         config={"displayModeBar": False, "responsive": True},
     )
     return f"<h2>{html.escape(title)}</h2>\n{drawn}"
