@@ -10,9 +10,9 @@ import pathlib
 
 from results import failure, store, summary, training_figures
 
-_MENDS = (
-    "Nothing is claimed from this run. What to look at: docs/training.md. Snapshots from before "
-    "the failure can still be adapted from: python -m launch.evaluate --snapshot=STEP"
+_ADVICE = (
+    "This run has no results. What to check: docs/training.md. Snapshots from before the failure "
+    "can still be evaluated: python -m launch.evaluate --snapshot=STEP"
 )
 
 
@@ -27,7 +27,7 @@ class FailedRun:
     def text(self) -> str:
         """Returns the reason as text for a terminal."""
         minutes = f"Training: {self.failure.minutes:.1f} minutes, over all restarts"
-        return f"{self.environment}: {self.failure}\n{minutes}\n{_MENDS}"
+        return f"{self.environment}: {self.failure}\n{minutes}\n{_ADVICE}"
 
     def as_json(self) -> str:
         """Returns the line of JSON: a report's fields without results, and the reason."""
@@ -58,7 +58,7 @@ class FailedRun:
         body = [
             f"<h1>{html.escape(title)}</h1>",
             f'<p class="note">{html.escape(self.failure.reason)}</p>',
-            f'<p class="faint">{html.escape(_MENDS)}</p>',
+            f'<p class="faint">{html.escape(_ADVICE)}</p>',
             page.fact_list(facts),
             *page.training_curves(training_figures.training_figure(log)),
         ]

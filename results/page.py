@@ -21,26 +21,31 @@ _STYLE = """
 @media (prefers-color-scheme: dark) {
   :root { --ground: #0d1117; --card: #151b23; --ink: #e6edf3; --faint: #9198a1; --rule: #30363d; }
 }
-body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.55 system-ui, sans-serif; }
+body { margin: 0; background: var(--ground); color: var(--ink);
+  font: 16px/1.55 system-ui, sans-serif; }
 main { max-width: 1120px; margin: 0 auto; padding: 48px 32px 80px; }
 h1 { margin: 0; font-size: 30px; letter-spacing: -0.01em; }
 h2 { margin: 56px 0 8px; font-size: 20px; }
 p { margin: 0 0 12px; max-width: 104ch; }
 .faint, .caption { color: var(--faint); }
 .caption { margin-top: 12px; font-size: 14px; }
-.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin: 28px 0 0; }
-.facts div { background: var(--card); border: 1px solid var(--rule); border-radius: 8px; padding: 12px 16px; }
+.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px;
+  margin: 28px 0 0; }
+.facts div { background: var(--card); border: 1px solid var(--rule); border-radius: 8px;
+  padding: 12px 16px; }
 .facts dt { color: var(--faint); font-size: 13px; }
 .facts dd { margin: 2px 0 0; font-size: 22px; font-variant-numeric: tabular-nums; }
 .facts small { display: block; color: var(--faint); font-size: 13px; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; margin: 16px 0 12px; font-size: 14px; }
 table { font-variant-numeric: tabular-nums; }
-th, td { padding: 8px 9px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--rule); }
+th, td { padding: 8px 9px; text-align: right; white-space: nowrap;
+  border-bottom: 1px solid var(--rule); }
 th { color: var(--faint); font-weight: 500; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 th:last-child, td:last-child { padding-right: 0; }
-.swatch { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 10px; }
+.swatch { display: inline-block; width: 12px; height: 12px; border-radius: 3px;
+  margin-right: 10px; }
 .note { border-left: 3px solid #e69f00; padding-left: 12px; }
 """
 
@@ -53,7 +58,7 @@ _TRAINING_COLUMNS = 2
 _COLUMNS = (
     "Last 3: mean of each run's last three episodes with the pooled 95% interval. IQM: "
     "interquartile mean of the "
-    "same, with its stratified bootstrap interval. Found: share of runs that met a reward at all. "
+    "same, with its stratified bootstrap interval. Found: share of runs that found any reward. "
     "After found: mean "
     "return in the 3rd to 5th episode after the first rewarded one. AUC: mean progress over all "
     "episodes, where the "
@@ -67,7 +72,8 @@ def format_page(result: summary.Summary) -> str:
     title = f"Adaptation on {result.environment}"
     body = [
         f"<h1>{html.escape(title)}</h1>",
-        '<p class="faint">Held-out tasks learnt in a handful of episodes by importance weighted adaptation.</p>',
+        '<p class="faint">Held-out tasks learned in a few episodes by importance weighted '
+        "adaptation.</p>",
         _facts(result),
         *(f'<p class="note">{html.escape(note)}</p>' for note in result.notes),
         "<h2>Methods compared on the test tasks</h2>",
@@ -159,12 +165,13 @@ def _methods_table(methods: Sequence[summary.MethodSummary]) -> str:
     rows = []
     for method in methods:
         to_90 = method.episodes_to_90_percent
+        last3 = table.plus_minus(method.last3_mean, method.last3_interval, decimals)
         rows.append(
             [
                 _swatch(method.method),
                 str(method.n),
                 *(table.number(table.mean_over(method, *column), decimals) for column in columns),
-                f"<strong>{table.plus_minus(method.last3_mean, method.last3_interval, decimals)}</strong>",
+                f"<strong>{last3}</strong>",
                 f"{table.number(method.iqm, decimals)} {_interval(method.iqm_interval, decimals)}",
                 f"{method.found_share_by_episode[-1]:.0%}",
                 table.number(method.return_after_found, decimals),
@@ -192,8 +199,8 @@ def _claims_table(claims: Sequence[summary.Claim]) -> str:
     return (
         "<h2>Differences in the last three episodes</h2>"
         + _html_table(["Methods", "Difference", "95% interval", "Verdict", "Paired over"], rows)
-        + '<p class="caption">The interval is a bootstrap over tasks, each drawn with all its seeds, of the difference '
-        "on the same task and seed.</p>"
+        + '<p class="caption">The interval is of the difference on the same task and seed: a '
+        "bootstrap over tasks, each resampled with all its seeds.</p>"
     )
 
 
@@ -210,7 +217,8 @@ def _html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Returns a table; its cells are HTML."""
     head = "".join(f"<th>{cell}</th>" for cell in header)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    whole = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="scroll">{whole}</div>'
 
 
 def _figure(title: str, chart: Chart, name: str) -> str:

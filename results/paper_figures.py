@@ -57,8 +57,8 @@ def paper_figure(run_dirs: Sequence[str | os.PathLike[str]], figure: str) -> lis
     Environments without a run are left out.
 
     Raises:
-      RunDirectoryError: a folder is no run directory, is of an environment that the figure does not
-        show, or has nothing to show.
+      RunDirectoryError: if a folder is not a run directory, belongs to an environment that the
+        figure does not show, or has nothing to show.
       SelectionError: if a run has no selected snapshot and none can be selected.
     """
     by_environment: dict[str, list[tuple[pathlib.Path, Mapping[str, Any]]]] = {}
@@ -68,8 +68,8 @@ def paper_figure(run_dirs: Sequence[str | os.PathLike[str]], figure: str) -> lis
         environment = str(identity["environment"])
         if environment not in _ENVIRONMENTS[figure]:
             raise summary.RunDirectoryError(
-                f"figure {figure} does not show {environment}, of which {run_dir} is a run: it is "
-                f"about {', '.join(_ENVIRONMENTS[figure])}"
+                f"figure {figure} does not show {environment}, the environment of {run_dir}: it "
+                f"shows {', '.join(_ENVIRONMENTS[figure])}"
             )
         summary.refuse_failed(run_dir, store.read_records(run_dir, "events"))
         by_environment.setdefault(environment, []).append((run_dir, identity))
@@ -146,7 +146,7 @@ def _training_panel(
     for run_dir, identity in runs:
         steps, returns = _training_curve(store.read_records(run_dir, "training"))
         if len(steps) < 2:
-            raise summary.RunDirectoryError(f"{run_dir} has no curve of training yet: train longer")
+            raise summary.RunDirectoryError(f"{run_dir} has no training curve yet: train longer")
         critic = identity.get("config", {}).get("networks", {}).get("critic", "task_id")
         by_critic.setdefault(critic, []).append((run_dir.name, steps, returns))
     lines = []
@@ -257,7 +257,10 @@ def main(argv: Sequence[str]) -> int:
     """Draws the requested figure; returns the exit code."""
     values = flags.FLAGS
     if not values.run_dirs or values.figure is None or len(argv) > 1:
-        message = "say which runs and which figure: python -m results.figures --run_dirs=runs/A,runs/B --figure=1|2|4"
+        message = (
+            "say which runs and which figure: "
+            "python -m results.figures --run_dirs=runs/A,runs/B --figure=1|2|4"
+        )
         return fail(_PROGRAM, message, USAGE_ERROR)
     try:
         panels = paper_figure(values.run_dirs, values.figure)

@@ -48,7 +48,8 @@ def adaptation(figure: figures.AdaptationFigure, run_dirs: Sequence[str] = _ALON
                     "width": 2.5,
                     "dash": dash(curve.run_dir, run_dirs),
                 },
-                "hovertemplate": f"%{{y:{number}}}  [%{{customdata[0]:{number}}}, %{{customdata[1]:{number}}}]",
+                "hovertemplate": f"%{{y:{number}}}  "
+                f"[%{{customdata[0]:{number}}}, %{{customdata[1]:{number}}}]",
             }
         )
     described = layout(

@@ -196,7 +196,7 @@ def test_directories_that_are_empty_or_half_written_say_what_they_wait_for(brows
                 "experts",
                 "the experts are measured on every training task when a snapshot is selected",
             ),
-            ("Fleet", "nodes", "no node has given a sign of life yet"),
+            ("Fleet", "nodes", "no node has sent a heartbeat yet"),
             ("Fleet", "replay", "Replay fills before"),
             ("Videos", "videos", "python -m launch.evaluate"),
             ("Compare", "differences", "empty has no run.json yet."),

@@ -113,7 +113,7 @@ def add_episode(run_dir: pathlib.Path, episode: int, episodes: int = 4) -> None:
 
 
 def beat(run_dir: pathlib.Path, node: str, counters: dict[str, int]) -> None:
-    """Adds a sign of life."""
+    """Adds a heartbeat."""
     with store.RecordWriter(run_dir, "heartbeats", node) as writer:
         writer.append(
             {
