@@ -137,7 +137,6 @@ def local_path(text: str) -> str:
     Raises:
       ValueError: if some part of the program cannot open such a path; the message continues the
         flag's name.
-        name.
     """
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
         raise ValueError(

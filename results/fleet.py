@@ -69,7 +69,6 @@ class FleetLog:
 
     Attributes:
       malformed: number of records skipped so far because a field is missing or has a wrong type.
-        are skipped.
     """
 
     def __init__(self) -> None:

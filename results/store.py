@@ -47,7 +47,6 @@ class RecordWriter:
     """Appends one node's records of one kind.
 
     The first record creates the file, under a unique name. Use one writer per thread.
-    per thread.
     """
 
     def __init__(self, run_dir: str | os.PathLike[str], kind: str, node: str):
@@ -63,7 +62,7 @@ class RecordWriter:
         """Appends records with a single write; readers see them as soon as this returns.
 
         NumPy scalars and arrays become numbers and lists; non-finite numbers, which JSON lacks,
-        become lacks, become null.
+        become null.
 
         Raises:
           TypeError: if a value is not a number, string, boolean, None, mapping, sequence or array.
@@ -101,9 +100,8 @@ class RecordReader:
     Attributes:
       corrupt: number of complete lines so far that are not records of this kind.
       unreadable: files that could not be read last time, such as dangling links.
-        there.
       replaced: whether a file that was read has vanished, shrunk or been replaced, so that all
-        records read so far are stale. old.
+        records read so far are stale.
     """
 
     def __init__(self, run_dir: str | os.PathLike[str], kind: str):

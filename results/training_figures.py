@@ -81,8 +81,7 @@ class TrainingLog:
     """Collects `training` records. A restart supersedes those recorded after its checkpoint.
 
     Attributes:
-      malformed: the number of records so far that lack a field or have one of another type; they
-        are skipped.
+      malformed: number of records skipped so far because a field is missing or has a wrong type.
     """
 
     def __init__(self) -> None:

@@ -149,7 +149,10 @@ def test_a_new_episode_shows_within_two_refreshes_and_keeps_the_zoom(browser, tm
             whole[0],
         )
         zoomed = page.drawn("curves")["range"]
-        requests = "return performance.getEntriesByType('resource').filter(e => e.name.includes('_dash-update-component')).length"
+        requests = (
+            "return performance.getEntriesByType('resource').filter("
+            "e => e.name.includes('_dash-update-component')).length"
+        )
         for episode in range(1, 6):
             synthetic_run.add_episode(run_dir, episode, episodes=5)
         answered = page.run(requests)
@@ -167,8 +170,10 @@ def test_directories_that_are_empty_or_half_written_say_what_they_wait_for(brows
     (begun / "run.json").write_text(json.dumps({"identity": {"environment": HOSTILE}}))
     synthetic_run.beat(begun, "actor-0", {"environment_steps": 5})
     with store.RecordWriter(begun, "adaptation", HOSTILE.replace("/", "")) as writer:
-        writer.append({"split": "test", "method": HOSTILE, "configuration": "a", "task": 0, "seed": 0, "snapshot": 1, "attempt": "1",
-                       "episode": 1, "episodes": 2, "return": 1.0, "length": 1, "found": True, "fault": None})  # fmt: skip
+        writer.append({"split": "test", "method": HOSTILE, "configuration": "a", "task": 0,
+                       "seed": 0, "snapshot": 1, "attempt": "1",
+                       "episode": 1, "episodes": 2, "return": 1.0, "length": 1, "found": True,
+                       "fault": None})  # fmt: skip
         writer.append({"split": "test"})
     (path,) = (begun / "results" / "adaptation").iterdir()
     with path.open("ab") as file:

@@ -120,7 +120,8 @@ def test_a_figure_is_a_table_with_a_row_for_each_method_and_episode(adaptation_r
         {"iw": [adaptation_run([2.0, 4.0], seed=seed) for seed in range(2)]}, None, None
     )
     assert figure.columns() == {
-        "run": ["", ""], "method": ["iw", "iw"], "episode": [1, 2], "last3": [2.0, 3.0], "ci95_low": [2.0, 3.0], "ci95_high": [2.0, 3.0],
+        "run": ["", ""], "method": ["iw", "iw"], "episode": [1, 2], "last3": [2.0, 3.0],
+        "ci95_low": [2.0, 3.0], "ci95_high": [2.0, 3.0],
         "n": [2, 2],
     }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""A run directory with something on every tab of the dashboard, written by the store's own writers; it grows on demand."""
+"""A run directory with data for every dashboard tab, written by the store; grows on demand."""
 
 from __future__ import annotations
 
