@@ -1,4 +1,4 @@
-"""Acme's networks of one task behind the interface of our learner."""
+"""Acme's networks for one task, behind the interface of our learner."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from iwpa.network_config import NetworkConfig, NetworkSpec
 
 
 class AcmeNetworks(tf.Module):  # type: ignore[misc]
-    """Acme's three networks of one task behind the interface of `MultiTaskNetworks`.
+    """Acme's three networks for one task, behind the interface of `MultiTaskNetworks`.
 
-    They differ from ours in their heads: a softplus for the standard deviation, a linear critic without features, no clip of actions.
+    Only the heads differ from ours: a softplus for the standard deviation, a linear critic
+    without features, no clip of actions.
     """
 
     def __init__(self, spec: NetworkSpec, config: NetworkConfig):
@@ -49,7 +50,7 @@ class AcmeNetworks(tf.Module):  # type: ignore[misc]
         return tuple(variable for module in modules for variable in module.trainable_variables)
 
     def acme_names(self) -> dict[str, tf.Variable]:
-        """Returns the variables by the names that `AcmeLearner` gives them."""
+        """Returns the variables under the names that `AcmeLearner` gives them."""
         named = {
             **self._expert.acme_names("policy"),
             **self._prior.acme_names("prior"),

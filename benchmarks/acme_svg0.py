@@ -1,48 +1,56 @@
-"""Acme's side of the speed comparisons: its own SVG(0) learner step and actor loop, as dm-acme 0.4.0 ships them.
+"""Acme's side of the speed comparisons: the SVG(0) learner and actor loop of dm-acme 0.4.0.
 
-Nothing of Acme is reimplemented. The learner is `acme.agents.tf.svg0_prior.SVG0Learner` on the networks of that agent;
-its dataset iterator is replaced by one that hands over the batch we supply. The actor loop is put together by Acme's
-`SVG0Builder`; it only receives a Reverb client that ignores an argument which Reverb 0.7.2 no longer knows. Needs
-requirements-benchmarks.lock, for the jax and gym that Acme imports.
+Nothing of Acme is reimplemented. The learner is `acme.agents.tf.svg0_prior.SVG0Learner` with that
+agent's networks; only its dataset iterator is replaced, by one that supplies our batch. Acme's
+`SVG0Builder` builds the actor loop; only its Reverb client is replaced, by one that ignores an
+argument that Reverb 0.7.2 no longer accepts. Needs requirements-benchmarks.lock, for the jax and
+gym that Acme imports.
 
-What one learner step computes. T transitions (sequences of T + 1 steps, t = 0 … T), B sequences, S action samples.
-s_t, a_t, r_t, d_t are the stored observation, action (the unclipped sample), reward and discount of t → t + 1; μ_t is
-the stored log-probability of a_t; f_t = 1 where step t starts an episode. π, π0, Q are the online policy, prior and
-critic, π', π0', Q' their targets; α = distillation_cost, β = entropy_cost, γ = discount.
+What one learner step computes. T transitions (sequences of T + 1 steps, t = 0 … T), B sequences, S
+action samples. s_t, a_t, r_t, d_t are the stored observation, action (the unclipped sample), reward
+and discount of t → t + 1; μ_t is the stored log-probability of a_t; f_t = 1 where step t starts an
+episode. π, π0, Q are the online policy, prior and critic, π', π0', Q' their targets; α =
+distillation_cost, β = entropy_cost, γ = discount.
 
-1. First of all, if (steps so far) mod target_update_period == 0: π', π0', Q' ← π, π0, Q. The very first step copies.
+1. First, if (steps so far) mod target_update_period == 0: π', π0', Q' ← π, π0, Q. The very
+   first step copies.
 
 2. All losses are functions of the variables at this point.
 
-       m_t    = 1 − f_{t+1}                             t < T; 0 on the step with which Acme's adder ends an episode
+       m_t    = 1 − f_{t+1}                             t < T; 0 where Acme's adder ends an episode
        a^k_t  = mean_π(s_t) + scale_π(s_t) · ε^k_t      S samples of π, reparameterised
        b^k_t  = mean_π'(s_t) + scale_π'(s_t) · η^k_t    S samples of π', with noise of their own
-       KL'_t  = KL(π(s_t) ‖ π0'(s_t))                   online policy, target prior; closed form, summed over actions
+       KL'_t  = KL(π(s_t) ‖ π0'(s_t))                   closed form, summed over actions
        V_t    = 1/S Σ_k Q'(s_t, b^k_t) − α stop(KL'_t)  t = 0 … T; without a prior there is no KL
-       ρ_t    = m_t · exp(log π'(a_t | s_t) − μ_t)      target policy; density of the stored, unclipped action
+       ρ_t    = m_t · exp(log π'(a_t | s_t) − μ_t)      density of the stored, unclipped action
        c_t    = λ · min(1, ρ_t + 1e-20)                 λ = 1: Acme's agent has no way to set it
        δ_t    = r_t + γ d_t V_{t+1} − Q'(s_t, a_t)      t < T
-       e_t    = δ_t + γ d_t c_{t+1} e_{t+1}             e_T = 0, so c_T does not matter; nor do c_0 and V_0
+       e_t    = δ_t + γ d_t c_{t+1} e_{t+1}             e_T = 0; c_T, c_0 and V_0 do not matter
        y_t    = stop(Q'(s_t, a_t) + e_t)
 
        critic loss = 1/(T B) Σ_{t<T, b} m_t · ½ (y_t − Q(s_t, a_t))²
-       policy loss = 1/(T B) Σ_{t<T, b} m_t · (− 1/S Σ_k Q'(s_t, a^k_t) + β/S Σ_k log π(stop(a^k_t) | s_t) + α KL'_t)
+       policy loss = 1/(T B) Σ_{t<T, b} m_t · (− 1/S Σ_k Q'(s_t, a^k_t)
+                                               + β/S Σ_k log π(stop(a^k_t) | s_t) + α KL'_t)
        prior loss  = 1/(T B) Σ_{t<T, b} m_t · KL(π(s_t) ‖ π0(s_t))
 
-   Means divide by all T B rows, masked ones too. The policy climbs the *target* critic. In the entropy term the samples
-   are held and π is differentiated through its parameters alone (so that its expected gradient is zero). In the policy
-   loss KL'_t is differentiated with respect to π; in the prior loss only the online π0 is.
+   Means divide by all T B elements, masked ones too. The policy ascends the *target* critic. In
+   the entropy term the samples are held fixed and π is differentiated only through its parameters
+   (so its expected gradient is zero). In the policy loss KL'_t is differentiated with respect to
+   π; in the prior loss only the online π0 is.
 
-3. Gradients: policy loss by π, critic loss by Q, prior loss by π0; all taken before any is applied, none clipped.
+3. Gradients: of the policy loss by π, of the critic loss by Q, of the prior loss by π0. All are
+   computed before any is applied; none is clipped.
 
-4. Adam (Sonnet's), one per network, applied in the order policy, critic, prior: β1 = 0.9, β2 = 0.999,
-   Δ = − learning_rate · m̂ / (√v̂ + 1e-8), both moments corrected for bias, ε outside the root (not Keras's form).
+4. Adam (Sonnet's), one per network, applied in the order policy, critic, prior:
+   Δ = − learning_rate · m̂ / (√v̂ + 1e-8), β1 = 0.9, β2 = 0.999. Both moments are corrected for
+   bias; ε is outside the root (unlike Keras's form).
 
-Networks. Policy and prior: Linear, LayerNorm (ε 1e-5, scale and offset), tanh; then Linear, ELU for each further layer;
-then two Linear heads, mean = tanh(·) and scale = softplus(·) · 0.7 / softplus(0) + floor, where floor is 0.3 for the
-networks without a prior and 0.1 for those with one. Critic: the action clipped to [−1, 1] (no gradient outside), put
-behind the observation, the same torso, Linear to one number. Wherever Q or Q' stands above its action is clipped;
-log-probabilities are never those of a clipped action. Weights of Linear have the shape [in, out].
+Networks. Policy and prior: Linear, LayerNorm (ε 1e-5, scale and offset), tanh; then Linear, ELU for
+each further layer; then two Linear heads, mean = tanh(·) and scale = softplus(·) · 0.7 /
+softplus(0) + floor, where floor is 0.3 for the networks without a prior and 0.1 for those with one.
+Critic: the action clipped to [−1, 1] (no gradient outside), put behind the observation, the same
+torso, Linear to one number. Wherever Q or Q' stands above its action is clipped; log-probabilities
+are never those of a clipped action. Weights of Linear have the shape [in, out].
 """
 
 from __future__ import annotations
@@ -75,9 +83,9 @@ BATCH_KEYS = ("observation", "action", "reward", "discount", "start_of_episode",
 class AcmeLearner:
     """Acme's SVG(0) learner on a batch that the caller supplies.
 
-    A batch maps each of `BATCH_KEYS` to an array `[B, T + 1, ...]`: "observation" `[B, T + 1, O]`, "action"
-    `[B, T + 1, A]`, the others `[B, T + 1]`; "start_of_episode" is boolean. Of the last step only "observation" and
-    "start_of_episode" matter.
+    A batch maps each of `BATCH_KEYS` to an array `[B, T + 1, ...]`: "observation" `[B, T + 1, O]`,
+    "action" `[B, T + 1, A]`, the others `[B, T + 1]`; "start_of_episode" is boolean. Of the last
+    step only "observation" and "start_of_episode" matter.
     """
 
     def __init__(
@@ -101,7 +109,7 @@ class AcmeLearner:
 
     @property
     def steps(self) -> int:
-        """Steps done so far; the targets are replaced at the start of a step where this is a multiple of the period."""
+        """Number of steps so far; a step at a multiple of the period first replaces targets."""
         return int(self._learner._num_steps.numpy())
 
     @steps.setter
@@ -109,7 +117,7 @@ class AcmeLearner:
         self._learner._num_steps.assign(value)
 
     def step(self, batch: Arrays) -> dict[str, float]:
-        """One step as shipped: the compiled `_step`, which draws its own noise. Returns the losses."""
+        """Runs one step as shipped, compiled and drawing its own noise; returns the losses."""
         self._load(batch)
         return {name: float(loss) for name, loss in self._learner._step().items()}
 
@@ -119,11 +127,12 @@ class AcmeLearner:
         online_noise: npt.NDArray[np.float32],
         target_noise: npt.NDArray[np.float32],
     ) -> dict[str, float]:
-        """One step of the same code on given noise, run eagerly (slow; not for timing). Returns the losses.
+        """Runs one step of the same code eagerly on given noise (slow); returns the losses.
 
         Args:
             batch: as for `step`.
-            online_noise: standard normal numbers for the samples of the online policy, shape `[S, T + 1, B, A]`.
+            online_noise: standard normal numbers for the samples of the online policy, shape
+                `[S, T + 1, B, A]`.
             target_noise: the same for the samples of the target policy.
         """
         self._load(batch)
@@ -133,11 +142,11 @@ class AcmeLearner:
         return {name: float(loss) for name, loss in losses.items()}
 
     def get_variables(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Copies of all weights, named "NETWORK/LAYER/WEIGHT", e.g. "target_policy/torso_0/w" or "critic/value/b"."""
+        """Returns copies of all weights by "NETWORK/LAYER/WEIGHT", such as "critic/value/b"."""
         return {name: variable.numpy() for name, variable in self._named_variables().items()}
 
     def set_variables(self, values: Arrays) -> None:
-        """Sets the named weights and leaves the others. Adam's moments and the number of steps stay as they are."""
+        """Sets the named weights, but not Adam's moments nor the number of steps."""
         variables = self._named_variables()
         for name, value in values.items():
             variables[name].assign(value)
@@ -172,7 +181,7 @@ def make_acme_learner(
     clip_actions: bool = True,
     networks: Mapping[str, snt.Module] | None = None,
 ) -> AcmeLearner:
-    """Acme's learner with Acme's networks and defaults; actions lie in [-1, 1].
+    """Returns Acme's learner with Acme's networks and defaults; actions lie in [-1, 1].
 
     Args:
         observation_size: numbers in an observation.
@@ -186,12 +195,13 @@ def make_acme_learner(
         sequence_length: T, transitions per sequence; sequences have T + 1 steps.
         entropy_cost: weight of the sample-based entropy in the policy loss.
         distillation_cost: weight of the KL to the target prior, in values and in the policy loss.
-        learning_rates: of "policy", "critic" and "prior"; 1e-4, Acme's default, where one is missing.
+        learning_rates: for "policy", "critic" and "prior"; missing ones are Acme's default, 1e-4.
         target_update_period: steps between replacements of the targets.
-        clip_actions: whether the critic clips actions, as Acme's networks do; the networks of Acme's own test do not.
-        networks: "policy", "critic" and perhaps "prior" to use in place of Acme's. They take an observation `[N, O]`,
-            the critic an action `[N, A]` besides; policy and prior return a `MultivariateNormalDiag` of TensorFlow
-            Probability.
+        clip_actions: whether the critic clips actions, as Acme's networks do; the networks of
+            Acme's own test do not.
+        networks: "policy", "critic" and perhaps "prior" to use in place of Acme's. They take an
+            observation `[N, O]`, the critic an action `[N, A]` besides; policy and prior return a
+            `MultivariateNormalDiag` of TensorFlow Probability.
     """
     observation_spec: Any = specs.Array((observation_size,), np.float32)
     action_spec = specs.BoundedArray((action_size,), np.float32, minimum=-1.0, maximum=1.0)
@@ -205,7 +215,7 @@ def make_acme_learner(
         )
         networks = _networks(critic_action_spec, policy_layers, critic_layers, prior_layers)
     online = svg0_agent.SVG0Networks(networks["policy"], networks["critic"], networks.get("prior"))
-    # As in Acme's agent: targets are deep copies, and each copy then draws its own first weights.
+    # As in Acme's agent, targets are deep copies, and each copy then draws its own initial weights.
     target = copy.deepcopy(online)
     environment_spec = specs.EnvironmentSpec(
         observations=observation_spec,
@@ -266,11 +276,11 @@ def run_acme_actor_loop(
     critic_layers: Sequence[int] = (512, 512, 256),
     sequence_length: int = 10,
 ) -> tuple[int, float]:
-    """Runs Acme's actor with its adder, Reverb table and environment loop in this process, after one uncounted episode.
+    """Runs Acme's actor, adder, Reverb table and environment loop, after one uncounted episode.
 
-    As in Acme's single-process agent, the Reverb server lives in the same process (its CPU time is in the count),
-    nothing limits insertion, and the actor owns its weights: it never has to fetch any. The environment is wrapped as
-    in Acme's control-suite examples.
+    As in Acme's single-process agent, the Reverb server runs in the same process (its CPU time
+    counts), insertion is not limited, and the actor owns its weights and never fetches any. The
+    environment is wrapped as in Acme's control-suite examples.
 
     Args:
         environment_factory: makes a bare environment with one bounded action array.
@@ -307,14 +317,15 @@ def run_acme_actor_loop(
         return counter.get_counts()["steps"] - steps_before, time.process_time() - seconds_before
 
     try:
-        # The adder goes with `run`; at its end it waits ten seconds for a server that has stopped already.
+        # Returning from `run` frees the adder, which would wait ten seconds for a server that has
+        # already stopped.
         return run()
     finally:
         server.stop()
 
 
 class _Client(reverb.Client):  # type: ignore[misc]
-    """A Reverb client that drops the argument which Acme 0.4.0's adders pass and Reverb 0.7.2 does not know."""
+    """A Reverb client that drops an argument of Acme 0.4.0 unknown to Reverb 0.7.2."""
 
     def trajectory_writer(
         self,
@@ -328,7 +339,7 @@ class _Client(reverb.Client):  # type: ignore[misc]
 
 
 class _Batches:
-    """Stands in for Acme's dataset iterator: every sample is what the buffers hold when the compiled step runs."""
+    """A substitute for Acme's dataset iterator: every sample is the buffers' current content."""
 
     def __init__(self, buffers: Mapping[str, tf.Variable], observation_in_dictionary: bool):
         self._buffers = buffers
@@ -357,10 +368,10 @@ class _Batches:
 def _supplied_noise(
     online: npt.NDArray[np.float32], target: npt.NDArray[np.float32]
 ) -> Iterator[None]:
-    """Within, TensorFlow Probability takes its normal numbers from these arrays `[S, T + 1, B, A]`.
+    """Makes TensorFlow Probability use these arrays `[S, T + 1, B, A]` as its normal samples.
 
-    Acme's step samples the online and then the target policy at t = 0, 1, …, T, and TensorFlow Probability draws each
-    `[S, B, A]` as one `[S · A, B]` array.
+    Acme's step samples the online and then the target policy at t = 0, 1, …, T, and TensorFlow
+    Probability draws each `[S, B, A]` as one `[S · A, B]` array.
     """
     samples, times, batch, actions = online.shape
     queue = [noise[:, t] for t in range(times) for noise in (online, target)]
@@ -369,7 +380,7 @@ def _supplied_noise(
     def normal(shape: Any, dtype: Any = tf.float32, **_: Any) -> tf.Tensor:
         noise = tf.constant(queue.pop().transpose(0, 2, 1).reshape(samples * actions, batch), dtype)
         tf.debugging.assert_equal(
-            shape, noise.shape, "the supplied noise does not fit what was asked for"
+            shape, noise.shape, "the supplied noise has another shape than the requested noise"
         )
         return noise
 
@@ -397,7 +408,10 @@ def _networks(
 
 
 def _layer_names(module: snt.Module) -> dict[str, tf.Variable]:
-    """Names that do not depend on Sonnet's: a Gaussian head calls both of its layers "linear", the mean's first."""
+    """Returns variables by names independent of Sonnet's.
+
+    Sonnet calls both layers of a Gaussian head "linear"; the mean's comes first.
+    """
     names: dict[str, tf.Variable] = {}
     for variable in module.variables:
         layer, _, weight = variable.name.removesuffix(":0").rpartition("/")
@@ -409,8 +423,7 @@ def _layer_names(module: snt.Module) -> dict[str, tf.Variable]:
         elif layer.startswith("feedforward_mlp_torso/mlp/linear_"):
             layer = f"torso_{int(layer.rsplit('_', 1)[1]) + 1}"
         layer = layer.removeprefix("feedforward_mlp_torso/")
-        same = sum(
-            name.startswith(f"{layer}/{weight}") for name in names
-        )  # only in networks other than Acme's
+        # Nonzero only in networks other than Acme's.
+        same = sum(name.startswith(f"{layer}/{weight}") for name in names)
         names[f"{layer}/{weight}" + (f"_{same}" if same else "")] = variable
     return names

@@ -1,8 +1,9 @@
-"""The actor's whole loop against Acme's on the same environment, and against the bare environment.
+"""Speed of the whole actor loop compared with Acme's and with the bare environment.
 
-Each loop acts, steps, and writes sequences to a Reverb server in the same process, whose CPU time is counted on both
-sides: ours steps 16 environments with the default experts, Acme's SVG(0) actor steps one whose task never changes. The bare loop steps one
-environment with random actions drawn before, episode after episode, and does nothing with what comes back.
+Each loop acts, steps, and writes sequences to a Reverb server in the same process, whose CPU time
+counts on both sides. Ours steps 16 environments with the default experts; Acme's SVG(0) actor steps
+one whose task never changes. The bare loop steps one environment with random actions drawn in
+advance and discards the results.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def main() -> measure.Figures:
 def _make_actor_loop(
     distribution: TaskDistribution, config: Config
 ) -> tuple[Callable[[], None], Callable[[], None]]:
-    """Returns a function that makes `_OUR_STEPS` steps, and one that stops the replay server."""
+    """Returns a function that runs `_OUR_STEPS` steps, and one that stops the replay server."""
     batch = EnvironmentBatch(distribution, config.environments_per_actor)
     layout, action_size, tasks = batch.layout, batch.action_size, distribution.tasks("train")
     spec = NetworkSpec(
@@ -93,7 +94,7 @@ def _make_actor_loop(
 
 
 def _unlimited_tables(config: Config, spec: SequenceSpec) -> list[reverb.Table]:
-    """Our table without its rate limiter: nobody samples here."""
+    """Returns our table without its rate limiter, because nobody samples here."""
     (table,) = make_tables(config.replay, spec, batch_size=config.optimiser.batch_size)
     return [table.replace(rate_limiter=reverb.rate_limiters.MinSize(1))]
 
@@ -116,7 +117,7 @@ def _make_bare_loop(distribution: TaskDistribution) -> Callable[[], None]:
 
 
 def _acme_steps_per_second(distribution: TaskDistribution, config: Config) -> float:
-    # Imported here because this loads jax and gym, which our side is measured without.
+    # Imported late: it loads jax and gym, without which our side is measured.
     from benchmarks import acme_svg0
 
     rates = []
@@ -133,7 +134,7 @@ def _acme_steps_per_second(distribution: TaskDistribution, config: Config) -> fl
 
 
 class _OneTask(dm_env.Environment):  # type: ignore[misc]
-    """An environment with the task it was made with and with one array as its observation, as Acme's agent needs it."""
+    """An environment of one task that observes a single array, as Acme's agent requires."""
 
     def __init__(self, distribution: TaskDistribution):
         self._environment = distribution.make_environment(seed=0)

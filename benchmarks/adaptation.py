@@ -1,7 +1,8 @@
-"""Adaptation to all test tasks at once: CPU time of each method's full test, how it grows, and against one task after the other.
+"""CPU time of adaptation to all test tasks: by method, as it grows, and against one at a time.
 
-Snapshots are random at sparse_navigation's default sizes: what they know makes no difference to the time. Each of 30 test tasks has 3
-seeds. Methods that train networks are compiled within the time that is measured. It takes about half an hour.
+Snapshots are random, at sparse_navigation's default sizes: their knowledge does not affect the
+time. Each of 30 test tasks has 3 seeds. For methods that train networks, the time includes
+compilation. The benchmark takes about half an hour.
 """
 
 from __future__ import annotations
@@ -39,10 +40,11 @@ define(
 
 _SEEDS = 3
 _SINGLE_REPLICAS = 3
-# The cost of an episode hardly depends on those before it, and 90 adaptations one at a time take long.
+# Few, because 90 adaptations one at a time take long, and episodes cost nearly the same.
 _RATIO_EPISODES = 5
 _RATIO_METHOD = "shared_q_iw"
-# Where it grows from, and what each quantity is in turn; from a tenth of the replicas, because that takes minutes enough.
+# The starting point of each growth, and the values of each quantity in turn. It has a tenth of the
+# replicas, which already takes minutes.
 _GROWTH_REPLICAS, _GROWTH_EPISODES = 10, 5
 _FLOOR_REPETITIONS = 200
 _REPLICAS, _ACTION_SAMPLES, _EPISODES = (1, 10, 90), (32, 64, 256), (5, 10, 20)
@@ -55,12 +57,14 @@ _IMPORTANCE_WEIGHTED = (
 )
 
 _DESCRIPTIONS = {
-    "speedup_90": f"CPU time of Algorithm 1 line by line, 90 tasks one at a time, over the engine's 90 at once, {_RATIO_METHOD}",
+    "speedup_90": "CPU time of Algorithm 1 line by line, 90 tasks one at a time, over the engine's "
+    f"90 at once, {_RATIO_METHOD}",
     "speedup_over_engine_alone": "the same with the engine itself, one replica at a time",
     "cpu_seconds_full_test": "CPU seconds of the full test, all replicas at once",
-    "floor_seconds": "of these, what the matrix products of the networks' training alone take in numpy, one after the other",
+    "floor_seconds": "of these, what the matrix products of training networks alone take in numpy, "
+    "in sequence",
     "by_replicas": f"CPU seconds of {_GROWTH_EPISODES} episodes by the number of replicas",
-    "by_action_samples": f"the same of {_GROWTH_REPLICAS} replicas, by K, where there are proposals",
+    "by_action_samples": f"the same of {_GROWTH_REPLICAS} replicas, by K, if there are proposals",
     "by_episodes": f"CPU seconds of {_GROWTH_REPLICAS} replicas by the number of episodes",
     "replicas": "30 test tasks x 3 seeds",
     "episodes": "of the full test",
@@ -82,9 +86,9 @@ def main() -> measure.Figures:
         flags.FLAGS.episodes
         or default_config(distribution.name, distribution.episode_steps).adaptation_episodes
     )
-    # Spread over the tasks, each alone.
+    # Spread over the tasks, each adapted to alone.
     singles = replicas[:: len(replicas) // _SINGLE_REPLICAS][:_SINGLE_REPLICAS]
-    sides = {f"alone {place}": [replica] for place, replica in enumerate(singles)} | {
+    sides = {f"alone {index}": [replica] for index, replica in enumerate(singles)} | {
         "all": replicas
     }
     functions = {
@@ -95,7 +99,7 @@ def main() -> measure.Figures:
     functions["plain"] = functools.partial(plain.run, distribution, singles[0].task)
     functions["plain"]()  # compiles
     seconds = measure.interleaved_medians(functions, repetitions=3)
-    alone = sum(seconds[f"alone {place}"] for place in range(len(singles))) / len(singles)
+    alone = sum(seconds[f"alone {index}"] for index in range(len(singles))) / len(singles)
 
     def timed(name: str, which: list[Replica], episodes: int, **changes: int) -> float:
         adaptation = _adaptation(
@@ -108,7 +112,8 @@ def main() -> measure.Figures:
         )
         taken = measure.cpu_seconds(adaptation)
         print(
-            f"{name}, replicas {len(which)}, episodes {episodes}, {changes or 'defaults'}: {taken:.2f} s",
+            f"{name}, replicas {len(which)}, episodes {episodes}, {changes or 'defaults'}: "
+            f"{taken:.2f} s",
             file=sys.stderr,
             flush=True,
         )
@@ -126,7 +131,7 @@ def main() -> measure.Figures:
 
 
 def _growth(timed: Callable[..., float], replicas: list[Replica]) -> measure.Figures:
-    """Returns how the time of each method grows with replicas, K and episodes."""
+    """Returns the time of each method by number of replicas, K and number of episodes."""
     spread = replicas[:: len(replicas) // _GROWTH_REPLICAS][:_GROWTH_REPLICAS]
     grown = itertools.product
     return {
@@ -153,7 +158,7 @@ def _adaptation(
     episodes: int,
     **changes: int,
 ) -> Callable[[], None]:
-    """Returns a function that adapts once, from the making of method and environments on."""
+    """Returns a function that makes the method and the environments and adapts once."""
 
     def run() -> None:
         config = with_values(default_adaptation(name, episodes), changes)
@@ -176,7 +181,7 @@ def _adaptation(
 
 
 def _floors(snapshot: Snapshot, replica_episodes: int, steps: int) -> dict[str, float]:
-    """Returns the CPU seconds of the matrix products that each method's network updates cannot do without."""
+    """Returns the CPU seconds of the matrix products that each method's updates require."""
     spec, networks = snapshot.spec, snapshot.networks
     critic = (spec.observation_size + spec.action_size, *networks.feature_layers)
     policy = (spec.observation_size, *networks.policy_layers, 2 * spec.action_size)

@@ -1,7 +1,8 @@
-"""How long `step` of an adapter takes in a control loop, on one core: learning included, thousands of transitions in memory.
+"""Latency of an adapter's `step` in a control loop, on one core, including learning.
 
-`python -m benchmarks.control_loop` needs iwpa alone. Where Stable-Baselines3 is installed, `predict` of its SAC with networks of the same
-sizes stands beside it, which adapts to nothing.
+Thousands of transitions are in memory. `python -m benchmarks.control_loop` needs only iwpa. If
+Stable-Baselines3 is installed, `predict` of its SAC, which does not adapt, is shown for comparison,
+with networks of the same sizes.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _WARM_UP = 50
 
 
 def measured(step: Callable[[int], object], steps: int, period: float) -> tuple[Array, Array]:
-    """Returns milliseconds of CPU of this thread and of wall time of each call, `[N]`, one every `period` seconds."""
+    """Calls a step once a period; returns milliseconds of CPU and wall time of each, `[N]`."""
     cpu, wall = np.zeros(steps), np.zeros(steps)
     for index in range(_WARM_UP):
         step(index)
@@ -39,7 +40,10 @@ def measured(step: Callable[[int], object], steps: int, period: float) -> tuple[
 
 
 def adapting(name: str, background: object, method: str | None) -> Callable[[int], object]:
-    """Returns a step of an adapter that remembers thousands of transitions; observations and rewards are noise, which costs the same."""
+    """Returns the step of an adapter that remembers thousands of transitions.
+
+    Observations and rewards are noise, which costs the same.
+    """
     trained = iwpa.load(name)
     stream = np.random.default_rng(0)
     size, actions = trained.snapshot.spec.observation_size, trained.snapshot.spec.action_size
@@ -57,7 +61,7 @@ def adapting(name: str, background: object, method: str | None) -> Callable[[int
 
 
 def predicting(name: str) -> Callable[[int], object] | None:
-    """Returns a call of Stable-Baselines3's `predict`, or None where it is not installed."""
+    """Returns a call of Stable-Baselines3's `predict`, or None if it is not installed."""
     try:
         import gymnasium
         import stable_baselines3
@@ -87,14 +91,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--steps", type=int, default=1000, help="control steps of each row")
-    parser.add_argument("--period", type=float, default=0.01, help="seconds from one to the next")
+    parser.add_argument("--steps", type=int, default=1000, help="control steps per row")
+    parser.add_argument("--period", type=float, default=0.01, help="seconds between control steps")
     parser.add_argument("--method", default=None, help="of the adapter")
     flags = parser.parse_args(arguments)
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     load = os.getloadavg()[0]
     print(
-        f"one core, load {load:.1f}, Python {platform.python_version()}, numpy {np.__version__}; milliseconds of CPU | of wall time"
+        f"one core, load {load:.1f}, Python {platform.python_version()}, numpy {np.__version__}; "
+        "milliseconds of CPU | of wall time"
     )
     print(f"{'':40}{'p50':>8}{'p99':>8}{'max':>8} |{'p50':>8}{'p99':>8}{'max':>8}")
     for name in _SNAPSHOTS:

@@ -1,4 +1,4 @@
-"""The dashboard on a run directory of 200,000 records: CPU time to open it and to refresh each tab, and the time to its first answer."""
+"""CPU time and latency of the dashboard on a run directory of 200,000 records."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ _SNAPSHOTS, _TEST_EPISODES, _VALIDATION_EPISODES = 20, 100, 70
 _HEARTBEATS, _TRAINING_RECORDS = 66_000, 19_400
 _NODES = ("learner", *(f"actor-{index}" for index in range(16)), "validation-0")
 _REPETITIONS = 5
-_POLL_SECONDS = 0.6  # pages that are refreshed within half a second share what was read
+_POLL_SECONDS = 0.6  # longer than the half second within which pages share a read
 
 _DESCRIPTIONS = {
     "records": "in the run directory",
-    "open_cpu_s": "CPU seconds to read all of them and to fill the first tab; the aim is 3",
-    "refresh_cpu_s": "CPU seconds to read an episode of all tasks and show it, median; the aim is 0.3",
+    "open_cpu_s": "CPU seconds to read all records and fill the first tab; the aim is 3",
+    "refresh_cpu_s": "median CPU seconds to read and show an episode of all tasks; the aim is 0.3",
     "idle_refresh_cpu_s": "CPU seconds of a refresh when nothing is new",
-    "first_answer_s": "seconds from the command to the first answer, CPUs shared with whatever else runs; the aim is 5",
+    "first_answer_s": "seconds from the command to the first answer, on shared CPUs; the aim is 5",
 }
 
 
@@ -75,7 +75,7 @@ def main() -> measure.Figures:
 
 
 def _refresh(dashboard: Dashboard, tab: str, stamps: dict[str, str]) -> dict[str, str]:
-    """Refreshes a page as its callback does; returns the stamps of what it shows then."""
+    """Refreshes a page as its callback does; returns the stamps of the new content."""
     try:
         shown: dict[str, Any] = dashboard.refresh(f"tab={tab}", stamps, 13)
     except dash.exceptions.PreventUpdate:
@@ -121,7 +121,7 @@ def _first_answer(run_dir: pathlib.Path) -> float:
 
 
 def _write_run(run_dir: pathlib.Path) -> int:
-    """Writes a run of a day on 16 actors; returns the number of its records."""
+    """Writes a day's run on 16 actors; returns its number of records."""
     run_dir.mkdir()
     (run_dir / "run.json").write_text(
         json.dumps({"identity": {"environment": "sparse_navigation"}})
@@ -195,7 +195,7 @@ def _episodes(
             "kl": 1.4985,
             "td_error": 0.0123456789,
         }
-        place = {
+        key = {
             "episodes": planned or len(episodes),
             "task": task,
             "seed": seed,
@@ -203,7 +203,7 @@ def _episodes(
         }
         yield {
             **key,
-            **place,
+            **key,
             **numbers,
             "found": episode > task,
             "fault": None,
@@ -238,7 +238,8 @@ def _training_record(index: int) -> dict[str, Any]:
         "sample_age",
     )
     return {
-        "learner_steps": index + 1, "environment_steps": 40 * index, "minutes": index / 12, "replay_size": 20_000,
+        "learner_steps": index + 1, "environment_steps": 40 * index, "minutes": index / 12,
+        "replay_size": 20_000,
         "training_return": index / 2000, "metrics": {name: 1.0 / (index + 1) for name in names},
     }  # fmt: skip
 

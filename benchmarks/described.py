@@ -1,7 +1,8 @@
-"""What a described reward is worth before the first step: `python -m benchmarks.described SNAPSHOT`.
+"""The value of a described reward before the first step: `python -m benchmarks.described SNAPSHOT`.
 
-Each test task is adapted to twice, over the same episodes: by its reward alone, asked about the transitions of training that come
-with the snapshot, and by trial. The returns of the first episodes stand side by side.
+Each test task is adapted to twice over the same episodes: from its known reward, evaluated on the
+training transitions that come with the snapshot, and by trial. The table compares the returns of
+the first episodes.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def returns(
     episodes: int,
     described: bool,
 ) -> Array:
-    """Returns those of every task and seed, `[tasks, seeds, episodes]`."""
+    """Returns the returns of every task and seed, `[tasks, seeds, episodes]`."""
     rows = []
     for task in distribution.tasks(split):
         for seed in seeds:
@@ -50,7 +51,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("snapshot", help="a shipped one, a snapshot's directory, or a run")
+    parser.add_argument(
+        "snapshot", help="a shipped snapshot's name, a snapshot's directory, or a run"
+    )
     parser.add_argument("--method")
     parser.add_argument("--split", default="test", choices=("train", "validation", "test"))
     parser.add_argument("--seeds", type=int, default=3)
@@ -78,7 +81,8 @@ def main() -> None:
             for mean, a, b in zip(by_episode.mean(axis=0), low, high, strict=True)
         )
         print(
-            f"{'reward known' if described else 'by trial':14s}{shown}   ({time.process_time() - started:.0f} s of CPU)",
+            f"{'reward known' if described else 'by trial':14s}{shown}   "
+            f"({time.process_time() - started:.0f} s of CPU)",
             flush=True,
         )
 

@@ -1,7 +1,8 @@
-"""Every simulated environment's control step against its physics alone and against the stack that people use for such tasks.
+"""Speed of simulated environments against their bare physics and against the stock environments.
 
-`raw` is `mj_step` alone, for the same physics steps from the same start with the same actions; `stock` is the same body in dm_control's
-composer, with its observables of the same quantities (Gym's own environment for half-cheetah). Reset is to a new task.
+`raw` is `mj_step` alone, with the same physics steps, start and actions. `stock` is the same body
+in dm_control's composer with observables of the same quantities (Gym's own environment for
+half-cheetah). A reset is to a new task.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def _random_actions(environment: SimulatedEnvironment, count: int, seed: int) ->
 
 
 def _step_seconds(step: Callable[[Array], dm_env.TimeStep], actions: Array) -> float:
-    """Returns the CPU time of a step in an episode that was just reset; one that ends early counts for the steps that it made."""
+    """Returns the CPU time per step in a fresh episode, over the steps it ran if it ends early."""
     made = 0
 
     def play() -> None:

@@ -1,9 +1,10 @@
-"""The learner's step against Acme's SVG(0) step with a prior, and against its own arithmetic.
+"""Speed of the learner's step against Acme's SVG(0) step with a prior and against bare arithmetic.
 
-Both compute the same: the networks, weights, batch and losses of one task (`benchmarks/acme_svg0.py` states the maths). The program first
-lets both make a few updates on the same noise and refuses to go on unless losses and weights agree. Then it times the steps as they are
-shipped, noise drawn within, in turns on one thread. The bare matrix products of a step are its floor: what it would take if everything else
-were free.
+Both compute the same thing: the networks, weights, batch and losses of one task
+(`benchmarks/acme_svg0.py` states the maths). The program first runs a few updates of both on the
+same noise and fails unless losses and weights agree. Then it times the steps as shipped, including
+drawing noise, in turns on one thread. The bare matrix products of a step are its floor: its time if
+everything else were free.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _POLICY, _CRITIC = (256, 256, 256), (512, 512, 256)
 _DISCOUNT, _KL_COST, _LEARNING_RATE = 0.99, 0.1, 1e-3
 _COMPARED_STEPS = 3
 _TOLERANCE = 1e-4
-# What the launcher sets for the learner in short runs: the step compiles in a fraction of the time.
+# The launcher's flags for short runs: the step compiles in a fraction of the time.
 _PRODUCTION_XLA_FLAGS = "--xla_llvm_disable_expensive_passes=true"
 
 _DESCRIPTIONS = {
@@ -60,7 +61,7 @@ _DESCRIPTIONS = {
     "navigation_compile_s": "first call of that",
     "navigation_default_xla_ms": "our step at those sizes, default XLA flags",
     "navigation_compile_default_xla_s": "first call of that",
-    "threads": "steps per second by environment and number of threads, wall clock, default XLA flags",
+    "threads": "steps per second of wall time by environment and threads, default XLA flags",
 }
 
 
@@ -92,15 +93,16 @@ def main() -> measure.Figures:
 
 
 def _check_equal_to_acme() -> float:
-    """Makes the same updates with both; returns the largest difference of a loss or weight.
+    """Runs the same updates with both; returns the largest difference of a loss or weight.
 
     Raises:
-        AssertionError: If it is above the tolerance.
+        AssertionError: If the difference exceeds the tolerance.
     """
-    # Acme replaces its targets before each step and we ours after it: with a period and a rate of 1 they are equal in every step.
+    # Acme replaces its targets before each step, ours after it: with a period and a rate of 1 the
+    # targets are equal in every step.
     ours, acme = _make_learner(), _make_acme()
     stream = np.random.default_rng(0)
-    # The first weights give values and KLs near 0, which any two programs would agree on.
+    # Initial weights give values and KLs near 0, on which any two programs would agree.
     weights = {
         name: (value + 0.05 * stream.normal(size=value.shape)).astype(np.float32)
         for name, value in acme.get_variables().items()
@@ -123,7 +125,8 @@ def _check_equal_to_acme() -> float:
             abs(float(metrics[name]) - theirs[name])
             for name in ("critic_loss", "policy_loss", "prior_loss")
         ]
-    # The few weights whose gradient is next to 0 differ most, because Adam's first updates divide it by its own size.
+    # The few weights with a gradient near 0 differ most, because Adam's first updates divide the
+    # gradient by its own size.
     updated = acme.get_variables()
     variables = ours.online.acme_names()
     assert variables.keys() == weights.keys()
@@ -133,7 +136,7 @@ def _check_equal_to_acme() -> float:
     ]
     moved = min(float(np.abs(updated[name] - value).max()) for name, value in weights.items())
     assert moved > _LEARNING_RATE, (
-        f"A weight moved by {moved} at most: the comparison would show little."
+        f"A weight moved by at most {moved}: the comparison would show little."
     )
     difference = max(differences)
     assert difference < _TOLERANCE, f"Our step differs from Acme's by {difference}."
@@ -184,13 +187,14 @@ def _batch(seed: int = 0) -> dict[str, Array]:
     batch = example_batch(
         SequenceSpec(_OBSERVATION, _ACTION, _LENGTH), batch_size=_BATCH, seed=seed
     )
-    # Log-probabilities of the order of a policy's with six actions, so that Retrace's weights are neither all 0 nor all 1.
+    # Log-probabilities like those of a policy with six actions, so that Retrace's weights are
+    # neither all 0 nor all 1.
     batch["log_probs"] -= 1.4 * _ACTION
     return batch
 
 
 def _acme_batch(batch: dict[str, Array]) -> dict[str, Array]:
-    """Returns our batch as Acme has it: every key with T + 1 steps, of which the last holds an observation only."""
+    """Returns our batch in Acme's form: T + 1 steps per key, the last with an observation only."""
 
     def with_last(values: Array) -> Array:
         return np.concatenate([values, np.zeros_like(values[:, :1])], axis=1)
@@ -206,14 +210,17 @@ def _acme_batch(batch: dict[str, Array]) -> dict[str, Array]:
 
 
 def _acme_noise(policy: Array, value: Array) -> tuple[Array, Array]:
-    """Returns our draws `[S, B, T, A]` as Acme's `[S, T + 1, B, A]`: its samples at s_T and V(s_0) enter no loss."""
+    """Returns our noise `[S, B, T, A]` as Acme's `[S, T + 1, B, A]`.
+
+    Acme's samples at s_T and V(s_0) enter no loss.
+    """
     unused = np.zeros((_SAMPLES, 1, _BATCH, _ACTION), np.float32)
     policy, value = (noise.transpose(0, 2, 1, 3) for noise in (policy, value))
     return np.concatenate([policy, unused], axis=1), np.concatenate([unused, value], axis=1)
 
 
 def _make_step(learner: Learner, batch: dict[str, Array]) -> tuple[Callable[[], None], float]:
-    """Returns a function that makes one step, and the seconds that the first took."""
+    """Returns a function that runs one step, and the seconds that the first call took."""
     tensors = {key: tf.constant(value) for key, value in batch.items()}
 
     def step() -> None:
@@ -225,21 +232,22 @@ def _make_step(learner: Learner, batch: dict[str, Array]) -> tuple[Callable[[], 
 
 
 def _make_floor() -> Callable[[], None]:
-    """Returns a function that makes the matrix products of one step and nothing else.
+    """Returns a function that computes one step's matrix products and nothing else.
 
-    A product `[rows, inputs] x [inputs, outputs]` is counted once for the forward pass, once more where gradients flow to its inputs and
-    once more where its weights learn. The first layer of the target critic multiplies a state once for all samples of its actions.
+    A product `[rows, inputs] x [inputs, outputs]` is counted once for the forward pass, once more
+    where gradients flow to its inputs and once more where its weights learn. The first layer of the
+    target critic multiplies a state once for all samples of its actions.
     """
     rows, samples = _BATCH * _LENGTH, _BATCH * _LENGTH * _SAMPLES
     inputs = _OBSERVATION + _ACTION
     policy = list(zip((_OBSERVATION, *_POLICY), (*_POLICY, 2 * _ACTION), strict=True))
     critic = list(zip(_CRITIC, (*_CRITIC[1:], 1), strict=True))
     products: list[tuple[int, int, int]] = []
-    for _ in range(
-        2
-    ):  # Expert and prior: online and target forward, weights, and inputs of all layers but the first.
+    # Expert and prior: online and target forward, weights, and inputs of all layers but the first.
+    for _ in range(2):
         products += [(rows, *size) for size in policy] * 3 + [(rows, *size) for size in policy[1:]]
-    # The critic at stored actions: the same. Its target at samples: forward for the values, forward and inputs for the policy.
+    # The critic at stored actions: the same. Its target at samples: forward for the values, forward
+    # and inputs for the policy.
     products += (
         [(rows, *size) for size in critic] * 4
         + [(rows, inputs, _CRITIC[0])] * 3
@@ -301,7 +309,7 @@ def _with_default_xla(repetitions: int) -> measure.Figures:
         "benchmarks.learner", "--ours_alone", f"--repetitions={repetitions}"
     )
     return {
-        f"{name.removesuffix('_ms').removesuffix('_s')}_default_xla_{name.rpartition('_')[2]}": value
+        "_default_xla_".join(name.rsplit("_", 1)): value
         for name, value in figures.items()
         if name in ("ours_ms", "compile_s", "navigation_ms", "navigation_compile_s")
     }

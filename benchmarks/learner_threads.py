@@ -1,4 +1,4 @@
-"""The learner's steps per second on one, two and four threads, by wall clock, at the sizes of three environments."""
+"""The learner's steps per second of wall-clock time on one, two and four threads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks import measure
 from launch.settings import default_settings
 from replay.sequence import SequenceSpec, example_batch
 
-flags.DEFINE_integer("rounds", 60, "Timed steps on each number of threads.", lower_bound=1)
+flags.DEFINE_integer("rounds", 60, "Timed steps per number of threads.", lower_bound=1)
 
 _ENVIRONMENTS = ("sparse_navigation", "half_cheetah_velocity", "go_to_ring")
 _THREADS = (1, 2, 4)
@@ -32,7 +32,7 @@ def _steps_per_second(environment: str) -> dict[str, float]:
 
 
 def _make_step(environment: str, threads: int) -> Callable[[], None]:
-    """Returns a function that makes one step at an environment's default sizes and waits for it; it is compiled."""
+    """Returns a compiled function that runs one step at an environment's default sizes."""
     settings = default_settings(environment)
     spec, config = settings.network_spec(settings.distribution()), settings.config
     sequence = SequenceSpec(spec.observation_size, spec.action_size, config.replay.sequence_length)

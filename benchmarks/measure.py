@@ -1,4 +1,4 @@
-"""What all benchmarks share: CPU time with interleaved repetitions, the machine's description, and output as a table or as JSON."""
+"""Timing, machine description and output as a table or JSON, shared by all benchmarks."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ Figures = Mapping[str, Any]
 def run(
     measure: Callable[[], Figures], descriptions: Mapping[str, str], title: str, threads: int = 1
 ) -> None:
-    """Runs a benchmark's program: measures and prints what came out.
+    """Runs a benchmark as a program: measures and prints its figures.
 
     Args:
         measure: Returns the figures by name.
-        descriptions: What each figure means; the table's rows in their order.
+        descriptions: The meaning of each figure, in the order of the table's rows.
         title: What is measured.
-        threads: How many operations of TensorFlow may run together, each on one thread.
+        threads: Number of TensorFlow operations that may run in parallel, each on one thread.
     """
 
     def main(_: Any) -> None:
@@ -50,14 +50,14 @@ def run(
 
 
 def cpu_seconds(function: Callable[[], object]) -> float:
-    """Returns the CPU time that this process, all its threads included, uses for one call."""
+    """Returns the CPU seconds of one call in this process, over all threads."""
     start = time.process_time()
     function()
     return time.process_time() - start
 
 
 def wall_seconds(function: Callable[[], object]) -> float:
-    """Returns the time that one call takes."""
+    """Returns the wall-clock seconds of one call."""
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
@@ -68,11 +68,11 @@ def interleaved_medians(
     repetitions: int,
     seconds_of: Callable[[Callable[[], object]], float] = cpu_seconds,
 ) -> dict[str, float]:
-    """Returns the median seconds of each function, called in turns so that a busy machine slows all of them alike.
+    """Returns each function's median seconds, interleaving calls so that load slows all alike.
 
     Args:
-        functions: What to call, by name; everything compiled has been called before.
-        repetitions: Calls of each.
+        functions: The functions by name; they must have been compiled by an earlier call.
+        repetitions: Number of calls of each.
         seconds_of: Times one call, by CPU time or wall clock.
     """
     seconds: dict[str, list[float]] = {name: [] for name in functions}
@@ -83,7 +83,10 @@ def interleaved_medians(
 
 
 def in_own_process(module: str, *arguments: str) -> dict[str, Any]:
-    """Returns the figures of another benchmark without XLA flags; XLA and TensorFlow read their settings once in a process."""
+    """Returns the figures of another benchmark, run without XLA flags.
+
+    It runs in a process of its own, because XLA and TensorFlow read their flags once per process.
+    """
     environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
     command = [sys.executable, "-m", module, "--json", *arguments]
     result = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
@@ -92,7 +95,7 @@ def in_own_process(module: str, *arguments: str) -> dict[str, Any]:
 
 
 def machine() -> str:
-    """Returns processor, cores, load and versions in one line."""
+    """Returns processor, cores, load and versions on one line."""
     processor = platform.processor() or platform.machine()
     cpuinfo = pathlib.Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -103,11 +106,12 @@ def machine() -> str:
         ]
         processor = names[0] if names else processor
     load = os.getloadavg()[0]
-    return f"{processor}, {os.cpu_count()} cores, load {load:.1f}, Python {platform.python_version()}, TensorFlow {tf.__version__}"
+    versions = f"Python {platform.python_version()}, TensorFlow {tf.__version__}"
+    return f"{processor}, {os.cpu_count()} cores, load {load:.1f}, {versions}"
 
 
 def table(figures: Figures, descriptions: Mapping[str, str]) -> str:
-    """Returns one aligned line for each described figure: name, value, meaning. A figure that is a mapping takes a line for each entry."""
+    """Returns an aligned line (name, value, meaning) per figure, or per entry of a mapping."""
     rows = []
     for name, description in descriptions.items():
         rows += [
@@ -122,7 +126,7 @@ def table(figures: Figures, descriptions: Mapping[str, str]) -> str:
 
 
 def _entries(name: str, value: Any) -> dict[str, Any]:
-    """Returns the entries of a mapping, those of mappings in it too, by names such as `name.key`; of anything else itself."""
+    """Returns entries of nested mappings by names such as `name.key`; a plain value by its name."""
     if not isinstance(value, Mapping):
         return {name: value}
     return {

@@ -1,8 +1,10 @@
-"""Algorithm 1 of the paper written down line by line for one task: the yardstick of the adaptation engine.
+"""Algorithm 1 of the paper, line by line for one task: the baseline for the adaptation engine.
 
-One environment; each control step samples the prior and evaluates psi for K actions; each TD(0) update evaluates psi for its minibatch
-and for K' actions of the prior at every next state. Both are compiled TensorFlow functions. Nothing is cached and nothing is shared, as in
-an implementation that does not exploit frozen networks. The temperature is calibrated after each episode by the engine's own function.
+One environment; each control step samples the prior and evaluates psi for K actions; each TD(0)
+update evaluates psi for its minibatch and for K' actions of the prior at every next state. Both are
+compiled TensorFlow functions. Nothing is cached and nothing is shared, as in an implementation that
+does not exploit frozen networks. The temperature is calibrated after each episode by the engine's
+own function.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ class PlainIWPA:
         self._tau = np.float32(np.inf)
 
     def run(self, distribution: TaskDistribution, task: Task) -> list[float]:
-        """Adapts; returns the return of each episode."""
+        """Adapts and returns each episode's return."""
         environments = EnvironmentBatch(distribution, 1)
         memory: list[tuple[Array, Array, float, float, Array]] = []
         low, high = np.inf, -np.inf

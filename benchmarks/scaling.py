@@ -1,8 +1,9 @@
-"""What more actors, more hosts and Ray's bridge do to the whole program: steps per second, CPU time per node, start and stop.
+"""Scaling of the whole program with actors, hosts and Ray: rates, CPU time, start and stop.
 
-Each measurement starts the training command in a run directory of its own, waits until it trains, looks at its processes at the beginning
-and the end of a window, and interrupts it. The bridge is compared with the local launcher in interleaved pairs on a Ray cluster of this
-machine alone. With `--hosts`, actors are spread over simulated hosts, one more for each actor (needs root).
+Each measurement starts the training command in its own run directory, waits until it trains,
+samples its processes at the beginning and end of a window, and interrupts it. The bridge is
+compared with the local launcher in interleaved pairs, on a Ray cluster of this machine alone.
+`--hosts` spreads actors over simulated hosts, one more for each actor (needs root).
 """
 
 from __future__ import annotations
@@ -30,40 +31,44 @@ from iwpa.fields import Allowed
 from results.store import read_records
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-# The clusters and hosts of the tests.
+# The tests' clusters and simulated hosts.
 sys.path.append(str(ROOT / "tests" / "support"))
 
 define("environment", "sparse_navigation", "The task distribution to train on.", TEXT)
 _NUMBERS = Allowed(int, at_least=1, at_most=10_000, shortest=1, distinct=True)
 define("actors", (1, 2, 4), "Numbers of actors.", _NUMBERS)
 _PAIRS = Allowed(int, at_least=0, at_most=1000)
-define("pairs", 7, "Runs of the bridge and of the local launcher, in turns.", _PAIRS)
-define("window", 20.0, "Seconds that are measured of each run.", Allowed(float, at_least=5))
+define("pairs", 7, "Pairs of runs: the bridge and the local launcher, in turns.", _PAIRS)
+define("window", 20.0, "Seconds of each run to measure.", Allowed(float, at_least=5))
 flags.DEFINE_boolean("hosts", False, "Also spread actors over simulated hosts.")
 
 _PORT, _ALLOWED_SECONDS = 24680, 180.0
 _GROUPS = ("learner", "actor", "replay", "validation")
 
 _DESCRIPTIONS = {
-    "local": "actors: environment steps/s, learner steps/s, CPU µs per environment step (actor, replay), CPU ms per learner step",
+    "local": "actors: environment steps/s, learner steps/s, CPU µs per environment step "
+    "(actor, replay), CPU ms per learner step",
     "hosts": "the same, actors on simulated hosts of their own",
     "start_s": "from the command to the first update, local launcher and bridge",
     "stop_s": "from Ctrl-C to the exit, local launcher and bridge",
-    "cpu_ratio": "all CPU time per environment step, bridge over local launcher: median of the pairs [least, most]",
-    "rate_ratio": "environment steps/s, bridge over local launcher: median of the pairs [least, most]",
+    "cpu_ratio": "all CPU time per environment step, bridge over local launcher: median of the "
+    "pairs [least, most]",
+    "rate_ratio": "environment steps/s, bridge over local launcher: median of the pairs "
+    "[least, most]",
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class Observation:
-    """One run.
+    """The measurements of one run.
 
     Attributes:
         start_seconds: From the command to the first record of training.
         stop_seconds: From the interrupt to the exit.
         environment_rate: Environment steps per second of the window.
         learner_rate: Learner steps per second of the window.
-        cpu: CPU seconds per second of the window, by group of nodes; `other` is everything else that belongs to the program.
+        cpu: CPU seconds per second of the window, by group of nodes; `other` is everything else
+            that belongs to the program.
     """
 
     start_seconds: float
@@ -74,7 +79,7 @@ class Observation:
 
     @property
     def cpu_per_step(self) -> float:
-        """Returns all CPU seconds per environment step."""
+        """Returns CPU seconds per environment step, over all processes."""
         return sum(self.cpu.values()) / self.environment_rate
 
     def describe(self) -> str:
@@ -83,7 +88,8 @@ class Observation:
             1e6 * self.cpu[group] / self.environment_rate for group in ("actor", "replay")
         )
         learner = 1e3 * self.cpu["learner"] / self.learner_rate
-        return f"{self.environment_rate:.0f}/s, {self.learner_rate:.1f}/s, {actor:.0f} µs, {replay:.1f} µs, {learner:.1f} ms"
+        rates = f"{self.environment_rate:.0f}/s, {self.learner_rate:.1f}/s"
+        return f"{rates}, {actor:.0f} µs, {replay:.1f} µs, {learner:.1f} ms"
 
 
 def main() -> measure.Figures:
@@ -219,7 +225,7 @@ def _tree(pid: int) -> list[psutil.Process]:
 
 
 def _cpu(processes: Sequence[psutil.Process]) -> dict[str, float]:
-    """Returns CPU seconds by group of nodes, told by where their output goes."""
+    """Returns CPU seconds by group of nodes, recognised by their output files."""
     seconds = dict.fromkeys((*_GROUPS, "other"), 0.0)
     for process in processes:
         with contextlib.suppress(psutil.Error, OSError):

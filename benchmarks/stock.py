@@ -1,7 +1,8 @@
-"""The environments that people would use for our tasks: Gymnasium's half-cheetah, and dm_control's composer as it ships.
+"""Stock counterparts of our environments: Gymnasium's half-cheetah and dm_control's composer.
 
-The composed ones hold dm_control's own entities with all their sensors, observe the quantities that ours observes, pay the paper's rewards
-and know nothing of `environments` but the room of move_box. They are also what our environments are compared with bit by bit in the tests.
+The composer environments contain dm_control's own entities with all their sensors, observe the same
+quantities as ours, and pay the paper's rewards. Of `environments` they use only move_box's room.
+The tests compare our environments with them bit by bit.
 """
 
 from __future__ import annotations
@@ -39,20 +40,23 @@ _BALL_KEYS = {"heading": "heading", "box": "box", **{name: f"walker/{name}" for 
 
 
 def make(name: str) -> Any:
-    """Returns the stock environment for one of ours, with `reset()` and `step(action)` that return dm_env's time steps."""
+    """Returns the stock counterpart of an environment of ours.
+
+    Its `reset()` and `step(action)` return dm_env's time steps.
+    """
     return _GymHalfCheetah() if name == "half_cheetah_velocity" else make_loop(COMPOSED[name]())
 
 
 def make_loop(task: composer.Task, **options: Any) -> composer.Environment:
-    """Returns composer's loop around one of the tasks here.
+    """Returns composer's environment for one of the tasks here.
 
     Args:
-        task: Which.
-        **options: Of `composer.Environment`, where they are not the default ones.
+        task: The task.
+        **options: Options of `composer.Environment` that override the defaults.
     """
     for name, each in task.observables.items():
         each.enabled = name in task.keys.values()
-    # Half a step less than the time limit, since composer's clock adds rounded numbers.
+    # Half a step below the time limit, since composer's clock accumulates rounding errors.
     return composer.Environment(
         task, time_limit=(task.steps - 0.5) * task.control_timestep, random_state=0, **options
     )
@@ -83,8 +87,8 @@ class _Composed(composer.Task):  # type: ignore[misc]
 
     Attributes:
         steps: The time limit, in control steps.
-        goal: Where the goal is, in metres.
-        keys: How our observations are called here.
+        goal: The goal's position, in metres.
+        keys: Names of our observations here.
     """
 
     steps = 200
@@ -121,13 +125,13 @@ class _Composed(composer.Task):  # type: ignore[misc]
     ) -> None:
         self._walker.apply_action(physics, action, random_state)
 
-    def place(self, physics: mjcf.Physics) -> Array:
-        """Returns the place of what has to come to the goal, in metres."""
-        place: Array = physics.bind(self._walker.root_body).xpos
-        return place
+    def position(self, physics: mjcf.Physics) -> Array:
+        """Returns the position of the body that has to reach the goal, in metres."""
+        position: Array = physics.bind(self._walker.root_body).xpos
+        return position
 
     def reached(self, physics: mjcf.Physics) -> bool:
-        return bool(np.linalg.norm(self.place(physics)[:2] - self.goal) < self.radius)
+        return bool(np.linalg.norm(self.position(physics)[:2] - self.goal) < self.radius)
 
     def get_reward(self, physics: mjcf.Physics) -> float:
         return self.step_reward + self.success_reward * self.reached(physics)
@@ -178,17 +182,17 @@ class MoveBox(_Composed):
         super().initialize_episode(physics, random_state)
         self._box.set_pose(physics, position=(1.5, 0.0, 0.3))
 
-    def place(self, physics: mjcf.Physics) -> Array:
-        place: Array = physics.bind(self._box.geom).xpos
-        return place
+    def position(self, physics: mjcf.Physics) -> Array:
+        position: Array = physics.bind(self._box.geom).xpos
+        return position
 
 
 class GoToTarget(_Composed):
-    """The suite's humanoid; whatever of it but a foot touches the floor costs 1, as often as `fall_penalty` says.
+    """The suite's humanoid; floor contact of anything but a foot costs 1 per `fall_penalty`.
 
     Attributes:
-        steps_touching: In how many control steps something touched.
-        steps_touching_at_end: How many ended so.
+        steps_touching: Number of control steps with contact at any time.
+        steps_touching_at_end: Number of control steps with contact at their end.
     """
 
     radius, step_reward, success_reward = 0.5, -0.005, 1.0
@@ -234,7 +238,10 @@ class GoToTarget(_Composed):
 
 
 class _Humanoid(legacy_base.Walker):  # type: ignore[misc]
-    """The suite's body as a walker; its joint ranges are the compiled ones, since its file counts in degrees and the arena in radians."""
+    """The suite's body as a walker, with joint ranges from the compiled model.
+
+    The body's file counts in degrees, but the arena in radians.
+    """
 
     def _build(self) -> None:
         super()._build()
@@ -280,7 +287,7 @@ class _Humanoid(legacy_base.Walker):  # type: ignore[misc]
 
 
 class Reach(reach.Reach):  # type: ignore[misc]
-    """dm_control's `manipulation.reach` with the paper's reward. Its site `target_site` is the goal."""
+    """dm_control's `manipulation.reach` with the paper's reward; `target_site` is the goal."""
 
     steps = 250
     keys: ClassVar[Mapping[str, str]] = {

@@ -1,1 +1,1 @@
-"""The live page of one or several runs; it reads their directories and imports nothing of ours but the results."""
+"""The live page of one or more runs. Reads run directories; imports only `results` of ours."""

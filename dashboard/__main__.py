@@ -1,6 +1,7 @@
-"""Serves the live page of runs: `python -m dashboard --run_dir=runs/NAME [--run_dir=runs/OTHER] [--port=8050]`.
+"""Serves the live page of runs: `python -m dashboard --run_dir=runs/NAME [--port=8050]`.
 
-Runs may be finished, under way, or not have begun. Exit codes: 1 failed while serving, 2 wrong input, 130 ended by Ctrl-C.
+Repeat --run_dir to compare runs. Runs may be finished, under way or not yet started. Exit codes: 1
+failed while serving, 2 wrong input, 130 ended by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def _main(argv: Sequence[str]) -> int:
         )
     if values.host not in _LOOPBACK:
         print(
-            f"Warning: everyone who can reach {values.host} sees these runs; nobody is asked for a password.",
+            f"Warning: everyone who can reach {values.host} sees these runs; nobody is asked for a "
+            "password.",
             file=sys.stderr,
         )
     with contextlib.suppress(KeyboardInterrupt):
@@ -64,7 +66,7 @@ def _main(argv: Sequence[str]) -> int:
 def _serve(
     listener: socket.socket, paths: Sequence[pathlib.Path], *, loopback: bool, url: str | None
 ) -> None:
-    # Imported here: it takes a second, and wrong flags should not wait for it.
+    # Imported late: it takes a second, which a wrong flag need not wait for.
     from werkzeug.serving import make_server
 
     from dashboard.server import Dashboard, named_runs
@@ -74,17 +76,18 @@ def _serve(
     host, port = listener.getsockname()[:2]
     dashboard = Dashboard(runs, loopback=loopback, url=url)
     server = make_server(host, port, dashboard.flask, threaded=True, fd=listener.fileno())
-    # Read while the browser opens the page.
+    # Read the runs while the browser opens the page.
     threading.Thread(target=dashboard.poll, daemon=True).start()
     print(
-        f"Dashboard of {', '.join(run.name for run in runs)}: http://{f'[{host}]' if ':' in host else host}:{port}/ (Ctrl-C ends it)",
+        f"Dashboard of {', '.join(run.name for run in runs)}: "
+        f"http://{f'[{host}]' if ':' in host else host}:{port}/ (Ctrl-C ends it)",
         flush=True,
     )
     server.serve_forever()
 
 
 class _Address(Text):
-    """Reads the address of a page."""
+    """Parses the address of a page."""
 
     syntactic_help = "an address such as https://desk.example/iwpa/"
 
@@ -102,7 +105,10 @@ def define_flags() -> None:
     )
     text = "Address to listen on. Any but this machine's own shows the runs to all who reach it."
     flags.DEFINE(Text(), "host", "127.0.0.1", text)
-    text = "Where a proxy shows the page to others, such as https://desk.example/iwpa/: under that name it is answered, too."
+    text = (
+        "Address at which a proxy shows the page, such as https://desk.example/iwpa/: requests to "
+        "its host name are answered, too."
+    )
     flags.DEFINE(_Address(), "url", None, text)
 
 

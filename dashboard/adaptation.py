@@ -1,4 +1,4 @@
-"""The tab of adaptation curves: return against adaptation episode for each method, and the same as a table."""
+"""The adaptation tab: return against episode for each method, as curves and as a table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def panels(view: View) -> dict[str, Panel]:
 
 
 def chosen_split(view: View, run: LiveRun) -> str:
-    """Returns the split that is looked at: the chosen one, else the first that the run has adapted to."""
+    """Returns the split to show: the chosen one, else the first that the run has adapted to."""
     adapted = run.splits()
     return view.choices.split or next((split for split in SPLITS if split in adapted), SPLITS[0])
 
@@ -25,24 +25,30 @@ def chosen_split(view: View, run: LiveRun) -> str:
 def chosen_runs(
     view: View, run: LiveRun
 ) -> tuple[str, int | None, dict[str, list[records.AdaptationRun]]]:
-    """Returns the split and the snapshot that are looked at, and each method's runs there."""
+    """Returns the split and the snapshot to show, and each method's runs there."""
     split = chosen_split(view, run)
     snapshot = run.snapshot(split, view.choices.snapshot)
     return split, snapshot, run.by_method(split, snapshot)
 
 
 def what_is_missing(view: View, run: LiveRun) -> str:
-    """Returns what a run waits for that has no adaptation where one looks."""
+    """Returns why a run has no adaptation to show."""
     split = chosen_split(view, run)
     others = sorted(run.splits() - {split})
     if view.choices.snapshot is not None and run.splits():
         steps = ", ".join(str(step) for step in run.snapshots(split)) or "none"
-        return f"{run.name}: no adaptation to {split} tasks from snapshot {view.choices.snapshot}; adapted snapshots: {steps}."
+        return (
+            f"{run.name}: no adaptation to {split} tasks from snapshot {view.choices.snapshot}; "
+            f"adapted snapshots: {steps}."
+        )
     if others:
-        return f"{run.name}: no adaptation to {split} tasks yet. There are results on {' and '.join(others)} tasks: choose them above."
+        return (
+            f"{run.name}: no adaptation to {split} tasks yet. There are results on "
+            f"{' and '.join(others)} tasks: choose them above."
+        )
     return (
-        f"{run.name}: no adaptation yet. Validation starts with the first snapshot, a twentieth of the way through training; "
-        "test tasks follow when training has ended."
+        f"{run.name}: no adaptation yet. Validation starts with the first snapshot, a twentieth of "
+        "the way through training; test tasks follow when training ends."
     )
 
 
@@ -59,8 +65,8 @@ def _curves(view: View) -> Panel:
         )
         if not figure.curves:
             missing.append(
-                f"{run.name}: progress needs the returns of the experts and of the prior from snapshot {snapshot}, the former higher: they "
-                "are measured when it is selected."
+                f"{run.name}: progress needs returns of the experts and the prior from snapshot "
+                f"{snapshot}, the experts' higher. They are measured when it is selected."
             )
             continue
         built[run.name] = figure
@@ -142,9 +148,12 @@ def _methods(view: View) -> Panel:
     return Panel(
         body=table(header, rows),
         caption=(
-            "Complete runs. Last 3: mean return of the last three episodes ± its pooled 95% interval. IQM: interquartile mean of the same. "
-            "Found: share of runs that met a reward. After found: return in the 3rd to 5th episode after the first rewarded one. AUC: "
-            "mean progress from the prior (0) to the experts (1). To 90%: first episode at which progress, averaged over three, is 0.9."
+            "Complete runs. Last 3: mean return of the last three episodes ± its pooled 95% "
+            "interval. IQM: interquartile mean of the same. Found: share of runs that found any "
+            "reward. "
+            "After found: return in the 3rd to 5th episode after the first rewarded one. AUC: mean "
+            "progress from the prior (0) to the experts (1). To 90%: first episode at which "
+            "progress, averaged over three, is 0.9."
         ),
         columns=figures.as_columns(
             (*names, "found", "after_found", "auc", "episodes_to_90_percent"), values
@@ -152,9 +161,9 @@ def _methods(view: View) -> Panel:
     )
 
 
-@functools.lru_cache(
-    maxsize=64
-)  # The bootstrap takes longer than all else on the page; runs that stay the same are the same objects.
+# Cached, because the bootstrap takes longer than all else on the page. A run that has not changed
+# is the same object.
+@functools.lru_cache(maxsize=64)
 def _summary(
     method: str, runs: tuple[records.AdaptationRun, ...], experts: float | None, prior: float | None
 ) -> summary.MethodSummary:

@@ -1,4 +1,4 @@
-"""What the dashboard alone draws: single tasks, paths, and the fleet."""
+"""Charts that only the dashboard draws: single tasks, paths and the fleet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from results.plotly_figures import Line, adaptation, grid
 from results.plotly_style import INK, Chart, error_bars, faint, layout, mark_level
 from results.training_figures import HUES
 
-# Colour-blind readers can tell its colours apart, and so does a grey print; its darkest blue would be lost on black.
+# A colour scale for colour-blind readers and grey prints, without its darkest blue, which would be
+# lost on black.
 _COLOUR_SCALE = "Viridis"
 _GOAL = "#009E73"
 _NAMED_TASKS = 8
@@ -20,8 +21,8 @@ _HOUR = 60 * _MINUTE
 
 
 def tasks(figure: task_figures.TaskFigure, opened: int | None) -> Chart:
-    """Draws every task's final return: where its goal lies in the plane, or above its one coordinate, or above its number."""
-    points = [point for point in figure.points if len(point.place) == len(figure.names)]
+    """Draws every task's final return against its position or, lacking that, its index."""
+    points = [point for point in figure.points if len(point.position) == len(figure.names)]
     trace: dict[str, Any] = {
         "type": "scatter",
         "customdata": [point.task for point in points],
@@ -46,7 +47,7 @@ def tasks(figure: task_figures.TaskFigure, opened: int | None) -> Chart:
         _same_scale(described)
     else:
         if not figure.names:
-            described["xaxis"] |= {"dtick": 1 + len(points) // 20}  # there is no half a task
+            described["xaxis"] |= {"dtick": 1 + len(points) // 20}  # no ticks at half tasks
         for name, level in (("experts", figure.experts), ("prior", figure.prior)):
             if level is not None:
                 mark_level(described, level, name, right=name == "prior")
@@ -65,10 +66,11 @@ def _on_map(
         if point.value < middle
     }
     return {
-        "x": [point.place[0] for point in points],
-        "y": [point.place[1] for point in points],
+        "x": [point.position[0] for point in points],
+        "y": [point.position[1] for point in points],
         "mode": "markers+text",
-        # Numbers of all tasks would overlap: the worst of those that stay closer to the prior than to the experts are named.
+        # Labels on all tasks would overlap, so only the worst of those closer to the prior than to
+        # the experts have one.
         "text": [str(point.task) if point.task in failing else "" for point in points],
         "textposition": "top center",
         "textfont": {"size": 11, "color": INK},
@@ -94,7 +96,7 @@ def _above_axis(
 ) -> dict[str, Any]:
     colour, values = figures.colour(figure.method), [point.value for point in points]
     return {
-        "x": [point.place[0] if point.place else point.task for point in points],
+        "x": [point.position[0] if point.position else point.task for point in points],
         "y": values,
         "mode": "markers",
         "error_y": error_bars(
@@ -105,16 +107,16 @@ def _above_axis(
 
 
 def _hover(point: task_figures.TaskPoint) -> str:
-    place = ", ".join(f"{coordinate:.2f}" for coordinate in point.place)
+    position = ", ".join(f"{coordinate:.2f}" for coordinate in point.position)
     found = "" if point.found is None else f"<br>found reward in {point.found:.0%} of its runs"
-    title = f"<b>task {point.task}</b>{f' at {place}' if place else ''}"
+    title = f"<b>task {point.task}</b>{f' at {position}' if position else ''}"
     return f"{title}<br>return {point.value:.2f} [{point.lowest:.2f}, {point.highest:.2f}]{found}"
 
 
 def with_seeds(
     mean: figures.AdaptationFigure, by_seed: Sequence[figures.AdaptationFigure]
 ) -> Chart:
-    """Draws the mean curves without their bands, and those of single seeds as thin lines beside them."""
+    """Draws the mean curves without bands, and each seed's curve as a thin line."""
     chart = adaptation(mean)
     thick = _lines(chart)
     thin = [
@@ -137,7 +139,10 @@ def _lines(chart: Chart) -> list[dict[str, Any]]:
 
 
 def paths(figure: task_figures.PathFigure, method: str) -> Chart:
-    """Draws where the body went: in the plane, or its one coordinate against time; the first episode is grey, later ones get stronger."""
+    """Draws the body's paths in the plane, or its one coordinate against time.
+
+    The first episode is grey; later ones are stronger.
+    """
     plane = len(figure.names) == 2
     x_title, y_title = figure.names if plane else ("step", *figure.names)
     described = layout("paths", x_title, y_title, height=460) | {"hovermode": "closest"}
@@ -186,15 +191,15 @@ def paths(figure: task_figures.PathFigure, method: str) -> Chart:
 
 
 def _same_scale(described: dict[str, Any]) -> None:
-    """Makes a metre as long on one axis as on the other."""
+    """Gives both axes the same scale."""
     described["xaxis"] |= {"constrain": "domain"}
     described["yaxis"] |= {"scaleanchor": "x", "constrain": "domain"}
 
 
 def fleet_history(figure: fleet.FleetFigure) -> Chart:
-    """Draws what the nodes did over time, a small diagram for each quantity, a colour for each node."""
+    """Draws throughput and memory over time, a small chart per quantity, a colour per node."""
     names = sorted({name for by_node in figure.panels.values() for name in by_node})
-    hues = {name: HUES[place % len(HUES)] for place, name in enumerate(names)}
+    hues = {name: HUES[index % len(HUES)] for index, name in enumerate(names)}
     panels = {
         title: [Line(name, times, values, hues[name]) for name, (times, values) in by_node.items()]
         for title, by_node in figure.panels.items()

@@ -1,4 +1,4 @@
-"""What a reader has chosen to see, as it stands in the page's address: a link carries it."""
+"""The reader's choices, kept in the page's address so that links carry them."""
 
 from __future__ import annotations
 
@@ -23,30 +23,29 @@ SPLITS = ("test", "validation", "train")
 
 @dataclasses.dataclass(frozen=True)
 class Choices:
-    """Everything that can be chosen; the defaults show the newest that there is."""
+    """All choices; the defaults show the newest data."""
 
     tab: str = "adaptation"  # of TABS
-    runs: tuple[
-        str, ...
-    ] = ()  # names of the run directories whose figures are overlaid; all where empty
-    run: str = ""  # the one that the tabs about a single run show; the first where empty
-    split: str = ""  # of SPLITS; the first that has runs of adaptation where empty
-    snapshot: int | None = None  # learner step; None for the selected one
+    # names of the run directories to overlay; all if empty
+    runs: tuple[str, ...] = ()
+    run: str = ""  # shown by tabs about a single run; the first if empty
+    split: str = ""  # of SPLITS; if empty, the first with runs of adaptation
+    snapshot: int | None = None  # learner step; None for the selected snapshot
     quantity: str = "last3"  # of figures.QUANTITIES
     statistic: str = "mean"  # of figures.STATISTICS
     smoothing: int | None = None  # episodes; None for the paper's
-    method: str = ""  # of the figure of tasks; the first that adapts where empty
-    task: int | None = None  # the one that is opened
+    method: str = ""  # shown by the figure of tasks; the first that adapts if empty
+    task: int | None = None  # the opened task
     axis: str = "steps"  # of training_figures.AXES
 
     @property
     def adaptation_view(self) -> figures.AdaptationView:
-        """What the figure of adaptation shows."""
+        """The view that the figure of adaptation shows."""
         return figures.AdaptationView(self.quantity, self.statistic, self.smoothing)
 
 
 def parse(query: str) -> Choices:
-    """Reads an address's query, with or without its question mark; what makes no sense there counts as not chosen."""
+    """Parses an address's query, with or without its question mark; ignores invalid values."""
     chosen: dict[str, Any] = {}
     for name, text in urllib.parse.parse_qsl(query.removeprefix("?")):
         if name in _READERS:

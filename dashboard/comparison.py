@@ -1,4 +1,4 @@
-"""The tab that compares runs: what they came to, and in what their configurations differ."""
+"""The comparison tab: results of the runs, and differences between their configs."""
 
 from __future__ import annotations
 
@@ -32,8 +32,10 @@ def _runs(view: View) -> Panel:
     rows = [_row(run) for run in view.shown]
     return Panel(
         body=table(header, rows),
-        caption="Their curves are overlaid in the other tabs: colours tell methods apart, dashes runs.",
-        columns={name: [row[place] for row in rows] for place, name in enumerate(header)},
+        caption=(
+            "Other tabs overlay the curves: colours tell methods apart, dashes tell runs apart."
+        ),
+        columns={name: [row[index] for row in rows] for index, name in enumerate(header)},
     )
 
 
@@ -56,7 +58,8 @@ def _row(run: LiveRun) -> list[str]:
 def _differences(view: View) -> Panel:
     if len(view.shown) < 2:
         return Panel(
-            waiting="One run is shown. To compare: python -m dashboard --run_dir=runs/A --run_dir=runs/B"
+            waiting="Only one run is shown. To compare: python -m dashboard --run_dir=runs/A "
+            "--run_dir=runs/B"
         )
     configured = [run for run in view.shown if run.configuration is not None]
     flat = [
@@ -80,12 +83,12 @@ def _differences(view: View) -> Panel:
     return Panel(
         body=table(header, rows),
         caption=" ".join([f"{len(different)} of {len(fields)} fields differ.", *without]),
-        columns={name: [row[place] for row in rows] for place, name in enumerate(header)},
+        columns={name: [row[index] for row in rows] for index, name in enumerate(header)},
     )
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Returns every leaf as text by its dotted name."""
+    """Returns every leaf as text, by dotted name."""
     leaves: dict[str, str] = {}
     for name, value in values.items():
         if isinstance(value, dict):

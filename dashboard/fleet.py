@@ -1,4 +1,4 @@
-"""The tab of the fleet: which nodes live, how fast they work, what replay holds, and what happened."""
+"""The fleet tab: state and throughput of the nodes, contents of replay, and events."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _nodes(view: View) -> Panel:
     nodes = run.fleet.nodes()
     if not nodes:
         return Panel(
-            waiting=f"{run.name}: no node has given a sign of life yet; each does every ten seconds."
+            waiting=f"{run.name}: no node has sent a heartbeat yet; each does so every ten seconds."
         )
     over = run.progress.ended_by is not None
     rows, classes, values = [], [], []
@@ -93,7 +93,7 @@ def _nodes(view: View) -> Panel:
     header = [
         "Node",
         "State",
-        "Last sign of life",
+        "Last heartbeat",
         "Throughput",
         "CPU",
         "Memory",
@@ -105,10 +105,10 @@ def _nodes(view: View) -> Panel:
     return Panel(
         body=table(header, rows, classes),
         caption=(
-            f"Stale, in red: silent for more than {fleet.STALE_SECONDS:.0f} s while training is not over. Throughput and CPU (of one core) "
-            "are those of the last minute."
+            f"Stale, in red: silent for more than {fleet.STALE_SECONDS:.0f} s while training is "
+            "not over. Throughput and CPU (share of one core) are those of the last minute."
         ),
-        columns={name: [row[place] for row in values] for place, name in enumerate(names)},
+        columns={name: [row[index] for row in values] for index, name in enumerate(names)},
     )
 
 
@@ -134,7 +134,7 @@ def _ago(seconds: float) -> str:
 def _throughput(view: View) -> Panel:
     figure = view.run.fleet.figure()
     if not figure.panels:
-        return Panel(waiting="Throughput is drawn from the second sign of life on.")
+        return Panel(waiting="Throughput is drawn from the second heartbeat on.")
     return Panel(chart=charts.fleet_history(figure), columns=figure.columns())
 
 
@@ -144,7 +144,7 @@ def _replay(view: View) -> Panel:
     }
     built = {name: figure for name, figure in built.items() if figure.panels}
     if not built:
-        return Panel(waiting="Replay fills before the learner makes its first step.")
+        return Panel(waiting="Replay fills before the learner takes its first step.")
     chart = plotly_figures.training(built, "minutes", view.names, len(_REPLAY))
     return Panel(chart=chart, columns=overlaid_columns(built))
 
@@ -152,7 +152,7 @@ def _replay(view: View) -> Panel:
 def _events(view: View) -> Panel:
     events = view.run.events[-_NEWEST_EVENTS:][::-1]
     if not events:
-        return Panel(waiting=f"{view.run.name}: nothing has happened that is worth a line.")
+        return Panel(waiting=f"{view.run.name}: no events yet.")
     rows = [
         (time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(float(event["time"]))), _in_words(event))
         for event in events
@@ -167,14 +167,17 @@ def _events(view: View) -> Panel:
 
 
 def _in_words(event: Mapping[str, Any]) -> str:
-    """Returns the event as a sentence, also one that this page has never heard of."""
+    """Returns the event as a sentence, even if its kind is unknown."""
     kind = event["event"]
     if kind == "node_restarted":
         return f"{event.get('node')} was restarted: {event.get('reason')}"
     if kind == "fault":
         return f"fault, {event.get('count')} ×: {event.get('reason')}"
     if kind == "training_finished":
-        return f"training ended by --{event['reason']} after {event['learner_steps']:,} learner steps and {event['minutes']:.1f} minutes"
+        return (
+            f"training ended by --{event['reason']} after {event['learner_steps']:,} learner steps "
+            f"and {event['minutes']:.1f} minutes"
+        )
     if kind == "training_failed":
         reached = f"{event['learner_steps']:,} learner steps"
         return f"training failed after {reached}: {event.get('reason')}"

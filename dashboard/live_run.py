@@ -1,4 +1,4 @@
-"""A run directory that is read while it grows: each refresh costs what is new in it, nothing more."""
+"""A run directory read while it grows; each refresh reads only what is new."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import Any
 
 from results import fleet, recordings, records, selection, store, summary, tasks, training_figures
 
-_FRESH_SECONDS = 0.5  # several open pages share what one of them had read
-_MOST_EVENTS = (
-    10_000  # that are kept: of older ones, those go that a run of weeks has by the hundred thousand
-)
+_FRESH_SECONDS = 0.5  # seconds, within which open pages share one read
+# kept; of older ones, drop those that pile up by the hundred thousand in a run of weeks
+_MOST_EVENTS = 10_000
 _FREQUENT = ("fault", "node_restarted")
 _KINDS = ("adaptation", "training", "heartbeats", "levels", "events")
 
@@ -22,14 +21,14 @@ class LiveRun:
     """One run.
 
     Attributes:
-      name: what the page calls it; no two runs have the same.
-      path: its directory.
-      revision: changes whenever something new was read.
-      trouble: why the directory could not be read the last time, or None.
-      configuration: the content of run.json, None until it is there.
-      places: where tasks lie, None until that was written.
-      events: of all nodes, in the order written.
-      recordings: of adapted behaviour, sorted by key.
+      name: the run's name on the page; unique.
+      path: the run directory.
+      revision: changes whenever new data were read.
+      trouble: why the directory could not be read last time, or None.
+      configuration: the content of run.json, None until it exists.
+      places: the positions of tasks, None until they are written.
+      events: events of all nodes, in the order written.
+      recordings: recordings of adaptation, sorted by key.
     """
 
     def __init__(self, name: str, path: pathlib.Path):
@@ -41,7 +40,7 @@ class LiveRun:
         self._begin()
 
     def _begin(self) -> None:
-        """Knows nothing of the run."""
+        """Forgets all data of the run."""
         self.configuration: Mapping[str, Any] | None = None
         self.places: tasks.TaskPlaces | None = None
         self.events: list[store.Record] = []
@@ -55,7 +54,7 @@ class LiveRun:
         self._identity: object = None
 
     def poll(self) -> None:
-        """Reads what is new."""
+        """Reads what has been written since the last call."""
         if time.monotonic() < self._polled + _FRESH_SECONDS:
             return
         try:
@@ -65,9 +64,7 @@ class LiveRun:
         else:
             unreadable = [path for reader in self._readers.values() for path in reader.unreadable]
             self.trouble = (
-                f"{unreadable[0]} cannot be read: bring it back or delete it"
-                if unreadable
-                else None
+                f"{unreadable[0]} cannot be read: restore or delete it" if unreadable else None
             )
         self._polled = time.monotonic()
 
@@ -78,7 +75,7 @@ class LiveRun:
             None,
             identity,
         ):
-            # What was read is of a run that is no longer there.
+            # What was read belongs to a run that no longer exists.
             self._begin()
             self.revision += 1
             new = {kind: reader.poll() for kind, reader in self._readers.items()}
@@ -99,7 +96,8 @@ class LiveRun:
             self.revision += 1
 
     def _describe(self) -> None:
-        # Neither file is large, but neither changes after the start of a run, except for what a resumption changes.
+        # Both files are small and fixed once the run has started, except that resuming updates
+        # run.json.
         resumed = any(event["event"] == "configuration_changed" for event in self.events)
         if self.configuration is None or resumed:
             self.configuration = _read_configuration(self.path / "run.json") or self.configuration
@@ -108,7 +106,7 @@ class LiveRun:
 
     @property
     def corrupt(self) -> int:
-        """The number of lines and folders so far that hold nothing of ours."""
+        """Number of invalid lines and folders so far."""
         unread = (
             sum(reader.corrupt for reader in self._readers.values()) + self._recordings.malformed
         )
@@ -116,23 +114,23 @@ class LiveRun:
 
     @property
     def environment(self) -> str | None:
-        """The task distribution's name, None until run.json is there."""
+        """The task distribution's name, None until run.json exists."""
         identity = (self.configuration or {}).get("identity")
         return str(identity.get("environment")) if isinstance(identity, dict) else None
 
     @property
     def selected(self) -> selection.Selection | None:
-        """The selected snapshot, None until one is."""
+        """The selected snapshot, None until there is one."""
         return selection.selected_snapshot(self.events)
 
     @property
     def progress(self) -> summary.Training:
-        """How far training has come."""
+        """How far training has got."""
         return summary.training_progress(self.training, self.events)
 
     @property
     def last_sign_of_life(self) -> float | None:
-        """When a node last said that it lives, in unix seconds."""
+        """Unix seconds of the latest heartbeat of any node, or None."""
         return max((node.last_seen for node in self.fleet.nodes()), default=None)
 
     def adaptation_runs(self) -> list[records.AdaptationRun]:
@@ -140,17 +138,17 @@ class LiveRun:
         return self._adaptation.runs()
 
     def splits(self) -> set[str]:
-        """Returns the splits that were adapted to."""
+        """Returns the splits that have runs of adaptation."""
         return {run.key.split for run in self.adaptation_runs()}
 
     def snapshots(self, split: str) -> list[int]:
-        """Returns the snapshots that were adapted to a split's tasks, ascending."""
+        """Returns the snapshots that were adapted to a split's tasks, in ascending order."""
         return sorted(
             {run.key.snapshot for run in self.adaptation_runs() if run.key.split == split}
         )
 
     def snapshot(self, split: str, chosen: int | None) -> int | None:
-        """Returns the snapshot to show: the chosen one, else the selected one, else the newest that was adapted, if any."""
+        """Returns the snapshot to show: the chosen, else the selected, else the newest adapted."""
         if chosen is not None:
             return chosen
         adapted = self.snapshots(split)
@@ -160,7 +158,7 @@ class LiveRun:
         return adapted[-1] if adapted else None
 
     def by_method(self, split: str, snapshot: int | None) -> dict[str, list[records.AdaptationRun]]:
-        """Returns the runs of each method in its newest configuration, complete or not."""
+        """Returns each method's runs in its newest configuration, complete or not."""
         of_methods: dict[str, list[records.AdaptationRun]] = {}
         for run in self.adaptation_runs():
             if run.key.split == split and run.key.snapshot == snapshot:
@@ -170,7 +168,7 @@ class LiveRun:
         }
 
     def levels(self, snapshot: int | None) -> dict[str, float | None]:
-        """Returns the levels of "experts" and "prior" at a snapshot, None where they were not measured."""
+        """Returns the levels of "experts" and "prior" at a snapshot, None if not measured."""
         return (
             {"experts": None, "prior": None}
             if snapshot is None
@@ -178,13 +176,13 @@ class LiveRun:
         )
 
     def level_returns(self, snapshot: int) -> dict[str, dict[int, list[float]]]:
-        """Returns the same by training task."""
+        """Returns the returns behind these levels, by training task."""
         return records.level_returns(self._levels, snapshot)
 
 
 def _read_configuration(path: pathlib.Path) -> Mapping[str, Any] | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):  # not there yet, or no JSON
+    except (OSError, ValueError, RecursionError):  # missing as yet, or not JSON
         return None
     return content if isinstance(content, dict) else None

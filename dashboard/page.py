@@ -1,4 +1,4 @@
-"""The page's frame: its head, tabs, controls and the places of its panels. What they show comes with every refresh."""
+"""The page's frame: head, tabs, controls and empty panels, which each refresh fills."""
 
 from __future__ import annotations
 
@@ -27,15 +27,14 @@ SECTIONS: Mapping[str, Callable[[View], dict[str, Panel]]] = {
 
 @dataclasses.dataclass(frozen=True)
 class Slot:
-    """The place of a panel."""
+    """The slot of a panel on the page."""
 
     tab: str
     title: str
-    wide: bool = True  # over both columns
-    chart: bool = True  # whether it may hold one
-    stretches: bool = (
-        False  # whether its chart is as high as the window allows, or as high as its content
-    )
+    wide: bool = True  # spans both columns
+    chart: bool = True  # may hold a chart
+    # whether its chart fills the window's height instead of fitting its content
+    stretches: bool = False
 
 
 SLOTS: Mapping[str, Slot] = {
@@ -60,18 +59,18 @@ SLOTS: Mapping[str, Slot] = {
 
 @dataclasses.dataclass(frozen=True)
 class Control:
-    """Something to choose; its name is that of the field of `Choices`."""
+    """A control for a choice, named like its field in `Choices`."""
 
     title: str
-    tabs: tuple[str, ...]  # where it is shown
-    options: Mapping[str, str]  # labels by value; those of a drop-down list come with every refresh
+    tabs: tuple[str, ...]  # the tabs that show it
+    options: Mapping[str, str]  # labels by value; each refresh brings those of a drop-down list
     default: Any = ""
     kind: str = "radio"  # "radio", "dropdown" or "checklist"
     placeholder: str = "auto"
 
 
 def controls(names: Sequence[str]) -> dict[str, Control]:
-    """Returns the controls of a page about the runs of these names."""
+    """Returns the controls of a page that shows runs of these names."""
     several = len(names) > 1
     made = {
         "split": Control(
@@ -118,7 +117,7 @@ def controls(names: Sequence[str]) -> dict[str, Control]:
 
 
 def layout(names: Sequence[str]) -> Component:
-    """Returns the page for the runs of these names."""
+    """Returns the page for runs of these names."""
     made = controls(names)
     tabs = dcc.RadioItems(id="choose-tab", options=TABS, value="adaptation", className="tabs")
     return html.Div(
@@ -147,7 +146,8 @@ def layout(names: Sequence[str]) -> Component:
             ),
             html.Nav(tabs),
             html.P(
-                "The dashboard’s server does not answer: what you see is old.", className="lost"
+                "The dashboard’s server does not answer: this page is out of date.",
+                className="lost",
             ),
             html.Div(
                 [_control(name, control) for name, control in made.items()], className="controls"

@@ -1,4 +1,4 @@
-"""A panel: one titled figure or table of the page, and what the sections fill it with."""
+"""A panel: one titled figure or table of the page, and what it is built from."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from results.plotly_style import Chart
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """What a reader looks at."""
+    """What the page currently shows."""
 
     choices: Choices
-    shown: tuple[LiveRun, ...]  # the runs whose figures are overlaid, at least one
-    run: LiveRun  # the one that the tabs about a single run show
-    names: tuple[str, ...]  # of all runs: they fix dashes and colours, shown or not
+    shown: tuple[LiveRun, ...]  # the runs to overlay, at least one
+    run: LiveRun  # shown by tabs about a single run
+    names: tuple[str, ...]  # of all runs, shown or not; fixes dashes and colours
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Panel:
-    """What a panel shows at the moment."""
+    """The current content of a panel."""
 
     chart: Chart | None = None
-    body: Component | None = None  # beside or instead of a chart
+    body: Component | None = None  # shown with or instead of a chart
     caption: str = ""
-    columns: Mapping[str, Sequence[Any]] | None = None  # the figure as a table, to download
-    waiting: str = ""  # what it waits for, where there is nothing to show
+    columns: Mapping[str, Sequence[Any]] | None = None  # the figure as a table for download
+    waiting: str = ""  # what the panel waits for, if it has nothing to show
 
 
 def as_csv(columns: Mapping[str, Sequence[Any]]) -> str:
-    """Returns a table as CSV, its columns' names in the first line."""
+    """Returns a table as CSV with a header line."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
@@ -68,5 +68,5 @@ def table(
 
 
 def swatch(colour: str, text: str) -> Component:
-    """Returns a name with its colour before it."""
+    """Returns a name with a swatch of its colour before it."""
     return html.Span([html.Span(className="swatch", style={"background": colour}), text])

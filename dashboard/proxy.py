@@ -1,4 +1,4 @@
-"""Behind a proxy that shows the page below a path of its own, such as `https://desk.example/iwpa/`."""
+"""Support for a proxy that shows the page below a path, such as `https://desk.example/iwpa/`."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 _KEY = "iwpa.prefix"
-_ROOT = r'"requests_pathname_prefix":"\u002f"'  # as Dash writes it
+_ROOT = r'"requests_pathname_prefix":"\u002f"'  # as in Dash's HTML
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class Prefixed:
-    """A WSGI application below a path: the one given, or that of `X-Forwarded-Prefix`, whether the proxy cuts it off or not."""
+    """A WSGI application served below a path: the given one or that of `X-Forwarded-Prefix`.
+
+    It works whether or not the proxy strips the path.
+    """
 
     def __init__(self, application: _Application, prefix: str):
-        """Takes the path without its last slash; empty for none."""
+        """Takes the application and the path, without a trailing slash; empty for none."""
         self._application = application
         self._prefix = prefix
 
@@ -26,9 +29,8 @@ class Prefixed:
         prefix = told if _PREFIX.fullmatch(told) else self._prefix
         environ[_KEY] = prefix
         path = environ.get("PATH_INFO", "")
-        if (
-            prefix and path == prefix
-        ):  # What the page asks for is relative to it: a slash must be there.
+        # The page's requests are relative to its address, which therefore must end with a slash.
+        if prefix and path == prefix:
             start("308 Permanent Redirect", [("Location", f"{prefix}/"), ("Content-Length", "0")])
             return []
         if prefix and path.startswith(f"{prefix}/"):
@@ -37,7 +39,7 @@ class Prefixed:
 
 
 def below_prefix(page: str, environ: dict[str, Any]) -> str:
-    """Returns the HTML of the page as it has to be below the path that a request came by."""
+    """Returns the page's HTML adapted to the path of the request."""
     prefix = environ.get(_KEY, "")
     if not prefix:
         return page
@@ -46,10 +48,10 @@ def below_prefix(page: str, environ: dict[str, Any]) -> str:
 
 
 def parts(address: str) -> tuple[str, str]:
-    """Returns host name and path, without its last slash, of the address at which a proxy shows the page.
+    """Returns the host name and the path, without a trailing slash, of a proxied page's address.
 
     Raises:
-      ValueError: it is no such address; the message is to follow its name.
+      ValueError: if the address is not one of a page; the message continues the flag's name.
     """
     try:
         found = urllib.parse.urlsplit(address)

@@ -1,4 +1,4 @@
-"""The server: one callback that refreshes the page, tables to download, and films."""
+"""The server: a callback that refreshes the page, tables for download, and films."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from dashboard.proxy import Prefixed, below_prefix, parts
 from results import figures, recordings
 from results.plotly_style import resized
 
-_TIMED_TABS = ("fleet",)  # what they show changes with time alone
-_DYNAMIC = ("snapshot", "method", "task")  # controls whose options come with the data
+_TIMED_TABS = ("fleet",)  # their content also changes with time
+_DYNAMIC = ("snapshot", "method", "task")  # controls whose options depend on the data
 _LOOPBACK_NAMES = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -40,10 +40,10 @@ class Dashboard:
         """Builds the application.
 
         Args:
-          runs: at least one; no two of the same name.
-          loopback: whether only requests to this machine's own names are answered, so that no web page can reach it under a name that
-            it has resolve to this machine.
-          url: where a proxy shows the page; its name is answered, too.
+          runs: at least one, with unique names.
+          loopback: whether to answer only requests to this machine's own names, so that no web page
+            can reach the server under a name that it makes resolve to this machine.
+          url: the address at which a proxy shows the page; its host name is answered, too.
         """
         host, prefix = parts(url) if url else (None, "")
         self._names_of_host = {*_LOOPBACK_NAMES, *filter(None, [host])}
@@ -148,12 +148,12 @@ class Dashboard:
         )
 
     def refresh(self, query: str, stamps: Mapping[str, str], text_size: int) -> dict[str, Any]:
-        """Reads what is new and returns what has changed for a page, by output.
+        """Reads new data and returns, by output, what has changed for a page.
 
         Args:
-          query: what its reader has chosen.
-          stamps: of what the page shows already; the new ones are returned, too.
-          text_size: of the charts, in pixels.
+          query: the reader's choices.
+          stamps: digests of what the page already shows; the new ones are returned, too.
+          text_size: text size of the charts, in pixels.
         """
         with self._lock:
             view = self._view(parse(query))
@@ -176,7 +176,7 @@ class Dashboard:
         return {**changed, "stamps": {**stamps, **digests, "revision": revision}}
 
     def poll(self) -> None:
-        """Reads what is new in all runs."""
+        """Reads new data of all runs."""
         with self._lock:
             self._poll()
 
@@ -226,7 +226,7 @@ class Dashboard:
         return response
 
     def _film(self, run: str, recording: str, film: str) -> flask.Response:
-        """Serves a film that a recording of the run names, and no other file."""
+        """Serves a film if a recording of the run names it, and no other file."""
         self.poll()
         of_run = self._runs.get(run) or flask.abort(404)
         named = next((known for known in of_run.recordings if known.name == recording), None)
@@ -254,13 +254,13 @@ class Dashboard:
 
 
 def named_runs(paths: Sequence[pathlib.Path]) -> list[LiveRun]:
-    """Returns a run for each directory, named after it, and one however often it is given.
+    """Returns a run for each distinct directory, named after it.
 
-    A second one of the same name gets its parent's name, too, or else a number.
+    A second run of the same name also gets its parent's name, or else a number.
     """
     runs: dict[str, LiveRun] = {}
     for absolute, path in {path.resolve(): path for path in paths}.items():
-        # A comma parts names in the page's address.
+        # Commas separate names in the page's address.
         candidates = [
             absolute.name,
             f"{absolute.parent.name}-{absolute.name}",

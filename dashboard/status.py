@@ -1,4 +1,4 @@
-"""The head of the page: how each run is."""
+"""The head of the page: the state of each run."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from dash.development.base_component import Component
 from dashboard.live_run import LiveRun
 from results import fleet
 
-_EPISODE_SECONDS = (
-    600.0  # the longest that one episode of all tasks may take a method that trains whole networks
-)
+# longest time for one episode of all tasks, with a method that trains whole networks
+_EPISODE_SECONDS = 600.0
 
 
 def line(run: LiveRun, *, alone: bool) -> Component:
-    """Returns a line about a run, with its name unless it is alone on the page."""
+    """Returns a line about a run, with its name unless it is the only one."""
     state, words = _state(run)
     parts = [
         html.Span(run.environment or "", className="environment"),
@@ -33,7 +32,7 @@ def line(run: LiveRun, *, alone: bool) -> Component:
 
 
 def _state(run: LiveRun) -> tuple[str, str]:
-    """Returns how the run is, as a class of style and in words."""
+    """Returns the run's state, as a CSS class and in words."""
     if run.trouble:
         return "stale", run.trouble
     if run.configuration is None:
@@ -47,11 +46,13 @@ def _state(run: LiveRun) -> tuple[str, str]:
         if time.time() - newest > _EPISODE_SECONDS:
             return (
                 "stale",
-                f"{how}, not evaluated to the end: the command that started the run, or launch.evaluate, goes on",
+                f"{how}, evaluation incomplete: to finish it, repeat the command that started the "
+                "run, or run launch.evaluate",
             )
         return (
             "alive",
-            f"{how}, {'adapting to held-out tasks' if run.selected else 'finishing the validation'}",
+            f"{how}, "
+            f"{'adapting to held-out tasks' if run.selected else 'finishing the validation'}",
         )
     if training.failure is not None and not _learns_since(run, training.failure.time):
         return "stale", str(training.failure)
@@ -59,10 +60,10 @@ def _state(run: LiveRun) -> tuple[str, str]:
         return "waiting", "starting: nodes import TensorFlow, the learner compiles, replay fills"
     reached = f"step {training.learner_steps:,}, {training.minutes:.1f} min"
     if time.time() - last > fleet.STALE_SECONDS:
-        return "stale", f"stopped or lost at {reached}: no sign of life for more than a minute"
+        return "stale", f"stopped or lost at {reached}: no heartbeat for more than a minute"
     return "alive", f"training, {reached}"
 
 
 def _learns_since(run: LiveRun, moment: float) -> bool:
-    """Returns whether a learner has given a sign of life after a moment, in unix seconds."""
+    """Returns whether a learner sent a heartbeat after a time, in unix seconds."""
     return any(node.name == "learner" and node.last_seen > moment for node in run.fleet.nodes())

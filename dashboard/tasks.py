@@ -1,4 +1,4 @@
-"""The tab of tasks: which of them fail, and what happened on the one that is opened."""
+"""The tasks tab: which tasks fail, and what happened on the opened one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def panels(view: View) -> dict[str, Panel]:
 
 
 def chosen_method(view: View, by_method: dict[str, list[records.AdaptationRun]]) -> str | None:
-    """Returns the method that is looked at: the chosen one, else the first that adapts."""
+    """Returns the method to show: the chosen one, else the first that adapts."""
     methods = figures.ordered(by_method)
     if view.choices.method in methods:
         return view.choices.method
@@ -46,7 +46,7 @@ def _unopened(waiting: str) -> dict[str, Panel]:
 def _tasks(view: View, runs: list[records.AdaptationRun]) -> Panel:
     levels = view.run.levels(runs[0].key.snapshot)
     figure = task_figures.task_figure(runs, view.run.places, **levels)
-    if figure.names and not any(point.place for point in figure.points):
+    if figure.names and not any(point.position for point in figure.points):
         return Panel(waiting=f"{view.run.name}: its tasks.json knows none of these tasks.")
     return Panel(
         chart=charts.tasks(figure, view.choices.task),
@@ -87,7 +87,7 @@ def _opened(view: View, method: str) -> dict[str, Panel]:
 def _task_curves(
     of_task: Mapping[str, Sequence[records.AdaptationRun]], levels: Mapping[str, float | None]
 ) -> Panel:
-    """Shows each seed beside the mean: of so few, an interval says little."""
+    """Shows each seed beside the mean; with so few seeds, an interval says little."""
     seeds = sorted({run.key.seed for runs in of_task.values() for run in runs})
 
     def figure(chosen: Collection[int]) -> figures.AdaptationFigure:
@@ -102,7 +102,10 @@ def _task_curves(
     mean, by_seed = figure(seeds), {f"seed {seed}": figure([seed]) for seed in seeds}
     return Panel(
         chart=charts.with_seeds(mean, list(by_seed.values())),
-        caption=f"Return while the task is being learnt, mean of the last 3 episodes. Thick: mean of {len(seeds)} seeds, thin: each.",
+        caption=(
+            "Return while the task is learned, mean of the last 3 episodes. Thick: mean of "
+            f"{len(seeds)} seeds, thin: each seed."
+        ),
         columns=figures.overlaid({"mean": mean, **by_seed}).columns(),
     )
 
@@ -112,20 +115,21 @@ def _paths(view: View, method: str, recorded: Mapping[str, recordings.Recording]
     if recording is None:
         others = ", ".join(figures.label(other) for other in figures.ordered(recorded))
         return Panel(
-            waiting=f"{figures.label(method)} was not recorded on this task, but {others}: choose it above."
+            waiting=f"{figures.label(method)} was not recorded on this task. Recorded methods, to "
+            f"choose above: {others}."
         )
     places, task = view.run.places, recording.key.task
     names, goal = (places.names, places.place(recording.key.split, task)) if places else ((), ())
     figure = task_figures.path_figure(recordings.read_paths(view.run.path, recording), goal, names)
     if not figure.paths:
         return Panel(
-            waiting="The environment does not say where the body is among the places of its tasks."
+            waiting="The environment does not trace the body in the coordinates of its tasks."
         )
     return Panel(
         chart=charts.paths(figure, method),
         caption=(
-            f"Where {figures.label(method)} went on task {task} with its first seed: before it had adapted (dotted), in between, and in "
-            "its last episode (strongest)."
+            f"Path of {figures.label(method)} on task {task} with its first seed: before it had "
+            "adapted (dotted), in between, and in its last episode (strongest)."
         ),
         columns=figure.columns(),
     )

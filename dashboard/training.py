@@ -1,4 +1,4 @@
-"""The tabs of validation and of training: scores of the snapshots, and what the learner records."""
+"""The validation and training tabs: scores of the snapshots, and what the learner records."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def validation_panels(view: View) -> dict[str, Panel]:
             built[run.name] = figure
         else:
             missing.append(
-                f"{run.name}: no snapshot has a complete validation yet; the first follows a twentieth of the way through training."
+                f"{run.name}: no snapshot has a complete validation yet; the first follows a "
+                "twentieth of the way through training."
             )
     if not built:
         return {"validation": Panel(waiting=" ".join(missing))}
@@ -48,7 +49,8 @@ def _training(view: View) -> Panel:
     built = {name: figure for name, figure in built.items() if figure.panels}
     if not built:
         return Panel(
-            waiting="Nothing recorded yet: the learner compiles while replay fills, and then records every five seconds."
+            waiting="Nothing recorded yet: the learner compiles while replay fills, then records "
+            "every five seconds."
         )
     chart = plotly_figures.training(built, view.choices.axis, view.names, _COLUMNS)
     caption = f"{training_figures.CAPTION} {_restarts(view)}".rstrip()
@@ -70,15 +72,17 @@ def _restarts(view: View) -> str:
         run.name: sum(event["event"] == "resumed" for event in run.events) for run in view.shown
     }
     told = [f"{name} was resumed {count} times" for name, count in resumed.items() if count]
-    return f"{'; '.join(told)}. What was lost at a restart is not drawn." if told else ""
+    return f"{'; '.join(told)}. Records lost at a restart are not drawn." if told else ""
 
 
 def _experts(view: View) -> Panel:
     run = view.run
     selected = run.selected
     if selected is None or not run.level_returns(selected.snapshot)["experts"]:
-        waiting = f"{run.name}: the experts are measured on every training task when a snapshot is selected, after training"
-        return Panel(waiting=f"{waiting}; recurrent agents have none.")
+        return Panel(
+            waiting=f"{run.name}: the experts are measured on every training task when a snapshot "
+            "is selected, after training; recurrent agents have no experts."
+        )
     figure = task_figures.expert_figure(
         run.level_returns(selected.snapshot), run.places, run.levels(selected.snapshot)
     )

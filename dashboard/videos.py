@@ -1,4 +1,4 @@
-"""The tab of videos: adapted behaviour on held-out tasks, each in its first episode and in its last."""
+"""The videos tab: the first and the last episode of adaptation to held-out tasks."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ def panels(view: View) -> dict[str, Panel]:
     filmed = [recording for recording in run.recordings if recording.films]
     if not filmed:
         without = (
-            "The environment could not be drawn when they were recorded, only paths were. "
+            "The environment could not be drawn during recording, so there are only paths. "
             if run.recordings
             else ""
         )
         return {
             "videos": Panel(
-                waiting=f"{run.name}: no videos yet. {without}To record each method on three test tasks: "
+                waiting=f"{run.name}: no videos yet. {without}"
+                "To record each method on three test tasks: "
                 f"python -m launch.evaluate --run_dir={shlex.quote(str(run.path))} --videos=3"
             )
         }
@@ -38,11 +39,13 @@ def panels(view: View) -> dict[str, Panel]:
     groups = []
     for (split, task, snapshot), of_task in itertools.groupby(sorted(filmed, key=group), key=group):
         by_method = {recording.key.method: recording for recording in of_task}
-        names, place = (run.places.names, run.places.place(split, task)) if run.places else ((), ())
-        # Their units, after a comma, can be guessed.
+        names, position = (
+            (run.places.names, run.places.place(split, task)) if run.places else ((), ())
+        )
+        # Omit the units, which follow a comma: they can be guessed.
         where = [
             f"{name.partition(',')[0]} {coordinate:.2f}"
-            for name, coordinate in zip(names, place, strict=False)
+            for name, coordinate in zip(names, position, strict=False)
         ]
         title = html.H3(
             [
@@ -57,13 +60,14 @@ def panels(view: View) -> dict[str, Panel]:
     return {
         "videos": Panel(
             body=html.Div(groups),
-            caption="The first episode on a new task and the last, with the first seed. A click plays all films of a task.",
+            caption="The first and the last episode on a new task, with the first seed. A click "
+            "plays all films of a task.",
         )
     }
 
 
 def film_group(run: LiveRun, shown: Sequence[recordings.Recording]) -> Component:
-    """Returns the films of recordings of one task, each with its return; a click on one plays all of them."""
+    """Returns the films of one task's recordings, with returns; a click on one plays all."""
     figures_shown = [
         html.Figure(
             [
@@ -88,7 +92,8 @@ def film_group(run: LiveRun, shown: Sequence[recordings.Recording]) -> Component
 
 
 def _film(run: LiveRun, recording: recordings.Recording, episode: int) -> Component:
-    address = f"videos/{urllib.parse.quote(run.name)}/{urllib.parse.quote(recording.name)}/{urllib.parse.quote(recording.films[episode])}"
+    parts = ("videos", run.name, recording.name, recording.films[episode])
+    address = "/".join(map(urllib.parse.quote, parts))
     achieved = (
         f"{recording.returns[episode - 1]:.2f}" if episode <= len(recording.returns) else "unknown"
     )

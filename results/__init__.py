@@ -1,6 +1,6 @@
-"""Records of a run, their statistics, and the report: the end of the line, which imports nothing of ours."""
+"""Records of a run, their statistics, and the report; imports none of our other packages."""
 
 import logging
 
-# The first picture on a machine makes matplotlib index its fonts, which is no news of a run.
+# matplotlib logs that it indexes fonts when it first draws on a machine: noise in a run's output.
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""What the commands that read run directories share: one-line errors and exit codes."""
+"""One-line errors, exit codes and flag types shared by the commands that read run directories."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LONGEST_PATH, _LONGEST_NAME = 4096, 255  # bytes, on Linux
 
 
 def fail(program: str, message: str, code: int) -> int:
-    """Prints an error in one line; returns the exit code."""
+    """Prints an error on one line and returns the exit code."""
     line = " ".join(message.splitlines())
     print(
         f"{program}:",
@@ -32,11 +32,10 @@ def fail(program: str, message: str, code: int) -> int:
 
 
 def run(program: str, main: Callable[[Sequence[str]], int]) -> NoReturn:
-    """Parses the flags, runs a program and ends the process; where nobody reads any more what it prints, quietly."""
+    """Parses the flags, runs a program and exits, quietly if its output is no longer read."""
     for name in ("stdin", "stdout", "stderr"):
-        if (
-            getattr(sys, name) is None
-        ):  # It was closed when the program started (`>&-`); no file of ours may take its number.
+        # It was closed when the program started (`>&-`); none of our files may take its descriptor.
+        if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115
     try:
         app.run(main, flags_parser=flag_parser(program))
@@ -57,12 +56,12 @@ def _drop_output() -> None:
 
 
 def flag_parser(program: str) -> Callable[[Sequence[str]], list[str]]:
-    """Returns a parser for `absl.app.run` that ends the program with one line where a flag is wrong."""
+    """Returns a parser for `absl.app.run` that exits with a one-line error on a wrong flag."""
 
     def parse(argv: Sequence[str]) -> list[str]:
         try:
             return list(flags.FLAGS(argv))
-        except SystemExit:  # absl's help, which would end with 1.
+        except SystemExit:  # After --help, absl would exit with 1.
             sys.exit(0)
         except flags.UnrecognizedFlagError as error:
             (near,) = difflib.get_close_matches(error.flagname, list(flags.FLAGS), 1, cutoff=0.0)
@@ -73,14 +72,14 @@ def flag_parser(program: str) -> Callable[[Sequence[str]], list[str]]:
                     USAGE_ERROR,
                 ),
             )
-        except (flags.Error, ValueError) as error:  # absl's own flags raise the latter.
+        except (flags.Error, ValueError) as error:  # absl's own flags raise ValueError.
             sys.exit(fail(program, str(error), USAGE_ERROR))
 
     return parse
 
 
 class Text(flags.ArgumentParser[str]):
-    """Reads a text that is not empty, nor another flag that follows one without a value."""
+    """Parses a text; rejects an empty one, and a flag taken for the value of the flag before it."""
 
     syntactic_help = "a text"
 
@@ -91,7 +90,7 @@ class Text(flags.ArgumentParser[str]):
 
 
 class Path(Text):
-    """Reads a path on this machine's file system; `~` is the home directory."""
+    """Parses a path on this machine's file system; `~` is the home directory."""
 
     syntactic_help = "a path on this machine"
 
@@ -100,7 +99,10 @@ class Path(Text):
 
 
 class Paths(Text):
-    """Reads paths separated by commas, none twice; in double quotes, a path may have commas, as an existing one may by itself."""
+    """Parses distinct paths separated by commas.
+
+    A path that contains commas goes in double quotes, unless it is the only one and exists.
+    """
 
     syntactic_help = "paths separated by commas, none twice"
 
@@ -123,17 +125,18 @@ class Paths(Text):
 
 
 def joined(paths: Iterable[str]) -> str:
-    """Returns paths as `Paths` reads them."""
+    """Returns paths as one text that `Paths` parses."""
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow(paths)
     return text.getvalue()
 
 
 def local_path(text: str) -> str:
-    """Returns a path with the home directory in the place of `~`.
+    """Returns a path with `~` expanded to the home directory.
 
     Raises:
-      ValueError: it is none that every part of the program can open; the message is to follow its name.
+      ValueError: if some part of the program cannot open such a path; the message continues the
+        flag's name.
     """
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
         raise ValueError(
@@ -152,10 +155,11 @@ def local_path(text: str) -> str:
         or max(map(len, whole.encode().split(b"/"))) > _LONGEST_NAME
     ):
         raise ValueError(
-            f"takes a path that file systems can hold, not one of {len(whole)} characters: {whole[:60]!r}..."
+            f"takes a path that file systems can hold, not one of {len(whole)} characters: "
+            f"{whole[:60]!r}..."
         )
     return expanded
 
 
-# Flags belong to the programs that call this module: `--help` lists them as the program's own.
+# Flags belong to the programs that call this module, so `--help` lists them as the program's own.
 flags.disclaim_key_flags()

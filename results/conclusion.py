@@ -1,4 +1,4 @@
-"""What a run's test says, in one sentence, for who sees such a table for the first time."""
+"""The result of a run's test in one sentence, for first-time readers of the table."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from results import summary
 
 
 def conclusion(result: summary.Summary) -> str | None:
-    """Returns how the best adapting method compares with the prior, None where nothing adapts.
+    """Returns how the best adapting method compares with the prior; None if no method adapts.
 
-    The best is the one of the highest mean return over all episodes, so that early gains count.
+    The best method has the highest mean return over all episodes, so that early gains count.
     """
     adapting = [method for method in result.methods if method.method != "prior"]
     if not adapting:

@@ -1,4 +1,4 @@
-"""What a run cost: CPU time of training, and of adapting by each method."""
+"""CPU time that a run spent on training and on adaptation by each method."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from typing import Any
 
 from results import store
 
-# The event of a finished assignment: `method`, `split`, `configuration`, `snapshot`, `runs` and `cpu_seconds`.
+# The event that a finished assignment writes, with `method`, `split`, `configuration`, `snapshot`,
+# `runs` and `cpu_seconds`.
 ADAPTED = "adapted"
 
 
 def training_cpu_seconds(run_dir: str | os.PathLike[str]) -> float:
-    """Returns the CPU time of replay, learner, actors and validation over all restarts, as of their last signs of life."""
+    """Returns the CPU time of replay, learner, actors and validation over all restarts.
+
+    Each process counts up to its last heartbeat.
+    """
     newest: dict[tuple[str, str, int], float] = {}
     for beat in store.read_records(run_dir, "heartbeats"):
         newest[beat["node"], beat["host"], beat["pid"]] = float(beat["cpu_seconds"])
@@ -23,7 +27,10 @@ def training_cpu_seconds(run_dir: str | os.PathLike[str]) -> float:
 def adaptation_cpu_seconds(
     run_dir: str | os.PathLike[str], split: str, snapshot: int
 ) -> dict[str, float]:
-    """Returns the CPU time of one whole adaptation by each method that finished it, in its newest configuration."""
+    """Returns the CPU time of one full adaptation by each method that finished it.
+
+    Of several configurations of a method, the newest counts.
+    """
     finished: Sequence[Mapping[str, Any]] = [
         event for event in store.read_records(run_dir, "events") if event["event"] == ADAPTED
     ]

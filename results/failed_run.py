@@ -1,4 +1,4 @@
-"""What is said of a run whose training failed in place of a result: text, JSON and a page."""
+"""The report of a run whose training failed, as text, JSON and a page."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pathlib
 
 from results import failure, store, summary, training_figures
 
-_MENDS = (
-    "Nothing is claimed from this run. What to look at: docs/training.md. Snapshots from before "
-    "the failure can still be adapted from: python -m launch.evaluate --snapshot=STEP"
+_ADVICE = (
+    "This run has no results. What to check: docs/training.md. Snapshots from before the failure "
+    "can still be evaluated: python -m launch.evaluate --snapshot=STEP"
 )
 
 
@@ -25,12 +25,12 @@ class FailedRun:
     failure: failure.TrainingFailure
 
     def text(self) -> str:
-        """Returns the reason for a terminal."""
+        """Returns the reason as text for a terminal."""
         minutes = f"Training: {self.failure.minutes:.1f} minutes, over all restarts"
-        return f"{self.environment}: {self.failure}\n{minutes}\n{_MENDS}"
+        return f"{self.environment}: {self.failure}\n{minutes}\n{_ADVICE}"
 
     def as_json(self) -> str:
-        """Returns the line of JSON: that of a result, without one, and with the reason."""
+        """Returns the line of JSON: a report's fields without results, and the reason."""
         return json.dumps(
             {
                 "environment": self.environment,
@@ -46,7 +46,7 @@ class FailedRun:
 
     def write_page(self) -> pathlib.Path:
         """Writes `report.html` with what training recorded; returns its path."""
-        from results import page  # Importing what draws takes longer than all else.
+        from results import page  # Slow to import: it draws.
 
         log = training_figures.TrainingLog()
         log.extend(store.read_records(self.folder, "training"))
@@ -58,7 +58,7 @@ class FailedRun:
         body = [
             f"<h1>{html.escape(title)}</h1>",
             f'<p class="note">{html.escape(self.failure.reason)}</p>',
-            f'<p class="faint">{html.escape(_MENDS)}</p>',
+            f'<p class="faint">{html.escape(_ADVICE)}</p>',
             page.fact_list(facts),
             *page.training_curves(training_figures.training_figure(log)),
         ]
@@ -66,10 +66,10 @@ class FailedRun:
 
 
 def read(run_dir: str | os.PathLike[str]) -> FailedRun | None:
-    """Returns the run if its training failed, else None.
+    """Returns the run if its training failed, or None.
 
     Raises:
-      RunDirectoryError: the folder is no run directory.
+      RunDirectoryError: if the folder is not a run directory.
     """
     folder = pathlib.Path(run_dir)
     environment = str(summary.identity(folder)["environment"])

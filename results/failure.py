@@ -1,4 +1,4 @@
-"""A training that failed for good, from which nothing is claimed."""
+"""Training that failed for good; such a run has no results."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class TrainingFailure(NamedTuple):
 
 
 def training_failure(events: Sequence[Mapping[str, Any]]) -> TrainingFailure | None:
-    """Returns the last failure, None if there was none or training has finished since then.
+    """Returns the last failure, or None if there is none or training has finished since.
 
-    A training that was started again stays a failed one until it finishes: it may fail again.
+    Training that was started again counts as failed until it finishes: it may fail again.
 
     Args:
-      events: of the run, in the order written.
+      events: the run's events in the order written.
     """
     for event in reversed(events):
         if event["event"] == "training_finished":

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all. `iwpa.durable` does the same for the rest of the program: results stand alone."""
+"""Atomic file writes. Results import none of our packages, so not `iwpa.durable` either."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def publish_file(target: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Gives a temporary name to write a file under, which becomes `target` once it is whole.
+    """Yields a temporary path to write to, which replaces `target` once it is complete.
 
     Raises:
-      OSError: if it cannot be written; `target` is then as it was, and nothing else is left.
+      OSError: if it cannot be written; `target` is then unchanged and no temporary file remains.
     """
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:

@@ -1,4 +1,4 @@
-"""The nodes of a run as their signs of life tell: who lives, how fast it works, how often it was restarted."""
+"""The state of a run's nodes, read from heartbeats: liveness, throughput and restarts."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ import numpy as np
 
 from results import figures
 
-# Nodes give a sign of life every ten seconds; after a minute without one something is wrong.
+# Nodes send a heartbeat every ten seconds; a minute without one means trouble.
 STALE_SECONDS = 60.0
-_RATE_BEATS = 6  # the newest of a node, over which its present throughput is taken
+_RATE_BEATS = 6  # the newest of a node, which give its current throughput
 _MOST_POINTS = 400
-_MOST_BEATS = 20_000  # of a node that are kept, more than two days: then every second one goes
+_MOST_BEATS = 20_000  # kept per node, over two days' worth; beyond it every second one is dropped
 
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """A node as of its last sign of life."""
+    """A node as of its last heartbeat."""
 
     name: str
     host: str
     pid: int
     last_seen: float  # unix seconds
     memory_mib: float
-    work: str  # what it counts first, such as "learner steps"
-    rate: float | None  # of that, per second
-    cpu_share: float | None  # of one core
+    work: str  # name of its first counter, such as "learner steps"
+    rate: float | None  # units of work per second
+    cpu_share: float | None  # fraction of one core
     restarts: int
     faults: int
 
@@ -41,33 +41,34 @@ def _numbers() -> array.array[float]:
 
 @dataclasses.dataclass
 class _History:
-    """One node's signs of life in the order of their times."""
+    """One node's heartbeats in chronological order."""
 
     last: Mapping[str, Any]
     times: array.array[float] = dataclasses.field(default_factory=_numbers)
-    counts: array.array[float] = dataclasses.field(default_factory=_numbers)  # of the first counter
+    counts: array.array[float] = dataclasses.field(
+        default_factory=_numbers
+    )  # values of the first counter
     cpu_seconds: array.array[float] = dataclasses.field(default_factory=_numbers)
     memory: array.array[float] = dataclasses.field(default_factory=_numbers)
-    processes: list[tuple[str, int]] = dataclasses.field(
-        default_factory=list
-    )  # host and pid of each
+    # host and PID of each
+    processes: list[tuple[str, int]] = dataclasses.field(default_factory=list)
 
     def thin(self) -> None:
-        """Forgets every second beat, so that a run of weeks costs no more than one of days."""
+        """Drops every second heartbeat, so that memory stays bounded in a run of weeks."""
         for values in (self.times, self.counts, self.cpu_seconds, self.memory):
             del values[1:-1:2]
 
     @property
     def work(self) -> str:
-        """The name of what is counted."""
+        """Name of the first counter."""
         return next(iter(self.last["counters"]), "steps").replace("_", " ")
 
 
 class FleetLog:
-    """Gathers records of kind `heartbeats`, and the restarts among `events`, while more are written.
+    """Collects `heartbeats` records, and restarts from `events`, as they are written.
 
     Attributes:
-      malformed: the number of records so far that lack a field or have one of another type; they are skipped.
+      malformed: number of records skipped so far because a field is missing or has a wrong type.
     """
 
     def __init__(self) -> None:
@@ -78,7 +79,7 @@ class FleetLog:
     def extend(
         self, heartbeats: Iterable[Mapping[str, Any]], events: Iterable[Mapping[str, Any]]
     ) -> None:
-        """Takes records in the order written."""
+        """Adds records in the order written."""
         for record in heartbeats:
             try:
                 count = float(next(iter(record["counters"].values()), 0.0))
@@ -110,7 +111,7 @@ class FleetLog:
                 self._restarts[node] = self._restarts.get(node, 0) + 1
 
     def nodes(self) -> list[Node]:
-        """Returns every node that has ever given a sign of life, by name."""
+        """Returns every node that has ever sent a heartbeat, by name."""
         return [self._node(name, self._histories[name]) for name in sorted(self._histories)]
 
     def _node(self, name: str, history: _History) -> Node:
@@ -119,9 +120,8 @@ class FleetLog:
         done, used = (
             values[-1] - values[first] for values in (history.counts, history.cpu_seconds)
         )
-        same_process = (
-            seconds > 0 and done >= 0 and used >= 0
-        )  # a restarted node counts from 0 again
+        # A restarted node counts from 0 again.
+        same_process = seconds > 0 and done >= 0 and used >= 0
         host, pid = history.processes[-1]
         return Node(
             name=name,
@@ -132,7 +132,7 @@ class FleetLog:
             work=history.work,
             rate=done / seconds if same_process else None,
             cpu_share=used / seconds if same_process else None,
-            # A supervisor tells of restarts; resuming a run shows as a new process.
+            # Supervisors record restarts; a resumed run only shows as a new process.
             restarts=max(self._restarts.get(name, 0), len(history.processes) - 1),
             faults=int(history.last["counters"].get("faults") or 0),
         )
@@ -144,7 +144,7 @@ class FleetLog:
             times, counts = np.array(history.times), np.array(history.counts)
             if len(times) > 1 and history.work.endswith("steps"):
                 seconds, done = np.diff(times), np.diff(counts)
-                # Nothing is known of the time between two processes, or while a node was silent.
+                # The rate is unknown between two processes and while a node was silent.
                 silent = max(STALE_SECONDS, 3 * float(np.median(seconds)))
                 known = (seconds > 0) & (seconds < silent) & (done >= 0)
                 rates = np.where(known, done / np.where(known, seconds, 1.0), np.nan)
@@ -163,7 +163,7 @@ class FleetLog:
 def _points(
     times: figures.FloatArray, values: figures.FloatArray
 ) -> tuple[list[str], list[float | None]]:
-    """Returns local times as text and values, thinned to what a screen shows; None where a value is unknown."""
+    """Returns local times as text, and values (None if unknown), thinned to screen resolution."""
     step = max(1, len(times) // _MOST_POINTS)
     moments = [
         datetime.datetime.fromtimestamp(time).isoformat(sep=" ", timespec="seconds")
@@ -174,14 +174,13 @@ def _points(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FleetFigure:
-    """What the nodes did over time."""
+    """Throughput and memory of the nodes over time."""
 
-    panels: Mapping[
-        str, Mapping[str, tuple[list[str], list[float | None]]]
-    ]  # times and values by title and node
+    # (times, values) by title and node
+    panels: Mapping[str, Mapping[str, tuple[list[str], list[float | None]]]]
 
     def columns(self) -> dict[str, list[Any]]:
-        """Returns the figure as a table, one row for each node and moment."""
+        """Returns the figure as a table with one row per node and time."""
         rows = [
             (title, node, time, value)
             for title, by_node in self.panels.items()

@@ -1,6 +1,6 @@
-"""What a record of each kind holds: those of another version or tool that lack it are skipped and counted.
+"""Schemas of the records of each kind; records that do not conform are skipped and counted.
 
-Fields that readers can do without, and kinds that are not named here, are not looked at.
+Fields that readers can do without, and kinds not listed here, are not checked.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 Check = Callable[[Any], bool]
-_LARGEST = 2**53  # numbers that JSON's readers agree on
-_LATEST = 2.0**36  # in unix seconds: beyond it calendars and time zones fail
+_LARGEST = 2**53  # integers up to here are exact in every JSON reader
+_LATEST = 2.0**36  # unix seconds; calendars and time zones fail beyond it
 
 
 def is_number(value: object) -> bool:
@@ -19,12 +19,12 @@ def is_number(value: object) -> bool:
 
 
 def is_count(value: object) -> bool:
-    """Whether a value is a whole number from 0."""
+    """Whether a value is a non-negative integer."""
     return type(value) is int and 0 <= value < _LARGEST
 
 
 def is_time(value: object) -> bool:
-    """Whether a value is a moment in unix seconds that a calendar can show."""
+    """Whether a value is a time in unix seconds that a calendar can show."""
     return type(value) in (int, float) and 0 <= value <= _LATEST  # type: ignore[operator]
 
 
@@ -91,7 +91,7 @@ _EVENTS: Mapping[str, Mapping[str, Check]] = {
 
 
 def is_record(kind: str, record: Mapping[str, Any]) -> bool:
-    """Whether readers of a kind can rely on what a record holds."""
+    """Whether a record has the fields that readers of its kind rely on."""
     if not is_time(record.get("time")) or not _holds(record, _FIELDS.get(kind, {})):
         return False
     if kind == "events" and not _holds(record, _EVENTS.get(record["event"], {})):

@@ -1,4 +1,4 @@
-"""The figures as files: PNG and SVG in a width that suits a README, drawn without a display."""
+"""Figures as PNG and SVG files, sized for a README and drawn without a display."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from results.files import publish_file
 
 _INK = "#3D444D"
 _FAINT = "#8C959F"
-_LABEL_SPACING = 21  # pixels of a figure's 100 to the inch
+_LABEL_SPACING = 21  # pixels, at 100 per inch
 _PANEL_COLUMNS = 4
 _STYLE = {
     "font.size": 11,
@@ -32,12 +32,12 @@ _STYLE = {
     "ytick.color": _INK,
     "xtick.major.size": 0,
     "ytick.major.size": 0,
-    "svg.hashsalt": "figure",  # the same data give the same file
+    "svg.hashsalt": "figure",  # makes files reproducible
 }
 
 
 def save_adaptation(figure: figures.AdaptationFigure, path: pathlib.Path) -> None:
-    """Draws a quantity against episodes, a line with its band for each method and the levels; shares without bands."""
+    """Draws a quantity against episodes: levels, and each method's line; a share has no band."""
     with matplotlib.rc_context(_STYLE):
         canvas, axes = _canvas(3.4 if figure.is_share else 4.4)
         for curve in figure.curves:
@@ -63,7 +63,7 @@ def save_training(
     training: training_figures.TrainingFigure,
     path: pathlib.Path,
 ) -> None:
-    """Draws the validation score of the snapshots above the return in training, against learner steps."""
+    """Draws the snapshots' validation scores above the training return, against learner steps."""
     with matplotlib.rc_context(_STYLE):
         canvas = matplotlib.figure.Figure(figsize=(8, 5))
         canvas.set_layout_engine("constrained", hspace=0.08)
@@ -107,7 +107,7 @@ def save_training(
 
 
 def save_panels(training: training_figures.TrainingFigure, path: pathlib.Path) -> None:
-    """Draws the panels in a grid against learner steps."""
+    """Draws the panels as a grid against learner steps."""
     columns = min(_PANEL_COLUMNS, len(training.panels))
     rows = -(-len(training.panels) // columns)
     with matplotlib.rc_context({**_STYLE, "font.size": 8}):
@@ -115,9 +115,9 @@ def save_panels(training: training_figures.TrainingFigure, path: pathlib.Path) -
         grid = canvas.subplots(rows, columns, squeeze=False, sharex=True).ravel()
         for axes, panel in zip(grid, training.panels, strict=False):
             _draw_panel(axes, panel)
-        for place, axes in enumerate(grid):
-            axes.set_visible(place < len(training.panels))
-            if place + columns >= len(training.panels):  # the lowest of its column
+        for index, axes in enumerate(grid):
+            axes.set_visible(index < len(training.panels))
+            if index + columns >= len(training.panels):  # the lowest in its column
                 axes.tick_params(labelbottom=True)
         canvas.supxlabel("learner steps", fontsize=8, color=_INK)
         _save(canvas, path)
@@ -139,9 +139,9 @@ def _draw_panel(axes: matplotlib.axes.Axes, panel: training_figures.Panel) -> No
         values = panel.drawn(name)
         axes.plot(series.learner_steps, values, color=hue, linewidth=1.2, label=word)
     if len(panel.series) > 1:
-        place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0.2}
+        location = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0.2}
         narrow = {"handlelength": 0.7, "handletextpad": 0.4, "columnspacing": 0.7}
-        axes.legend(fontsize=7, frameon=False, ncols=len(panel.series), **place, **narrow)
+        axes.legend(fontsize=7, frameon=False, ncols=len(panel.series), **location, **narrow)
 
 
 def _canvas(height: float) -> tuple[matplotlib.figure.Figure, matplotlib.axes.Axes]:
@@ -156,10 +156,10 @@ def _episode_axis(axes: matplotlib.axes.Axes) -> None:
 
 
 def _mark_levels(axes: matplotlib.axes.Axes, levels: Sequence[figures.Level]) -> None:
-    """Draws the levels; the prior's name stands at the right, since all lines begin at its level."""
-    places = {"experts": (0, 4, "left"), "prior": (1, -13, "right")}
+    """Draws the levels. The prior's label is on the right, since all lines begin at its level."""
+    anchors = {"experts": (0, 4, "left"), "prior": (1, -13, "right")}
     for level in levels:
-        x, y, alignment = places[level.name]
+        x, y, alignment = anchors[level.name]
         axes.axhline(level.value, color=_FAINT, linewidth=1, linestyle=(0, (5, 4)), zorder=1)
         row = axes.get_yaxis_transform()
         axes.annotate(
@@ -168,7 +168,7 @@ def _mark_levels(axes: matplotlib.axes.Axes, levels: Sequence[figures.Level]) ->
 
 
 def _label_ends(axes: matplotlib.axes.Axes, curves: Sequence[figures.MethodCurve]) -> None:
-    """Writes each method's name at the right end of its line, names that would touch moved apart."""
+    """Labels the right end of each line with its method, labels spread so that none overlap."""
     low, high = axes.get_ylim()
     axes.set_ylim(low, high)
     spacing = _LABEL_SPACING / axes.get_window_extent().height * (high - low)
@@ -188,9 +188,9 @@ def _label_ends(axes: matplotlib.axes.Axes, curves: Sequence[figures.MethodCurve
 
 
 def spread(positions: Sequence[float], spacing: float, low: float, high: float) -> list[float]:
-    """Returns `positions`, from the highest to the lowest, moved to be `spacing` apart and between `low` and `high`.
+    """Returns descending `positions`, moved to be `spacing` apart and between `low` and `high`.
 
-    Where there is no room for all of them, they go beyond `high`.
+    If they do not all fit, some exceed `high`.
     """
     apart: list[float] = []
     for position in positions:

@@ -1,4 +1,4 @@
-"""The summary as one self-contained page: it loads nothing, so that it can be mailed, archived and read offline."""
+"""The summary as one self-contained HTML page, which can be mailed, archived and read offline."""
 
 from __future__ import annotations
 
@@ -21,40 +21,49 @@ _STYLE = """
 @media (prefers-color-scheme: dark) {
   :root { --ground: #0d1117; --card: #151b23; --ink: #e6edf3; --faint: #9198a1; --rule: #30363d; }
 }
-body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.55 system-ui, sans-serif; }
+body { margin: 0; background: var(--ground); color: var(--ink);
+  font: 16px/1.55 system-ui, sans-serif; }
 main { max-width: 1120px; margin: 0 auto; padding: 48px 32px 80px; }
 h1 { margin: 0; font-size: 30px; letter-spacing: -0.01em; }
 h2 { margin: 56px 0 8px; font-size: 20px; }
 p { margin: 0 0 12px; max-width: 104ch; }
 .faint, .caption { color: var(--faint); }
 .caption { margin-top: 12px; font-size: 14px; }
-.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin: 28px 0 0; }
-.facts div { background: var(--card); border: 1px solid var(--rule); border-radius: 8px; padding: 12px 16px; }
+.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px;
+  margin: 28px 0 0; }
+.facts div { background: var(--card); border: 1px solid var(--rule); border-radius: 8px;
+  padding: 12px 16px; }
 .facts dt { color: var(--faint); font-size: 13px; }
 .facts dd { margin: 2px 0 0; font-size: 22px; font-variant-numeric: tabular-nums; }
 .facts small { display: block; color: var(--faint); font-size: 13px; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; margin: 16px 0 12px; font-size: 14px; }
 table { font-variant-numeric: tabular-nums; }
-th, td { padding: 8px 9px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--rule); }
+th, td { padding: 8px 9px; text-align: right; white-space: nowrap;
+  border-bottom: 1px solid var(--rule); }
 th { color: var(--faint); font-weight: 500; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 th:last-child, td:last-child { padding-right: 0; }
-.swatch { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 10px; }
+.swatch { display: inline-block; width: 12px; height: 12px; border-radius: 3px;
+  margin-right: 10px; }
 .note { border-left: 3px solid #e69f00; padding-left: 12px; }
 """
 
-# Nothing may be fetched: the browser itself holds the page to it.
+# The page must load nothing; this makes the browser enforce it.
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 )
 
 _TRAINING_COLUMNS = 2
 _COLUMNS = (
-    "Last 3: mean of each run's last three episodes with the pooled 95% interval. IQM: interquartile mean of the "
-    "same, with its stratified bootstrap interval. Found: share of runs that met a reward at all. After found: mean "
-    "return in the 3rd to 5th episode after the first rewarded one. AUC: mean progress over all episodes, where the "
-    "prior's level is 0 and the experts' 1. To 90%: first episode at which progress, averaged over three, is 0.9."
+    "Last 3: mean of each run's last three episodes with the pooled 95% interval. IQM: "
+    "interquartile mean of the "
+    "same, with its stratified bootstrap interval. Found: share of runs that found any reward. "
+    "After found: mean "
+    "return in the 3rd to 5th episode after the first rewarded one. AUC: mean progress over all "
+    "episodes, where the "
+    "prior's level is 0 and the experts' 1. To 90%: first episode at which progress, averaged over "
+    "three, is 0.9."
 )
 
 
@@ -63,7 +72,8 @@ def format_page(result: summary.Summary) -> str:
     title = f"Adaptation on {result.environment}"
     body = [
         f"<h1>{html.escape(title)}</h1>",
-        '<p class="faint">Held-out tasks learnt in a handful of episodes by importance weighted adaptation.</p>',
+        '<p class="faint">Held-out tasks learned in a few episodes by importance weighted '
+        "adaptation.</p>",
         _facts(result),
         *(f'<p class="note">{html.escape(note)}</p>' for note in result.notes),
         "<h2>Methods compared on the test tasks</h2>",
@@ -90,7 +100,7 @@ def format_page(result: summary.Summary) -> str:
 
 
 def training_curves(figure: training_figures.TrainingFigure) -> list[str]:
-    """Returns what the learner recorded, as part of a page."""
+    """Returns the learner's curves as parts of a page."""
     chart = plotly_figures.training({"": figure}, columns=_TRAINING_COLUMNS)
     return [
         _figure("Training", chart, "training"),
@@ -99,7 +109,7 @@ def training_curves(figure: training_figures.TrainingFigure) -> list[str]:
 
 
 def document(title: str, body: Sequence[str]) -> str:
-    """Returns a whole page."""
+    """Returns a complete HTML document."""
     return "\n".join(
         [
             "<!DOCTYPE html>",
@@ -115,7 +125,7 @@ def document(title: str, body: Sequence[str]) -> str:
 
 
 def write_page(content: str, folder: pathlib.Path) -> pathlib.Path:
-    """Writes `report.html`, which appears whole or not at all; returns its path."""
+    """Writes `report.html` atomically; returns its path."""
     path = folder / "report.html"
     with publish_file(path) as temporary:
         temporary.write_text(content, encoding="utf-8")
@@ -139,7 +149,7 @@ def _facts(result: summary.Summary) -> str:
 
 
 def fact_list(facts: Sequence[tuple[str, str, str]]) -> str:
-    """Returns facts, each a name, a value and a detail."""
+    """Returns a list of facts, each a name, a value and a detail, as HTML."""
     cells = (
         f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}<small>{html.escape(detail)}</small></dd></div>"
         for name, value, detail in facts
@@ -155,12 +165,13 @@ def _methods_table(methods: Sequence[summary.MethodSummary]) -> str:
     rows = []
     for method in methods:
         to_90 = method.episodes_to_90_percent
+        last3 = table.plus_minus(method.last3_mean, method.last3_interval, decimals)
         rows.append(
             [
                 _swatch(method.method),
                 str(method.n),
                 *(table.number(table.mean_over(method, *column), decimals) for column in columns),
-                f"<strong>{table.plus_minus(method.last3_mean, method.last3_interval, decimals)}</strong>",
+                f"<strong>{last3}</strong>",
                 f"{table.number(method.iqm, decimals)} {_interval(method.iqm_interval, decimals)}",
                 f"{method.found_share_by_episode[-1]:.0%}",
                 table.number(method.return_after_found, decimals),
@@ -176,7 +187,8 @@ def _claims_table(claims: Sequence[summary.Claim]) -> str:
         return ""
     rows = [
         [
-            f"{html.escape(figures.label(claim.method))} − {html.escape(figures.label(claim.baseline))}",
+            f"{html.escape(figures.label(claim.method))} − "
+            f"{html.escape(figures.label(claim.baseline))}",
             f"<strong>{claim.difference.mean:+.2f}</strong>",
             _interval(claim.difference.interval, 2),
             claim.verdict,
@@ -187,8 +199,8 @@ def _claims_table(claims: Sequence[summary.Claim]) -> str:
     return (
         "<h2>Differences in the last three episodes</h2>"
         + _html_table(["Methods", "Difference", "95% interval", "Verdict", "Paired over"], rows)
-        + '<p class="caption">The interval is a bootstrap over tasks, each drawn with all its seeds, of the difference '
-        "on the same task and seed.</p>"
+        + '<p class="caption">The interval is of the difference on the same task and seed: a '
+        "bootstrap over tasks, each resampled with all its seeds.</p>"
     )
 
 
@@ -202,10 +214,11 @@ def _interval(interval: Sequence[float], decimals: int) -> str:
 
 
 def _html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Returns a table of cells that are HTML already."""
+    """Returns a table; its cells are HTML."""
     head = "".join(f"<th>{cell}</th>" for cell in header)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    whole = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="scroll">{whole}</div>'
 
 
 def _figure(title: str, chart: Chart, name: str) -> str:
@@ -213,11 +226,9 @@ def _figure(title: str, chart: Chart, name: str) -> str:
         chart,
         full_html=False,
         validate=False,
-        include_plotlyjs=False,  # it stands in the page's head, once
+        include_plotlyjs=False,  # already in the page's head
         div_id=name,
-        config={
-            "displayModeBar": False,
-            "responsive": True,
-        },  # drag to zoom, double-click to go back
+        # drag to zoom, double-click to reset
+        config={"displayModeBar": False, "responsive": True},
     )
     return f"<h2>{html.escape(title)}</h2>\n{drawn}"

@@ -1,4 +1,4 @@
-"""Panels side by side under one legend, as a paper shows them: as files with matplotlib, as a page with plotly."""
+"""The paper's panels, side by side under one legend: files by matplotlib, a page by plotly."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _STYLE = {
     "axes.spines.right": False,
     "axes.grid": True,
     "grid.color": "#E4E7EB",
-    "svg.hashsalt": "figure",  # the same data give the same file
+    "svg.hashsalt": "figure",  # makes files reproducible
 }
-_WIDTH, _HEIGHT = 4.0, 3.4  # of a panel, inches
+_WIDTH, _HEIGHT = 4.0, 3.4  # inches, of one panel
 
 
 def save(panels: Sequence[Panel], path: pathlib.Path) -> None:
-    """Draws the panels into an SVG or PNG, by the path's suffix; the file appears whole or not at all."""
+    """Draws the panels into an SVG or PNG, chosen by the path's suffix; writes it atomically."""
     with matplotlib.rc_context(_STYLE):
         canvas = matplotlib.figure.Figure(
             figsize=(_WIDTH * len(panels), _HEIGHT), layout="constrained"
@@ -103,7 +103,7 @@ def page(panels: Sequence[Panel]) -> str:
 
 
 def _legend(panels: Sequence[Panel]) -> list[Line]:
-    """Returns one line of each name."""
+    """Returns the first line of each name."""
     return list({line.name: line for panel in panels for line in panel.lines}.values())
 
 

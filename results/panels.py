@@ -1,4 +1,4 @@
-"""What a figure of the paper shows: panels, one for each environment, and the curves in them."""
+"""The data of the paper's figures: a panel per environment, and its curves."""
 
 from __future__ import annotations
 
@@ -24,21 +24,20 @@ TITLES = {
 class Line:
     """A curve with its 95% interval at P points."""
 
-    name: str  # as in the CSV
+    name: str  # as in the CSV file
     label: str
     colour: str  # #RRGGBB
     x: FloatArray  # [P]
     mean: FloatArray  # [P]
     low: FloatArray  # [P], NaN where there is no interval
     high: FloatArray  # [P]
-    sources: tuple[tuple[str, int | None, int | None], ...]  # n runs: run directory, task and seed
-    values: (
-        FloatArray  # [n, P], what each returned: single episodes, or the smoothed curve of training
-    )
+    sources: tuple[tuple[str, int | None, int | None], ...]  # [n]: run directory, task, seed
+    # [n, P], what each returned: single episodes, or the smoothed curve of training
+    values: FloatArray
 
     @property
     def runs(self) -> int:
-        """How many there are, n."""
+        """Number of runs, n."""
         return len(self.sources)
 
 
@@ -50,18 +49,17 @@ class Panel:
     x_title: str
     lines: tuple[Line, ...]
     environment_steps: tuple[int, ...]  # of training, of each run directory that recorded it
-    one_seed: str = (
-        ""  # which runs differ in nothing, not even in the seed: they are no independent ones
-    )
+    # which runs differ in nothing, not even in the seed: they are no independent ones
+    one_seed: str = ""
 
     @property
     def title(self) -> str:
-        """The environment as the paper names it."""
+        """The paper's name of the environment."""
         return TITLES.get(self.environment, self.environment)
 
     @property
     def caption(self) -> str:
-        """How much training and how many runs are behind it."""
+        """The amount of training and the number of runs."""
         runs = f"{_span([line.runs for line in self.lines])} runs a line"
         trained = (
             f"{_span(self.environment_steps)} environment steps of training, "
@@ -72,7 +70,7 @@ class Panel:
 
 
 def _span(values: Sequence[int]) -> str:
-    """Returns the least and the greatest number as text in two digits, such as 0.64M-0.65M, or one where they look alike."""
+    """Returns a range in two digits, such as 0.64M-0.65M, or one number if both ends look alike."""
     return "–".join(dict.fromkeys(_in_short(bound) for bound in (min(values), max(values))))
 
 

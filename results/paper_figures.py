@@ -1,11 +1,12 @@
-"""The paper's figures in its own form, from the run directories of one or several training seeds.
+"""The paper's figures in the paper's style, from run directories of one or more training seeds.
 
     python -m results.figures --run_dirs=runs/seed0,runs/seed1 --figure=1
 
-Figure 1 shows adaptation on half-cheetah and sparse navigation, figure 2 on the environments with sparse rewards: mean return of the last 3
-episodes over tasks and seeds, 95% interval, the paper's smoothing. Figure 4 shows training with critics that know tasks by id or by
-description. Each is written as SVG, PNG and HTML, and its numbers as CSV: the points of the curves, and in `figure_N_runs.csv` every run
-behind them.
+Figure 1 shows adaptation on half-cheetah and sparse navigation, figure 2 on the environments with
+sparse rewards: the mean return of the last 3 episodes over tasks and seeds, with its 95% interval
+and the paper's smoothing. Figure 4 shows training with critics that know tasks by ID or by
+description. Each figure is written as SVG, PNG and HTML, the points of its curves as CSV, and every
+run behind them as `figure_N_runs.csv`.
 """
 
 from __future__ import annotations
@@ -42,29 +43,33 @@ _CRITICS = {
     "task_description": ("Task description", figures.colour("shared_q_iw_ls")),
 }
 _GRID = 200  # points of a training curve
-_GRID_SMOOTHING = 10  # of these
+_GRID_SMOOTHING = 10  # points of that grid
 
 
 def figure_of(environment: str) -> str | None:
-    """Returns which figure shows adaptation in an environment, None if none does."""
+    """Returns the figure that shows adaptation in an environment, or None."""
     return next((figure for figure in ("1", "2") if environment in _ENVIRONMENTS[figure]), None)
 
 
 def paper_figure(run_dirs: Sequence[str | os.PathLike[str]], figure: str) -> list[Panel]:
-    """Returns the figure's panels in the paper's order, those of environments without a run left out; runs of one environment are pooled.
+    """Returns the figure's panels in the paper's order; runs of one environment are pooled.
+
+    Environments without a run are left out.
 
     Raises:
-      RunDirectoryError: a folder is no run directory, is of an environment that the figure does not show, or has nothing to show.
-      SelectionError: no snapshot of a run was selected, and none could be.
+      RunDirectoryError: if a folder is not a run directory, belongs to an environment that the
+        figure does not show, or has nothing to show.
+      SelectionError: if a run has no selected snapshot and none can be selected.
     """
     by_environment: dict[str, list[tuple[pathlib.Path, Mapping[str, Any]]]] = {}
-    # The same folder by two names counts once.
+    # Count a folder once, even if it is given by two names.
     for run_dir in {path.resolve(): path for path in map(pathlib.Path, run_dirs)}.values():
         identity = summary.identity(run_dir)
         environment = str(identity["environment"])
         if environment not in _ENVIRONMENTS[figure]:
             raise summary.RunDirectoryError(
-                f"figure {figure} does not show {environment}, of which {run_dir} is a run: it is about {', '.join(_ENVIRONMENTS[figure])}"
+                f"figure {figure} does not show {environment}, the environment of {run_dir}: it "
+                f"shows {', '.join(_ENVIRONMENTS[figure])}"
             )
         summary.refuse_failed(run_dir, store.read_records(run_dir, "events"))
         by_environment.setdefault(environment, []).append((run_dir, identity))
@@ -79,10 +84,10 @@ def paper_figure(run_dirs: Sequence[str | os.PathLike[str]], figure: str) -> lis
 
 
 def _of_one_seed(runs: Sequence[tuple[pathlib.Path, Mapping[str, Any]]]) -> str:
-    """Returns which runs of an environment are of one seed and alike in all else, in words; nothing where there are none."""
+    """Returns a text that names the runs that are alike, seed included; empty if there are none."""
     alike: dict[str, list[str]] = {}
     for run_dir, identity in runs:
-        if "seed" in identity:  # Early versions did not say.
+        if "seed" in identity:  # Early versions did not record it.
             alike.setdefault(json.dumps(identity, sort_keys=True), []).append(run_dir.name)
     return "; ".join(
         f"{' and '.join(names)} are runs of one seed" for names in alike.values() if len(names) > 1
@@ -104,7 +109,8 @@ def _adaptation_panel(
     if not pooled:
         names = ", ".join(str(run_dir) for run_dir, _ in runs)
         raise summary.RunDirectoryError(
-            f"no test of {environment} is complete in {names}: finish it with python -m launch.evaluate"
+            f"no test of {environment} is complete in {names}: finish it with python -m "
+            "launch.evaluate"
         )
     lines = []
     for method in figures.ordered(pooled):
@@ -140,7 +146,7 @@ def _training_panel(
     for run_dir, identity in runs:
         steps, returns = _training_curve(store.read_records(run_dir, "training"))
         if len(steps) < 2:
-            raise summary.RunDirectoryError(f"{run_dir} has no curve of training yet: train longer")
+            raise summary.RunDirectoryError(f"{run_dir} has no training curve yet: train longer")
         critic = identity.get("config", {}).get("networks", {}).get("critic", "task_id")
         by_critic.setdefault(critic, []).append((run_dir.name, steps, returns))
     lines = []
@@ -177,7 +183,7 @@ def _training_panel(
 
 
 def _environment_steps(runs: Sequence[tuple[pathlib.Path, Mapping[str, Any]]]) -> tuple[int, ...]:
-    """Returns the environment steps of each run's training, of those that have a record of it."""
+    """Returns the environment steps of training of each run that has a record of it."""
     last = (store.read_records(run_dir, "training")[-1:] for run_dir, _ in runs)
     steps = (
         record.get("environment_steps") for records_of_run in last for record in records_of_run
@@ -186,7 +192,7 @@ def _environment_steps(runs: Sequence[tuple[pathlib.Path, Mapping[str, Any]]]) -
 
 
 def _training_curve(training: Sequence[Mapping[str, Any]]) -> tuple[FloatArray, FloatArray]:
-    """Returns environment steps and return in training, without what a restart went back behind."""
+    """Returns environment steps and training returns, without those that a restart rolled back."""
     points: list[tuple[float, float]] = []
     for record in reversed(training):
         steps, value = record.get("environment_steps"), record["training_return"]
@@ -197,8 +203,8 @@ def _training_curve(training: Sequence[Mapping[str, Any]]) -> tuple[FloatArray, 
 
 
 def write_figure(panels: Sequence[Panel], stem: pathlib.Path) -> list[pathlib.Path]:
-    """Writes `stem` with .svg, .png, .html and .csv, and its runs as `stem`_runs.csv; returns the paths."""
-    from results import panel_drawing  # Drawing takes long to import.
+    """Writes `stem` as .svg, .png, .html and .csv, and `stem`_runs.csv; returns the paths."""
+    from results import panel_drawing  # Slow to import: it draws.
 
     stem.parent.mkdir(parents=True, exist_ok=True)
     paths = [stem.with_suffix(suffix) for suffix in (".svg", ".png", ".html", ".csv")]
@@ -230,7 +236,7 @@ def write_figure(panels: Sequence[Panel], stem: pathlib.Path) -> list[pathlib.Pa
         "run_dir",
         "task",
         "seed",
-        *(f"value_{place}" for place in range(1, points + 1)),
+        *(f"value_{point}" for point in range(1, points + 1)),
     )
     return [*paths, _write_table(stem.with_name(f"{stem.name}_runs.csv"), names, runs)]
 
@@ -248,10 +254,13 @@ def _write_table(
 
 
 def main(argv: Sequence[str]) -> int:
-    """Draws the figure that the flags ask for; returns the exit code."""
+    """Draws the requested figure; returns the exit code."""
     values = flags.FLAGS
     if not values.run_dirs or values.figure is None or len(argv) > 1:
-        message = "say which runs and which figure: python -m results.figures --run_dirs=runs/A,runs/B --figure=1|2|4"
+        message = (
+            "say which runs and which figure: "
+            "python -m results.figures --run_dirs=runs/A,runs/B --figure=1|2|4"
+        )
         return fail(_PROGRAM, message, USAGE_ERROR)
     try:
         panels = paper_figure(values.run_dirs, values.figure)
@@ -268,7 +277,7 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-# The flags are the program's own, which is the module `results.figures`.
+# The program is the module `results.figures`: its --help must list these flags as its own.
 flags.disclaim_key_flags()
 
 
@@ -280,6 +289,6 @@ def define_flags() -> None:
 
 
 def run() -> None:
-    """Parses the flags, draws and ends the process."""
+    """Parses the flags, draws the figure and exits."""
     define_flags()
     run_program(_PROGRAM, main)

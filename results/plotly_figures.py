@@ -1,7 +1,7 @@
-"""The figures as plotly draws them: for the report's page and for the dashboard.
+"""Figures as plotly charts, for the report's page and the dashboard.
 
-Where lines belong to methods, the colour is the method's and the dashes tell run directories apart. Elsewhere the colour tells
-run directories apart or, of a single one, quantities.
+Where lines belong to methods, colour stands for the method and dashes for the run directory.
+Elsewhere colour stands for the run directory or, if there is only one, for the quantity.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 _DASH_MARKS = {"solid": "───", "dash": "╌╌╌", "dot": "····"}
 _PANEL_HEIGHT, _PANEL_GAP = 150, 64  # pixels
 _EPISODES_TICKED = 12
-_COLUMN_GAP = 0.07  # of the width
-_ALONE = ("",)  # the run directories of a figure that knows only one
+_COLUMN_GAP = 0.07  # fraction of the width
+_ALONE = ("",)  # names of the run directories of a figure of a single one
 
 
 def adaptation(figure: figures.AdaptationFigure, run_dirs: Sequence[str] = _ALONE) -> Chart:
-    """Draws a quantity against episodes, a line with its band for each method, and the levels.
+    """Draws a quantity against episodes: a line and band per method, and the levels.
 
     Args:
-      figure: what is drawn.
-      run_dirs: names of all run directories that may appear, which fixes their dashes.
+      figure: what to draw.
+      run_dirs: names of all run directories that may appear; fixes their dashes.
     """
     number = ".0%" if figure.is_share else ".2f"
     data: list[dict[str, Any]] = []
@@ -41,32 +41,33 @@ def adaptation(figure: figures.AdaptationFigure, run_dirs: Sequence[str] = _ALON
                 "y": curve.values.tolist(),
                 "customdata": list(zip(curve.low.tolist(), curve.high.tolist(), strict=True)),
                 "mode": "lines" if len(curve.episodes) > 1 else "markers",
-                "name": html.escape(curve.label),  # plotly reads tags in a name
+                "name": html.escape(curve.label),  # plotly interprets tags in names
                 "legendgroup": curve.label,
                 "line": {
                     "color": figures.colour(curve.method),
                     "width": 2.5,
                     "dash": dash(curve.run_dir, run_dirs),
                 },
-                "hovertemplate": f"%{{y:{number}}}  [%{{customdata[0]:{number}}}, %{{customdata[1]:{number}}}]",
+                "hovertemplate": f"%{{y:{number}}}  "
+                f"[%{{customdata[0]:{number}}}, %{{customdata[1]:{number}}}]",
             }
         )
     described = layout(
         figure.quantity, "episode", figure.title, height=360 if figure.is_share else 460
     )
     for level in figure.levels:
-        place = run_dirs.index(level.run_dir) if level.run_dir in run_dirs else 0
+        position = run_dirs.index(level.run_dir) if level.run_dir in run_dirs else 0
         mark_level(
             described,
             level.value,
             html.escape(level.label),
             right=level.name == "prior",
-            place=place,
+            position=position,
         )
     if figure.is_share:
         described["yaxis"] |= {"range": [0, 1.04], "tickformat": ".0%"}
     if all(len(curve.episodes) <= _EPISODES_TICKED for curve in figure.curves):
-        described["xaxis"] |= {"dtick": 1}  # there is no half an episode
+        described["xaxis"] |= {"dtick": 1}  # no ticks at half episodes
     return {"data": data, "layout": described}
 
 
@@ -75,11 +76,11 @@ def validation(
     axis_name: str = "steps",
     run_dirs: Sequence[str] = _ALONE,
 ) -> Chart:
-    """Draws the score of the snapshots, those selected ringed.
+    """Draws the snapshots' scores, with the selected ones ringed.
 
     Args:
-      by_run_dir: what is drawn, by run directory's name.
-      axis_name: against what, of `training_figures.AXES`.
+      by_run_dir: the figures, by run directory's name.
+      axis_name: the horizontal axis, of `training_figures.AXES`.
       run_dirs: names of all run directories that may appear.
     """
     data: list[dict[str, Any]] = []
@@ -107,12 +108,12 @@ def validation(
                 "showlegend": len(by_run_dir) > 1,
             }
         )
-        ringed = [place for place, step in enumerate(steps) if step == figure.selected]
+        ringed = [index for index, step in enumerate(steps) if step == figure.selected]
         data.append(
             {
                 "type": "scatter",
-                "x": [x[place] for place in ringed],
-                "y": [y[place] for place in ringed],
+                "x": [x[index] for index in ringed],
+                "y": [y[index] for index in ringed],
                 "mode": "markers+text",
                 "marker": {
                     "symbol": "circle-open",
@@ -140,14 +141,14 @@ def validation(
 
 
 class Line(NamedTuple):
-    """A line of a small diagram."""
+    """A line of a small chart."""
 
     name: str
     x: Sequence[Any]
     y: Sequence[float | None]
     hue: str
     dash: str = "solid"
-    legend: str | None = None  # the line's entry in the legend, shared by lines of the same entry
+    legend: str | None = None  # legend entry, which several lines may share
 
 
 def training(
@@ -156,17 +157,17 @@ def training(
     run_dirs: Sequence[str] = _ALONE,
     columns: int = 1,
 ) -> Chart:
-    """Draws small diagrams, one for each panel, in a grid.
+    """Draws the panels as small charts in a grid.
 
     Args:
-      by_run_dir: what is drawn, by run directory's name.
-      axis_name: against what, of `training_figures.AXES`.
-      run_dirs: names of all run directories that may appear, which fixes their colours.
-      columns: of the grid.
+      by_run_dir: the figures, by run directory's name.
+      axis_name: the horizontal axis, of `training_figures.AXES`.
+      run_dirs: names of all run directories that may appear; fixes their colours.
+      columns: number of columns in the grid.
     """
     alone = len(run_dirs) == 1
     panels: dict[str, list[Line]] = {}
-    quantities: dict[str, dict[str, None]] = {}  # in order, each once
+    quantities: dict[str, dict[str, None]] = {}  # an ordered set of each panel's
     for panel in (panel for figure in by_run_dir.values() for panel in figure.panels):
         quantities.setdefault(panel.title, {}).update(dict.fromkeys(panel.series))
     for name, figure in by_run_dir.items():
@@ -199,14 +200,14 @@ def grid(
     columns: int,
     logarithmic: Collection[str] = frozenset(),
 ) -> Chart:
-    """Draws small diagrams that share their horizontal axis; a title names its lines in their colours.
+    """Draws a grid of small charts that share a horizontal axis; titles are also legends.
 
     Args:
       name: see `layout`.
       panels: lines by title.
-      x_title: of the axis that they share.
-      columns: of the grid.
-      logarithmic: titles of those whose vertical axis is.
+      x_title: title of the shared axis.
+      columns: number of columns in the grid.
+      logarithmic: titles of charts with a logarithmic vertical axis.
     """
     columns = max(1, min(columns, len(panels)))
     rows = max(1, -(-len(panels) // columns))
@@ -223,19 +224,19 @@ def grid(
     described["legend"] |= {"y": 1 + 34 / inside}
     data: list[dict[str, Any]] = []
     in_legend: set[str | None] = {None}
-    for place, (title, lines) in enumerate(panels.items()):
-        number = str(place + 1) if place else ""
+    for index, (title, lines) in enumerate(panels.items()):
+        number = str(index + 1) if index else ""
         left, top = (
-            (place % columns) * (width + _COLUMN_GAP),
-            1 - (place // columns) * (height + _PANEL_GAP / inside),
+            (index % columns) * (width + _COLUMN_GAP),
+            1 - (index // columns) * (height + _PANEL_GAP / inside),
         )
         described[f"xaxis{number}"] = {
             **axis(),
             "domain": [left, left + width],
             "anchor": f"y{number}",
-            **({"matches": "x"} if place else {}),
-            # The lowest diagram of a column names the axis.
-            "title": axis_title(x_title if place + columns >= len(panels) else "", 8),
+            **({"matches": "x"} if index else {}),
+            # Only the lowest chart of a column names the axis.
+            "title": axis_title(x_title if index + columns >= len(panels) else "", 8),
         }
         scale = _logarithmic_scale(lines) if title in logarithmic else {}
         described[f"yaxis{number}"] = {
@@ -272,7 +273,7 @@ def grid(
 
 
 def _logarithmic_scale(lines: Sequence[Line]) -> dict[str, Any]:
-    """Returns an axis with a handful of ticks; plotly's own tick 1, 2, 3 … and overlap."""
+    """Returns a logarithmic axis with a few ticks; plotly's default ticks 1, 2, 3 … overlap."""
     decades = training_figures.decades(value for line in lines for value in line.y)
     few = decades < training_figures.FEW_DECADES
     return {"type": "log", "tickformat": "~g", "dtick": "D2" if few else math.ceil(decades / 5)}
@@ -293,7 +294,7 @@ def _trace(line: Line) -> dict[str, Any]:
 
 
 def _title(title: str, lines: Sequence[Line]) -> str:
-    """Returns the title with the names of the lines, where there are several, in their colours or beside their dashes."""
+    """Returns the title and the names of several lines, in their colours or with their dashes."""
     names = {line.name: line for line in lines}
     parts = [
         f"{html.escape(name)} {_DASH_MARKS.get(line.dash, '')}"
@@ -307,7 +308,7 @@ def _title(title: str, lines: Sequence[Line]) -> str:
 
 
 def _band(curve: figures.MethodCurve) -> list[dict[str, Any]]:
-    """Returns the interval as an invisible lower line and a fill from the upper one down to it."""
+    """Returns a band as an invisible lower line and a fill from the upper line down to it."""
     shared = {
         "type": "scatter",
         "x": curve.episodes.tolist(),
@@ -322,5 +323,5 @@ def _band(curve: figures.MethodCurve) -> list[dict[str, Any]]:
 
 
 def dash(run_dir: str, run_dirs: Sequence[str]) -> str:
-    """Returns the dashes of a run directory's lines."""
+    """Returns the dash style of a run directory's lines."""
     return _DASHES[run_dirs.index(run_dir) % len(_DASHES)] if run_dir in run_dirs else _DASHES[0]

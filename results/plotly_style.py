@@ -1,6 +1,7 @@
-"""What all charts look like, on light and dark ground alike, and what they are marked with.
+"""The common style of all charts, for light and dark pages, and the marks drawn on them.
 
-A chart is plotly's own JSON, a dictionary of `data` and `layout`: its Python classes check every value, which takes a hundred times longer.
+A chart is a dictionary of `data` and `layout`, plotly's own JSON: plotly's Python classes validate
+every value, which takes a hundred times longer.
 """
 
 from __future__ import annotations
@@ -11,21 +12,21 @@ from typing import Any
 
 Chart = dict[str, Any]
 
-INK = "#7D8590"  # reads on white and on black
+INK = "#7D8590"  # legible on white and on black
 _GRID = "rgba(125, 133, 144, 0.22)"
 _TRANSPARENT = "rgba(0, 0, 0, 0)"
 _TEXT_SIZE = 13
-_LEVEL_NAME_WIDTH = 0.12  # of the diagram's
+_LEVEL_NAME_WIDTH = 0.12  # fraction of the chart's width
 
 
 def layout(name: str, x_title: str, y_title: str, height: int) -> dict[str, Any]:
-    """Returns what all charts look like.
+    """Returns a chart's layout in the common style.
 
     Args:
-      name: of what is shown; the reader's zoom is kept as long as it stays the same.
-      x_title: of the axis.
-      y_title: of the axis.
-      height: in pixels.
+      name: identifies what is shown; the reader's zoom is kept while it stays the same.
+      x_title: title of the horizontal axis.
+      y_title: title of the vertical axis.
+      height: pixels.
     """
     return {
         "height": height,
@@ -60,7 +61,10 @@ def layout(name: str, x_title: str, y_title: str, height: int) -> dict[str, Any]
 
 
 def resized(described: Mapping[str, Any], text_size: int) -> dict[str, Any]:
-    """Returns a chart's layout with text of another size, in pixels; without it, plotly makes titles of axes larger than all else."""
+    """Returns a layout with text of another size, in pixels.
+
+    This includes titles of axes, which plotly otherwise makes larger than all other text.
+    """
     font = {"size": text_size}
     axes = {
         name: {**part, "title": {**part["title"], "font": font}}
@@ -71,12 +75,12 @@ def resized(described: Mapping[str, Any], text_size: int) -> dict[str, Any]:
 
 
 def axis_title(text: str, standoff: int) -> dict[str, Any]:
-    """Returns an axis's title, `standoff` pixels from its numbers."""
+    """Returns the title of an axis, `standoff` pixels from its tick labels."""
     return {"text": html.escape(text), "standoff": standoff, "font": {"size": _TEXT_SIZE}}
 
 
 def axis() -> dict[str, Any]:
-    """Returns what all axes look like."""
+    """Returns an axis in the common style."""
     return {
         "title": {"text": ""},
         "gridcolor": _GRID,
@@ -90,7 +94,7 @@ def axis() -> dict[str, Any]:
 def error_bars(
     values: Sequence[float], low: Sequence[float], high: Sequence[float], colour: str
 ) -> dict[str, Any]:
-    """Returns plotly's description of the bars from `low` to `high` through `values`."""
+    """Returns plotly's error bars from `low` to `high` around `values`."""
     return {
         "type": "data",
         "array": [end - value for value, end in zip(values, high, strict=True)],
@@ -109,11 +113,12 @@ def mark_level(
     *,
     right: bool,
     colour: str = INK,
-    place: int = 0,
+    position: int = 0,
 ) -> None:
-    """Adds a dashed horizontal line with its name, which is HTML, above its left end or below its right one.
+    """Adds a dashed horizontal line, labelled above its left end or, with `right`, below its right.
 
-    The prior's name stands at the right, since all lines begin at its level. Names of several run directories stand at places 0, 1, …
+    The prior's label is on the right, since all lines begin at its level. Labels of several run
+    directories are at positions 0, 1, … The label `text` is HTML.
     """
     line = {"color": colour, "width": 1.2, "dash": "dash"}
     described["shapes"].append(
@@ -127,7 +132,7 @@ def mark_level(
             "line": line,
         }
     )
-    inwards = place * _LEVEL_NAME_WIDTH
+    inwards = position * _LEVEL_NAME_WIDTH
     side = (
         {"x": 1 - inwards, "xanchor": "right", "yanchor": "top"}
         if right
@@ -146,6 +151,6 @@ def mark_level(
 
 
 def faint(colour: str, opacity: float) -> str:
-    """Returns a colour, #RRGGBB, as a transparent one."""
+    """Returns the colour #RRGGBB with the given opacity."""
     red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
     return f"rgba({red}, {green}, {blue}, {opacity:.2f})"

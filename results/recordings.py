@@ -1,4 +1,4 @@
-"""Recordings of adapted behaviour, `RUN/videos/NAME/`: films of the first and the last episode, and where the body went in all of them."""
+"""Recordings of adaptation, `RUN/videos/NAME/`: films of the first and last episode, all paths."""
 
 from __future__ import annotations
 
@@ -23,24 +23,25 @@ _DECIMALS = 4
 
 @dataclasses.dataclass(frozen=True)
 class Recording:
-    """One run of adaptation that was watched; its key is that of the same run's records."""
+    """One recorded run of adaptation; its key is that of the run's records."""
 
     key: records.RunKey
-    returns: tuple[float, ...]  # of each episode
-    films: Mapping[int, str]  # file names by episode, none where the environment cannot be drawn
+    returns: tuple[float, ...]  # one per episode
+    films: Mapping[int, str]  # file names by episode; empty if the environment cannot be drawn
 
     @property
     def name(self) -> str:
-        """Of its folder."""
+        """Name of its folder."""
         key = self.key
         return f"{key.split}-{key.task}-{key.method}-{key.seed}-{key.snapshot}-{key.configuration}"
 
     def write(self, folder: pathlib.Path, paths: Sequence[Sequence[npt.NDArray[Any]]]) -> None:
-        """Writes all but the films.
+        """Writes everything except the films.
 
         Args:
-          folder: where the films are.
-          paths: where the body was after each of the T steps of an episode, [T + 1, D] for each episode, or none.
+          folder: the folder of the films.
+          paths: where the body was after each of the T steps of an episode, [T + 1, D] for each
+            episode, or none.
         """
         content = {
             "key": dataclasses.asdict(self.key),
@@ -57,10 +58,10 @@ class Recording:
 
 
 class RecordingReader:
-    """Finds the recordings of a run, each once, while others are made.
+    """Finds a run's recordings, each once, while more are made.
 
     Attributes:
-      malformed: the number of folders seen so far that hold no recording.
+      malformed: number of folders so far that hold no valid recording.
     """
 
     def __init__(self, run_dir: str | os.PathLike[str]):
@@ -69,7 +70,7 @@ class RecordingReader:
         self._seen: set[str] = set()
 
     def poll(self) -> list[Recording]:
-        """Returns the recordings that are new since the last call, sorted by key."""
+        """Returns the recordings made since the last call, sorted by key."""
         try:
             names = {name for name in os.listdir(self._folder) if not name.startswith(".")}
         except (FileNotFoundError, NotADirectoryError):
@@ -112,7 +113,7 @@ def _recording(content: Mapping[str, Any]) -> Recording:
 
 
 def read_paths(run_dir: str | os.PathLike[str], recording: Recording) -> list[FloatArray]:
-    """Returns where the body was in each episode, [T + 1, D] each; nothing where it was not traced."""
+    """Returns the body's path in each episode, each [T + 1, D]; empty if it was not traced."""
     try:
         paths = json.loads(
             (pathlib.Path(run_dir) / FOLDER / recording.name / _PATHS).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Typed views of the store's records: runs of adaptation and the levels of the experts and the prior."""
+"""Typed views of the store's records: runs of adaptation, and the levels of experts and prior."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ BoolArray = npt.NDArray[np.bool_]
 
 @dataclasses.dataclass(frozen=True, order=True)
 class RunKey:
-    """What tells one run of adaptation from all others; a second attempt at a run has the same key."""
+    """The identity of a run of adaptation; a second attempt at the run has the same key."""
 
     split: str  # "train", "validation" or "test"
     method: str
-    configuration: str  # digest of the method's settings
+    configuration: str  # digest of the method's config
     task: int
     seed: int
     snapshot: int  # the learner step of the snapshot that was adapted
@@ -33,45 +33,44 @@ _key_values = operator.itemgetter(*(field.name for field in dataclasses.fields(R
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class AdaptationRun:
-    """The attempt that counts of one run of adaptation; E is the number of episodes it has reached.
+    """One run of adaptation, as its best attempt; E is the number of episodes reached.
 
-    Where a record has null, the arrays have NaN.
+    Nulls in records are NaN in the arrays.
     """
 
     key: RunKey
-    attempt: str  # attempts sort by the time at which they started
+    attempt: str  # attempts sort by start time
     time: float  # unix seconds of the last episode's record
     planned_episodes: int
     returns: FloatArray  # [E]
     lengths: FloatArray  # [E], steps
-    found: (
-        BoolArray  # [E], whether this run had seen two different rewards by the end of the episode
-    )
+    # [E], whether this run had seen two different rewards by the end of the episode
+    found: BoolArray
     temperatures: FloatArray  # [E]
     kls: FloatArray  # [E], nats
     td_errors: FloatArray  # [E], mean squared
-    faults: tuple[str | None, ...]  # E of them: why the episode was cut short
+    faults: tuple[str | None, ...]  # [E], why the episode was cut short
     failed_starts: int  # over all episodes
 
     @property
     def episodes(self) -> int:
-        """The number of episodes reached."""
+        """Number of episodes reached."""
         return len(self.returns)
 
     @property
     def complete(self) -> bool:
-        """Whether all planned episodes are there."""
+        """Whether all planned episodes have been reached."""
         return self.episodes >= self.planned_episodes
 
 
 class AdaptationLog:
-    """Gathers records of kind `adaptation` into runs, one for each key, while more are being written: only what is new costs time.
+    """Groups `adaptation` records into runs, one per key, incrementally as records are written.
 
-    The episodes of a run come from one attempt only: the newest complete one, else the longest, of equally long ones
-    the newest.
+    All episodes of a run come from one attempt: the newest complete one, else the longest, else the
+    newest of equally long ones.
 
     Attributes:
-      malformed: the number of records so far that lack a field or have one of another type; they are skipped.
+      malformed: number of records skipped so far because a field is missing or has a wrong type.
     """
 
     def __init__(self) -> None:
@@ -82,13 +81,13 @@ class AdaptationLog:
         self._sorted: list[AdaptationRun] = []
 
     def extend(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Takes records in any order."""
+        """Adds records, in any order."""
         for record in records:
             try:
                 key, episode, number = _key_values(record), _episode(record), record["episode"]
                 attempt = record["attempt"]
                 if not (isinstance(attempt, str) and kinds.is_count(number)):
-                    raise TypeError(f"no attempt or no episode: {attempt!r}, {number!r}")
+                    raise TypeError(f"not an attempt and an episode: {attempt!r}, {number!r}")
                 if key not in self._attempts:
                     if tuple(map(type, key)) != _KEY_TYPES or not all(map(kinds.is_count, key[3:])):
                         raise TypeError(f"not a key: {key}")
@@ -100,7 +99,7 @@ class AdaptationLog:
                 self._changed.add(key)
 
     def runs(self) -> list[AdaptationRun]:
-        """Returns all runs that have an episode, sorted by key."""
+        """Returns all runs with at least one episode, sorted by key."""
         for values in self._changed:
             key = RunKey(*values)
             run = max(
@@ -115,14 +114,14 @@ class AdaptationLog:
 
 
 class _Episode(NamedTuple):
-    """What counts of one record, a tenth of it in memory."""
+    """The fields needed from one record, in a tenth of the memory."""
 
     time: float
     planned: int
     fault: str | None
     failed_starts: int
     found: bool
-    numbers: tuple[float | None, ...]  # of _NUMBERS
+    numbers: tuple[float | None, ...]  # in the order of _NUMBERS
 
 
 _KEY_TYPES = (str, str, str, int, int, int)
@@ -131,27 +130,22 @@ _NUMBERS = ("return", "length", "temperature", "kl", "td_error")
 
 def _episode(record: Mapping[str, Any]) -> _Episode:
     get = record.get
-    numbers = (
-        record["return"],
-        record["length"],
-        get("temperature"),
-        get("kl"),
-        get("td_error"),
-    )  # the last not in early versions
+    # Early versions wrote no td_error.
+    numbers = (record["return"], record["length"], get("temperature"), get("kl"), get("td_error"))
     planned, fault, failed_starts = record["episodes"], record["fault"], get("failed_starts", 0)
     if not all(number is None or kinds.is_number(number) for number in numbers):
         raise TypeError(f"not numbers: {numbers}")
     if not (
         kinds.is_count(planned) and kinds.is_count(failed_starts) and isinstance(fault, str | None)
     ):
-        raise TypeError(f"not those of an episode: {planned!r}, {failed_starts!r}, {fault!r}")
+        raise TypeError(f"not fields of an episode: {planned!r}, {failed_starts!r}, {fault!r}")
     return _Episode(
         float(record["time"]), planned, fault, failed_starts, bool(record["found"]), numbers
     )
 
 
 def adaptation_runs(records: Iterable[Mapping[str, Any]]) -> list[AdaptationRun]:
-    """Gathers records of kind `adaptation` into runs; see `AdaptationLog`."""
+    """Groups `adaptation` records into runs; see `AdaptationLog`."""
     log = AdaptationLog()
     log.extend(records)
     return list(log.runs())
@@ -159,9 +153,8 @@ def adaptation_runs(records: Iterable[Mapping[str, Any]]) -> list[AdaptationRun]
 
 def _run(key: RunKey, attempt: str, by_episode: Mapping[int, _Episode]) -> AdaptationRun:
     episodes: list[_Episode] = []
-    while (
-        len(episodes) + 1 in by_episode
-    ):  # A lost line must not shift the episodes after it: the run ends there.
+    # A lost line must not shift the episodes after it, so the run ends there.
+    while len(episodes) + 1 in by_episode:
         episodes.append(by_episode[len(episodes) + 1])
     # None becomes NaN.
     numbers = (
@@ -191,13 +184,13 @@ def _rank(run: AdaptationRun) -> tuple[bool, int, str]:
 
 
 def missing_keys(runs: Iterable[AdaptationRun], wanted: Iterable[RunKey]) -> list[RunKey]:
-    """Returns those keys of `wanted`, in its order, that have no complete run: what an evaluator has yet to do."""
+    """Returns the `wanted` keys without a complete run, in order: an evaluator's remaining work."""
     complete = {run.key for run in runs if run.complete}
     return [key for key in wanted if key not in complete]
 
 
 def of_newest_configuration(runs: Sequence[AdaptationRun]) -> list[AdaptationRun]:
-    """Returns those of one method's runs that have its newest settings."""
+    """Returns those of one method's runs that have its newest config."""
     if not runs:
         return []
     configuration = newest_configuration(runs)
@@ -205,17 +198,17 @@ def of_newest_configuration(runs: Sequence[AdaptationRun]) -> list[AdaptationRun
 
 
 def newest_configuration(runs: Sequence[AdaptationRun]) -> str:
-    """Returns the digest of the settings of the latest of `runs`, of which there must be at least one."""
+    """Returns the digest of the config of the latest of `runs`, which must not be empty."""
     return max(runs, key=lambda run: run.time).key.configuration
 
 
 def comparable_runs(runs: Sequence[AdaptationRun]) -> list[AdaptationRun]:
-    """Returns the complete runs or, as long as there is none, all of them: what a figure may average over."""
+    """Returns the complete runs or, if there are none, all: what a figure may average over."""
     return [run for run in runs if run.complete] or list(runs)
 
 
 def returns_by_episode(runs: Sequence[AdaptationRun]) -> FloatArray:
-    """Returns the runs' returns over the episodes that all of them have reached, shape [R, E]."""
+    """Returns the runs' returns over the episodes that all have reached, shape [R, E]."""
     episodes = min((run.episodes for run in runs), default=0)
     return np.array([run.returns[:episodes] for run in runs], dtype=np.float64).reshape(
         len(runs), episodes
@@ -223,7 +216,7 @@ def returns_by_episode(runs: Sequence[AdaptationRun]) -> FloatArray:
 
 
 def found_by_episode(runs: Sequence[AdaptationRun]) -> BoolArray:
-    """Returns whether each run had found reward by the end of each episode that all have reached, shape [R, E]."""
+    """Returns whether each run had found reward by each episode reached by all, shape [R, E]."""
     episodes = min((run.episodes for run in runs), default=0)
     return np.array([run.found[:episodes] for run in runs], dtype=np.bool_).reshape(
         len(runs), episodes
@@ -231,7 +224,10 @@ def found_by_episode(runs: Sequence[AdaptationRun]) -> BoolArray:
 
 
 def levels(records: Iterable[Mapping[str, Any]], snapshot: int) -> dict[str, float | None]:
-    """Returns the mean return of "experts" and "prior" at one snapshot, None where it was not measured; see `level_returns`."""
+    """Returns the mean return of "experts" and "prior" at a snapshot, None if not measured.
+
+    See `level_returns`.
+    """
     by_task = level_returns(records, snapshot)
     returns = {
         level: [value for values in tasks.values() for value in values]
@@ -243,11 +239,11 @@ def levels(records: Iterable[Mapping[str, Any]], snapshot: int) -> dict[str, flo
 def level_returns(
     records: Iterable[Mapping[str, Any]], snapshot: int
 ) -> dict[str, dict[int, list[float]]]:
-    """Returns the returns of "experts" and "prior" on each training task at one snapshot; where a record has null, NaN.
+    """Returns the returns of "experts" and "prior" by training task at a snapshot; nulls are NaN.
 
     Args:
-      records: records of kind `levels` in the order written. A restart may measure the same (task, repeat) again: then
-        the last one counts.
+      records: records of kind `levels` in the order written. If a restart measured a (task, repeat)
+        again, the last one counts.
       snapshot: the learner step of the snapshot.
     """
     returns: dict[str, dict[tuple[int, int], float]] = {"experts": {}, "prior": {}}

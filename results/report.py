@@ -1,7 +1,7 @@
-"""Reports a run: `python -m results.report --run_dir=runs/NAME [--split=test] [--json]`.
+"""Reports a run's results: `python -m results.report --run_dir=runs/NAME [--split=test] [--json]`.
 
-Without --json it prints the table and writes `report.html` and `figures/` into the run directory; with it, it prints
-one line of JSON and writes nothing. Of a run whose training failed, each says why.
+Without --json it prints the table and writes `report.html` and `figures/` into the run directory;
+with it, it prints one line of JSON and writes nothing. If training failed, both say why.
 Exit codes: 0 done, 1 training failed or the report could not be written, 2 wrong input.
 """
 
@@ -28,11 +28,11 @@ _PROGRAM = "results.report"
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What a run came to; printed, it is the table.
+    """A run's results; printed, they are the table.
 
     Attributes:
-      summary: Its numbers.
-      page: Where `report.html` is; only of the test tasks there is one.
+      summary: The numbers.
+      page: The path of `report.html`; None except for the test tasks.
     """
 
     summary: summary.Summary
@@ -43,11 +43,11 @@ class Report:
 
 
 def report(run_dir: str | os.PathLike[str], split: str = "test") -> Report:
-    """Summarises a run and, of the test tasks, writes what `write_report` does.
+    """Summarises a run and, for the test tasks, writes what `write_report` does.
 
     Raises:
       RunDirectoryError: see `summary.summarise`.
-      SelectionError: likewise.
+      SelectionError: see `summary.summarise`.
     """
     result = summary.summarise(run_dir, split)
     return Report(result, write_report(result, run_dir) if split == "test" else None)
@@ -56,8 +56,8 @@ def report(run_dir: str | os.PathLike[str], split: str = "test") -> Report:
 def write_report(result: summary.Summary, run_dir: str | os.PathLike[str]) -> pathlib.Path:
     """Writes a summary of the test tasks into a run directory.
 
-    These are `report.html`, `figures/adaptation.png`, `.svg`, `figures/found.png` and `figures/training.png`.
-    Each file appears whole or not at all.
+    This writes `report.html`, `figures/adaptation.png`, `.svg`, `figures/found.png` and
+    `figures/training.png`, each atomically.
 
     Returns:
       The path of the page.
@@ -65,7 +65,7 @@ def write_report(result: summary.Summary, run_dir: str | os.PathLike[str]) -> pa
     Raises:
       OSError: if they cannot be written.
     """
-    # Drawing is imported here alone: it takes longer than all that --json has to do.
+    # Imported only here: it draws, and takes longer to import than all that --json does.
     from results import matplotlib_figures, page
 
     folder = pathlib.Path(run_dir)
@@ -82,8 +82,8 @@ def write_report(result: summary.Summary, run_dir: str | os.PathLike[str]) -> pa
 def as_json(result: summary.Summary) -> str:
     """Returns the summary as one line of JSON.
 
-    `by_episode` holds the plain mean return of each episode, `ci95_by_episode` its pooled interval [low, high]; they
-    are not the trailing means of the figures. Numbers that do not exist are null.
+    `by_episode` holds the plain mean return of each episode, `ci95_by_episode` its pooled interval
+    [low, high]; they are not the trailing means of the figures. Numbers that do not exist are null.
     """
     return json.dumps(
         store.plain(
@@ -136,9 +136,8 @@ def _main(argv: Sequence[str]) -> int:
         print(as_json(result))
         return 0
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(
-            errors="replace"
-        )  # a terminal without ± shows ? instead of a traceback
+        # Print ? for ± on a terminal that lacks it.
+        sys.stdout.reconfigure(errors="replace")
     print(table.format_table(result))
     if flags.FLAGS.split != "test":
         return 0
@@ -153,7 +152,7 @@ def _main(argv: Sequence[str]) -> int:
 
 
 def _report_failure(failed: failed_run.FailedRun) -> int:
-    """Prints and writes why there is no result; returns the exit code."""
+    """Prints and writes why there are no results; returns the exit code."""
     if flags.FLAGS.json:
         print(failed.as_json())
         return FAILED

@@ -1,11 +1,13 @@
-"""The selection of the snapshot that all methods are tested with, by `shared_q_iw` (of recurrent agents: by their own method) on
-the validation tasks.
+"""Selection of the snapshot that all methods are tested from, by validation scores.
 
-A score is a mean over ten tasks and varies with luck from snapshot to snapshot, mostly in how early reward was found. Of the snapshots that
-it does not tell from the best one (two standard errors of the paired difference), the latest is taken: training goes on to improve the
-experts and the prior where the validation tasks do not look.
+Scores are those of `shared_q_iw` on the validation tasks or, for a recurrent agent, of its own
+method. A score is a mean over ten tasks and varies with luck from snapshot to snapshot, mostly in
+how early reward was found. Of the snapshots within two standard errors (of the paired difference)
+of the best, the latest is selected: later training improves the experts and the prior in ways that
+the validation tasks do not show.
 
-The choice is made once and kept as an event, so that no later validation changes what the test results are about.
+The choice is made once and kept as an event, so that later validation cannot change which snapshot
+the test results are about.
 """
 
 from __future__ import annotations
@@ -18,17 +20,17 @@ import numpy as np
 
 from results import records
 
-# A run is validated by one of them, depending on its agent.
+# Each run is validated with one of these, depending on its agent.
 SELECTION_METHODS = ("shared_q_iw", "rl2", "pearl")
 _EVENT = "snapshot_selected"
-# How many standard errors a difference of scores has to have to count as one.
+# Scores differ if they are more than so many standard errors apart.
 _TELLING_ERRORS = 2.0
 
 Pair = tuple[int, int]  # (task, seed)
 
 
 class SelectionError(ValueError):
-    """There is no snapshot to select yet; the message, one line, says what to do."""
+    """No snapshot can be selected yet; the message, one line, says what to do."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,12 +41,12 @@ class Selection:
     score: float
 
     def event(self) -> dict[str, Any]:
-        """Returns the record of kind `events` that keeps this choice; `selected_snapshot` reads it back."""
+        """Returns the `events` record that keeps this choice, which `selected_snapshot` reads."""
         return {"event": _EVENT, "snapshot": self.snapshot, "score": self.score}
 
 
 def selecting_method(runs: Iterable[records.AdaptationRun]) -> str:
-    """Returns which method's validations select the snapshot: that of which there are any."""
+    """Returns the method whose validations select the snapshot: the one that has any."""
     recorded = {run.key.method for run in runs if run.key.split == "validation"}
     return next(
         (method for method in SELECTION_METHODS if method in recorded), SELECTION_METHODS[0]
@@ -52,11 +54,12 @@ def selecting_method(runs: Iterable[records.AdaptationRun]) -> str:
 
 
 def score_snapshots(runs: Iterable[records.AdaptationRun]) -> dict[int, float]:
-    """Returns the score of every snapshot whose validation is complete, by ascending learner step.
+    """Returns the score of every completely validated snapshot, by ascending learner step.
 
-    The score is the mean return over all tasks, seeds and episodes of the run's selecting method on the validation split in its
-    newest configuration. Complete means that every (task, seed) which was tried on any snapshot has a complete run.
-    Should the number of episodes have changed on the way, the episodes that all runs have are compared.
+    The score is the mean return over all tasks, seeds and episodes of the run's selecting method on
+    the validation split in its newest configuration. A validation is complete if every (task, seed)
+    that was tried on any snapshot has a complete run. If the number of episodes changed between
+    runs, the episodes that all runs have are compared.
     """
     return _scores(validated_returns(runs))
 
@@ -75,7 +78,8 @@ def select_snapshot(runs: Iterable[records.AdaptationRun]) -> Selection:
     }
     if not scores:
         raise SelectionError(
-            "no snapshot has a complete validation yet: repeat the command that started the run, it finishes them"
+            "no snapshot has a complete validation yet: repeat the command that started the run, "
+            "it finishes them"
         )
     best = validated[max(scores, key=lambda step: (scores[step], step))]
     chosen = max(snapshot for snapshot in scores if _as_good(validated[snapshot], best))
@@ -83,7 +87,7 @@ def select_snapshot(runs: Iterable[records.AdaptationRun]) -> Selection:
 
 
 def validated_returns(runs: Iterable[records.AdaptationRun]) -> dict[int, dict[Pair, float]]:
-    """Returns the mean return of each (task, seed) for every snapshot whose validation is complete, by ascending learner step."""
+    """Returns the mean return of each (task, seed) by snapshot, completely validated ones only."""
     runs = list(runs)
     method = selecting_method(runs)
     candidates = [run for run in runs if (run.key.split, run.key.method) == ("validation", method)]
@@ -129,9 +133,10 @@ def _as_good(returns: Mapping[Pair, float], best: Mapping[Pair, float]) -> bool:
 
 
 def selected_snapshot(events: Sequence[Mapping[str, Any]]) -> Selection | None:
-    """Returns the choice that was kept among `events`, None if none was since training ended.
+    """Returns the selection kept among `events`, or None if there is none since training ended.
 
-    Whoever selects asks this first. Training that was continued on purpose asks for a second choice when it has ended.
+    Callers that select check this first. Training that was continued on purpose calls for a new
+    selection when it has ended.
     """
     for event in reversed(events):
         if event["event"] == _EVENT:

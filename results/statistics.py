@@ -2,11 +2,12 @@
 
 R is the number of runs (tasks × seeds), E the number of episodes. The intervals:
 
-- `confidence_interval_95`: the paper's (appendix C), pooled over all runs. It shows the spread of a figure's curves.
-- `stratified_bootstrap_interval`: of the interquartile mean (Agarwal et al., 2021, "Deep Reinforcement Learning at the
-  Edge of the Statistical Precipice").
-- `paired_task_bootstrap`: of a difference between methods. The seeds of one task are not independent, so whole tasks
-  are drawn; claims rest on this one.
+- `confidence_interval_95`: the paper's (appendix C), pooled over all runs. It shows the spread of a
+  figure's curves.
+- `stratified_bootstrap_interval`: of the interquartile mean (Agarwal et al., 2021, "Deep
+  Reinforcement Learning at the Edge of the Statistical Precipice").
+- `paired_task_bootstrap`: of a difference between methods. The seeds of one task are not
+  independent, so whole tasks are drawn; claims rest on this one.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Difference(NamedTuple):
 
 
 def confidence_interval_95(values: npt.ArrayLike) -> FloatArray:
-    """Returns the normal interval of the mean over the first axis, mean ± 1.96·s/√R with s of R − 1 degrees of freedom.
+    """Returns the normal interval of the mean over the first axis, mean ± 1.96·s/√R (R − 1 dof).
 
     Args:
       values: shape [R, ...], all tasks and seeds pooled.
@@ -56,11 +57,11 @@ def confidence_interval_95(values: npt.ArrayLike) -> FloatArray:
 
 
 def trailing_mean(by_episode: npt.ArrayLike, window: int = 3) -> FloatArray:
-    """Returns the mean of each episode and the `window` − 1 before it; the first ones use the episodes that exist.
+    """Returns the mean of each episode and the `window` − 1 before it, as far as they exist.
 
     Args:
       by_episode: shape [..., E].
-      window: number of episodes; 3 for the points of the paper's figures.
+      window: number of episodes; the paper's figures use 3.
 
     Returns:
       Shape [..., E].
@@ -76,24 +77,24 @@ def trailing_mean(by_episode: npt.ArrayLike, window: int = 3) -> FloatArray:
 
 
 def smooth(curve: npt.ArrayLike, window: int) -> FloatArray:
-    """Returns a figure's curve, shape [E], smoothed by the paper's rolling window, which looks back only."""
+    """Returns a curve, shape [E], smoothed by the paper's rolling window over past episodes."""
     return trailing_mean(curve, window)
 
 
 def interquartile_mean(values: npt.ArrayLike) -> float:
-    """Returns the mean of all `values`, of any shape, without the lowest and the highest quarter (rounded down)."""
+    """Returns the mean of all `values` without the lowest and highest quarter (rounded down)."""
     return float(_trimmed_mean(np.ravel(np.asarray(values, dtype=np.float64))))
 
 
 def interquartile_means(values: npt.ArrayLike) -> FloatArray:
-    """Returns the interquartile mean over runs of each episode, shape [E], from shape [R, E]."""
+    """Returns each episode's interquartile mean over runs, shape [E], from shape [R, E]."""
     return _trimmed_mean(np.asarray(values, dtype=np.float64).T)
 
 
 def stratified_bootstrap_interval(
     values: npt.ArrayLike, tasks: npt.ArrayLike, seed: int = 0
 ) -> Interval:
-    """Returns the percentile interval of the interquartile mean; each task's runs are redrawn among themselves.
+    """Returns the percentile interval of the interquartile mean; resamples runs within each task.
 
     Args:
       values: one number per run, shape [R].
@@ -109,12 +110,12 @@ def stratified_bootstrap_interval(
 def stratified_bootstrap_intervals(
     values: npt.ArrayLike, tasks: npt.ArrayLike, repetitions: int, seed: int = 0
 ) -> FloatArray:
-    """Returns the same interval for each episode; runs are redrawn whole, the same for all episodes.
+    """Returns this interval for each episode; whole runs are resampled, the same for all episodes.
 
     Args:
       values: shape [R, E].
       tasks: the task of each run, shape [R].
-      repetitions: how many draws.
+      repetitions: number of resamples.
       seed: of the draws.
 
     Returns:
@@ -135,17 +136,17 @@ def stratified_bootstrap_intervals(
 def paired_task_bootstrap(
     a: npt.ArrayLike, b: npt.ArrayLike, tasks: npt.ArrayLike, seed: int = 0
 ) -> Difference:
-    """Returns the mean of a − b with a percentile interval over redrawn tasks, each with all its seeds.
+    """Returns the mean of a − b with a percentile interval over resampled tasks (all seeds each).
 
     Args:
       a: one number per run of one method, shape [R].
-      b: those of another method on the same tasks and seeds in the same order, shape [R].
+      b: the same for another method, with the same tasks and seeds in the same order, shape [R].
       tasks: the task of each run, shape [R].
       seed: of the draws.
     """
     differences = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
     names, cluster = np.unique(np.asarray(tasks), return_inverse=True)
-    if len(names) < 2:  # One task says nothing about others.
+    if len(names) < 2:  # One task tells nothing about others.
         return Difference(float(differences.mean()), Interval(np.nan, np.nan), len(names))
     sums = np.bincount(cluster, weights=differences)
     counts = np.bincount(cluster)
@@ -156,50 +157,49 @@ def paired_task_bootstrap(
 
 
 def found_share(found: npt.ArrayLike) -> FloatArray:
-    """Returns the share of runs that have found reward by each episode, shape [E], from flags of shape [R, E]."""
+    """Returns the share of runs that have found reward by each episode, shape [E], from [R, E]."""
     return np.asarray(np.mean(np.asarray(found, dtype=np.float64), axis=0), dtype=np.float64)
 
 
 def progress(returns: npt.ArrayLike, prior: float, experts: float) -> FloatArray:
-    """Returns how far `returns`, of any shape, are from the prior's level (0) to the experts' (1).
+    """Returns `returns`, of any shape, scaled to 0 at the prior's level and 1 at the experts'.
 
-    NaN throughout where the experts are no better than the prior: then there is no scale.
+    All NaN if the experts are no better than the prior, because then there is no scale.
     """
     span = experts - prior if experts > prior else np.nan
     return np.asarray((np.asarray(returns, dtype=np.float64) - prior) / span, dtype=np.float64)
 
 
 def episodes_to_90_percent(progress_by_episode: npt.ArrayLike) -> int | None:
-    """Returns the first episode, from 1, whose trailing-3 progress, averaged over runs, is at least 0.9; None if none.
+    """Returns the first episode, from 1, whose trailing-3 mean progress is at least 0.9, or None.
 
     Args:
       progress_by_episode: shape [R, E].
     """
     mean = trailing_mean(np.mean(np.asarray(progress_by_episode, dtype=np.float64), axis=0))
-    reached = np.flatnonzero(
-        mean >= 0.9 - 1e-9
-    )  # The mean of three times 0.9 may fall short of 0.9 by a rounding.
+    # The mean of three times 0.9 can round to less than 0.9.
+    reached = np.flatnonzero(mean >= 0.9 - 1e-9)
     return int(reached[0]) + 1 if len(reached) else None
 
 
 def auc(progress_by_episode: npt.ArrayLike) -> float:
-    """Returns the mean progress over all runs and episodes, shape [R, E]: the area under the curve of progress."""
+    """Returns the area under the progress curve: its mean over runs and episodes, shape [R, E]."""
     return float(np.mean(np.asarray(progress_by_episode, dtype=np.float64)))
 
 
 def returns_after_found(
     returns: npt.ArrayLike, found: npt.ArrayLike, first: int = 3, last: int = 5
 ) -> float | None:
-    """Returns the mean return of the `first` to the `last` episode after each run's first rewarded one.
+    """Returns the mean return of the `first` to `last` episode after each run's first rewarded one.
 
-    It separates learning from exploration. Runs that found no reward, or found it too late to have all those episodes,
-    are left out; None if none remains.
+    This separates learning from exploration. Runs that found no reward, or found it too late to
+    have all those episodes, are excluded; None if no run remains.
 
     Args:
       returns: shape [R, E].
       found: whether the run had found reward by the end of the episode, shape [R, E].
-      first: counted from the first rewarded episode; 1 is the one after it.
-      last: counted likewise.
+      first: first episode to count; 1 is the one after the first rewarded episode.
+      last: last episode to count.
     """
     array, flags = np.asarray(returns, dtype=np.float64), np.asarray(found, dtype=np.bool_)
     first_rewarded = np.argmax(flags, axis=1)
@@ -211,7 +211,7 @@ def returns_after_found(
 
 
 def _trimmed_mean(values: FloatArray) -> FloatArray:
-    """Returns the mean over the last axis without its lowest and highest quarter."""
+    """Returns the mean over the last axis without the lowest and highest quarter."""
     count = values.shape[-1]
     cut = count // 4
     return np.asarray(

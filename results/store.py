@@ -1,8 +1,8 @@
-"""The append-only store of records: one file of JSON lines per writer, `RUN/results/KIND/NODE-START.jsonl`.
+"""The append-only store of records: a file `RUN/results/KIND/NODE-START.jsonl` per writer.
 
-Every line is one JSON object that carries "time", the unix seconds at which it was written. A file has one writer and
-is never rewritten, so nothing needs a lock, on a local disk or on a shared one; a writer that is killed leaves at most
-one torn last line.
+Every line is a JSON object with "time", the unix seconds at which it was written. Each file has one
+writer and is never rewritten, so nothing needs a lock, on a local or a shared disk; a killed writer
+leaves at most one torn last line.
 """
 
 from __future__ import annotations
@@ -24,35 +24,34 @@ from results import kinds
 
 Record = dict[str, Any]
 _SUFFIX = ".jsonl"
-_LONGEST_TEXT = 2000  # characters of a text in a record
-_LONGEST_LINE = (
-    1 << 16
-)  # bytes of a record; what is longer is none of ours, and costs many times its size when it is parsed
-_BLOCK = 1 << 18  # bytes that are read at once
+_LONGEST_TEXT = 2000  # characters, per text in a record
+# bytes, per record; longer lines are not ours, and parsing takes many times their size in memory
+_LONGEST_LINE = 1 << 16
+_BLOCK = 1 << 18  # bytes, per read
 
 
 class UnreadableError(ValueError):
-    """A file of records cannot be read; the message names it and the mend."""
+    """A file of records cannot be read; the message names it and the fix."""
 
 
 @dataclass
 class _Read:
-    """How far a file was read."""
+    """How far a file has been read."""
 
     inode: int
     offset: int
-    newest: float  # time of the latest record so far, or when the file was begun
+    newest: float  # time of the latest record so far, or when the file was created
 
 
 class RecordWriter:
-    """Appends records of one kind on behalf of one node.
+    """Appends one node's records of one kind.
 
-    The file is created with the first record, under a name that no other writer has. Use one writer per thread.
+    The first record creates the file, under a unique name. Use one writer per thread.
     """
 
     def __init__(self, run_dir: str | os.PathLike[str], kind: str, node: str):
         self._folder = _folder(run_dir, kind)
-        self._node = node.replace("/", "-")  # `actor/3` is one node, not a folder
+        self._node = node.replace("/", "-")  # `actor/3` is a node, not a folder
         self._file: io.FileIO | None = None
 
     def append(self, record: Mapping[str, Any]) -> None:
@@ -60,13 +59,14 @@ class RecordWriter:
         self.extend([record])
 
     def extend(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Writes whole lines with a single write; a reader sees them as soon as this returns.
+        """Appends records with a single write; readers see them as soon as this returns.
 
-        NumPy scalars and arrays become numbers and lists; numbers that are not finite, which JSON lacks, become null.
+        NumPy scalars and arrays become numbers and lists; non-finite numbers, which JSON lacks,
+        become null.
 
         Raises:
-          TypeError: a value is no number, string, boolean, None, mapping, sequence or array.
-          OSError: the lines could not be written, or not wholly (a full disk, for one).
+          TypeError: if a value is not a number, string, boolean, None, mapping, sequence or array.
+          OSError: if not all of the lines could be written, for example on a full disk.
         """
         now = time.time()
         lines = b"".join(_encode({**record, "time": now}) for record in records)
@@ -77,11 +77,12 @@ class RecordWriter:
         written = self._file.write(lines)
         if written != len(lines):
             path = self._file.name
-            self.close()  # The next record starts a new file, so that this torn line spoils no other.
+            # The next record must start a new file, so that this torn line spoils no other.
+            self.close()
             raise OSError(f"wrote {written} of {len(lines)} bytes to {path}: is the disk full?")
 
     def close(self) -> None:
-        """Closes the file; a later record would start a new one."""
+        """Closes the file; later records start a new one."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -94,12 +95,13 @@ class RecordWriter:
 
 
 class RecordReader:
-    """Reads the records of one kind, each once, while other processes append to them.
+    """Reads the records of one kind, each once, while other processes append more.
 
     Attributes:
-      corrupt: the number of complete lines seen so far that hold no record of this kind.
-      unreadable: the files that could not be read the last time, such as links to what is not there.
-      replaced: whether a file that was read is gone, shorter or another one: all that was read is old.
+      corrupt: number of complete lines so far that are not records of this kind.
+      unreadable: files that could not be read last time, such as dangling links.
+      replaced: whether a file that was read has vanished, shrunk or been replaced, so that all
+        records read so far are stale.
     """
 
     def __init__(self, run_dir: str | os.PathLike[str], kind: str):
@@ -111,10 +113,11 @@ class RecordReader:
         self._read: dict[str, _Read] = {}
 
     def poll(self) -> list[Record]:
-        """Returns the records that are new since the last call, in the order in which they were written.
+        """Returns the records added since the last call, in the order written.
 
-        A last line without its line end is still being written: it is left for a later call. Folders that do not exist
-        yet hold nothing. A record's time is at least that of those before it in its file, whatever the clock did.
+        A last line without a newline is still being written and left for a later call. Missing
+        folders count as empty. A record's time is at least that of those before it in its file,
+        even if the clock went back.
         """
         self.unreadable = []
         found: list[Record] = []
@@ -144,29 +147,31 @@ class RecordReader:
                 if record is None or not kinds.is_record(self._kind, record):
                     self.corrupt += 1
                     continue
-                if self._kind != "heartbeats":  # Those tell whether a node lives now.
+                if (
+                    self._kind != "heartbeats"
+                ):  # Heartbeats must keep their true times: they tell whether a node is alive.
                     read.newest = record["time"] = max(float(record["time"]), read.newest)
                 found.append(record)
         return found
 
 
 def read_records(run_dir: str | os.PathLike[str], kind: str) -> list[Record]:
-    """Returns all records of one kind that are in the run directory now, in the order in which they were written.
+    """Returns all records of one kind in the run directory, in the order written.
 
     Raises:
-      UnreadableError: a file of them cannot be read: what it holds must not be taken for undone.
+      UnreadableError: if a file cannot be read: its records must not count as missing work.
     """
     reader = RecordReader(run_dir, kind)
     records = reader.poll()
     if reader.unreadable:
         path = reader.unreadable[0]
         why = (
-            "a link to what is not there"
+            "a dangling link"
             if os.path.islink(path) and not os.path.exists(path)
-            else "no file that can be read"
+            else "not a readable file"
         )
         raise UnreadableError(
-            f"{path} is {why}: bring it back, or delete it if its records do not count"
+            f"{path} is {why}: restore it, or delete it if its records do not matter"
         )
     return records
 
@@ -176,19 +181,19 @@ def _folder(run_dir: str | os.PathLike[str], kind: str) -> pathlib.Path:
 
 
 def _create(folder: pathlib.Path, node: str) -> io.FileIO:
-    """Creates NODE-START.jsonl, START in nanoseconds, later than all that the folder holds even if the clock went back."""
+    """Creates NODE-START.jsonl; START (ns) exceeds all others, even if the clock went back."""
     folder.mkdir(parents=True, exist_ok=True)
     newest = max((_newest(path) for path in _paths(folder)), default=0.0)
     start = max(time.time_ns(), int(newest * 1e9) + 1)
     while True:
         try:
             return io.FileIO(folder / f"{node}-{start}.jsonl", "x")
-        except FileExistsError:  # another writer in the same nanosecond
+        except FileExistsError:  # by another writer in the same nanosecond
             start += 1
 
 
 def _newest(path: str) -> float:
-    """Returns the moment in unix seconds after which a file's records were all written, as far as its end tells."""
+    """Returns the unix time by which a file's records were all written, judging by its end."""
     start = _start(path)
     try:
         with _opened(path) as file:
@@ -204,14 +209,14 @@ def _newest(path: str) -> float:
 
 
 def _start(path: str) -> float:
-    """Returns the START of NODE-START.jsonl in unix seconds, 0 where the name has none."""
+    """Returns the START of NODE-START.jsonl in unix seconds, or 0 if the name has none."""
     digits = path.removesuffix(_SUFFIX).rpartition("-")[2]
     start = int(digits) / 1e9 if digits.isascii() and digits.isdigit() and len(digits) < 20 else 0.0
     return start if kinds.is_time(start) else 0.0
 
 
 def _paths(folder: pathlib.Path) -> list[str]:
-    """Returns the path of each file of records, by name; an editor's hidden files are none."""
+    """Returns the paths of the files of records, by name, without editors' hidden files."""
     try:
         return sorted(
             os.path.join(folder, name)
@@ -223,21 +228,21 @@ def _paths(folder: pathlib.Path) -> list[str]:
 
 
 def _opened(path: str) -> io.BufferedReader:
-    """Opens a file without waiting, as a pipe would make one wait.
+    """Opens a file without blocking, as opening a pipe would.
 
     Raises:
-      OSError: it is not there, not readable, or no regular file.
+      OSError: if it does not exist, is not readable, or is not a regular file.
     """
     file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
-        raise OSError(f"{path} is no regular file")
+        raise OSError(f"{path} is not a regular file")
     return file
 
 
 def _blocks(file: io.BufferedReader, size: int) -> Iterator[tuple[bytes, int]]:
-    """Yields the next `size` bytes in whole lines, with how many bytes they take; an empty line for one that is too long."""
-    rest, dropped = b"", 0  # of a line whose end was not read yet
+    """Yields the next `size` bytes in whole lines, with their size; overlong lines become empty."""
+    rest, dropped = b"", 0  # of a line whose end has not been read yet
     while size > 0 and (block := file.read(min(size, _BLOCK))):
         size -= len(block)
         lines, line_end, rest = (rest + block).rpartition(b"\n")
@@ -262,13 +267,14 @@ def _encode(record: Mapping[str, Any]) -> bytes:
     )
     if len(line) > _LONGEST_LINE:
         raise ValueError(
-            f"a record of {len(line)} bytes is longer than the {_LONGEST_LINE} that readers take: {line[:100]!r} ..."
+            f"a record of {len(line)} bytes is longer than the {_LONGEST_LINE} that readers take: "
+            f"{line[:100]!r} ..."
         )
     return line
 
 
 def _bounded(value: Any) -> Any:
-    """Returns `value` with texts of a readable length: an exception's message may hold a whole array."""
+    """Returns `value` with long texts cut: an exception's message may hold a whole array."""
     if isinstance(value, str) and len(value) > _LONGEST_TEXT:
         return f"{value[:_LONGEST_TEXT]}... ({len(value)} characters)"
     if isinstance(value, dict):
@@ -277,12 +283,12 @@ def _bounded(value: Any) -> Any:
 
 
 def _decode(text: bytes) -> list[Record | None]:
-    """Returns the record of each line, None for a line that holds none."""
+    """Returns the record of each line, or None for a line that is not one."""
     lines = text.removesuffix(b"\n").split(b"\n") if text else []
     values: Any = ()
     if max(map(len, lines), default=0) <= _LONGEST_LINE:
         try:
-            # All lines as one array take a third of the time that they take one by one.
+            # Parsing all lines as one array takes a third of the time.
             values = json.loads(b"[%b]" % b",".join(lines), parse_constant=_refuse_constant)
         except (ValueError, RecursionError):
             values = ()
@@ -304,11 +310,11 @@ def _value(line: bytes) -> Any:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def plain(value: Any) -> Any:
-    """Returns `value` in JSON's own types: NumPy's become Python's, numbers that are not finite become None."""
+    """Returns `value` in JSON's types: NumPy's become Python's, non-finite numbers become None."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (np.ndarray, np.generic)):

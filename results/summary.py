@@ -1,4 +1,4 @@
-"""What a run has come to, computed once for the table, the JSON line and the page."""
+"""A run's results, computed once for the table, the JSON line and the page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from results import failure, figures, records, selection, statistics, store, tra
 
 FloatArray = npt.NDArray[np.float64]
 
-# The claims of difference, (method, baseline): what the approach gains at all, and what our additions add to it.
+# The differences reported, (method, baseline): the gain of the approach as such, and what each of
+# our additions adds to it.
 COMPARISONS = (
     ("shared_q_iw", "prior"),
     ("shared_q_iw", "from_scratch"),
@@ -33,11 +34,11 @@ class RunDirectoryError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """How far training has come, over all restarts."""
+    """How far training has got, over all restarts."""
 
     learner_steps: int
     minutes: float
-    ended_by: str | None  # "learner_steps" or "minutes", None while it goes on
+    ended_by: str | None  # "learner_steps" or "minutes", None while training runs
     failure: failure.TrainingFailure | None = None
 
     @property
@@ -52,8 +53,9 @@ class Training:
 class MethodSummary:
     """One method on the test tasks: n complete runs (tasks × seeds) over E episodes.
 
-    Returns by episode are plain means; only figures show trailing ones. "last3" is each run's mean over its last three
-    episodes. None where a number needs a level that was not measured, or an event that did not happen.
+    Returns by episode are plain means; only figures show trailing means. "last3" is each run's mean
+    over its last three episodes. Numbers are None if they need a level that was not measured or an
+    event that did not happen.
     """
 
     method: str
@@ -67,17 +69,15 @@ class MethodSummary:
     iqm_interval: statistics.Interval  # stratified bootstrap
     auc: float | None  # mean progress over all episodes
     episodes_to_90_percent: int | None
-    td_error: (
-        float | None
-    )  # mean over all episodes of the squared TD error, None where there is no critic
-    return_after_found: (
-        float | None
-    )  # mean over the 3rd to 5th episode after the first rewarded one
+    # mean over all episodes of the squared TD error, None where there is no critic
+    td_error: float | None
+    # mean over the 3rd to 5th episode after the first rewarded one
+    return_after_found: float | None
 
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """The difference of two methods' last3 return on the tasks and seeds that both have."""
+    """The difference of two methods' last3 returns, over the tasks and seeds that both have."""
 
     method: str
     baseline: str
@@ -86,14 +86,14 @@ class Claim:
 
     @property
     def verdict(self) -> str:
-        """What the interval allows to be said."""
+        """The conclusion that the interval supports."""
         low, high = self.difference.interval
         return "higher" if low > 0 else "lower" if high < 0 else "no difference shown"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Summary:
-    """All that the table, the JSON line and the page say about a run."""
+    """Everything that the table, the JSON line and the page show about a run."""
 
     environment: str
     selected: selection.Selection
@@ -102,7 +102,7 @@ class Summary:
     prior_return: float | None
     methods: tuple[MethodSummary, ...]
     claims: tuple[Claim, ...]
-    notes: tuple[str, ...]  # what is missing, one sentence each
+    notes: tuple[str, ...]  # one sentence for each thing missing
     adaptation_figure: figures.AdaptationFigure
     found_figure: figures.AdaptationFigure
     validation_figure: training_figures.ValidationFigure
@@ -110,12 +110,12 @@ class Summary:
 
 
 def summarise(run_dir: str | os.PathLike[str], split: str = "test") -> Summary:
-    """Summarises the test of the selected snapshot, or its adaptation to the tasks of another split.
+    """Summarises the test from the selected snapshot, or the adaptation to another split's tasks.
 
     Raises:
-      RunDirectoryError: the folder is no run directory, training failed, or no evaluation of the
-        selected snapshot has finished.
-      SelectionError: no snapshot was selected, and none could be.
+      RunDirectoryError: if the folder is not a run directory, training failed, or no evaluation of
+        the selected snapshot has finished.
+      SelectionError: if no snapshot was selected and none can be.
     """
     environment = str(identity(pathlib.Path(run_dir))["environment"])
     events = store.read_records(run_dir, "events")
@@ -128,7 +128,8 @@ def summarise(run_dir: str | os.PathLike[str], split: str = "test") -> Summary:
     by_method, notes = tested(runs, selected.snapshot, split)
     if not by_method:
         raise RunDirectoryError(
-            f"no evaluation of the selected snapshot {selected.snapshot} on {split} tasks has finished in {run_dir}: "
+            f"no evaluation of the selected snapshot {selected.snapshot} on {split} tasks has "
+            f"finished in {run_dir}: "
             f"finish it with `python -m launch.evaluate --run_dir={run_dir} --split={split}`"
         )
     return Summary(
@@ -152,10 +153,10 @@ def summarise(run_dir: str | os.PathLike[str], split: str = "test") -> Summary:
 
 
 def identity(run_dir: pathlib.Path) -> Mapping[str, Any]:
-    """Returns what a run is, as its run.json says; it names an environment.
+    """Returns a run's identity from its run.json; it always names an environment.
 
     Raises:
-      RunDirectoryError: the folder is no run directory, or its run.json names no environment.
+      RunDirectoryError: if the folder is not a run directory, or its run.json names no environment.
     """
     path = run_dir / "run.json"
     if not run_dir.is_dir():
@@ -164,7 +165,7 @@ def identity(run_dir: pathlib.Path) -> Mapping[str, Any]:
         )
     if not path.is_file():
         raise RunDirectoryError(
-            f"{run_dir} is no run directory, it has no run.json: pass --run_dir=runs/NAME"
+            f"{run_dir} is not a run directory, it has no run.json: pass --run_dir=runs/NAME"
         )
     try:
         found: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))["identity"]
@@ -172,12 +173,13 @@ def identity(run_dir: pathlib.Path) -> Mapping[str, Any]:
         return found
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunDirectoryError(
-            f"{path} names no environment under identity.environment: restore the file that the run was started with"
+            f"{path} names no environment under identity.environment: restore the file that the "
+            "run was started with"
         ) from error
 
 
 def refuse_failed(run_dir: str | os.PathLike[str], events: Sequence[Mapping[str, Any]]) -> None:
-    """Raises a RunDirectoryError with the reason if training failed: no result may be shown."""
+    """Raises a RunDirectoryError with the reason if training failed: there are no results then."""
     failed = failure.training_failure(events)
     if failed is not None:
         raise RunDirectoryError(f"{run_dir} shows no result, because its {failed}")
@@ -186,7 +188,7 @@ def refuse_failed(run_dir: str | os.PathLike[str], events: Sequence[Mapping[str,
 def tested(
     runs: Sequence[records.AdaptationRun], snapshot: int, split: str
 ) -> tuple[dict[str, list[records.AdaptationRun]], list[str]]:
-    """Returns the complete test runs of each method in its newest configuration, and notes on what is left out."""
+    """Returns each method's complete test runs in its newest configuration, and notes on others."""
     tested = [run for run in runs if run.key.split == split and run.key.snapshot == snapshot]
     pairs = {(run.key.task, run.key.seed) for run in tested}
     by_method: dict[str, list[records.AdaptationRun]] = {}
@@ -200,14 +202,16 @@ def tested(
                 sorted({run.key.configuration for run in of_method} - {configuration})
             )
             notes.append(
-                f"{method} was tested in several configurations: the newest, {configuration}, is shown; others are {earlier}."
+                f"{method} was tested in several configurations: the newest, {configuration}, is "
+                f"shown; others are {earlier}."
             )
         complete = [run for run in newest if run.complete]
         if complete:
             by_method[method] = complete
         if len(complete) < len(pairs):
             notes.append(
-                f"{method} is incomplete: {len(complete)} of {len(pairs)} runs have all their episodes."
+                f"{method} is incomplete: {len(complete)} of {len(pairs)} runs have all their "
+                "episodes."
             )
     return by_method, notes
 
@@ -220,11 +224,13 @@ def _fault_notes(by_method: Mapping[str, Sequence[records.AdaptationRun]]) -> li
         if reasons:
             episodes = sum(run.episodes for run in runs)
             notes.append(
-                f"{method}: faults cut short {len(reasons)} of {episodes} episodes, the first by {reasons[0]}"
+                f"{method}: faults cut short {len(reasons)} of {episodes} episodes, the first by "
+                f"{reasons[0]}"
             )
         if failed_starts:
             notes.append(
-                f"{method}: the environment failed to start an episode {failed_starts} times before it did."
+                f"{method}: the environment failed to start an episode {failed_starts} times "
+                "before it did."
             )
     return notes
 
@@ -232,7 +238,7 @@ def _fault_notes(by_method: Mapping[str, Sequence[records.AdaptationRun]]) -> li
 def training_progress(
     log: training_figures.TrainingLog, events: Sequence[Mapping[str, Any]]
 ) -> Training:
-    """Takes the last training record, or the event that says that training is over if nothing was trained after it."""
+    """Returns how far training got, from its last record or from the event that ended it."""
     learner_steps, minutes = log.reached
     failed = failure.training_failure(events)
     if failed is not None:
@@ -250,7 +256,7 @@ def training_progress(
 def summarise_method(
     method: str, runs: Sequence[records.AdaptationRun], levels: Mapping[str, float | None]
 ) -> MethodSummary:
-    """Summarises one method's complete runs, at least one, given the levels of "experts" and "prior"."""
+    """Summarises one method's complete runs, at least one, given the levels."""
     returns, found = records.returns_by_episode(runs), records.found_by_episode(runs)
     last3 = _last3(runs)
     experts, prior = levels["experts"], levels["prior"]
@@ -280,7 +286,7 @@ def summarise_method(
 
 
 def _mean_or_none(values: Sequence[FloatArray]) -> float | None:
-    """Returns the mean over all numbers that are no NaN."""
+    """Returns the mean over all numbers that are not NaN, or None if there are none."""
     known = np.concatenate(values)
     known = known[np.isfinite(known)]
     return float(known.mean()) if known.size else None

@@ -12,7 +12,7 @@ _DASH = "–"
 
 
 def format_table(result: summary.Summary) -> str:
-    """Returns the facts of the run, a table with one line per method, the claims of difference and the notes."""
+    """Returns the run's facts, a table with one line per method, the differences and the notes."""
     blocks = ["\n".join(facts(result)), _table(result.methods)]
     if result.claims:
         blocks.append(_claims(result.claims))
@@ -22,17 +22,20 @@ def format_table(result: summary.Summary) -> str:
 
 
 def facts(result: summary.Summary) -> list[str]:
-    """Returns what the run is and how it was trained, a sentence each."""
+    """Returns one sentence each on what the run is and how it was trained."""
     training = result.training
     return [
-        f"{result.environment}: snapshot {result.selected.snapshot}, validation score {number(result.selected.score)}",
-        f"Training: {training.learner_steps} learner steps in {training.minutes:.1f} minutes, {training.ending}",
-        f"Mean return: experts {number(result.experts_return)} on the training tasks, prior {number(result.prior_return)}",
+        f"{result.environment}: snapshot {result.selected.snapshot}, validation score "
+        f"{number(result.selected.score)}",
+        f"Training: {training.learner_steps} learner steps in {training.minutes:.1f} minutes, "
+        f"{training.ending}",
+        f"Mean return: experts {number(result.experts_return)} on the training tasks, prior "
+        f"{number(result.prior_return)}",
     ]
 
 
 def number(value: float | None, decimals: int = 2) -> str:
-    """Returns the number as text, a dash if there is none."""
+    """Returns the number as text, or a dash for None."""
     return _DASH if value is None or not np.isfinite(value) else f"{value:.{decimals}f}"
 
 
@@ -42,26 +45,26 @@ def plus_minus(mean: float, interval: Sequence[float], decimals: int) -> str:
 
 
 def return_decimals(methods: Sequence[summary.MethodSummary]) -> int:
-    """Returns with how many decimals a table of these methods shows returns."""
+    """Returns the number of decimals for returns in a table of these methods."""
     return 1 if any(np.abs(method.by_episode).max() >= 100 for method in methods) else 2
 
 
 def episode_columns(episodes: int) -> list[tuple[int, int]]:
-    """Returns the ranges of episodes (first, last) shown beside the last three: single ones where there are few."""
+    """Returns the ranges (first, last) of episodes to show; single episodes if there are few."""
     if episodes < 15:
         return [(episode, episode) for episode in (1, 2, 3) if episode <= episodes]
     return [(first, first + 2) for first in (1, 13, 28) if first + 2 <= episodes]
 
 
 def mean_over(method: summary.MethodSummary, first: int, last: int) -> float | None:
-    """Returns the mean return from episode `first` to `last`, None if the method has fewer episodes."""
+    """Returns the mean return from episode `first` to `last`, or None if the method has fewer."""
     if last > len(method.by_episode):
         return None
     return float(method.by_episode[first - 1 : last].mean())
 
 
 def column_title(first: int, last: int) -> str:
-    """Returns the title of a column for those episodes."""
+    """Returns the title of the column for those episodes."""
     return f"ep {first}" if first == last else f"ep {first}–{last}"
 
 
@@ -91,7 +94,7 @@ def _table(methods: Sequence[summary.MethodSummary]) -> str:
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Returns one line per row: the first column flush left, the others flush right."""
+    """Returns one line per row: the first column left-aligned, the others right-aligned."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(

@@ -1,4 +1,4 @@
-"""The data of the figures about single tasks: how each ended, where it lies, and where the body went."""
+"""Data of the figures about single tasks: final returns, task positions and paths of the body."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ from results import figures, records, tasks
 
 FloatArray = npt.NDArray[np.float64]
 
-_LAST = 3  # episodes that make the final return
+_LAST = 3  # episodes, averaged in the final return
 _MOST_PATHS = 8
 
 
 @dataclasses.dataclass(frozen=True)
 class TaskPoint:
-    """How one task ended."""
+    """The final return on one task."""
 
     task: int
-    place: tuple[float, ...]  # as long as the figure's names, empty where unknown
+    position: tuple[float, ...]  # one coordinate per name in the figure; empty if unknown
     value: float  # final return, mean over seeds
-    lowest: float  # of the seeds
+    lowest: float  # over seeds
     highest: float
-    found: float | None  # share of its runs that found reward
+    found: float | None  # share of runs that found reward
     runs: int
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TaskFigure:
-    """The final return of each task, and where the task lies."""
+    """Each task's final return and position."""
 
     method: str  # or "experts"
-    names: tuple[str, ...]  # of the coordinates: none, one or two
+    names: tuple[str, ...]  # of the coordinates, at most two
     points: tuple[TaskPoint, ...]
-    prior: float | None  # levels of return, between which colours are spread
+    prior: float | None  # levels of return, the ends of the colour scale
     experts: float | None
     caption: str
 
     def columns(self) -> dict[str, list[Any]]:
-        """Returns the figure as a table, one row for each task."""
+        """Returns the figure as a table with one row per task."""
         rows = [
             (
                 point.task,
-                *point.place,
+                *point.position,
                 point.value,
                 point.lowest,
                 point.highest,
@@ -54,7 +54,7 @@ class TaskFigure:
                 point.runs,
             )
             for point in self.points
-            if len(point.place) == len(self.names)
+            if len(point.position) == len(self.names)
         ]
         return figures.as_columns(
             (
@@ -77,7 +77,10 @@ def task_figure(
     experts: float | None,
     prior: float | None,
 ) -> TaskFigure:
-    """Builds the figure from one method's runs, at least one, on one split from one snapshot; a run ends with its last three episodes."""
+    """Builds the figure from one method's runs, at least one, on one split from one snapshot.
+
+    A task's final return is the mean over the last three episodes.
+    """
     shown = records.comparable_runs(runs)
     by_task: dict[int, list[records.AdaptationRun]] = {}
     for run in shown:
@@ -95,7 +98,8 @@ def task_figure(
         prior=prior,
         experts=experts,
         caption=(
-            f"{figures.label(key.method)} on the {key.split} tasks from snapshot {key.snapshot}: each task's mean return over the last "
+            f"{figures.label(key.method)} on the {key.split} tasks from snapshot {key.snapshot}: "
+            "each task's mean return over the last "
             f"{_LAST} episodes, n = {figures.number_of_runs(shown)}. A click on a task opens it."
         ),
     )
@@ -106,12 +110,12 @@ def expert_figure(
     places: tasks.TaskPlaces | None,
     levels: Mapping[str, float | None],
 ) -> TaskFigure:
-    """Builds the figure of the experts on their own training tasks.
+    """Builds the figure of the experts' returns on their own training tasks.
 
     Args:
-      returns: of "experts" and "prior", by training task; see `records.level_returns`.
-      places: where tasks lie.
-      levels: the means of both.
+      returns: returns of "experts" and "prior" by training task; see `records.level_returns`.
+      places: the tasks' positions.
+      levels: mean returns of "experts" and "prior".
     """
     points = [
         _point(task, places, "train", values, None)
@@ -124,7 +128,10 @@ def expert_figure(
         points=tuple(points),
         prior=levels["prior"],
         experts=levels["experts"],
-        caption=f"Return of each training task's own expert, with sampled actions: mean of {repeats} episodes, {len(points)} tasks.",
+        caption=(
+            "Return of each training task's own expert, with sampled actions: mean of "
+            f"{repeats} episodes, {len(points)} tasks."
+        ),
     )
 
 
@@ -135,10 +142,10 @@ def _point(
     values: Sequence[float],
     found: float | None,
 ) -> TaskPoint:
-    place = places.place(split, task) if places else ()
+    position = places.place(split, task) if places else ()
     return TaskPoint(
         task,
-        place,
+        position,
         float(np.mean(values)),
         float(min(values)),
         float(max(values)),
@@ -149,14 +156,14 @@ def _point(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PathFigure:
-    """Where the body went on one task, in some of the episodes."""
+    """The body's path on one task in some of the episodes."""
 
-    names: tuple[str, ...]  # of the coordinates: one or two
-    goal: tuple[float, ...]  # of the task; empty where unknown
+    names: tuple[str, ...]  # of the coordinates, one or two
+    goal: tuple[float, ...]  # the task's position; empty if unknown
     paths: Mapping[int, FloatArray]  # [T + 1, D] by episode, from 1
 
     def columns(self) -> dict[str, list[Any]]:
-        """Returns the figure as a table, one row for each episode and moment."""
+        """Returns the figure as a table with one row per episode and time step."""
         rows = [
             (episode, step, *position)
             for episode, path in self.paths.items()
@@ -168,15 +175,15 @@ class PathFigure:
 def path_figure(
     paths: Sequence[FloatArray], goal: tuple[float, ...], names: tuple[str, ...]
 ) -> PathFigure:
-    """Builds the figure from the paths of all episodes: the first, the last, and some in between."""
+    """Builds the figure from the paths of all episodes: the first, the last and some in between."""
     chosen = (
         np.unique(np.linspace(0, len(paths) - 1, min(len(paths), _MOST_PATHS)).round().astype(int))
         if paths
         else []
     )
     fitting = {
-        int(place) + 1: paths[place]
-        for place in chosen
-        if paths[place].ndim == 2 and paths[place].shape[1] == len(names)
+        int(index) + 1: paths[index]
+        for index in chosen
+        if paths[index].ndim == 2 and paths[index].shape[1] == len(names)
     }
     return PathFigure(names, goal, fitting if names else {})

@@ -1,4 +1,4 @@
-"""Where tasks lie: `RUN/tasks.json` tells figures what distinguishes a task, so that one sees which tasks fail."""
+"""Positions of tasks, `RUN/tasks.json`, so that figures can show which tasks fail."""
 
 from __future__ import annotations
 
@@ -15,24 +15,23 @@ _FILE = "tasks.json"
 
 @dataclasses.dataclass(frozen=True)
 class TaskPlaces:
-    """The places of all tasks of a run."""
+    """The positions of all tasks of a run."""
 
-    names: tuple[str, ...]  # of the coordinates, with units: none, one or two
-    places: Mapping[
-        str, Sequence[tuple[float, ...]]
-    ]  # by split, in the order of the tasks' numbers
+    names: tuple[str, ...]  # of the coordinates, with units; at most two
+    # by split, one per task
+    places: Mapping[str, Sequence[tuple[float, ...]]]
 
     def place(self, split: str, task: int) -> tuple[float, ...]:
-        """Returns the task's coordinates; empty where it has none or is unknown."""
+        """Returns the task's coordinates; empty if it has none or is unknown."""
         places = self.places.get(split, ())
         return places[task] if task < len(places) else ()
 
 
 def write_tasks(run_dir: str | os.PathLike[str], tasks: TaskPlaces) -> None:
-    """Writes `tasks.json`, whole or not at all.
+    """Writes `tasks.json` atomically.
 
     Raises:
-      OSError: it cannot be written.
+      OSError: if it cannot be written.
     """
     with publish_file(pathlib.Path(run_dir) / _FILE) as temporary:
         temporary.write_text(
@@ -41,7 +40,7 @@ def write_tasks(run_dir: str | os.PathLike[str], tasks: TaskPlaces) -> None:
 
 
 def read_tasks(run_dir: str | os.PathLike[str]) -> TaskPlaces | None:
-    """Returns the places, None where there is no `tasks.json` yet or it is not one of ours."""
+    """Returns the positions, or None if there is no valid `tasks.json` yet."""
     try:
         content = json.loads((pathlib.Path(run_dir) / _FILE).read_text(encoding="utf-8"))
         names = tuple(str(name) for name in content["names"])

@@ -1,7 +1,8 @@
-"""Draws a run's training: `python -m results.training_curves --run_dir=runs/NAME [--out=FILE.png]`.
+"""Draws training curves: `python -m results.training_curves --run_dir=runs/NAME [--out=FILE]`.
 
-Returns, KL, lambda, entropy and importance weights against learner steps, of a run that is under
-way, finished or failed. Exit codes: 0 done, 1 the picture could not be written, 2 wrong input.
+Draws returns, KL, lambda, entropy and importance weights against learner steps. The run may be
+under way, finished or failed; FILE is .png or .svg. Exit codes: 0 done, 1 the picture could not be
+written, 2 wrong input.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ _PROGRAM = "results.training_curves"
 
 
 def write(run_dir: pathlib.Path, path: pathlib.Path) -> None:
-    """Draws a run's training into a PNG or SVG, by the path's suffix.
+    """Draws a run's training curves into a PNG or SVG file, chosen by the path's suffix.
 
     Raises:
-      RunDirectoryError: the folder is no run directory, or its training recorded nothing yet.
+      RunDirectoryError: if the folder is not a run directory, or training has recorded nothing yet.
     """
-    from results import matplotlib_figures  # Drawing takes long to import.
+    from results import matplotlib_figures  # Slow to import: it draws.
 
     summary.identity(run_dir)
     log = training_figures.TrainingLog()

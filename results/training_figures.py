@@ -1,4 +1,4 @@
-"""The data of the figures about training: validation scores of the snapshots, and what the learner records, against steps and minutes."""
+"""Data of the training figures: validation scores and training records, by step or minute."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from results import figures, records, selection, statistics
 
 FloatArray = npt.NDArray[np.float64]
 
-RETURN = "training_return"  # of the episodes that training collects, in the tasks' own reward
-TRAINING_REWARD_RETURN = "training_reward_return"  # in the reward that trains, where it is another
-# IBM's colours that colour-blind readers can tell apart, the yellow darkened to show on white.
+RETURN = "training_return"  # return of training episodes in the tasks' own reward
+TRAINING_REWARD_RETURN = "training_reward_return"  # the same in the training reward, if it differs
+# IBM's colour-blind safe palette, its yellow darkened to show on white.
 HUES = ("#648FFF", "#DC267F", "#E09B00", "#785EF0", "#FE6100")
 AXES = {"steps": "learner steps", "minutes": "minutes of training"}
 
 _WEIGHTS = "Importance weights"
-# Weights down to 1e-40 say no more than that all are nearly 0, and would flatten what can be read.
+# Smaller weights, down to 1e-40, are all practically 0 and would flatten the rest of the chart.
 _FLOORS = {_WEIGHTS: 1e-3}
 CAPTION = (
-    "Returns are means over the episodes that training collects. Of the importance weights three "
-    "quantiles are shown; what is below 0.001 is drawn there. "
-    "What to look at where nothing is learned: docs/training.md."
+    "Returns are means over the episodes that training collects. Importance weights are shown by "
+    "three quantiles; values below 0.001 are drawn at 0.001. "
+    "What to check if nothing is learned: docs/training.md."
 )
 
-# What belongs into one panel, by the panel's title; what is not named here gets a panel of its own.
+# Quantities by panel title; a quantity not listed here gets a panel of its own.
 _PANELS: Mapping[str, tuple[str, ...]] = {
     "Return in training": (RETURN,),
     "Return in the reward that trains": (TRAINING_REWARD_RETURN,),
@@ -49,9 +49,9 @@ _PANELS: Mapping[str, tuple[str, ...]] = {
     "Skipped steps": ("skipped_steps",),
 }
 _OPTIONAL = (TRAINING_REWARD_RETURN, "replay_size")  # fields that early versions did not record
-# What to look at first (docs/training.md).
+# The panels to look at first (docs/training.md).
 WATCHED = dict(itertools.islice(_PANELS.items(), 9))
-REPLAY = ("replay_size", "sample_age", "samples_per_insert")  # the figure of the fleet shows these
+REPLAY = ("replay_size", "sample_age", "samples_per_insert")  # shown with the fleet
 _LOGARITHMIC = (
     "Critic loss",
     "λ, price of the KL",
@@ -60,28 +60,28 @@ _LOGARITHMIC = (
     "Gradient norms without prior",
     _WEIGHTS,
 )
-FEW_DECADES = 2.5  # on an axis of so many, 2 and 5 are ticked, too
-_MOST_RECORDS = 20_000  # that are kept: then every second one goes
-_MOST_POINTS = 800  # of a line: more than a screen has columns for
+FEW_DECADES = 2.5  # on a shorter axis, 2 and 5 have ticks, too
+_MOST_RECORDS = 20_000  # kept; beyond it every second one is dropped
+_MOST_POINTS = 800  # per line, about a screen's columns
 
 
 class Series(NamedTuple):
-    """A quantity at P moments of training, those at which it was known."""
+    """A quantity at the P times of training at which it is known."""
 
     learner_steps: FloatArray  # [P]
     minutes: FloatArray  # [P]
     values: FloatArray  # [P]
 
     def against(self, axis: str) -> FloatArray:
-        """Returns the moments, shape [P], on one of `AXES`."""
+        """Returns the times, shape [P], on one of `AXES`."""
         return self.minutes if axis == "minutes" else self.learner_steps
 
 
 class TrainingLog:
-    """Keeps the records of kind `training` that count: a restart goes back to its checkpoint and supersedes what was recorded after it.
+    """Collects `training` records. A restart supersedes those recorded after its checkpoint.
 
     Attributes:
-      malformed: the number of records so far that lack a field or have one of another type; they are skipped.
+      malformed: number of records skipped so far because a field is missing or has a wrong type.
     """
 
     def __init__(self) -> None:
@@ -89,12 +89,11 @@ class TrainingLog:
         self._steps: list[float] = []
         self._minutes: list[float] = []
         self._seen, self._stride = 0, 1
-        self._values: dict[
-            str, list[float]
-        ] = {}  # each as long as the steps, NaN where a quantity is unknown
+        # each as long as the steps, NaN for unknown values
+        self._values: dict[str, list[float]] = {}
 
     def extend(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Takes records in the order written."""
+        """Adds records in the order written."""
         for record in records:
             try:
                 step, minutes = float(record["learner_steps"]), float(record["minutes"])
@@ -107,7 +106,8 @@ class TrainingLog:
                 self._append(step, minutes, values)
 
     def _append(self, step: float, minutes: float, values: Mapping[str, float]) -> None:
-        # In a run of weeks a record takes the place of the one before it, until the next that is kept.
+        # Once records are thinned, a record replaces the one before it unless that one is due to be
+        # kept.
         passing = len(self._steps) > 1 and self._seen % self._stride
         while self._steps and (self._steps[-1] >= step or passing):
             passing = 0
@@ -127,20 +127,20 @@ class TrainingLog:
 
     @property
     def reached(self) -> tuple[int, float]:
-        """The learner steps and minutes that training has come to."""
+        """Learner steps and minutes of training so far."""
         return (int(self._steps[-1]), self._minutes[-1]) if self._steps else (0, 0.0)
 
     def names(self) -> set[str]:
-        """Returns what was recorded."""
+        """Returns the names of the recorded quantities."""
         return set(self._values)
 
     def series(self, name: str) -> Series:
-        """Returns a quantity over training, thinned to as many points as a screen shows by averaging neighbours."""
+        """Returns a quantity over training, thinned to screen resolution by averaging."""
         columns = np.array([self._steps, self._minutes, self._values[name]])
         return Series(*(_thinned(column) for column in columns[:, np.isfinite(columns[2])]))
 
     def minutes_at(self, learner_steps: Sequence[int]) -> FloatArray:
-        """Returns how long training had taken to get to each of the steps, NaN where nothing was recorded."""
+        """Returns the minutes of training at each of the steps; NaN if nothing was recorded."""
         if not self._steps:
             return np.full(len(learner_steps), np.nan)
         return np.asarray(np.interp(learner_steps, self._steps, self._minutes), dtype=np.float64)
@@ -168,11 +168,11 @@ class ValidationFigure:
     caption: str
 
     def against(self, axis: str) -> FloatArray:
-        """Returns the snapshots' moments, shape [S], on one of `AXES`."""
+        """Returns the snapshots' times, shape [S], on one of `AXES`."""
         return self.minutes if axis == "minutes" else self.learner_steps.astype(np.float64)
 
     def columns(self) -> dict[str, list[Any]]:
-        """Returns the figure as a table, one row for each snapshot."""
+        """Returns the figure as a table with one row per snapshot."""
         return {
             "learner_steps": self.learner_steps.tolist(),
             "minutes": self.minutes.tolist(),
@@ -189,9 +189,9 @@ def validation_figure(
     """Builds the figure.
 
     Args:
-      runs: of adaptation; those of complete validations are shown.
+      runs: runs of adaptation; those of complete validations are shown.
       selected: the learner step of the selected snapshot, None if none is.
-      training: tells how long training had taken to get to each snapshot.
+      training: gives the minutes of training at each snapshot.
     """
     runs = list(runs)
     method = selection.selecting_method(runs)
@@ -204,9 +204,10 @@ def validation_figure(
     low, high = np.array(intervals, dtype=np.float64).reshape(-1, 2).T
     number = len(next(iter(validated.values()), ()))
     ringed = (
-        "The ringed snapshot, the latest that is not told from the best, is selected: all methods are tested from it."
+        "The ringed snapshot, the latest of those as good as the best, is selected: all methods "
+        "are tested from it."
         if selected is not None
-        else "One of them is selected when training has ended."
+        else "One of them is selected when training ends."
     )
     return ValidationFigure(
         learner_steps=np.array(steps, dtype=np.int64),
@@ -217,23 +218,24 @@ def validation_figure(
         selected=selected,
         method=method,
         caption=(
-            f"How well each snapshot adapts to the validation tasks: mean return of {figures.label(method)} over all "
-            f"episodes of n = {number} runs (tasks × seeds), with its 95% confidence interval. {ringed}"
+            "How well each snapshot adapts to the validation tasks: mean return of "
+            f"{figures.label(method)} over all episodes of n = {number} runs (tasks × seeds), with "
+            f"its 95% confidence interval. {ringed}"
         ),
     )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Panel:
-    """Quantities that one small diagram shows."""
+    """Quantities that one small chart shows."""
 
     title: str
     series: Mapping[str, Series]  # by name
     logarithmic: bool
-    floor: float | None = None  # what is less is drawn there
+    floor: float | None = None  # lower values are drawn here
 
     def drawn(self, name: str) -> FloatArray:
-        """Returns the values of a quantity as they are drawn, shape [P]."""
+        """Returns a quantity's values as drawn, shape [P]."""
         values = self.series[name].values
         return values if self.floor is None else np.maximum(values, self.floor)
 
@@ -245,7 +247,7 @@ class TrainingFigure:
     panels: tuple[Panel, ...]
 
     def columns(self) -> dict[str, list[Any]]:
-        """Returns the figure as a table, one row for each quantity and moment."""
+        """Returns the figure as a table with one row per quantity and time."""
         rows = [
             (name, *point)
             for panel in self.panels
@@ -258,7 +260,7 @@ class TrainingFigure:
 def training_figure(
     training: TrainingLog, panels: Mapping[str, tuple[str, ...]] | None = None
 ) -> TrainingFigure:
-    """Builds the figure from the panels asked for, by title, or else from everything that the learner records of itself."""
+    """Builds the figure from `panels`, quantities by title, or else from everything recorded."""
     names = training.names()
     if panels is None:
         others = sorted(names.difference(REPLAY, *_PANELS.values()))
@@ -267,7 +269,7 @@ def training_figure(
     for title, wanted in panels.items():
         series = {name: training.series(name) for name in wanted if name in names}
         if series:
-            # A logarithmic axis has no place for a cost that is 0 throughout.
+            # A logarithmic axis cannot show a cost that is 0 throughout.
             positive = any((part.values > 0).any() for part in series.values())
             floor = _FLOORS.get(title)
             logarithmic = title in _LOGARITHMIC and (positive or floor is not None)
@@ -276,15 +278,15 @@ def training_figure(
 
 
 def decades(values: Iterable[float | None]) -> float:
-    """Returns how many powers of ten the positive ones among the values span."""
+    """Returns the number of powers of ten that the positive values span."""
     positive = [value for value in values if value is not None and 0 < value < math.inf]
     return math.log10(max(positive) / min(positive)) if positive else 0.0
 
 
 def distinct_parts(names: Sequence[str]) -> list[str]:
-    """Returns the names without the words that all of them begin or end with."""
+    """Returns the names without the words that they all begin or end with."""
     parts = [name.split("_") for name in names]
-    for place, rest in ((-1, slice(None, -1)), (0, slice(1, None))):
-        while len(parts) > 1 == len({part[place] for part in parts}) and min(map(len, parts)) > 1:
+    for end, rest in ((-1, slice(None, -1)), (0, slice(1, None))):
+        while len(parts) > 1 == len({part[end] for part in parts}) and min(map(len, parts)) > 1:
             parts = [part[rest] for part in parts]
     return [" ".join(part) for part in parts]

@@ -1,9 +1,10 @@
-"""Damages every kind of file that the programs read, and looks what its reader makes of it: `make fuzz`.
+"""Feeds damaged files of every kind to their readers and reports bad reactions: `make fuzz`.
 
     make fuzz INPUTS=1000000
 
-A reader answers with a result or a clear error in one line. Anything else is a finding: another exception, an error of many lines,
-more than 20 seconds, or more memory than twice the file and what any file costs. What was found is kept, to be tried again.
+A reader must return a result or raise a clear one-line error. Anything else is a finding: another
+exception, a multi-line error, more than 20 seconds, or more memory than twice the file plus what
+any file costs. Inputs of findings are kept so that they can be tried again.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ import numpy as np
 import readers
 
 _LONGEST_SECONDS = 20
-_MEMORY = pathlib.Path("/dev/shm")  # a file system that does not wait for a disk
-_MEASURED = 10  # one of so many inputs has its memory measured, which slows it down
-# What any file may cost beside twice its size: a block of records, and what they become.
+_MEMORY = pathlib.Path("/dev/shm")  # a file system in memory, without disk latency
+_MEASURED = 10  # every so many inputs, memory is measured, which is slow
+# Memory that any file may take besides twice its size: a block of records, and its parsed form.
 _ALLOWED_BYTES = 8 << 20
 
 
@@ -36,7 +37,7 @@ class HangError(BaseException):
 
 
 def fuzz(folder: pathlib.Path, inputs: int, seed: int) -> Iterator[str]:
-    """Tries so many damaged files, of each kind alike; yields what was wrong."""
+    """Tries damaged files, equally many of each kind; yields the findings."""
     every = readers.write(folder)
     whole = {reader.path: (folder / reader.path).read_bytes() for reader in every}
     manifest = (folder / "7" / "manifest.json").read_bytes()
@@ -58,7 +59,7 @@ def fuzz(folder: pathlib.Path, inputs: int, seed: int) -> Iterator[str]:
 def _tried(
     reader: readers.Reader, folder: pathlib.Path, size: int, *, measured: bool
 ) -> str | None:
-    """Returns what was wrong with how a damaged file was read, None if nothing."""
+    """Returns what was wrong with how a damaged file was read, or None."""
     signal.alarm(_LONGEST_SECONDS)
     if measured:
         tracemalloc.start()
@@ -95,7 +96,7 @@ def _hang(*_: object) -> None:
 
 
 def main() -> int:
-    """Returns 0 if nothing was found."""
+    """Returns 0 if there were no findings."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,15 +1,17 @@
-"""Trains with a node killed every 20 seconds, and counts whether everything balances at the end: `make soak`.
+"""Trains while killing a node every 20 seconds, then checks that all counts balance: `make soak`.
 
     make soak MINUTES=60
 
-Every node of `launch.local_multiprocess` is killed in turn, replay and learner too. What must hold in the end, exactly:
+It kills every node of `launch.local_multiprocess` in turn, replay and learner included. In the end,
+all of this must hold exactly:
 
-- each kill is one restart in the records, and each kill of replay one more of every node that calls it, and there are no others;
-- the learner resumed once for each restart of its own, with the steps and the inserts of a checkpoint;
-- each life of a node has a process of its own in the heartbeats that it gave;
-- snapshots are those of every twentieth of the run and of its end, each whole;
-- every adaptation that was planned has one complete run, and no episode of an attempt is there twice;
-- no line of the records is corrupt, and no process, unfinished folder or temporary folder is left.
+- The records have one restart per kill and, for each kill of replay, one of every node that calls
+  it, and no others.
+- The learner resumed once per restart of its own, with the steps and the inserts of a checkpoint.
+- Each life of a node appears in its heartbeats as a process of its own.
+- Snapshots are those of every twentieth of the run and of its end, each complete.
+- Every planned adaptation has one complete run, and no attempt has an episode twice.
+- No line of the records is corrupt, and no process, unfinished folder or temporary folder remains.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ _STEPS_A_MINUTE = 4000
 _STEPS_OF_EPISODE = 5
 _KINDS = ("adaptation", "events", "heartbeats", "levels", "training")
 _CALL_REPLAY = ["learner-0", *(f"actor-{index}" for index in range(_ACTORS))]
-# Each of the eleven nodes in turn: none is killed more than three times in ten minutes, which ends a program.
+# Each of the eleven nodes in turn, so that none is killed more than three times in ten minutes,
+# which would end the program.
 _ORDER = [
     "actor-0",
     "learner-0",
@@ -52,7 +55,7 @@ _LOOK_SECONDS = 0.25
 
 
 class Watch:
-    """Sees every checkpoint while the program runs: only two are kept."""
+    """Observes every checkpoint while the program runs, because only two are kept."""
 
     def __init__(self, run_dir: pathlib.Path):
         self._folder = run_dir / "checkpoints"
@@ -61,7 +64,8 @@ class Watch:
     def look(self) -> None:
         for folder in durable.numbered(self._folder):
             step = int(folder.name)
-            # It may have been deleted in between, and the step may have been reached again after a restart.
+            # The checkpoint may have been deleted meanwhile, or its step reached again after a
+            # restart.
             with contextlib.suppress(durable.DamagedError):
                 self.manifests[step] = durable.read_manifest(folder)
 
@@ -69,7 +73,7 @@ class Watch:
 def train(
     program: Program, minutes: float, period: float, log: pathlib.Path
 ) -> tuple[collections.Counter[str], Watch]:
-    """Runs the program to its end; returns how often each node was killed, and what checkpoints there were."""
+    """Runs the program until it ends; returns the kills of each node, and the checkpoints."""
     kills: collections.Counter[str] = collections.Counter()
     watch = Watch(program.run_dir)
     limits = (
@@ -104,7 +108,7 @@ def train(
 
 
 def balance(program: Program, kills: collections.Counter[str], watch: Watch) -> list[str]:
-    """Returns what does not balance."""
+    """Returns the counts that do not balance."""
     run, settings = open_run(str(program.run_dir))
     wrong: list[str] = []
 
@@ -168,7 +172,8 @@ def balance(program: Program, kills: collections.Counter[str], watch: Watch) -> 
         * sum(lives.get(f"actor-{index}", 1) for index in range(_ACTORS))
     )
     check(
-        f"steps beyond whole episodes ({unfinished} of {steps}) within what the actors' lives explain",
+        f"steps beyond whole episodes ({unfinished} of {steps}) within what the actors' lives "
+        "explain",
         0 <= unfinished <= most,
         True,
     )
@@ -194,7 +199,7 @@ def balance(program: Program, kills: collections.Counter[str], watch: Watch) -> 
 
 
 def check_resumptions(check, resumed, restarts, watch) -> None:
-    """Checks that the learner went on with the counts of a checkpoint, and replay with its inserts where it had been away."""
+    """Checks that learner and replay resumed with the counts and inserts of a checkpoint."""
     wrong_counts, wrong_inserts = [], []
     for event, restart in zip(resumed, restarts, strict=True):
         manifest = watch.manifests[event["learner_steps"]]
@@ -208,7 +213,7 @@ def check_resumptions(check, resumed, restarts, watch) -> None:
 
 
 def check_adaptations(check, run, settings, records, planned) -> None:
-    """Checks that the records of adaptation are those of what was planned, once each."""
+    """Checks that the records of adaptation contain each planned run exactly once."""
     episodes = collections.Counter(
         tuple(
             record[name]
@@ -240,7 +245,7 @@ def check_adaptations(check, run, settings, records, planned) -> None:
         config = settings.adaptation_config(method, settings.config.adaptation_episodes)
         wanted |= set(evaluation.Assignment(method, "test", config).keys(distribution, selected))
     check("complete adaptations", len(complete & wanted), len(wanted))
-    check("adaptations that nobody planned", len({found.key for found in runs} - wanted), 0)
+    check("adaptations that were not planned", len({found.key for found in runs} - wanted), 0)
 
 
 def main() -> int:
@@ -264,14 +269,16 @@ def main() -> int:
         print(log.read_text()[-2000:])
         if program.process is None or program.process.returncode:
             print(
-                f"BAD the program ended with exit code {program.process and program.process.returncode}"
+                "BAD the program ended with exit code "
+                f"{program.process and program.process.returncode}"
             )
             return 1
         wrong = balance(program, kills, watch)
         left = [str(path) for path in temporary.iterdir() if path.name.startswith("iwpa-")]
         print(f"{'BAD' if left else 'ok '} temporary folders left: {left}")
         print(
-            f"{sum(kills.values())} kills; {psutil.Process().children() or 'no children'} left; {len(wrong)} of the counts do not balance"
+            f"{sum(kills.values())} kills; {psutil.Process().children() or 'no children'} left; "
+            f"{len(wrong)} of the counts do not balance"
         )
         return 1 if wrong or left else 0
 

@@ -15,7 +15,8 @@ distribution = environments.load("sparse_navigation")
 for name in NAMES:
     snapshot = adaptation._random_snapshot(distribution, name if name in RECURRENT else "multitask")
     quick = {"updates_per_episode": 1, "update_period": 20}
-    adaptation._adaptation(distribution, snapshot, name, [Replica("test", distribution.tasks("test")[0], 0)], 1, **quick)()
+    replicas = [Replica("test", distribution.tasks("test")[0], 0)]
+    adaptation._adaptation(distribution, snapshot, name, replicas, 1, **quick)()
 for name in adaptation._IMPORTANCE_WEIGHTED:
     for samples in adaptation._ACTION_SAMPLES:
         adaptation.with_values(default_adaptation(name, 1), {"action_samples": samples})

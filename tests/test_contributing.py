@@ -1,4 +1,4 @@
-"""CONTRIBUTING's walk-throughs, followed with the code that stands there."""
+"""CONTRIBUTING's walk-throughs, followed with the code on the page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
 def block(marker: str) -> str:
-    """Returns the block of Python that holds a text."""
+    """Returns the Python block that contains a text."""
     blocks = re.findall(r"```python\n(.*?)^ *```", TEXT, flags=re.DOTALL | re.MULTILINE)
     (found,) = (one for one in blocks if marker in one)
     return textwrap.dedent(found)

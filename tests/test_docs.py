@@ -1,4 +1,4 @@
-"""What the Markdown pages promise: links that lead somewhere, Python that compiles."""
+"""Promises of the Markdown pages: working links, Python that compiles, existing targets."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ BLOCKS = [
 
 
 def prose(page):
-    """Returns a page without its blocks and spans of code."""
+    """Returns a page without code blocks and spans."""
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     return re.sub(r"`[^`\n]*`", "", text)
 
 
 def anchors(page):
-    """Returns the anchors of a page's headings as GitHub makes them, numbered where they repeat."""
+    """Returns the anchors of a page's headings, numbered like GitHub's where they repeat."""
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     found: list[str] = []
     for heading in re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE):

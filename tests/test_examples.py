@@ -1,4 +1,4 @@
-"""The examples, each as short as it can be, and README's first block of code."""
+"""The examples, shortened as far as possible, and README's first code block."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def returns(line):
 
 def test_half_cheetah_adapts_to_a_hidden_speed(tmp_path):
     shown = run(EXAMPLES / "half_cheetah.py", "--episodes=2", "--speed=1.5", folder=tmp_path)
-    # The prior's first episode is at -207; the default method adapts within its own.
+    # The prior's first episode returns -207; the default method adapts within its own first
+    # episode.
     assert min(returns(shown.splitlines()[0])) > -80
     assert "hypotheses" in shown
 

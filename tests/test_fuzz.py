@@ -1,4 +1,4 @@
-"""A short run of `make fuzz`, and that it finds what it is made to find."""
+"""A short run of `make fuzz`, and that it finds what it should."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No module of ours imports itself by way of others; import-linter has the directions between packages."""
+"""No import cycles between our modules; import-linter checks the directions between packages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PACKAGES = ("iwpa", "environments", "replay", "agents", "launch", "results", "da
 
 
 def imports_of(*packages: str) -> dict[str, set[str]]:
-    """Returns what each module imports of these packages, late imports and those for types alone included."""
+    """Returns each module's imports from these packages, including late and type-only imports."""
     graph = grimp.build_graph(*packages, cache_dir=None)
     return {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
 

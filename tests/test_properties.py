@@ -1,4 +1,4 @@
-"""What must hold of any record, snapshot and message, on cases that hypothesis draws: what goes in comes out, whatever was cut where."""
+"""Properties of records, snapshots and messages, on cases that hypothesis draws."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_records_come_back_once_each_in_their_order_however_a_reader_meets_the_w
         files = sorted((pathlib.Path(run) / "results" / "notes").glob("*")) if given_records else []
         content = b"".join(file.read_bytes() for file in files)
         reader, found = store.RecordReader(run, "notes"), []
-        # A reader that comes while the file grows by pieces of any length.
+        # A reader that polls while the file grows by pieces of any length.
         for end in (
             [*sorted(cut % (len(content) + 1) for cut in cuts), len(content)] if files else []
         ):
@@ -107,7 +107,7 @@ def test_the_attempt_that_counts_does_not_depend_on_the_order_in_which_records_c
         one = {"return": float(episode), "length": 5, "found": True, "fault": None}
         return {**key, **one, "attempt": attempt, "episode": episode, "episodes": 4, "time": 1.0}
 
-    kept = [pair for place, pair in enumerate(order) if place not in lost]
+    kept = [pair for index, pair in enumerate(order) if index not in lost]
     runs = records.adaptation_runs(record(*pair) for pair in kept)
     in_order = records.adaptation_runs(record(*pair) for pair in sorted(kept))
     assert [(run.attempt, run.returns.tolist()) for run in runs] == [
@@ -137,8 +137,8 @@ weights = st.dictionaries(
 def test_arrays_on_disk_come_back_bit_for_bit_or_are_said_to_be_damaged(
     folder, given_weights, manifest, data
 ):
-    with tempfile.TemporaryDirectory(dir=folder) as place:
-        target = pathlib.Path(place, "7")
+    with tempfile.TemporaryDirectory(dir=folder) as directory:
+        target = pathlib.Path(directory, "7")
         with durable.publish(target) as directory:
             durable.write_arrays(directory, "w.safetensors", given_weights, manifest)
         found, described = durable.read_arrays(target, "w.safetensors")
@@ -161,7 +161,7 @@ def test_arrays_on_disk_come_back_bit_for_bit_or_are_said_to_be_damaged(
 
 
 class Kept:
-    """In the place of replay's client: keeps each item that was inserted."""
+    """A substitute for replay's client that keeps every inserted item."""
 
     def __init__(self):
         self.items, self.history = [], {}
@@ -223,8 +223,10 @@ def test_every_transition_of_every_episode_is_in_exactly_one_sequence_as_it_was(
         assert mask.tolist() == sorted(mask.tolist(), reverse=True)
         found += [
             (
-                int(unpacked["task"]), unpacked["observations"][row].tolist(), unpacked["actions"][row].tolist(),
-                [float(unpacked[name][row]) for name in SCALARS[:-1]], unpacked["observations"][row + 1].tolist(),
+                int(unpacked["task"]), unpacked["observations"][row].tolist(),
+                unpacked["actions"][row].tolist(),
+                [float(unpacked[name][row]) for name in SCALARS[:-1]],
+                unpacked["observations"][row + 1].tolist(),
             )
             for row in range(int(mask.sum()))
         ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""A hook of MkDocs: pages are written as GitHub shows them, and the site shows the same."""
+"""An MkDocs hook that renders pages, which are written for GitHub, the way GitHub does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _ITEM = re.compile(r"(?:[-*]|\d+\.) ")
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Names the path where a link leaves docs/, and sets lists apart from the text above them."""
+    """Replaces links that leave docs/ by paths, and inserts a blank line before lists."""
     named = _OUTSIDE.sub(lambda link: f"{link[1]} (`{link[2]}`)", markdown)
     lines: list[str] = []
     fenced = False

@@ -1,8 +1,9 @@
-"""Installs `iwpa` alone on every Python from 3.10 to 3.13 that is found, with the newest numpy, and checks it there.
+"""Installs only `iwpa`, with the newest numpy, on each Python from 3.10 to 3.13, and checks it.
 
     python3 tools/pythons.py
 
-Pythons are pyenv's and the system's. Fewer than two are a failure: what is checked on one alone says nothing of the others.
+It uses pyenv's Pythons and the system's. It fails if it finds fewer than two: a check on one says
+nothing about the others.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ assert not extra, f"the wheel of iwpa also installs {extra}"
 
 
 def candidates(minor: int) -> list[pathlib.Path]:
-    """Returns where a Python of a minor version may be."""
+    """Returns candidate paths of a Python of a minor version."""
     pyenv = pathlib.Path(os.environ.get("PYENV_ROOT", pathlib.Path.home() / ".pyenv"), "versions")
     own = sorted(pyenv.glob(f"3.{minor}.*/bin/python3.{minor}"))
     return [
@@ -34,7 +35,7 @@ def candidates(minor: int) -> list[pathlib.Path]:
 
 
 def works(python: pathlib.Path) -> bool:
-    """Returns whether there is such a Python."""
+    """Returns whether the Python runs."""
     return (
         python.exists()
         and subprocess.run(
@@ -45,7 +46,7 @@ def works(python: pathlib.Path) -> bool:
 
 
 def check(python: pathlib.Path, minor: int) -> bool:
-    """Returns whether iwpa installs and does the same on a Python."""
+    """Returns whether iwpa installs and passes its checks on a Python."""
     environment, uv = ROOT / f".venv-python3.{minor}", str(ROOT / "tools" / "uv")
     inside = str(environment / "bin" / "python")
     plain = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
@@ -69,7 +70,7 @@ def check(python: pathlib.Path, minor: int) -> bool:
         [inside, str(ROOT / "tests" / "support" / "golden.py")],
         [inside, str(ROOT / "tests" / "support" / "exported.py")],
     ]
-    # Elsewhere than in the sources, which would be imported instead of what was installed.
+    # Run outside the sources, which would otherwise be imported instead of the installed package.
     return all(
         subprocess.run(command, cwd=environment.parent / "tests", env=plain, check=False).returncode
         == 0
@@ -78,13 +79,14 @@ def check(python: pathlib.Path, minor: int) -> bool:
 
 
 def main() -> int:
-    """Checks them all."""
+    """Checks all Pythons; returns the exit code."""
     found = {minor: next(filter(works, candidates(minor)), None) for minor in MINORS}
     pythons = {minor: python for minor, python in found.items() if python is not None}
     print(f"Pythons: {', '.join(map(str, pythons.values())) or 'none'}", flush=True)
     if len(pythons) < FEWEST:
         print(
-            f"At least {FEWEST} of Python 3.{MINORS[0]} to 3.{MINORS[-1]} are needed, from pyenv or the system.",
+            f"At least {FEWEST} of Python 3.{MINORS[0]} to 3.{MINORS[-1]} are needed, from pyenv "
+            "or the system.",
             file=sys.stderr,
         )
         return 1

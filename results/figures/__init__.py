@@ -1,6 +1,6 @@
-"""The data of the figures: what is drawn, in which colour and with which caption, but not how. As a program it draws the paper's.
+"""Data of the figures: quantities, colours and captions, not drawing. Run, it draws the paper's.
 
-`plotly_figures` and `matplotlib_figures` draw the same data, for a page and for a file.
+`plotly_figures` draws these data for a page, `matplotlib_figures` for a file.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from results import records, statistics
 
 FloatArray = npt.NDArray[np.float64]
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart; grey for the prior, from which all start. Their
-# yellow is darkened and their black replaced by brown, so that every line shows on white and on black.
+# Okabe and Ito's colour-blind safe palette, with grey for the prior, from which all methods start.
+# Its yellow is darkened and its black replaced by brown, to show on both white and black.
 _COLOURS = {
     "prior": "#8C8C8C",
     "shared_q_iw": "#0072B2",
@@ -50,24 +50,24 @@ _LABELS = {
 
 
 def colour(method: str) -> str:
-    """Returns the method's colour as #RRGGBB, the same in every figure, for a method that is unknown here too."""
+    """Returns the method's colour as #RRGGBB, the same in every figure even for unknown methods."""
     return _COLOURS.get(method) or _SPARE_COLOURS[zlib.crc32(method.encode()) % len(_SPARE_COLOURS)]
 
 
 def label(method: str) -> str:
-    """Returns the method's name as the paper writes it, or else as it is."""
+    """Returns the method's name as in the paper, or unchanged if it is unknown."""
     return _LABELS.get(method, method)
 
 
 def ordered(methods: Iterable[str]) -> list[str]:
-    """Returns `methods` in the order of every table and legend: the known ones first."""
+    """Returns `methods` in the order of all tables and legends: the known ones first."""
     known = list(_COLOURS)
     return sorted(
         methods, key=lambda method: (known.index(method) if method in known else len(known), method)
     )
 
 
-# What a figure of adaptation shows against episodes, with the title of its axis.
+# Quantities that a figure of adaptation can show, with the title of the vertical axis.
 QUANTITIES = {
     "last3": "return, mean of the last 3 episodes",
     "return": "return",
@@ -80,11 +80,11 @@ _BAND_REPETITIONS = 200
 
 @dataclasses.dataclass(frozen=True)
 class AdaptationView:
-    """What a figure of adaptation shows and how it averages; by default what the paper shows."""
+    """What a figure of adaptation shows and how it averages; the defaults are the paper's."""
 
     quantity: str = "last3"  # of QUANTITIES
-    statistic: str = "mean"  # of STATISTICS, over runs; shares are always means
-    smoothing: int | None = None  # episodes of the rolling window, None for the paper's
+    statistic: str = "mean"  # of STATISTICS, over runs; shares are always averaged by mean
+    smoothing: int | None = None  # rolling window in episodes, None for the paper's
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -94,20 +94,20 @@ class MethodCurve:
     method: str
     episodes: npt.NDArray[np.int64]  # [E], from 1
     values: FloatArray  # [E], mean or IQM over runs
-    low: FloatArray  # [E], of the 95% interval
+    low: FloatArray  # [E], ends of the 95% interval
     high: FloatArray  # [E]
     runs: int
-    run_dir: str = ""  # name of the run directory, where a figure compares several
+    run_dir: str = ""  # the run directory's name, if a figure compares several
 
     @property
     def label(self) -> str:
-        """How a legend names the curve."""
+        """The curve's name in a legend."""
         return f"{label(self.method)} · {self.run_dir}" if self.run_dir else label(self.method)
 
 
 @dataclasses.dataclass(frozen=True)
 class Level:
-    """A return for comparison."""
+    """A reference level of return."""
 
     name: str  # "experts" or "prior"
     value: float
@@ -115,7 +115,7 @@ class Level:
 
     @property
     def label(self) -> str:
-        """How a figure names the level."""
+        """The level's name in a figure."""
         return f"{self.name} · {self.run_dir}" if self.run_dir else self.name
 
 
@@ -130,16 +130,16 @@ class AdaptationFigure:
 
     @property
     def is_share(self) -> bool:
-        """Whether the quantity is between 0 and 1 and shown in per cent."""
+        """Whether the quantity is a share, shown in per cent."""
         return self.quantity == "found"
 
     @property
     def title(self) -> str:
-        """Of the axis of values."""
+        """Title of the vertical axis."""
         return QUANTITIES[self.quantity]
 
     def columns(self) -> dict[str, list[Any]]:
-        """Returns the figure as a table, one row for each curve and episode."""
+        """Returns the figure as a table with one row per curve and episode."""
         rows = [
             (curve.run_dir, curve.method, *point, curve.runs)
             for curve in self.curves
@@ -154,14 +154,14 @@ class AdaptationFigure:
 
 
 def as_columns(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
-    """Returns the rows of a table, all as long as `names`, by column."""
-    return {name: [row[place] for row in rows] for place, name in enumerate(names)}
+    """Returns a table's rows, each as long as `names`, as columns by name."""
+    return {name: [row[index] for row in rows] for index, name in enumerate(names)}
 
 
 def smoothing_window(episodes: int) -> int:
-    """Returns the paper's rolling window for a figure of that many episodes (appendix C).
+    """Returns the paper's rolling window, in episodes, for a figure of that many (appendix C).
 
-    None (1) for half-cheetah's 10, 5 for navigation's 40, 30 for the environments with 100.
+    1, no smoothing, for half-cheetah's 10; 5 for navigation's 40; 30 for environments with 100.
     """
     return 1 if episodes < 20 else 5 if episodes < 60 else 30
 
@@ -172,10 +172,11 @@ def adaptation_figure(
     prior: float | None,
     view: AdaptationView = AdaptationView(),
 ) -> AdaptationFigure:
-    """Builds the figure from each method's runs; while none of a method is complete, from the episodes they share.
+    """Builds the figure from each method's complete runs or, if it has none, from all its runs.
 
-    A run's point at episode n is the mean of its episodes n − 2 … n where the view says so; points are averaged over runs, then smoothed.
-    There is no progress, and no curve of it, where a level is unknown or the experts are no better than the prior.
+    Incomplete runs are cut to the episodes they share. If the view says so, a run's point at
+    episode n is the mean of its episodes n − 2 … n. Points are averaged over runs, then smoothed.
+    Progress has no curve if a level is unknown or the experts are no better than the prior.
     """
     if view.quantity == "progress" and (experts is None or prior is None or experts <= prior):
         return AdaptationFigure(view.quantity, (), (), "")
@@ -209,19 +210,19 @@ def adaptation_figure(
 
 
 def overlaid(by_run_dir: Mapping[str, AdaptationFigure]) -> AdaptationFigure:
-    """Returns the figures of several run directories, at least one, as one whose curves and levels carry the directories' names."""
+    """Returns several run directories' figures as one; its curves and levels carry their names."""
     first = next(iter(by_run_dir.values()))
     curves = [
         dataclasses.replace(curve, run_dir=name)
         for name, figure in by_run_dir.items()
         for curve in figure.curves
     ]
-    place = {
+    rank_of = {
         method: rank for rank, method in enumerate(ordered({curve.method for curve in curves}))
     }
     return AdaptationFigure(
         quantity=first.quantity,
-        curves=tuple(sorted(curves, key=lambda curve: place[curve.method])),
+        curves=tuple(sorted(curves, key=lambda curve: rank_of[curve.method])),
         levels=tuple(
             dataclasses.replace(level, run_dir=name)
             for name, figure in by_run_dir.items()
@@ -232,7 +233,7 @@ def overlaid(by_run_dir: Mapping[str, AdaptationFigure]) -> AdaptationFigure:
 
 
 def _common_text(texts: Mapping[str, str]) -> str:
-    """Returns the text that all run directories have in common, or else each one's after its name."""
+    """Returns the text that all run directories share, or else each one's text after its name."""
     first, *others = dict.fromkeys(texts.values())
     return " ".join(f"{name}: {text}" for name, text in texts.items()) if others else first
 
@@ -268,7 +269,7 @@ def _curve(
     else:
         values = np.asarray(points.mean(axis=0), dtype=np.float64)
         low, high = statistics.confidence_interval_95(points)
-    if points.dtype == np.bool_:  # The interval of a share ends where shares do.
+    if points.dtype == np.bool_:  # Keep the interval of a share within [0, 1].
         low, high = np.clip([low, high], 0.0, 1.0)
     return MethodCurve(method, np.arange(1, points.shape[1] + 1), values, low, high, len(runs))
 
@@ -290,7 +291,7 @@ def _levels(quantity: str, experts: float | None, prior: float | None) -> tuple[
 def _caption(
     view: AdaptationView, counts: Mapping[str, str], window: int, *, with_levels: bool
 ) -> str:
-    """Returns what the figure shows, over how many runs of each method."""
+    """Returns the caption: what the figure shows, and over how many runs of each method."""
     different = sorted(set(counts.values()))
     number = (
         different[0]
@@ -299,8 +300,9 @@ def _caption(
     )
     if view.quantity == "found":
         return (
-            f"Share of {number} that have met a reward by the end of each episode. Where reward is sparse, a run cannot "
-            "learn before it has found some: this shows exploration, the return what is made of it."
+            f"Share of {number} that have found reward by the end of each episode. With sparse "
+            "rewards, a run cannot learn before it has found one: this curve shows exploration, "
+            "the return shows what was learned from it."
         )
     averaged = (
         "interquartile mean, with its stratified bootstrap interval at 95%,"
@@ -308,9 +310,10 @@ def _caption(
         else "mean, with its 95% confidence interval,"
     )
     what = {
-        "last3": "Return while a held-out task is being learnt, from the first episode on it: each run's last 3 episodes",
-        "return": "Return while a held-out task is being learnt, from the first episode on it: each run's own episodes",
-        "progress": "Return of the last 3 episodes on a scale from the prior's level (0) to the experts' (1)",
+        "last3": "Return while a held-out task is learned, over each run's last 3 episodes",
+        "return": "Return while a held-out task is learned, in each single episode",
+        "progress": "Return over the last 3 episodes, scaled from the prior's level (0) to the "
+        "experts' (1)",
     }[view.quantity]
     smoothed = f" Smoothed over {window} episodes." if window > 1 else ""
     dashed = (
@@ -320,7 +323,7 @@ def _caption(
 
 
 def number_of_runs(runs: Sequence[records.AdaptationRun]) -> str:
-    """Returns the number of runs in words, as tasks × seeds where each task has all seeds."""
+    """Returns the number of runs in words, as tasks × seeds if each task has all seeds."""
     tasks, seeds = len({run.key.task for run in runs}), len({run.key.seed for run in runs})
     if len(runs) == tasks * seeds and len(runs) > 1:
         return f"{len(runs)} runs ({_counted(tasks, 'task')} × {_counted(seeds, 'seed')})"

@@ -1,4 +1,4 @@
-"""Draws the paper's figures: `python -m results.figures --run_dirs=runs/seed0,runs/seed1 --figure=1` (results/paper_figures.py)."""
+"""Draws the paper's figures: `python -m results.figures --run_dirs=runs/A,runs/B --figure=1`."""
 
 from results import paper_figures
 

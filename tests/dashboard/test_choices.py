@@ -7,7 +7,10 @@ from results import figures
 
 
 def test_an_address_carries_every_choice():
-    query = "?tab=tasks&runs=a,b&run=b&split=train&snapshot=800&quantity=found&statistic=iqm&smoothing=5&method=iw&task=7&axis=minutes"
+    query = (
+        "?tab=tasks&runs=a,b&run=b&split=train&snapshot=800&quantity=found&statistic=iqm"
+        "&smoothing=5&method=iw&task=7&axis=minutes"
+    )
     assert parse(query) == Choices(
         tab="tasks",
         runs=("a", "b"),

@@ -11,7 +11,7 @@ import pytest
 
 
 def command(*flags: str) -> subprocess.Popen[str]:
-    """Starts the dashboard as a terminal would: a background job that runs the tests may have left Ctrl-C ignored."""
+    """Starts the dashboard as a terminal would: under a background job, Ctrl-C may be ignored."""
     return subprocess.Popen(
         [sys.executable, "-m", "dashboard", *flags],
         stdout=subprocess.PIPE,
@@ -40,8 +40,8 @@ def test_another_address_is_warned_of(run_dir):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert (
-        errors
-        == "Warning: everyone who can reach 0.0.0.0 sees these runs; nobody is asked for a password.\n"
+        errors == "Warning: everyone who can reach 0.0.0.0 sees these runs; "
+        "nobody is asked for a password.\n"
     )
 
 

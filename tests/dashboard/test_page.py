@@ -60,7 +60,8 @@ def test_every_tab_shows_its_panels_and_the_console_is_silent(page):
     for tab, label in TABS.items():
         page.choose("tab", label)
         page.until(
-            "return document.querySelectorAll(`.on-${arguments[0]} .panel:not(.is-loading)`).length",
+            "return document.querySelectorAll(`.on-${arguments[0]} "
+            ".panel:not(.is-loading)`).length",
             tab,
         )
         assert page.run(
@@ -70,7 +71,8 @@ def test_every_tab_shows_its_panels_and_the_console_is_silent(page):
             "comparison": 1,
         }.get(tab, 0)
     assert page.run(
-        "return performance.getEntriesByType('resource').every(e => e.name.startsWith(location.origin))"
+        "return performance.getEntriesByType('resource').every(e => "
+        "e.name.startsWith(location.origin))"
     )
 
 
@@ -81,7 +83,8 @@ def test_a_click_on_a_task_opens_its_curves_its_path_and_its_films(page):
     assert len(markers) == 3
     ActionChains(page.browser).move_to_element(markers[1]).pause(0.2).click().perform()
     assert "mean of 2 seeds" in page.until(
-        "return document.querySelector('#panel-task-curves.charted') && document.querySelector('#caption-task-curves').innerText"
+        "return document.querySelector('#panel-task-curves.charted') && "
+        "document.querySelector('#caption-task-curves').innerText"
     )
     assert page.drawn("task-paths")["names"] == ["goal", "episode 1", "episode 4"]
     assert page.run("return location.search") == "?tab=tasks&task=1"
@@ -98,7 +101,8 @@ def test_controls_change_the_figure_and_the_address_carries_them(page):
     page.choose("quantity", "Found")
     page.until("return location.search === '?quantity=found'")
     page.until(
-        "return document.querySelector('#graph-curves .js-plotly-plot')._fullLayout.yaxis.title.text === 'runs that found reward'"
+        "return document.querySelector('#graph-curves "
+        ".js-plotly-plot')._fullLayout.yaxis.title.text === 'runs that found reward'"
     )
     assert page.drawn("curves")["y"] != before["y"]
     page.open("?quantity=return&statistic=iqm&split=validation&snapshot=100&smoothing=5")
@@ -140,11 +144,15 @@ def test_a_new_episode_shows_within_two_refreshes_and_keeps_the_zoom(browser, tm
             ground, -200, 0
         ).click_and_hold().move_by_offset(300, 0).release().perform()
         page.until(
-            "return document.querySelector('#graph-curves .js-plotly-plot')._fullLayout.xaxis.range[0] > arguments[0]",
+            "return document.querySelector('#graph-curves "
+            ".js-plotly-plot')._fullLayout.xaxis.range[0] > arguments[0]",
             whole[0],
         )
         zoomed = page.drawn("curves")["range"]
-        requests = "return performance.getEntriesByType('resource').filter(e => e.name.includes('_dash-update-component')).length"
+        requests = (
+            "return performance.getEntriesByType('resource').filter("
+            "e => e.name.includes('_dash-update-component')).length"
+        )
         for episode in range(1, 6):
             synthetic_run.add_episode(run_dir, episode, episodes=5)
         answered = page.run(requests)
@@ -162,8 +170,10 @@ def test_directories_that_are_empty_or_half_written_say_what_they_wait_for(brows
     (begun / "run.json").write_text(json.dumps({"identity": {"environment": HOSTILE}}))
     synthetic_run.beat(begun, "actor-0", {"environment_steps": 5})
     with store.RecordWriter(begun, "adaptation", HOSTILE.replace("/", "")) as writer:
-        writer.append({"split": "test", "method": HOSTILE, "configuration": "a", "task": 0, "seed": 0, "snapshot": 1, "attempt": "1",
-                       "episode": 1, "episodes": 2, "return": 1.0, "length": 1, "found": True, "fault": None})  # fmt: skip
+        writer.append({"split": "test", "method": HOSTILE, "configuration": "a", "task": 0,
+                       "seed": 0, "snapshot": 1, "attempt": "1",
+                       "episode": 1, "episodes": 2, "return": 1.0, "length": 1, "found": True,
+                       "fault": None})  # fmt: skip
         writer.append({"split": "test"})
     (path,) = (begun / "results" / "adaptation").iterdir()
     with path.open("ab") as file:
@@ -191,7 +201,7 @@ def test_directories_that_are_empty_or_half_written_say_what_they_wait_for(brows
                 "experts",
                 "the experts are measured on every training task when a snapshot is selected",
             ),
-            ("Fleet", "nodes", "no node has given a sign of life yet"),
+            ("Fleet", "nodes", "no node has sent a heartbeat yet"),
             ("Fleet", "replay", "Replay fills before"),
             ("Videos", "videos", "python -m launch.evaluate"),
             ("Compare", "differences", "empty has no run.json yet."),

@@ -145,9 +145,8 @@ def test_a_refresh_returns_what_has_changed_and_nothing_when_nothing_has(run_dir
     monkeypatch.setattr("dashboard.live_run._FRESH_SECONDS", 0.0)
     dashboard = Dashboard(named_runs([run_dir]))
     first = dashboard.refresh("", {}, 13)
-    assert (
-        len(first["graph curves"]["data"]) == 6
-    )  # two methods, each a line and two edges of its band
+    # two methods, each a line and two edges of its band
+    assert len(first["graph curves"]["data"]) == 6
     with pytest.raises(dash.exceptions.PreventUpdate):
         dashboard.refresh("", first["stamps"], 13)
     synthetic_run.beat(run_dir, "learner", {"learner_steps": 5})
@@ -167,9 +166,8 @@ def test_the_table_of_a_figure_holds_the_figures_numbers(client, filmed_run_dir)
     assert [
         float(row["return"]) for row in rows if row["method"] == "shared_q_iw"
     ] == pytest.approx(line["y"])
-    assert line["y"] == pytest.approx(
-        [2.5, 5.5, 8.5, 68 / 6]
-    )  # 3·episode − task + seed, at most 12, over three tasks and two seeds
+    # 3·episode − task + seed, at most 12, over three tasks and two seeds
+    assert line["y"] == pytest.approx([2.5, 5.5, 8.5, 68 / 6])
 
 
 def test_every_panel_with_numbers_can_be_downloaded(client):
@@ -190,9 +188,8 @@ def test_films_are_served_in_parts(client, filmed_run_dir):
 )
 def test_no_file_but_a_films_is_served(client, filmed_run_dir, film):
     answer = client.get(film_address(filmed_run_dir, film))
-    assert (
-        answer.status_code == 404 or b"_dash-config" in answer.data
-    )  # Dash answers what is no address with the page
+    # Dash answers what is no address with the page
+    assert answer.status_code == 404 or b"_dash-config" in answer.data
 
 
 @pytest.mark.parametrize("path", ["../run.json", "../../run.json", "..", "."])
@@ -265,7 +262,8 @@ def test_runs_are_named_after_their_directories_and_told_apart(tmp_path):
 def test_neither_tensorflow_nor_a_package_beside_the_results_is_imported():
     script = (
         "import sys, dashboard.server, dashboard.__main__\n"
-        "print([name for name in ('tensorflow', 'reverb', 'launch', 'agents', 'environments', 'replay') if name in sys.modules])"
+        "print([name for name in ('tensorflow', 'reverb', 'launch', 'agents', 'environments', "
+        "'replay') if name in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True

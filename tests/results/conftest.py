@@ -1,4 +1,4 @@
-"""A small run directory whose numbers are worked out by hand, and the records that it is made of."""
+"""A small run directory with numbers worked out by hand, and the records it is made of."""
 
 from __future__ import annotations
 

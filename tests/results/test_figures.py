@@ -67,9 +67,8 @@ def test_the_interquartile_mean_leaves_out_the_outlying_runs(adaptation_run):
     ]
     curve = view_of(runs, figures.AdaptationView("return", "iqm"))
     np.testing.assert_allclose(curve.values, [5.0, 5.0])
-    np.testing.assert_allclose(
-        [curve.low, curve.high], [[5.0, 5.0]] * 2
-    )  # one run a task: nothing to redraw
+    # one run a task: nothing to redraw
+    np.testing.assert_allclose([curve.low, curve.high], [[5.0, 5.0]] * 2)
 
 
 def test_smoothing_looks_back_over_the_episodes_asked_for(adaptation_run):
@@ -121,7 +120,8 @@ def test_a_figure_is_a_table_with_a_row_for_each_method_and_episode(adaptation_r
         {"iw": [adaptation_run([2.0, 4.0], seed=seed) for seed in range(2)]}, None, None
     )
     assert figure.columns() == {
-        "run": ["", ""], "method": ["iw", "iw"], "episode": [1, 2], "last3": [2.0, 3.0], "ci95_low": [2.0, 3.0], "ci95_high": [2.0, 3.0],
+        "run": ["", ""], "method": ["iw", "iw"], "episode": [1, 2], "last3": [2.0, 3.0],
+        "ci95_low": [2.0, 3.0], "ci95_high": [2.0, 3.0],
         "n": [2, 2],
     }  # fmt: skip
 

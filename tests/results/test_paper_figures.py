@@ -47,7 +47,8 @@ def test_the_runs_of_all_training_seeds_are_pooled(navigation_runs):
     lines = {line.name: line for line in panel.lines}
     assert list(lines) == ["prior", "shared_q_iw"]
     assert lines["shared_q_iw"].runs == 8
-    # Episodes return 2, 6, 10 and 12 on average over four runs, in both seeds; points are trailing means of three.
+    # Episodes return 2, 6, 10 and 12 on average over four runs, in both seeds; points are trailing
+    # means of three.
     np.testing.assert_allclose(lines["shared_q_iw"].mean, [2, 4, 6, 28 / 3])
     deviation = np.std([1, 1, 3, 3] * 2, ddof=1)
     np.testing.assert_allclose(lines["shared_q_iw"].high[0] - 2, 1.96 * deviation / np.sqrt(8))

@@ -38,7 +38,8 @@ def test_a_sentence_says_what_the_table_means(run_dir):
     shown = command(f"--run_dir={run_dir}")
     assert shown.returncode == 0, shown.stderr
     assert (
-        "shared_q_iw returns 2.0 in its first episode and 9.3 in the last three of 4; without adapting (prior) it would be "
+        "shared_q_iw returns 2.0 in its first episode and 9.3 in the last three of 4; without "
+        "adapting (prior) it would be "
     ) in " ".join(shown.stdout.split())
     assert (run_dir / "report.html").resolve().as_uri() in shown.stdout
 
@@ -65,7 +66,8 @@ def test_the_json_line_has_the_numbers_worked_out_by_hand(run_dir):
         "training_minutes": 3.5,
     }
     assert list(methods) == ["prior", "shared_q_iw"]
-    # Returns in the first episode 1, 1, 3, 3: s = √(4/3). Each run's last three average 9, 23/3, 11 and 29/3.
+    # Returns in the first episode 1, 1, 3, 3: s = √(4/3). Each run's last three average 9, 23/3, 11
+    # and 29/3.
     method = methods["shared_q_iw"]
     half_width = 1.96 * (4 / 3) ** 0.5 / 2
     assert method["ci95_by_episode"][0] == pytest.approx([2 - half_width, 2 + half_width])
@@ -94,9 +96,8 @@ def test_a_claim_compares_the_same_tasks_and_seeds(run_dir):
         "higher",
     )
     assert claim.difference.mean == pytest.approx(25 / 3)
-    assert claim.difference.interval == pytest.approx(
-        (22 / 3, 28 / 3)
-    )  # the two tasks' own differences
+    # the two tasks' own differences
+    assert claim.difference.interval == pytest.approx((22 / 3, 28 / 3))
 
 
 def test_the_snapshot_that_was_selected_once_stays_selected(run_dir):
@@ -117,7 +118,8 @@ def test_incomplete_runs_and_older_configurations_are_left_out_and_named(
     result = summary.summarise(run_dir)
     assert {method.method: method.n for method in result.methods} == {"prior": 4, "shared_q_iw": 1}
     assert result.notes == (
-        "shared_q_iw was tested in several configurations: the newest, second, is shown; others are first.",
+        "shared_q_iw was tested in several configurations: the newest, second, is shown; others "
+        "are first.",
         "shared_q_iw is incomplete: 1 of 4 runs have all their episodes.",
         "iw is incomplete: 0 of 4 runs have all their episodes.",
     )
@@ -236,7 +238,7 @@ def test_the_command_refuses_a_missing_run_in_one_line_with_exit_code_2(tmp_path
 
 def test_bad_run_directories_are_refused_with_what_is_wrong_and_the_mend(tmp_path, run_dir):
     with pytest.raises(
-        summary.RunDirectoryError, match=r"no run directory, it has no run\.json: pass --run_dir"
+        summary.RunDirectoryError, match=r"not a run directory, it has no run\.json: pass --run_dir"
     ):
         summary.summarise(tmp_path)
     for evaluation in (run_dir / "results" / "adaptation").iterdir():

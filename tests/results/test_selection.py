@@ -52,7 +52,8 @@ def test_the_latest_snapshot_within_two_standard_errors_of_the_best_wins(validat
         ]
 
     best = snapshot(200, 3.0, 5.0, 6.0)
-    # By task it is 0.4 and 0.1 behind: 0.25 +- 0.15. A difference between seeds of one task is no more evidence.
+    # By task it is 0.4 and 0.1 behind: 0.25 +- 0.15. A difference between seeds of one task is no
+    # more evidence.
     later = snapshot(300, 0.6, 6.6, 5.9)
     # 0.4 and 0.2 behind: 0.3 +- 0.1. Behind by the same in both tasks, however little.
     told_apart, always_behind = snapshot(400, 0.6, 6.6, 5.8), snapshot(500, 2.9, 4.9, 5.9)

@@ -9,7 +9,8 @@ from results import statistics
 
 
 def test_the_pooled_interval_is_1_96_standard_errors_on_either_side():
-    # Mean 4, s² = (9 + 1 + 1 + 9)/3 = 20/3, standard error √(20/3)/2 = 1.29099; the second column does not vary.
+    # Mean 4, s² = (9 + 1 + 1 + 9)/3 = 20/3, standard error √(20/3)/2 = 1.29099; the second column
+    # does not vary.
     interval = statistics.confidence_interval_95([[1.0, 2.0], [3.0, 2.0], [5.0, 2.0], [7.0, 2.0]])
     np.testing.assert_allclose(interval, [[4 - 2.530349, 2.0], [4 + 2.530349, 2.0]], rtol=1e-6)
 
@@ -72,7 +73,8 @@ def test_interquartile_means_and_intervals_by_episode_are_those_of_each_episode(
 
 
 def test_the_paired_bootstrap_draws_whole_tasks():
-    # Differences of 2 and 4 in task 0, of 8 and 10 in task 1: two drawn tasks average 3, 6 or 9, with odds 1 : 2 : 1.
+    # Differences of 2 and 4 in task 0, of 8 and 10 in task 1: two drawn tasks average 3, 6 or 9,
+    # with odds 1 : 2 : 1.
     difference = statistics.paired_task_bootstrap([3, 5, 9, 11], [1, 1, 1, 1], [0, 0, 1, 1])
     assert difference == (6.0, (3.0, 9.0), 2)
 

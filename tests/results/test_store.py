@@ -178,9 +178,7 @@ def test_a_link_to_what_is_not_there_hides_no_other_file_and_only_an_editors_is_
         assert len(store.read_records(tmp_path, "notes")) == 1
     else:
         assert [pathlib.Path(path).name for path in reader.unreadable] == [name]
-        with pytest.raises(
-            store.UnreadableError, match=rf"{name} is a link to what is not there: bring it back"
-        ):
+        with pytest.raises(store.UnreadableError, match=rf"{name} is a dangling link: restore it"):
             store.read_records(tmp_path, "notes")
 
 
@@ -189,7 +187,7 @@ def test_what_is_no_file_is_named_and_nobody_waits_for_it(tmp_path, kind):
     store.RecordWriter(tmp_path, "notes", "a").append({"number": 1})
     path = tmp_path / "results" / "notes" / "b-1.jsonl"
     path.mkdir() if kind == "folder" else os.mkfifo(path)
-    with pytest.raises(store.UnreadableError, match=r"b-1.jsonl is no file that can be read"):
+    with pytest.raises(store.UnreadableError, match=r"b-1.jsonl is not a readable file"):
         store.read_records(tmp_path, "notes")
 
 

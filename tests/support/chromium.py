@@ -1,4 +1,4 @@
-"""A real headless Chromium, driven like a reader drives it."""
+"""Drives a real headless Chromium the way a reader would."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ from dashboard.server import Dashboard, named_runs
 
 BINARY = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
-_SECONDS = 60.0  # of patience on a busy machine
+_SECONDS = 60.0  # timeout on a busy machine
 _QUIET = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--window-size=1366,768",
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic",
+    "--disable-dev-shm-usage", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--hide-scrollbars", "--window-size=1366,768",
 )  # fmt: skip
 
 
 @contextlib.contextmanager
 def started(profile: pathlib.Path) -> Iterator[webdriver.Chrome]:
-    """Gives a browser with a profile of its own, which downloads into the profile's folder `downloads`."""
+    """Yields a browser with its own profile; downloads go to the profile's folder `downloads`."""
     options = webdriver.ChromeOptions()
     options.binary_location = str(BINARY)
     for argument in (*_QUIET, f"--user-data-dir={profile / 'profile'}"):
@@ -46,7 +48,7 @@ def started(profile: pathlib.Path) -> Iterator[webdriver.Chrome]:
 
 @contextlib.contextmanager
 def served(run_dirs: Sequence[pathlib.Path]) -> Iterator[str]:
-    """Gives the address of a dashboard of run directories."""
+    """Yields the address of a dashboard of run directories."""
     server = werkzeug.serving.make_server(
         "127.0.0.1", 0, Dashboard(named_runs(run_dirs)).flask, threaded=True
     )
@@ -70,21 +72,22 @@ class Page:
         """Opens the page with a query and waits for its first panel."""
         self.browser.get(f"{self.address}{query}")
         self.until(
-            "return document.querySelectorAll('.panel.charted, .panel.filled, .panel.is-waiting').length"
+            "return document.querySelectorAll('.panel.charted, .panel.filled, "
+            ".panel.is-waiting').length"
         )
 
     def run(self, script: str, *arguments: Any) -> Any:
-        """Returns what a script returns in the page."""
+        """Runs a script in the page and returns its result."""
         return self.browser.execute_script(script, *arguments)
 
     def until(self, script: str, *arguments: Any) -> Any:
-        """Waits until a script returns something true, and returns it."""
+        """Waits until a script returns a true value, and returns it."""
         return WebDriverWait(self.browser, _SECONDS, 0.1).until(
             lambda _: self.run(script, *arguments), message=script
         )
 
     def text(self, selector: str) -> str:
-        """Returns the text of the first element of a selector."""
+        """Returns the text of the first element that a selector matches."""
         return str(
             self.run(
                 "return (document.querySelector(arguments[0]) || {innerText: ''}).innerText",
@@ -95,7 +98,8 @@ class Page:
     def choose(self, control: str, label: str) -> None:
         """Clicks an option of a control."""
         clicked = self.run(
-            "const found = [...document.querySelectorAll(`#choose-${arguments[0]} label`)].find(e => e.innerText === arguments[1]);"
+            "const found = [...document.querySelectorAll(`#choose-${arguments[0]} label`)].find(e "
+            "=> e.innerText === arguments[1]);"
             "if (found) found.querySelector('input').click(); return Boolean(found)",
             control,
             label,
@@ -103,7 +107,7 @@ class Page:
         assert clicked, f"no {label} in {control}"
 
     def drawn(self, panel: str) -> dict[str, Any]:
-        """Waits for a panel's chart and returns its lines' names and values, and the titles of its axes."""
+        """Waits for a panel's chart; returns its lines' names and values, and its axes."""
         found: dict[str, Any] = self.until(
             """
             const chart = document.querySelector(`.charted #graph-${arguments[0]} .js-plotly-plot`);
@@ -120,7 +124,7 @@ class Page:
         return found
 
     def errors(self) -> list[str]:
-        """Returns what the console has complained of since the last call."""
+        """Returns the console's errors since the last call."""
         return [
             entry["message"]
             for entry in self.browser.get_log("browser")

@@ -1,4 +1,4 @@
-"""A Ray cluster of simulated hosts, and a training program that is launched on the first of them."""
+"""A Ray cluster of simulated hosts and a training program launched on the first host."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _START = ROOT / "launch" / "clusters" / "start_ray.sh"
 
 
 class Cluster:
-    """Simulated hosts with Ray, a run directory that all of them see, and the launcher on the first host."""
+    """Simulated hosts with Ray, a shared run directory, and the launcher on the first host."""
 
     def __init__(self, machines: Hosts, folder: pathlib.Path):
         self.machines = machines
@@ -36,7 +36,7 @@ class Cluster:
 
     @property
     def variables(self) -> dict[str, str]:
-        # A host that is gone is noticed within seconds and not a minute.
+        # Ray notices a lost host within seconds instead of a minute.
         quick = {
             "RAY_health_check_period_ms": "1000",
             "RAY_health_check_timeout_ms": "2000",
@@ -52,8 +52,10 @@ class Cluster:
 
     def launch(self, *flags: str) -> None:
         command = [
-            sys.executable, "-m", "launch.cluster", "--environment=tiny_distribution:ModestLine", f"--run_dir={self.run_dir}",
-            "--checkpoint_seconds=2", "--learner_steps=1000000", "--methods=prior", f"--address={self.machines[0].address}:6379", *flags,
+            sys.executable, "-m", "launch.cluster", "--environment=tiny_distribution:ModestLine",
+            f"--run_dir={self.run_dir}",
+            "--checkpoint_seconds=2", "--learner_steps=1000000", "--methods=prior",
+            f"--address={self.machines[0].address}:6379", *flags,
         ]  # fmt: skip
         self.launcher = self.machines[0].popen(
             command,
@@ -78,7 +80,7 @@ class Cluster:
             time.sleep(0.2)
 
     def trains_on(self) -> None:
-        """Waits for two more checkpoints: what goes on after a fault."""
+        """Waits for two more checkpoints, which show that training goes on after a fault."""
         reached = self.checkpoint()
         self.wait_until(lambda: self.checkpoint() > reached)
         reached = self.checkpoint()
@@ -115,7 +117,7 @@ class Cluster:
         return [event["reason"] for event in self.events("node_restarted") if event["node"] == node]
 
     def left_behind(self) -> list[str]:
-        """Returns what still runs of the program: nodes, daemons, the bridge."""
+        """Returns the program's processes that still run: nodes, daemons, the bridge."""
         words = (
             "launch.runtime.node",
             "launch/runtime/host_daemon.py",

@@ -1,8 +1,9 @@
-"""Holds the files of launch/clusters against what Ray and the clouds publish about them, without a cloud; runs in the engine's environment.
+"""Checks the files of launch/clusters offline against the schemas of Ray and the clouds.
 
     .venv-cluster/bin/python tests/support/cluster_files.py FILE ...
 
-prints one JSON object a line for each: `config` as Ray completes it, and `complaint`, what is wrong with it or null.
+For each file it prints a line with a JSON object: `config`, as Ray completes it, and `complaint`,
+what is wrong with it or null. It runs in the engine's environment.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from ray.autoscaler._private.kuberay import autoscaling_config as kuberay
 
 
 def complete(path: pathlib.Path) -> dict[str, Any]:
-    """Returns a file's contents as Ray's autoscaler sees them, which refuses what its schema does not know."""
+    """Returns a file's config as completed by Ray's autoscaler, which rejects unknown fields."""
     first, *_ = documents = list(yaml.safe_load_all(path.read_text()))
     if len(documents) > 1:
         first["metadata"]["namespace"] = "default"
@@ -33,7 +34,7 @@ def complete(path: pathlib.Path) -> dict[str, Any]:
     else:
         config = util.prepare_config(first)
     util.validate_config(config)
-    # Imports what Ray needs to speak to the provider.
+    # This imports what Ray needs to talk to the provider.
     providers._get_node_provider_cls(config["provider"])
     return config
 
@@ -42,7 +43,7 @@ def check_machines(config: dict[str, Any]) -> None:
     """Raises an error if a cloud does not know a setting of a machine.
 
     Raises:
-        Exception: One of the many kinds that the libraries have.
+        Exception: Any of the libraries' many kinds.
     """
     check = {"aws": _check_amazon, "gcp": _check_google, "azure": _check_azure}.get(
         config["provider"]["type"]
@@ -85,7 +86,10 @@ def _check_google(settings: dict[str, Any]) -> None:
 
 
 def _as_json_schema(schema: Any) -> Any:
-    """Translates Google's dialect: names instead of paths, integers that may be given as text, and no unknown fields."""
+    """Translates a schema of Google's into JSON Schema.
+
+    References are names there, integers may be given as text, and unknown fields are errors.
+    """
     if isinstance(schema, list):
         return [_as_json_schema(part) for part in schema]
     if not isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""A corridor whose tasks end early or break, small random networks, and one way to run an adaptation."""
+"""A corridor whose tasks end early or break, small random networks, and a way to run adaptation."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NETWORKS = NetworkConfig(feature_layers=(16, 16, 8), policy_layers=(8, 8))
 
 
 class CorridorEnvironment(TaskEnvironment):
-    """A point on a line, rewarded by -|position - goal|; `goal` is observable, but in nobody's group."""
+    """A point on a line with reward -|position - goal|; no observation group contains `goal`."""
 
     def set_task(self, task: Task) -> None:
         self._goal, self._length, self._fault_step = task.parameters
@@ -95,7 +95,7 @@ class Corridor(TaskDistribution):
 
 
 def random_snapshot(distribution: TaskDistribution, discount: float = 0.9) -> Snapshot:
-    """Networks as they are initialised, of small size."""
+    """Returns a snapshot of small networks with initial weights."""
     tf.random.set_seed(0)
     layout = EnvironmentBatch(distribution, 1).layout
     spec = NetworkSpec(layout.size, layout.prior_columns, 2, tasks=3, task_reward_heads=False)
@@ -115,7 +115,7 @@ def run(
     wrap: Callable[[Method], Method] = lambda method: method,
     **changes: float,
 ) -> list[list[EpisodeRecord]]:
-    """Adapts, and returns the records of each episode."""
+    """Adapts and returns each episode's records."""
     config = AdaptationConfig(
         **{"episodes": episodes, "action_samples": 16, "next_action_samples": 4, **changes}
     )
@@ -154,7 +154,7 @@ def returns(records: list[list[EpisodeRecord]]) -> np.ndarray:
 
 
 class Tools:
-    """What the tests here share, since test folders are no packages."""
+    """Helpers shared by the tests here, since test folders are not packages."""
 
     Corridor = Corridor
     EPISODE_STEPS = EPISODE_STEPS

@@ -1,4 +1,7 @@
-"""Whether exported graphs do in onnxruntime what numpy does: `python tests/support/exported.py`, where both are installed."""
+"""Checks that exported graphs act in onnxruntime as they do in numpy.
+
+Where both are installed: `python tests/support/exported.py`.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ LEARNED, COMPARED = 60, 40
 
 
 def difference(name: str, method: str, folder: pathlib.Path) -> float:
-    """Returns how far actions of the graph are from numpy's, at most, after some learning."""
+    """Returns the largest difference of the graph's actions from numpy's, after some learning."""
     agent, stream = iwpa.load(name).adapter(method=method, seed=4), np.random.default_rng(1)
     size = agent.snapshot.spec.observation_size
     agent.reset(stream.normal(size=size))
@@ -50,12 +53,13 @@ def difference(name: str, method: str, folder: pathlib.Path) -> float:
 
 
 def main() -> int:
-    """Compares all."""
+    """Compares all graphs; returns the exit code."""
     with tempfile.TemporaryDirectory() as folder:
         found = {case: difference(*case, pathlib.Path(folder)) for case in CASES}
     worst = max(found, key=lambda case: found[case])
     print(
-        f"onnxruntime {onnxruntime.__version__}: {len(found)} graphs act as numpy does within {found[worst]:.1e} (at most {TOLERANCE:g})"
+        f"onnxruntime {onnxruntime.__version__}: {len(found)} graphs act as numpy does within "
+        f"{found[worst]:.1e} (at most {TOLERANCE:g})"
     )
     return int(not found[worst] <= TOLERANCE)
 

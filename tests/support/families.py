@@ -1,4 +1,4 @@
-"""Generated task distributions: a family all of whose members conform, and ways to break one of them."""
+"""Generated task distributions: a family of conforming members, and ways to break one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PAYMENTS: dict[str, Callable[[float], Any]] = {
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-    """What a member of the family is like; `break_at` and `broken` say how it breaks a rule, where it does."""
+    """A family member's properties; `break_at` and `broken` say how it breaks a rule, if at all."""
 
     steps: int = 4
     terminates: bool = False
@@ -70,7 +70,7 @@ members = st.builds(
 
 
 class FamilyEnvironment(TaskEnvironment):
-    """A point in the plane, moved by the part of its range that an action takes; the task is a place to be near."""
+    """A point in the plane, moved by an action's fraction of its range; tasks are targets."""
 
     def __init__(self, member: Member):
         self.member = member
@@ -135,7 +135,7 @@ class FamilyEnvironment(TaskEnvironment):
 
 
 class Family(TaskDistribution):
-    """Tasks for a member of the family; attributes and the environment's methods can be given in place of the good ones."""
+    """A member's task distribution; attributes and environment methods can be overridden."""
 
     name = "family"
     observation_groups = ObservationGroups(tuple(SHAPES), ("place",))

@@ -1,6 +1,7 @@
-"""Golden files: what every method did with given observations and rewards, to be the same on every Python and numpy.
+"""Golden files: every method's actions on given inputs, equal on every Python and numpy.
 
-`python tests/support/golden.py` checks the iwpa that is installed against the files, and needs nothing else; with `--write` it makes them.
+`python tests/support/golden.py` checks the installed iwpa against the files and needs nothing else;
+with `--write` it writes them.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ SNAPSHOTS = (
     "sparse_navigation",
 )
 EPISODES, STEPS = 2, 15
-# To float32's rounding: actions are of the order of 1.
+# Float32's rounding; actions are of order 1.
 TOLERANCE = 1e-4
 
 
 def inputs(size: int) -> dict[str, np.ndarray]:
-    """Observations `[N, T + 1, D]` and rewards `[N, T]` of no environment; no two rewards are alike."""
+    """Returns made-up observations `[N, T + 1, D]` and rewards `[N, T]`; all rewards differ."""
     stream = np.random.default_rng(7)
     return {
         "observations": stream.normal(size=(EPISODES, STEPS + 1, size)).astype(np.float32),
@@ -36,7 +37,7 @@ def inputs(size: int) -> dict[str, np.ndarray]:
 
 
 def actions(trained: iwpa.Trained, method: str, given: dict[str, np.ndarray]) -> np.ndarray:
-    """Returns what a method does, `[N, T, A]`; its last episode follows a warm start."""
+    """Returns a method's actions, `[N, T, A]`; the last episode follows a warm start."""
     agent, done = (
         trained.adapter(
             method=method, seed=2, adaptation={"solve_period": 5} if "ls" in method else None
@@ -63,7 +64,7 @@ def actions(trained: iwpa.Trained, method: str, given: dict[str, np.ndarray]) ->
 
 
 def differences() -> dict[str, float]:
-    """Returns how far each method's actions are from the golden ones, at most."""
+    """Returns the largest difference of each method's actions from the golden ones."""
     found = {}
     for name in SNAPSHOTS:
         given = safetensors.numpy.load_file(FOLDER / f"{name}.safetensors")
@@ -76,7 +77,7 @@ def differences() -> dict[str, float]:
 
 
 def write() -> None:
-    """Makes the files anew."""
+    """Writes new golden files."""
     for name in SNAPSHOTS:
         trained = iwpa.load(name)
         given = inputs(trained.snapshot.spec.observation_size)
@@ -89,7 +90,7 @@ def write() -> None:
 
 
 def main() -> int:
-    """Checks, or makes the files."""
+    """Checks or writes the files; returns the exit code."""
     if "--write" in sys.argv:
         write()
         return 0
@@ -97,7 +98,8 @@ def main() -> int:
     worst = max(found, key=lambda key: found[key])
     versions = f"Python {sys.version.split()[0]}, numpy {np.__version__}"
     print(
-        f"{versions}: {len(found)} methods' actions are the golden ones within {found[worst]:.1e} (at most {TOLERANCE:g}; {worst})"
+        f"{versions}: {len(found)} methods' actions are the golden ones within {found[worst]:.1e} "
+        f"(at most {TOLERANCE:g}; {worst})"
     )
     return int(not found[worst] <= TOLERANCE)
 

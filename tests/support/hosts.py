@@ -1,12 +1,13 @@
-"""Simulated hosts: each has its own network, processes, name, mounts and /tmp, and one cable to a common switch.
+"""Simulated hosts, each with its own network, processes, name, mounts, /tmp and cable to a switch.
 
     with Hosts(2, shared=tmp_path) as hosts:
         server = hosts[0].popen([sys.executable, "-m", "http.server", "8000"])
         hosts[1].run([sys.executable, "fetch.py", hosts[0].address], check=True)
         hosts[0].switch_off()
 
-All of it ends with the block, and also when the process that opened it is killed: a host's first process dies with that one, and the kernel
-then ends the others. Needs root and Linux's namespaces; `unavailable()` says what is missing.
+Everything ends with the block, and also when the process that opened it is killed: a host's first
+process dies with it, and the kernel then kills the others. Needs root and Linux namespaces;
+`unavailable()` says what is missing.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 @functools.cache
 def unavailable() -> str | None:
-    """Returns why there can be no simulated hosts here, or None."""
+    """Returns why simulated hosts are not possible here, or None."""
     if os.geteuid() != 0:
         return "simulated hosts need root"
     for command, package in (
@@ -63,7 +64,7 @@ class Host:
     Attributes:
         name: Its hostname.
         address: Its IPv4 address.
-        pid: Its first process, as seen from here.
+        pid: Its first process, as numbered outside.
     """
 
     def __init__(self, index: int, switch: _Switch, shared: Sequence[pathlib.Path]):
@@ -103,10 +104,10 @@ class Host:
         Args:
             command: The program and its arguments.
             cwd: Its directory, as the host sees it.
-            **arguments: Of `subprocess.Popen`.
+            **arguments: Arguments of `subprocess.Popen`.
 
         Returns:
-            The process. Its `pid` is the one it has here, so that signals reach it.
+            The process. Its `pid` is the outside one, so that signals reach it.
         """
         descriptors = [
             os.open(f"/proc/{self.pid}/ns/{kind}", os.O_RDONLY)
@@ -135,11 +136,11 @@ class Host:
         timeout: float = 60.0,
         **arguments: Any,
     ) -> subprocess.CompletedProcess[str]:
-        """Runs a command on the host to its end; errors are part of its output.
+        """Runs a command on the host until it ends; its output includes stderr.
 
         Raises:
-            AssertionError: If `check` and it fails; the message holds its output.
-            subprocess.TimeoutExpired: If it takes longer; it is killed.
+            AssertionError: If `check` is set and it fails; the message contains its output.
+            subprocess.TimeoutExpired: If it takes longer than the timeout; it is killed.
         """
         with self.popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **arguments
@@ -156,13 +157,13 @@ class Host:
         return subprocess.CompletedProcess(command, process.returncode, output)
 
     def processes(self) -> list[psutil.Process]:
-        """Returns all that runs on it, except its first process and what has ended but is not waited for."""
+        """Returns the host's processes, except the first one and zombies."""
         if self._guard.poll() is not None:
             return []
         namespace = os.readlink(f"/proc/{self.pid}/ns/pid")
         found = []
         for process in psutil.process_iter():
-            # Ended ones have no namespace; others may end meanwhile.
+            # Ended processes have no namespace; others may end meanwhile.
             with contextlib.suppress(OSError):
                 if (
                     os.readlink(f"/proc/{process.pid}/ns/pid") == namespace
@@ -172,7 +173,7 @@ class Host:
         return found
 
     def bytes_received(self) -> int:
-        """Returns how many bytes have come in over its cable."""
+        """Returns the number of bytes received over its cable."""
         (line,) = (
             line
             for line in pathlib.Path(f"/proc/{self.pid}/net/dev").read_text().splitlines()
@@ -181,26 +182,28 @@ class Host:
         return int(line.partition(":")[2].split()[0])
 
     def switch_off(self) -> None:
-        """Pulls its cable and then ends every process, like a loss of power: nobody says goodbye."""
+        """Unplugs the cable, then kills every process, like a power failure without goodbyes."""
         if self._guard.poll() is None:
             self._switch.pull(self._port)
             os.kill(self.pid, signal.SIGKILL)
-            # The kernel keeps a first process until all others are waited for, and those that we started are ours to wait for.
+            # The kernel keeps a first process until all others are reaped, and we have to reap
+            # those that we started.
             for process in self._started:
                 process.wait()
             self._guard.wait()
 
 
 class Hosts(Sequence[Host]):
-    """Some hosts on one switch, as a context manager that ends them."""
+    """Simulated hosts on one switch, as a context manager that ends them."""
 
     def __init__(self, number: int, shared: pathlib.Path | None = None):
         """Starts nothing yet.
 
         Args:
-            number: How many hosts.
-            shared: A directory that all of them see at its own path although it lies in /tmp, like a file system over the network. They see
-                everything that is not in /tmp, and the repository, in any case.
+            number: Number of hosts.
+            shared: A directory that all hosts see at its own path although it is in /tmp, like a
+                network file system. In any case they see the repository and everything outside
+                /tmp.
         """
         self._number = number
         self._shared = [
@@ -231,7 +234,7 @@ class Hosts(Sequence[Host]):
 
 
 class _Switch:
-    """A network of its own with nothing in it but a bridge."""
+    """A separate network that contains only a bridge."""
 
     def __init__(self) -> None:
         self._guard = _start_and_wait(
@@ -258,7 +261,7 @@ class _Switch:
 
 
 def _start_and_wait(command: Sequence[str]) -> subprocess.Popen[str]:
-    """Starts a process that dies with this one, and waits until it says that it is ready."""
+    """Starts a process that dies with this one, and waits until it reports that it is ready."""
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -287,7 +290,7 @@ def _enter_namespace(descriptor: int) -> None:
 
 @contextlib.contextmanager
 def _children_in(pid: int) -> Iterator[None]:
-    """Lets the processes that this thread starts meanwhile be born among the processes of another one's namespace."""
+    """Makes processes started by this thread belong to another process's PID namespace."""
     theirs, ours = (os.open(f"/proc/{name}/ns/pid", os.O_RDONLY) for name in (pid, "self"))
     try:
         _enter_namespace(theirs)
@@ -299,14 +302,14 @@ def _children_in(pid: int) -> Iterator[None]:
 
 
 def _be_the_first_process(name: str, *shared: str) -> None:
-    """Prepares a host from inside, says so, and then waits for orphans until it is killed."""
+    """Prepares a host from inside, reports readiness, and reaps orphans until it is killed."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     socket.sethostname(name)
     descriptors = {path: os.open(path, os.O_PATH) for path in shared}
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(_SHARED_TEMPORARY)], check=True)
     for path, descriptor in descriptors.items():
         os.makedirs(path)
-        # By its name it would be the empty directory that was just made.
+        # Bind by descriptor: the path now names the empty directory that was just made.
         subprocess.run(
             ["mount", "--bind", "--no-canonicalize", f"/proc/{os.getpid()}/fd/{descriptor}", path],
             check=True,

@@ -1,4 +1,4 @@
-"""A Ray cluster of this machine alone, on the loopback address, with a token of its own."""
+"""A Ray cluster of this machine alone, on the loopback address, with its own token."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ ENGINE = ROOT / ".venv-cluster" / "bin" / "python"
 def ray_cluster(
     folder: pathlib.Path, *, port: int, cpus: int
 ) -> Iterator[tuple[dict[str, str], int]]:
-    """Starts a cluster and ends it and all that belongs to it.
+    """Starts a cluster and finally ends it with all its processes.
 
     Args:
-        folder: Where the token goes.
-        port: Of its head.
-        cpus: How many it offers, whatever this machine has.
+        folder: Folder for the token.
+        port: Port of its head.
+        cpus: Number of CPUs that it offers, whatever this machine has.
 
     Yields:
-        The environment variables that let a program in, and the first of the cluster's processes.
+        The environment variables that grant access, and the cluster's first process.
     """
     token = folder / "token"
     token.touch(0o600)
@@ -39,11 +39,13 @@ def ray_cluster(
         "RAY_worker_niceness": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
     }
-    # Ray's sockets lie in its directory, and their paths must be short.
+    # Ray's sockets are in its directory and need short paths.
     with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as directory:
         command = [
-            str(ENGINE.with_name("ray")), "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={port}",
-            f"--num-cpus={cpus}", "--include-dashboard=false", "--object-store-memory=100000000", f"--temp-dir={directory}",
+            str(ENGINE.with_name("ray")), "start", "--head", "--block",
+            "--node-ip-address=127.0.0.1", f"--port={port}",
+            f"--num-cpus={cpus}", "--include-dashboard=false", "--object-store-memory=100000000",
+            f"--temp-dir={directory}",
         ]  # fmt: skip
         head = subprocess.Popen(
             command,
@@ -73,7 +75,7 @@ def ray_cluster(
 
 
 def head_children(directory: str) -> list[psutil.Process]:
-    """Returns the processes whose command names a cluster's directory."""
+    """Returns the processes whose command line names a cluster's directory."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):

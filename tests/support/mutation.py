@@ -1,4 +1,4 @@
-"""Damaged files: cut short, made longer, with flipped bits, and with JSON values of other types, sizes and depths."""
+"""Ways to damage files: truncation, extension, flipped bits, and odd values in JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-# What another version, another tool or a mistake writes in the place of a value.
+# Values that another version, another tool or a mistake may write.
 ODD_VALUES: tuple[Any, ...] = (
     *(
         None,
@@ -66,39 +66,39 @@ def flip(content: bytes, stream: np.random.Generator) -> bytes:
     if not content:
         return content
     flipped = bytearray(content)
-    for place in stream.integers(len(content), size=stream.integers(1, 9)).tolist():
-        flipped[place] ^= 1 << int(stream.integers(8))
+    for index in stream.integers(len(content), size=stream.integers(1, 9)).tolist():
+        flipped[index] ^= 1 << int(stream.integers(8))
     return bytes(flipped)
 
 
 def splice(content: bytes, stream: np.random.Generator) -> bytes:
-    """Puts a piece of the content, or noise, somewhere else into it."""
+    """Inserts a piece of the content, or noise, elsewhere in it."""
     start, end = sorted(stream.integers(len(content) + 1, size=2).tolist())
-    place = int(stream.integers(len(content) + 1))
+    index = int(stream.integers(len(content) + 1))
     piece = (
         content[start:end] if stream.random() < 0.7 else stream.bytes(int(stream.integers(1, 30)))
     )
-    return content[:place] + piece + content[place + (len(piece) if stream.random() < 0.5 else 0) :]
+    return content[:index] + piece + content[index + (len(piece) if stream.random() < 0.5 else 0) :]
 
 
 def nest(content: bytes, stream: np.random.Generator) -> bytes:
-    """Puts a value that is nested too deeply for a parser in the place of all or of a part."""
+    """Replaces all or part of the content by a value nested too deeply for a parser."""
     opened = [b"[", b'{"a":'][int(stream.integers(2))] * int(stream.integers(1, 3000))
-    place = int(stream.integers(len(content) + 1))
-    return content[:place] + opened + (content[place:] if stream.random() < 0.5 else b"\n")
+    index = int(stream.integers(len(content) + 1))
+    return content[:index] + opened + (content[index:] if stream.random() < 0.5 else b"\n")
 
 
 def retype(content: bytes, stream: np.random.Generator) -> bytes:
-    """Puts an odd value in the place of one in a JSON file, or in one line of it, or drops it, or adds one."""
+    """Replaces, drops or adds a value in a JSON file or in one line of it."""
     lines = content.split(b"\n")
     whole = content.lstrip().startswith(b"{") and not _is_json(lines[0])
-    place = int(stream.integers(len(lines)))
+    index = int(stream.integers(len(lines)))
     try:
-        value = json.loads(content if whole else lines[place])
+        value = json.loads(content if whole else lines[index])
     except (ValueError, RecursionError):
         return flip(content, stream)
     changed = json.dumps(_retyped(value, stream)).encode()
-    return changed if whole else b"\n".join([*lines[:place], changed, *lines[place + 1 :]])
+    return changed if whole else b"\n".join([*lines[:index], changed, *lines[index + 1 :]])
 
 
 MUTATIONS: tuple[Mutation, ...] = (cut, lengthen, flip, splice, nest, retype, retype, retype)
@@ -129,6 +129,6 @@ def _retyped(value: Any, stream: np.random.Generator) -> Any:
             return {**value, "unheard of": odd}
         return {**value, name: _retyped(value[name], stream)}
     if isinstance(value, list) and value and stream.random() < 0.7:
-        place = int(stream.integers(len(value)))
-        return [*value[:place], _retyped(value[place], stream), *value[place + 1 :]]
+        index = int(stream.integers(len(value)))
+        return [*value[:index], _retyped(value[index], stream), *value[index + 1 :]]
     return odd

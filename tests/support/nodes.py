@@ -1,4 +1,4 @@
-"""Nodes of small Launchpad programs; importable, because payloads hold them by name."""
+"""Nodes of small Launchpad programs, importable because payloads refer to them by name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from launch.runtime.supervise import Daemons, Supervisor
 
 
 class Server:
-    """Answers with what it was given, until the program stops."""
+    """Answers with its word until the program stops."""
 
     def __init__(self, word: str):
         self._word = word
@@ -32,7 +32,7 @@ class Server:
 
 
 class Caller:
-    """Writes the server's answer into a file and asks the program to stop, if it is to."""
+    """Writes the server's answer to a file and, if `ends`, asks the program to stop."""
 
     def __init__(self, server, path: pathlib.Path, ends: bool):
         self._server, self._path, self._ends = server, path, ends
@@ -46,7 +46,7 @@ class Caller:
 
 
 class Failing:
-    """Fails a while after it was started."""
+    """Fails a while after it starts."""
 
     def run(self) -> None:
         time.sleep(0.2)
@@ -54,7 +54,10 @@ class Failing:
 
 
 class Ending:
-    """Ends its process in a way that is no exception: `exit`, `leave` it with code 0, or fail while a thread goes `on`."""
+    """Ends its process without an exception.
+
+    It can `exit`, `leave` with code 0, or fail while a thread goes `on`.
+    """
 
     def __init__(self, how: str):
         self._how = how
@@ -69,7 +72,7 @@ class Ending:
 
 
 class Parent:
-    """Starts processes of its own that would outlive it, in a session of their own."""
+    """Starts processes in their own session that would outlive it."""
 
     def __init__(self, path: pathlib.Path):
         self._path = path
@@ -86,7 +89,7 @@ class Parent:
 
 
 def compile_a_loop(path: pathlib.Path) -> None:
-    """Writes what a compiled function with a loop gives."""
+    """Writes the result of a compiled function with a loop."""
     import tensorflow as tf
 
     @tf.function(jit_compile=True)
@@ -100,7 +103,7 @@ def compile_a_loop(path: pathlib.Path) -> None:
 
 
 def word_program(folder: pathlib.Path, *, callers: int = 2, ends: bool = True) -> lp.Program:
-    """Returns a server and callers, the last of which may stop the program."""
+    """Returns a program of a server and callers, the last of which may stop it."""
     program = lp.Program("word")
     with program.group("server"):
         server = program.add_node(lp.CourierNode(Server, "swordfish"))
@@ -131,7 +134,7 @@ def run(
     budget: RestartBudget | None = None,
     placement_seconds: float = 60.0,
 ) -> list[tuple[str, str, int]]:
-    """Runs a program to its end; returns the restarts (node, reason, how many). Logs go into the folder."""
+    """Runs a program to its end with logs in a folder; returns restarts (node, reason, count)."""
     plans = payloads.make_plans(program)
     restarts: list[tuple[str, str, int]] = []
 
@@ -147,7 +150,8 @@ def run(
 
     supervisor = Supervisor(
         plans, daemons, start, folder, required={plan.name for plan in plans}, reborn=(),
-        on_restart=lambda *restart: restarts.append(restart), budget=budget, placement_seconds=placement_seconds,
+        on_restart=lambda *restart: restarts.append(restart), budget=budget,
+        placement_seconds=placement_seconds,
     )  # fmt: skip
     late = supervisor.run(stop or threading.Event())
     assert late == []
@@ -163,7 +167,7 @@ def is_alive(pid: int) -> bool:
 
 
 def wait_for(condition, seconds: float = 60.0):
-    """Waits until a condition holds; returns what it gave."""
+    """Waits until a condition is true; returns its value."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, "it did not happen in time"

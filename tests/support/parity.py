@@ -1,4 +1,4 @@
-"""Whether an environment of ours and dm_control's composer play the same episode, bit for bit."""
+"""Checks that our environments and dm_control's composer play the same episode bit for bit."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from benchmarks import stock
 
 
 class _StartedLikeOurs:
-    """What a stock task needs for it; composer's own habits would change the last bits of the physics.
+    """The changes that make a stock task's physics equal ours to the last bit.
 
-    `physics.bind` makes an extra forward pass when it writes controls, and a reset solves for the default pose first, from where the
-    solver would start.
+    Composer's `physics.bind` makes an extra forward pass when it writes controls, and its reset
+    solves for the default pose first, which changes the solver's starting point.
     """
 
     def initialize_episode(self, physics, random_state):
@@ -25,7 +25,7 @@ class _StartedLikeOurs:
 
 
 def make_reference(name, **options):
-    """Returns composer's environment for one of ours; options are those of its stock task."""
+    """Returns composer's counterpart of an environment of ours; options are its stock task's."""
     task = type("Reference", (_StartedLikeOurs, stock.COMPOSED[name]), {})
     return stock.make_loop(
         task(**options), recompile_mjcf_every_episode=False, strip_singleton_obs_buffer_dim=True
@@ -33,21 +33,21 @@ def make_reference(name, **options):
 
 
 def random_policy(environment, seed):
-    """Returns a policy that draws actions from their bounds."""
+    """Returns a policy that draws actions uniformly within their bounds."""
     spec, stream = environment.action_spec(), np.random.default_rng(seed)
     return lambda observation: stream.uniform(spec.minimum, spec.maximum).astype(np.float32)
 
 
 def assert_same_episode(environment, reference, task, goal, seed, policy=None):
-    """Plays an episode in both and compares everything that they return.
+    """Plays an episode in both environments and compares everything that they return.
 
     Args:
-        environment: Ours.
-        reference: Composer's.
-        task: What ours plays.
-        goal: Where its goal is.
+        environment: Our environment.
+        reference: Composer's environment.
+        task: The task of ours.
+        goal: The position of its goal.
         seed: The seed of the episode's start, and of random actions.
-        policy: From our observation to an action; random where None.
+        policy: Maps our observations to actions; None for random actions.
 
     Returns:
         The rewards and the last discount.

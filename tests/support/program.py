@@ -1,4 +1,4 @@
-"""Whole programs as a person starts them, on a tiny task distribution."""
+"""Whole programs, started as a user starts them, on a tiny task distribution."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ENVIRONMENT = {
 
 @dataclasses.dataclass
 class Program:
-    """A run of a training command in one run directory, started as often as a test wants, from a folder."""
+    """A run of a training command in one run directory, which tests may start repeatedly."""
 
     run_dir: pathlib.Path
     environment: str = "tiny_distribution:Line"
@@ -59,13 +59,13 @@ class Program:
         )
 
     def finish(self, timeout: float = 180.0) -> tuple[int, str]:
-        """Waits for the end; returns the exit code and what was printed."""
+        """Waits until it ends; returns the exit code and the output."""
         assert self.process is not None
         output, _ = self.process.communicate(timeout=timeout)
         return self.process.returncode, output
 
     def node_pids(self) -> dict[str, int]:
-        """Returns the process of every node that runs, from the process tree."""
+        """Returns the PID of every running node, from the process tree."""
         assert self.process is not None
         names = {}
         for child in psutil.Process(self.process.pid).children(recursive=True):
@@ -88,10 +88,10 @@ class Program:
 
 
 def leftover_processes(run_dir: pathlib.Path) -> list[str]:
-    """Returns the command lines of living processes whose output goes into a run directory."""
+    """Returns the command lines of running processes whose output goes into a run directory."""
     found = []
     for process in psutil.process_iter():
-        # It may end between any two of these reads.
+        # The process may end between any two of these reads.
         with contextlib.suppress(psutil.Error, OSError):
             if os.readlink(f"/proc/{process.pid}/fd/1").startswith(str(run_dir)):
                 found.append(" ".join(process.cmdline()))

@@ -1,4 +1,4 @@
-"""A scripted player of move_box that knows the target: it drives behind the box and pushes."""
+"""A scripted policy for move_box that knows the target: it drives behind the box and pushes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from random_episodes import start
 
 from environments import Task, TaskEnvironment
 
-_BEHIND = 0.85  # metres from the box's centre to where a push begins
-_AROUND = 1.0  # how far off the box's centre the ball passes it
-_INSIDE = 3.7  # what the ball can reach of the room
+_BEHIND = 0.85  # metres behind the box's centre, where a push begins
+_AROUND = 1.0  # metres from the box's centre, when passing it
+_INSIDE = 3.7  # metres, the extent of the room that the ball can reach
 
 
 def push(environment: TaskEnvironment, task: Task, seed: int) -> bool:
@@ -24,12 +24,13 @@ def push(environment: TaskEnvironment, task: Task, seed: int) -> bool:
 
 
 def act(observation: dict[str, np.ndarray], target: np.ndarray) -> np.ndarray:
-    """Returns (roll, steer, kick), which drives to the next waypoint."""
+    """Returns the action (roll, steer, kick) that drives to the next waypoint."""
     ball, box = observation["position"][:2], observation["box"][:2]
     goal, speed = _waypoint(ball, box, target)
     way, forward = np.clip(goal, -_INSIDE, _INSIDE) - ball, observation["heading"]
     turn = math.atan2(forward[0] * way[1] - forward[1] * way[0], float(forward @ way))
-    # The velocimeter's y axis is where the face looks, and a positive roll drives backwards. Facing elsewhere, the ball turns on the spot.
+    # The ball faces the velocimeter's y axis, and a positive roll drives backwards. If it faces
+    # away from the waypoint, it turns on the spot.
     wanted = min(speed, 2.0 * float(np.linalg.norm(way))) * max(0.0, math.cos(turn)) ** 3
     roll = 0.5 * (observation["sensors_velocimeter"][1] - wanted)
     steer = -1.2 * turn + 0.15 * observation["sensors_gyro"][2]
@@ -37,12 +38,12 @@ def act(observation: dict[str, np.ndarray], target: np.ndarray) -> np.ndarray:
 
 
 def _waypoint(ball: np.ndarray, box: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
-    """Returns where to drive and how fast: beside the box while it is in the way, behind it, then through its centre."""
+    """Returns the next waypoint and speed: beside a box in the way, behind it, through it."""
     push = (target - box) / np.linalg.norm(target - box)
     side = np.array([-push[1], push[0]])
     along, across = float((ball - box) @ push), float((ball - box) @ side)
     if along < -0.35 and abs(across) < 0.12 - 0.1 * along:
-        # Slightly beyond the centre line, on the side that turns the push back to it.
+        # Slightly beyond the centre line, on the side that turns the push back towards it.
         return box + 0.1 * push - 0.5 * across * side, 1.0
     if along > -0.6 and abs(across) < _AROUND - 0.2:
         return box + math.copysign(_AROUND, across) * side + (along - 0.1) * push, 2.0

@@ -1,4 +1,4 @@
-"""Episodes of random actions as arrays, for comparisons within a process and between processes."""
+"""Random-action episodes as arrays, for comparison within and between processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from environments import load
 
 
 class Steps(NamedTuple):
-    """The columns of some steps: what was observed (all keys in alphabetical order, `[T, D]`), and what each step returned, `[T]`."""
+    """Steps as columns: observations (keys in alphabetical order, `[T, D]`) and outcomes, `[T]`."""
 
     observations: np.ndarray
     rewards: np.ndarray
@@ -28,7 +28,7 @@ def start(environment, task, seed=0):
 
 
 def random_actions(environment, steps):
-    """Returns the same actions at every call, float32 `[T, A]`."""
+    """Returns random actions, float32 `[T, A]`, the same in every call."""
     spec = environment.action_spec()
     return (
         np.random.default_rng(0)
@@ -38,7 +38,7 @@ def random_actions(environment, steps):
 
 
 def play(environment, actions):
-    """Makes steps in an environment that was reset, until there are no more actions or the episode ends."""
+    """Steps a reset environment until the actions run out or the episode ends."""
     rows = []
     for action in actions:
         timestep = environment.step(action)
@@ -57,13 +57,13 @@ def play(environment, actions):
 
 
 def assert_equal(some, others):
-    """Compares two `Steps` to the last bit."""
+    """Checks that two `Steps` are equal to the last bit."""
     for left, right in zip(some, others, strict=True):
         np.testing.assert_array_equal(left, right)
 
 
 def digest(name):
-    """Returns what any change to an episode of a built-in environment would change."""
+    """Returns a digest that changes with any change to a built-in environment's episodes."""
     distribution = load(name)
     environment = distribution.make_environment(0)
     start(environment, distribution.tasks("test")[1], seed=4)

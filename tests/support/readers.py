@@ -1,4 +1,4 @@
-"""Every reader of files, each with a whole file to damage and the errors that it may answer with."""
+"""Every file reader, with a valid file to damage and the errors that it may raise."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class Reader:
     """One kind of file.
 
     Attributes:
-        name: What is read.
-        path: The file, below the folder that all are written into.
-        read: Reads it as the programs do, given that folder, and uses what it gives.
-        errors: The clear errors that damage may lead to.
+        name: The kind of file.
+        path: The file, relative to the folder that all are written into.
+        read: Reads the file as the programs do, given that folder, and uses the result.
+        errors: The clear errors that damage may cause.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Reader:
 
 
 def write(folder: pathlib.Path) -> list[Reader]:
-    """Writes a whole file of each kind into a folder; returns their readers."""
+    """Writes a valid file of each kind into a folder; returns their readers."""
     run = folder / "run"
     synthetic_run.write(run, films=False)
     (run / "run.json").unlink()
@@ -200,7 +200,7 @@ def _snapshot(folder: pathlib.Path) -> object:
 
 
 def _vouched_snapshot(folder: pathlib.Path) -> object:
-    """As `_snapshot`, with a manifest that was written for the weights as they are."""
+    """Reads like `_snapshot`, with a manifest that matches the damaged weights."""
     manifest = json.loads((folder / "7" / "manifest.json").read_text())
     manifest["sha256"]["weights.safetensors"] = hashlib.sha256(
         (folder / "7" / "weights.safetensors").read_bytes()

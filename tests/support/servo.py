@@ -1,4 +1,4 @@
-"""A scripted player of reach that knows the target."""
+"""A scripted policy for reach that knows the target."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ class JacobianServo:
         error = np.asarray(target) - self._data.site_xpos[self._site]
         velocity = np.zeros(9)
         velocity[:6] = arm.T @ np.linalg.solve(arm @ arm.T + 1e-3 * np.eye(3), 4.0 * error)
-        # All joints slow down together, so that the direction stays.
+        # Scale all joints alike, so that the direction stays.
         return velocity / max(1.0, np.max(np.abs(velocity) / self._limits))

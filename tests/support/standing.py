@@ -1,4 +1,4 @@
-"""A policy for pictures in tests: it does nothing."""
+"""A policy for test pictures that does nothing."""
 
 from __future__ import annotations
 

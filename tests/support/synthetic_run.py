@@ -1,4 +1,4 @@
-"""A run directory with something on every tab of the dashboard, written by the store's own writers; it grows on demand."""
+"""A run directory with data for every dashboard tab, written by the store; grows on demand."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def add_episode(run_dir: pathlib.Path, episode: int, episodes: int = 4) -> None:
 
 
 def beat(run_dir: pathlib.Path, node: str, counters: dict[str, int]) -> None:
-    """Adds a sign of life."""
+    """Adds a heartbeat."""
     with store.RecordWriter(run_dir, "heartbeats", node) as writer:
         writer.append(
             {

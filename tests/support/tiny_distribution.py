@@ -1,4 +1,4 @@
-"""A task distribution for tests of whole programs: one step forward or back, five steps, a handful of tasks."""
+"""A tiny distribution for whole-program tests: steps forward or back, five of them, few tasks."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class _Line(TaskEnvironment):
 
 
 class Line(TaskDistribution):
-    """Reach a point on a line that is not observed."""
+    """Tasks are to reach a point on a line that is not observed."""
 
     name = "line"
     observation_groups = ObservationGroups(expert=("position",), prior=("position",))

@@ -1,4 +1,4 @@
-"""Networks as a learner begins with them, for what needs a snapshot and no training."""
+"""Untrained networks, for tests that need a snapshot but no training."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from launch.settings import RunSettings
 
 
 def weights(spec: NetworkSpec, config: Config, seed: int = 0) -> dict[str, Array]:
-    """Returns all weights of new networks, by name."""
+    """Returns all weights of newly initialised networks, by name."""
     return Learner(make_agent(config.agent), spec, config, seed).get_variables(["all"])[0]
 
 
 def snapshot(run: RunDirectory, settings: RunSettings, step: int, seed: int = 0) -> None:
-    """Writes a snapshot of new networks into a run, as of a learner step."""
+    """Writes a snapshot of untrained networks into a run, as of a learner step."""
     spec = settings.network_spec(settings.distribution())
     write_snapshot(run.snapshots, step, spec, settings.config, weights(spec, settings.config, seed))

@@ -1,4 +1,4 @@
-"""A program that waits to be ended."""
+"""A program that waits until it is killed."""
 
 import time
 

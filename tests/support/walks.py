@@ -1,4 +1,4 @@
-"""One good distribution, and how to change it a little, for tests of the conformance check."""
+"""A conforming distribution and ways to change it, for tests of the conformance check."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TASKS = {"train": (0.5, -1.0, 2.0), "validation": (-2.0,), "test": (1.0, -0.5)}
 
 
 class Walk(TaskEnvironment):
-    """A point that starts somewhere and is moved by actions; the task is a place to be near."""
+    """A point with a random start, moved by actions; tasks are target points."""
 
     def __init__(self, task):
         self.task = self.next_task = task
@@ -57,8 +57,8 @@ class Walk(TaskEnvironment):
 
 def splits(**changes):
     usual = {
-        split: tuple(Task(i, (place,)) for i, place in enumerate(places))
-        for split, places in _TASKS.items()
+        split: tuple(Task(i, (target,)) for i, target in enumerate(targets))
+        for split, targets in _TASKS.items()
     }
     return TaskSet("default", {**usual, **changes})
 
@@ -80,7 +80,7 @@ class Walks(TaskDistribution):
 
 
 def changed(kind=Walk, /, **declarations):
-    """Returns the good distribution with another environment or other declarations."""
+    """Returns the conforming distribution with another environment or other declarations."""
     distribution = Walks()
     for name, value in {"kind": kind, **declarations}.items():
         setattr(distribution, name, value)
@@ -88,7 +88,7 @@ def changed(kind=Walk, /, **declarations):
 
 
 def walk(**methods):
-    """Returns the good environment with other methods."""
+    """Returns the conforming environment with other methods."""
     return type("Changed", (Walk,), methods)
 
 
