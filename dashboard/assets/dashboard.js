@@ -1,9 +1,11 @@
-// What happens in the browser: the address keeps the choices, hidden pages rest, buttons save figures, and the theme is switched.
+// The browser's side: keeps choices in the address, pauses hidden pages, saves figures and switches
+// the theme.
 "use strict";
 
 window.dash_clientside = window.dash_clientside || {};
 window.dash_clientside.dashboard = {
-  // From the address to the controls, once. A list that has no options yet gets the one that was chosen, or it would drop it.
+  // Sets the controls from the address, once. A list without options as yet is given the chosen
+  // one, or it would drop it.
   restore: (search, defaults) => {
     const chosen = new URLSearchParams(search);
     const values = Object.entries(defaults).map(([name, value]) => {
@@ -14,7 +16,7 @@ window.dash_clientside.dashboard = {
     return [...values, ...["snapshot", "method", "task"].map((name) => (chosen.has(name) ? [chosen.get(name)] : []))];
   },
 
-  // From the controls to the address, and to the server with the next refresh.
+  // Writes the controls to the address, and so to the server with the next refresh.
   remember: (...values) => {
     const defaults = values.pop();
     const query = new URLSearchParams();
@@ -22,19 +24,20 @@ window.dash_clientside.dashboard = {
       const chosen = values[place];
       const same = JSON.stringify(chosen ?? null) === JSON.stringify(value ?? null);
       if (!same && chosen !== null && chosen !== undefined && String(chosen) !== "") {
-        // In the order of the runs, however they were clicked.
+        // In the order of the runs, not of the clicks.
         query.set(name, Array.isArray(value) ? value.filter((item) => chosen.includes(item)).join(",") : chosen);
       }
     });
     const text = query.toString();
     window.history.replaceState(window.history.state, "", text ? `?${text}` : window.location.pathname);
     document.documentElement.dataset.tab = values[0];
-    window.setTimeout(() => window.dispatchEvent(new Event("resize")), 0); // charts of the tab that appears take its width
-    // A projector's window has larger text, and so should its charts.
+    // Charts of the tab that appears take its width.
+    window.setTimeout(() => window.dispatchEvent(new Event("resize")), 0);
+    // A projector's window has larger text; charts should match.
     return [text, Math.round(0.86 * parseFloat(getComputedStyle(document.documentElement).fontSize))];
   },
 
-  // A hidden page rests; one whose server is gone says so, or it would be taken for the present.
+  // A hidden page pauses. A page whose server is gone says so, or it would seem up to date.
   tick: (intervals) => {
     if (document.hidden) return window.dash_clientside.no_update;
     const lost = (gone) => document.documentElement.toggleAttribute("data-lost", gone);
@@ -42,8 +45,8 @@ window.dash_clientside.dashboard = {
     return intervals;
   },
 
-  // A new figure of the same thing keeps the reader's zoom. Dash writes the zoom into the figure that it shows, so that plotly, which
-  // would keep it by itself, takes it for the figure's own and not for the reader's.
+  // A new figure of the same thing keeps the reader's zoom. Dash writes the zoom into the figure,
+  // so plotly, which would otherwise keep it, takes it for the figure's own.
   draw: (figure, shown) => {
     if (!figure || !shown || !shown.layout || shown.layout.uirevision !== figure.layout.uirevision) return figure;
     const layout = { ...figure.layout };
@@ -77,14 +80,14 @@ const savePicture = (name, format) => {
   window.Plotly.downloadImage({ data: graph.data, layout }, { format, filename: name, ...size });
 };
 
-// All films of a task start together, so that methods can be compared.
+// Starts all films of a task together, so that methods can be compared.
 const play = (group) => {
   const films = [...group.querySelectorAll("video")];
   const start = films.every((film) => film.paused);
   for (const film of films) {
     if (start) {
       film.currentTime = 0;
-      film.play().catch(() => {}); // the page may go away meanwhile
+      film.play().catch(() => {}); // the page may be closed meanwhile
     } else {
       film.pause();
     }

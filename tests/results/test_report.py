@@ -236,7 +236,7 @@ def test_the_command_refuses_a_missing_run_in_one_line_with_exit_code_2(tmp_path
     assert "there is no folder" in done.stderr
 
 
-def test_bad_run_directories_are_refused_with_what_is_wrong_and_the_mend(tmp_path, run_dir):
+def test_bad_run_directories_are_refused_with_the_reason_and_the_fix(tmp_path, run_dir):
     with pytest.raises(
         summary.RunDirectoryError, match=r"not a run directory, it has no run\.json: pass --run_dir"
     ):
