@@ -27,9 +27,13 @@ ENGINE = pathlib.Path(__file__).resolve().parent.parent / ".venv-cluster" / "bin
 def main() -> int:
     """Runs the three stages that are not complete yet; returns the exit code."""
     values = flags.FLAGS
-    settings = training_flags.settings_from_flags(learner_cores=1 if values.learner_gpus else values.learner_cpus)
+    settings = training_flags.settings_from_flags(
+        learner_cores=1 if values.learner_gpus else values.learner_cpus
+    )
     if not ENGINE.exists():
-        raise command_line.UsageError(f"{ENGINE} is missing: `make cluster-env` installs Ray there, beside this program's environment.")
+        raise command_line.UsageError(
+            f"{ENGINE} is missing: `make cluster-env` installs Ray there, beside this program's environment."
+        )
 
     def connect(run_dir: pathlib.Path) -> Daemons:
         from launch.runtime.cluster_daemons import ClusterDaemons, Needs

@@ -57,14 +57,25 @@ class Assignment:
             ValueError: If a task's index is out of range.
         """
         task_set = distribution.task_set
-        chosen = task_set.tasks(self.split) if self.tasks is None else [task_set.task(self.split, index) for index in self.tasks]
+        chosen = (
+            task_set.tasks(self.split)
+            if self.tasks is None
+            else [task_set.task(self.split, index) for index in self.tasks]
+        )
         pairs = itertools.product(chosen, range(self.seeds))
         return [Replica(self.split, task, seed) for task, seed in pairs]
 
     def keys(self, distribution: TaskDistribution, snapshot_step: int) -> list[RunKey]:
         """Returns the keys under which the results are kept."""
         return [
-            RunKey(self.split, self.method, self.config.digest(), replica.task.index, replica.seed, snapshot_step)
+            RunKey(
+                self.split,
+                self.method,
+                self.config.digest(),
+                replica.task.index,
+                replica.seed,
+                snapshot_step,
+            )
             for replica in self.replicas(distribution)
         ]
 
@@ -89,7 +100,12 @@ def recorded_runs(run: RunDirectory, kind: str = "adaptation") -> list[Adaptatio
     return adaptation_runs(read_records(run.path, kind))
 
 
-def is_complete(recorded: Sequence[AdaptationRun], distribution: TaskDistribution, assignment: Assignment, snapshot_step: int) -> bool:
+def is_complete(
+    recorded: Sequence[AdaptationRun],
+    distribution: TaskDistribution,
+    assignment: Assignment,
+    snapshot_step: int,
+) -> bool:
     """Returns whether every run of an assignment from a snapshot is among the recorded ones."""
     return not missing_keys(recorded, assignment.keys(distribution, snapshot_step))
 
@@ -127,7 +143,9 @@ def evaluate(
         ValueError: If one replica's transitions do not fit into the machine's memory.
     """
     replicas = assignment.replicas(distribution)
-    attempt = f"{datetime.datetime.now(datetime.timezone.utc):%Y%m%dT%H%M%S.%f}-{node}-{os.getpid()}"
+    attempt = (
+        f"{datetime.datetime.now(datetime.timezone.utc):%Y%m%dT%H%M%S.%f}-{node}-{os.getpid()}"
+    )
     common = {
         "split": assignment.split,
         "method": assignment.method,
@@ -157,7 +175,9 @@ def evaluate(
             )
             finished = 0
             environments = EnvironmentBatch(distribution, len(group), seed=settings.seed)
-            adaptation = adapt_from(snapshot, method, settings, distribution, environments, group, episodes, should_stop)
+            adaptation = adapt_from(
+                snapshot, method, settings, distribution, environments, group, episodes, should_stop
+            )
             for finished, records in enumerate(adaptation, start=1):
                 writer.extend({**common, **_fields(record)} for record in records)
                 on_episode(finished, records)
@@ -165,7 +185,14 @@ def evaluate(
                 return False
     with RecordWriter(run.path, "events", node) as events:
         part = {name: common[name] for name in ("split", "method", "configuration", "snapshot")}
-        events.append({"event": ADAPTED, **part, "runs": len(replicas), "cpu_seconds": time.process_time() - cpu_before})
+        events.append(
+            {
+                "event": ADAPTED,
+                **part,
+                "runs": len(replicas),
+                "cpu_seconds": time.process_time() - cpu_before,
+            }
+        )
     return True
 
 
@@ -180,7 +207,11 @@ def _groups(replicas: Sequence[Replica], bytes_of_each: int) -> list[Sequence[Re
 
 
 def measure_levels(
-    run: RunDirectory, settings: RunSettings, distribution: TaskDistribution, snapshot: Snapshot, should_stop: Callable[[], bool]
+    run: RunDirectory,
+    settings: RunSettings,
+    distribution: TaskDistribution,
+    snapshot: Snapshot,
+    should_stop: Callable[[], bool],
 ) -> bool:
     """Measures experts and prior on all training tasks, three episodes each, in the tasks' own reward.
 
@@ -197,7 +228,16 @@ def measure_levels(
     with RecordWriter(run.path, "levels", "evaluate") as writer:
         for level, method in methods.items():
             environments = EnvironmentBatch(distribution, len(replicas), seed=settings.seed)
-            for records in adapt_from(snapshot, method, settings, distribution, environments, replicas, _LEVEL_REPEATS, should_stop):
+            for records in adapt_from(
+                snapshot,
+                method,
+                settings,
+                distribution,
+                environments,
+                replicas,
+                _LEVEL_REPEATS,
+                should_stop,
+            ):
                 finished += 1
                 writer.extend(
                     {

@@ -57,21 +57,34 @@ def run_experiment(settings: RunSettings, run_dir: str, placement: Placement | N
         print(_LAST_STAGES, flush=True)
         directory, methods = f"--run_dir={run.path}", f"--methods={','.join(settings.methods)}"
         code = run_module(stop, "launch.evaluate", directory, methods)
-        if code == command_line.USAGE_ERROR and not trained:  # It is none of this command: training has run.
+        if (
+            code == command_line.USAGE_ERROR and not trained
+        ):  # It is none of this command: training has run.
             return command_line.FAILED
         return code or run_module(stop, "results.report", directory)
 
 
-def train(run: RunDirectory, settings: RunSettings, stop: threading.Event, placement: Placement | None = None) -> int:
+def train(
+    run: RunDirectory,
+    settings: RunSettings,
+    stop: threading.Event,
+    placement: Placement | None = None,
+) -> int:
     """Runs the training program and says how it ended; returns the exit code."""
     try:
         if training.run_program(run, settings, stop, placement):
             return 0
     except training.GivenUpError as error:
-        print(f"error: {error}\nWhat to look at: docs/training.md, python -m results.report --run_dir={run.path}", file=sys.stderr)
+        print(
+            f"error: {error}\nWhat to look at: docs/training.md, python -m results.report --run_dir={run.path}",
+            file=sys.stderr,
+        )
         return command_line.FAILED
     except training.TrainingError as error:
-        print(f"{error}\nNothing finished is lost; the same command resumes:\n  {_this_command()}", file=sys.stderr)
+        print(
+            f"{error}\nNothing finished is lost; the same command resumes:\n  {_this_command()}",
+            file=sys.stderr,
+        )
         return command_line.FAILED
     print(f"Stopped. The same command resumes:\n  {_this_command()}")
     return command_line.INTERRUPTED
@@ -107,7 +120,10 @@ def run_module(stop: threading.Event, module: str, *arguments: str) -> int:
     if stop.wait(_SIGNAL_SECONDS):
         return command_line.INTERRUPTED
     killed = signal.Signals(-process.returncode).name
-    print(f"error: {module} was killed by {killed}: was memory short? The same command goes on.", file=sys.stderr)
+    print(
+        f"error: {module} was killed by {killed}: was memory short? The same command goes on.",
+        file=sys.stderr,
+    )
     return command_line.FAILED
 
 

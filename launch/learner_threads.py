@@ -31,7 +31,9 @@ def default_threads(config: Config, cores: int, actors: int) -> int:
 def forward_products(config: Config) -> int:
     """Returns multiply-adds of the hidden layers, policy's and critic's, over the transitions of one batch."""
     layers = (config.networks.policy_layers, config.networks.feature_layers)
-    weights = sum(inputs * outputs for sizes in layers for inputs, outputs in itertools.pairwise(sizes))
+    weights = sum(
+        inputs * outputs for sizes in layers for inputs, outputs in itertools.pairwise(sizes)
+    )
     return weights * config.optimiser.batch_size * config.replay.sequence_length
 
 

@@ -29,14 +29,19 @@ def main() -> int:
     environment = command_line.required("environment")
     effort = Effort(values.training_seeds, values.seeds, values.training_share, values.tuning)
     to_do = list(steps(environment, pathlib.Path(values.out), effort))
-    print(f"About {sum(step.minutes for step in to_do) / 60:.1f} hours on two cores of an AMD EPYC; what is finished takes seconds.")
+    print(
+        f"About {sum(step.minutes for step in to_do) / 60:.1f} hours on two cores of an AMD EPYC; what is finished takes seconds."
+    )
     for number, step in enumerate(to_do, start=1):
         print(f"  {number:2d}. {step.title}: about {step.minutes:.0f} min", flush=True)
     if values.estimate:
         return 0
     stop = command_line.stop_on_signals()
     for number, step in enumerate(to_do, start=1):
-        print(f"\n{number} of {len(to_do)}, {step.title}\n  {shlex.join(['python', '-m', step.module, *step.arguments])}", flush=True)
+        print(
+            f"\n{number} of {len(to_do)}, {step.title}\n  {shlex.join(['python', '-m', step.module, *step.arguments])}",
+            flush=True,
+        )
         started = time.monotonic()
         code = run_module(stop, step.module, *step.arguments)
         if code:

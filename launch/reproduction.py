@@ -25,7 +25,13 @@ _CONTROL_STEP_SECONDS = {
     "iw": 1e-4,
 }
 _OTHER_CONTROL_STEP_SECONDS = 2e-5
-_UPDATE_SECONDS = {"shared_q_iw": 8e-5, "shared_q": 7e-4, "distral": 9.5e-4, "from_scratch": 8e-4, "iw": 1.5e-3}
+_UPDATE_SECONDS = {
+    "shared_q_iw": 8e-5,
+    "shared_q": 7e-4,
+    "distral": 9.5e-4,
+    "from_scratch": 8e-4,
+    "iw": 1.5e-3,
+}
 # The other environments have larger networks, which take so much longer, and physics to simulate.
 _LARGER = 3.5
 _SIMULATION_SECONDS = 2e-4
@@ -79,7 +85,14 @@ def steps(environment: str, out: pathlib.Path, effort: Effort) -> Iterator[Step]
     for seed in training_seeds:
         for agent in AGENTS:
             runs.append(out / f"{environment}-{agent}-{seed}")
-            yield from _of_agent(environment, agent, seed, runs[-1], out / f"{environment}-multitask-{training_seeds[0]}", effort)
+            yield from _of_agent(
+                environment,
+                agent,
+                seed,
+                runs[-1],
+                out / f"{environment}-multitask-{training_seeds[0]}",
+                effort,
+            )
     folder = out / "figures"
     figure = figure_of(environment)
     if figure is not None:
@@ -89,8 +102,18 @@ def steps(environment: str, out: pathlib.Path, effort: Effort) -> Iterator[Step]
         described = [out / f"{environment}-described-{seed}" for seed in training_seeds]
         for seed, run in zip(training_seeds, described, strict=True):
             flags_of_run = ("--critic=task_description", "--methods=prior")
-            yield _training(f"critic by description, seed {seed}: ", environment, "multitask", seed, run, effort, flags_of_run)
-        yield _figure("4", [*(run for run in runs if "-multitask-" in run.name), *described], folder)
+            yield _training(
+                f"critic by description, seed {seed}: ",
+                environment,
+                "multitask",
+                seed,
+                run,
+                effort,
+                flags_of_run,
+            )
+        yield _figure(
+            "4", [*(run for run in runs if "-multitask-" in run.name), *described], folder
+        )
 
 
 def _figure(figure: str, runs: Sequence[pathlib.Path], folder: pathlib.Path) -> Step:
@@ -98,22 +121,48 @@ def _figure(figure: str, runs: Sequence[pathlib.Path], folder: pathlib.Path) -> 
     return Step(f"figure {figure}", "results.figures", arguments, 0.1)
 
 
-def _training(title: str, environment: str, agent: str, seed: int, run: pathlib.Path, effort: Effort, more: tuple[str, ...]) -> Step:
+def _training(
+    title: str,
+    environment: str,
+    agent: str,
+    seed: int,
+    run: pathlib.Path,
+    effort: Effort,
+    more: tuple[str, ...],
+) -> Step:
     """Returns the training of an agent to its number of steps, however long it takes."""
-    learner_steps = max(1, round(effort.training_share * default_settings(environment, agent=agent).learner_steps))
+    learner_steps = max(
+        1, round(effort.training_share * default_settings(environment, agent=agent).learner_steps)
+    )
     length = (f"--learner_steps={learner_steps}", "--minutes=100000")
-    arguments = (f"--environment={environment}", f"--run_dir={run}", f"--agent={agent}", f"--seed={seed}", *length, *more)
-    return Step(f"{title}training", "launch.local_multiprocess", arguments, learner_steps * _LEARNER_STEP_SECONDS[agent] / 60)
+    arguments = (
+        f"--environment={environment}",
+        f"--run_dir={run}",
+        f"--agent={agent}",
+        f"--seed={seed}",
+        *length,
+        *more,
+    )
+    return Step(
+        f"{title}training",
+        "launch.local_multiprocess",
+        arguments,
+        learner_steps * _LEARNER_STEP_SECONDS[agent] / 60,
+    )
 
 
-def _of_agent(environment: str, agent: str, seed: int, run: pathlib.Path, tuned: pathlib.Path, effort: Effort) -> Iterator[Step]:
+def _of_agent(
+    environment: str, agent: str, seed: int, run: pathlib.Path, tuned: pathlib.Path, effort: Effort
+) -> Iterator[Step]:
     """Yields the training of an agent with a seed, and the tests of the methods that it serves."""
     settings = default_settings(environment, agent=agent)
     distribution = load(environment)
     tested = methods.served_by(agent)
 
     def minutes(names: Sequence[str], replicas: int) -> float:
-        seconds = sum(_episode_seconds(environment, name, distribution.episode_steps) for name in names)
+        seconds = sum(
+            _episode_seconds(environment, name, distribution.episode_steps) for name in names
+        )
         return replicas * settings.config.adaptation_episodes * seconds / 60
 
     title = f"{agent}, seed {seed}: "
@@ -121,17 +170,40 @@ def _of_agent(environment: str, agent: str, seed: int, run: pathlib.Path, tuned:
     tunable = [name for name in tested if name in SEARCH_SPACES and effort.tuning]
     if tunable and run == tuned:
         replicas = CONFIGURATIONS * _TUNING_SEEDS * len(distribution.tasks("validation"))
-        arguments = (f"--run_dir={run}", f"--methods={','.join(tunable)}", f"--seeds={_TUNING_SEEDS}")
-        yield Step(f"{title}tuning, {CONFIGURATIONS} configurations each", "launch.tune", arguments, minutes(tunable, replicas))
+        arguments = (
+            f"--run_dir={run}",
+            f"--methods={','.join(tunable)}",
+            f"--seeds={_TUNING_SEEDS}",
+        )
+        yield Step(
+            f"{title}tuning, {CONFIGURATIONS} configurations each",
+            "launch.tune",
+            arguments,
+            minutes(tunable, replicas),
+        )
     choices = (f"--tuned_on={tuned}",) if tunable else ()
-    arguments = (f"--run_dir={run}", f"--methods={','.join(tested)}", f"--seeds={effort.test_seeds}", *choices)
-    yield Step(f"{title}test", "launch.evaluate", arguments, minutes(tested, effort.test_seeds * len(distribution.tasks("test"))))
+    arguments = (
+        f"--run_dir={run}",
+        f"--methods={','.join(tested)}",
+        f"--seeds={effort.test_seeds}",
+        *choices,
+    )
+    yield Step(
+        f"{title}test",
+        "launch.evaluate",
+        arguments,
+        minutes(tested, effort.test_seeds * len(distribution.tasks("test"))),
+    )
 
 
 def _episode_seconds(environment: str, method: str, steps: int) -> float:
     """Returns about how long one replica's episode of adaptation takes, in CPU seconds."""
     config = methods.default_adaptation(method, 1, environment)
-    larger, simulation = (1.0, 0.0) if environment == "sparse_navigation" else (_LARGER, _SIMULATION_SECONDS)
+    larger, simulation = (
+        (1.0, 0.0) if environment == "sparse_navigation" else (_LARGER, _SIMULATION_SECONDS)
+    )
     updates = config.updates_per_episode + steps // config.update_period
-    acting = steps * (_CONTROL_STEP_SECONDS.get(method, _OTHER_CONTROL_STEP_SECONDS) * larger + simulation)
+    acting = steps * (
+        _CONTROL_STEP_SECONDS.get(method, _OTHER_CONTROL_STEP_SECONDS) * larger + simulation
+    )
     return acting + updates * _UPDATE_SECONDS.get(method, 0.0) * larger

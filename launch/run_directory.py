@@ -27,7 +27,15 @@ from results.tasks import TaskPlaces, write_tasks
 
 _RUN_FILE = "run.json"
 _LONGEST_REASON = 300  # characters: what is not ours may be of any length
-_VERSIONS = ("tensorflow-cpu", "tensorflow", "dm-reverb", "dm-launchpad", "dm-acme", "dm-sonnet", "numpy")
+_VERSIONS = (
+    "tensorflow-cpu",
+    "tensorflow",
+    "dm-reverb",
+    "dm-launchpad",
+    "dm-acme",
+    "dm-sonnet",
+    "numpy",
+)
 # Of each of these the learner had, or then made, a checkpoint.
 _AFTER_CHECKPOINTS = ("resumed", "training_finished")
 
@@ -123,11 +131,15 @@ def owned(path: str, settings: RunSettings) -> Iterator[RunDirectory]:
         run.path.mkdir(parents=True, exist_ok=True)
         with exclusive(run.path / ".launcher.lock") as alone:
             if not alone:
-                raise RunDirectoryError(f"Another program is at work in --run_dir={path}: stop it, or choose another directory.")
+                raise RunDirectoryError(
+                    f"Another program is at work in --run_dir={path}: stop it, or choose another directory."
+                )
             prepare(path, settings)
             yield run
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
-        raise RunDirectoryError(f"Cannot write to --run_dir={path}: {error.strerror}. Choose another directory.") from error
+        raise RunDirectoryError(
+            f"Cannot write to --run_dir={path}: {error.strerror}. Choose another directory."
+        ) from error
 
 
 @contextlib.contextmanager
@@ -141,9 +153,13 @@ def evaluated(run: RunDirectory) -> Iterator[None]:
         try:
             alone = stack.enter_context(exclusive(run.path / ".evaluation.lock"))
         except OSError as error:
-            raise RunDirectoryError(f"Cannot write to --run_dir={run.path}: {error.strerror}.") from error
+            raise RunDirectoryError(
+                f"Cannot write to --run_dir={run.path}: {error.strerror}."
+            ) from error
         if not alone:
-            raise RunDirectoryError(f"Another program evaluates or tunes --run_dir={run.path}: wait for its end, or stop it.")
+            raise RunDirectoryError(
+                f"Another program evaluates or tunes --run_dir={run.path}: wait for its end, or stop it."
+            )
         yield
 
 
@@ -164,14 +180,18 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
             write_places(run, settings.distribution())
             return run
     except OSError as error:
-        raise RunDirectoryError(f"Cannot write to --run_dir={path}: {error.strerror or error}. Choose another directory.") from error
+        raise RunDirectoryError(
+            f"Cannot write to --run_dir={path}: {error.strerror or error}. Choose another directory."
+        ) from error
     # What a run made by an earlier version does not say is as it was then, which is the default now.
     before = open_run(path)[1]
     difference = _first_difference(
         *(json.loads(json.dumps(run.identity())) for run in (before, settings)),
     )
     if difference:
-        raise RunDirectoryError(f"--run_dir={path} holds another run: its {difference}. Choose another directory, or the same values.")
+        raise RunDirectoryError(
+            f"--run_dir={path} holds another run: its {difference}. Choose another directory, or the same values."
+        )
     if not training_finished(run, settings):
         resumable_checkpoint(run)
     if before.operation() != settings.operation():
@@ -189,7 +209,10 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
 
 def write_places(run: RunDirectory, distribution: TaskDistribution) -> None:
     """Writes where the tasks of every split lie, for the figures: results know no environments."""
-    places = {split: [tuple(map(float, distribution.place(task))) for task in distribution.tasks(split)] for split in SPLITS}
+    places = {
+        split: [tuple(map(float, distribution.place(task))) for task in distribution.tasks(split)]
+        for split in SPLITS
+    }
     write_tasks(run.path, TaskPlaces(distribution.place_names, places))
 
 
@@ -221,14 +244,28 @@ def resumable_checkpoint(run: RunDirectory) -> pathlib.Path | None:
     """
     newest = run.newest_checkpoint()
     known = [record.get("checkpoint") for record in read_records(run.path, "training")]
-    ends = [event["learner_steps"] for event in read_records(run.path, "events") if event["event"] in _AFTER_CHECKPOINTS]
-    steps = max((step for step in [*known, *ends] if isinstance(step, int) and step > 0), default=None)
+    ends = [
+        event["learner_steps"]
+        for event in read_records(run.path, "events")
+        if event["event"] in _AFTER_CHECKPOINTS
+    ]
+    steps = max(
+        (step for step in [*known, *ends] if isinstance(step, int) and step > 0), default=None
+    )
     if newest is not None and steps is not None and int(newest.name) < steps:
-        logging.warning("Training goes on from step %s: the checkpoint of step %s is gone or damaged.", newest.name, steps)
+        logging.warning(
+            "Training goes on from step %s: the checkpoint of step %s is gone or damaged.",
+            newest.name,
+            steps,
+        )
     if newest is not None or steps is None:
         return newest
     damaged = durable.numbered(run.checkpoints)
-    state = f"none of {', '.join(path.name for path in damaged)} can be read" if damaged else "there is none"
+    state = (
+        f"none of {', '.join(path.name for path in damaged)} can be read"
+        if damaged
+        else "there is none"
+    )
     raise RunDirectoryError(
         f"{run.path} was trained to a checkpoint of step {steps}, but in {run.checkpoints} {state}: bring the "
         "checkpoints back, or choose another --run_dir to train anew. To adapt from the snapshots that are there: "
@@ -238,8 +275,13 @@ def resumable_checkpoint(run: RunDirectory) -> pathlib.Path | None:
 
 def training_finished(run: RunDirectory, settings: RunSettings) -> bool:
     """Returns whether training has reached the steps or minutes of the settings."""
-    ends = [event for event in read_records(run.path, "events") if event["event"] == "training_finished"]
-    return any(end["learner_steps"] >= settings.learner_steps or end["minutes"] >= settings.minutes for end in ends)
+    ends = [
+        event for event in read_records(run.path, "events") if event["event"] == "training_finished"
+    ]
+    return any(
+        end["learner_steps"] >= settings.learner_steps or end["minutes"] >= settings.minutes
+        for end in ends
+    )
 
 
 def _write(path: pathlib.Path, settings: RunSettings, name: str | None) -> None:
@@ -258,7 +300,9 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads(path.read_text())
     except FileNotFoundError as error:
-        raise RunDirectoryError(f"{path.parent} is not a run directory: it has no {path.name}.") from error
+        raise RunDirectoryError(
+            f"{path.parent} is not a run directory: it has no {path.name}."
+        ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise RunDirectoryError(f"{path} cannot be read: {error}.") from error
     if not (isinstance(content, dict) and {"identity", "operational"} <= content.keys()):
@@ -279,7 +323,14 @@ def _commit() -> str | None:
     """Returns the commit of this program's sources, or None outside a checkout."""
     root = pathlib.Path(__file__).resolve().parent.parent
     try:
-        shown = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, timeout=10, check=True)
+        shown = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return shown.stdout.strip()
@@ -289,7 +340,9 @@ def _first_difference(stored: Any, wanted: Any, name: str = "") -> str | None:
     """Returns `FIELD is A, not B` for the first field in which two nested dictionaries differ."""
     if isinstance(stored, dict) and isinstance(wanted, dict):
         for key in [*stored, *(key for key in wanted if key not in stored)]:
-            found = _first_difference(stored.get(key), wanted.get(key), f"{name}.{key}" if name else key)
+            found = _first_difference(
+                stored.get(key), wanted.get(key), f"{name}.{key}" if name else key
+            )
             if found:
                 return found
         return None

@@ -82,9 +82,16 @@ class RunSettings:
 
     def distribution(self) -> TaskDistribution:
         """Makes the task distribution."""
-        return load(self.environment, task_set=self.task_set, task_set_seed=self.task_set_seed, **self.options)
+        return load(
+            self.environment,
+            task_set=self.task_set,
+            task_set_seed=self.task_set_seed,
+            **self.options,
+        )
 
-    def network_spec(self, distribution: TaskDistribution, environments: EnvironmentBatch | None = None) -> NetworkSpec:
+    def network_spec(
+        self, distribution: TaskDistribution, environments: EnvironmentBatch | None = None
+    ) -> NetworkSpec:
         """Returns what the networks connect to in this distribution, of which environments may have been made."""
         environments = environments or EnvironmentBatch(distribution, 1)
         return NetworkSpec(
@@ -92,7 +99,9 @@ class RunSettings:
             prior_columns=environments.layout.prior_columns,
             action_size=environments.action_size,
             tasks=len(distribution.tasks("train")),
-            task_reward_heads=self.config.agent == "multitask" and distribution.dense_training and self.config.losses.task_reward_heads,
+            task_reward_heads=self.config.agent == "multitask"
+            and distribution.dense_training
+            and self.config.losses.task_reward_heads,
         )
 
     def descriptions(self, distribution: TaskDistribution) -> Array | None:
@@ -105,7 +114,9 @@ class RunSettings:
             return None
         described = descriptions(distribution)
         if described is None:
-            raise ValueError(f"{distribution.name} does not describe its tasks: choose --critic=task_id.")
+            raise ValueError(
+                f"{distribution.name} does not describe its tasks: choose --critic=task_id."
+            )
         return described
 
     def identity(self) -> dict[str, Any]:
@@ -180,11 +191,15 @@ def default_settings(
         environment=environment,
         config=config,
         learner_steps=config.learner_steps,
-        methods=_DEFAULT_METHODS if config.agent == "multitask" else methods.served_by(config.agent),
+        methods=_DEFAULT_METHODS
+        if config.agent == "multitask"
+        else methods.served_by(config.agent),
     )
     settings = dataclasses.replace(settings, **changes)
     if "learner_threads" not in changes:
-        threads = learner_threads.default_threads(config, learner_threads.host_cores(), settings.actors)
+        threads = learner_threads.default_threads(
+            config, learner_threads.host_cores(), settings.actors
+        )
         settings = dataclasses.replace(settings, learner_threads=threads)
     for method in methods.known(settings.methods, config.agent):
         settings.adaptation_config(method, config.adaptation_episodes)

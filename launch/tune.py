@@ -30,7 +30,9 @@ def main() -> int:
     values = flags.FLAGS
     run, settings = open_run(command_line.required("run_dir"))
     if settings.config.agent != "multitask":
-        raise command_line.UsageError(f"--agent={settings.config.agent} adapts without hyper-parameters: there is nothing to tune.")
+        raise command_line.UsageError(
+            f"--agent={settings.config.agent} adapts without hyper-parameters: there is nothing to tune."
+        )
     given = {**settings.adaptation, **config_flags.adaptation_values()}
     methods = values.methods or [name for name in settings.methods if name in SEARCH_SPACES]
     episodes = values.episodes or settings.config.adaptation_episodes
@@ -43,7 +45,9 @@ def main() -> int:
             return command_line.INTERRUPTED
         tuner = Tuner(run, settings, distribution, snapshot, stop)
         for method, configs in to_try.items():
-            tuner.tune([Assignment(method, "validation", config, values.seeds) for config in configs])
+            tuner.tune(
+                [Assignment(method, "validation", config, values.seeds) for config in configs]
+            )
             if stop.is_set():
                 break
     return command_line.INTERRUPTED if stop.is_set() else 0

@@ -28,7 +28,15 @@ FOREIGN_LEARNER = "another run's learner"
 class ActorNode(acme.core.Worker):  # type: ignore[misc]
     """Steps E environments until the program stops."""
 
-    def __init__(self, run: RunDirectory, settings: RunSettings, agent: Agent, index: int, replay: reverb.Client, learner: Any):
+    def __init__(
+        self,
+        run: RunDirectory,
+        settings: RunSettings,
+        agent: Agent,
+        index: int,
+        replay: reverb.Client,
+        learner: Any,
+    ):
         """Connects.
 
         Args:
@@ -54,17 +62,27 @@ class ActorNode(acme.core.Worker):  # type: ignore[misc]
         distribution = self._settings.distribution()
         agent, spec = self._agent, self._settings.network_spec(distribution)
         environments = agent.make_environments(
-            EnvironmentBatch(distribution, config.environments_per_actor, seed=self._settings.seed), config
+            EnvironmentBatch(distribution, config.environments_per_actor, seed=self._settings.seed),
+            config,
         )
         if not self._weights.wait_for_first(stop):
             return
         check_table(self._replay, self._table)
-        writer = SequenceWriter(self._replay, len(environments), agent.sequence(spec, config), stop.is_set, self._table)
+        writer = SequenceWriter(
+            self._replay, len(environments), agent.sequence(spec, config), stop.is_set, self._table
+        )
         # The step is part of the seed, so that a restarted actor does not repeat its predecessor's tasks and noise.
         seed = [self._settings.seed, self._index, self._weights.step]
         behaviour = agent.make_behaviour(spec, config, len(environments), [*seed, 1])
         behaviour.update(self._weights.arrays)
-        actor = Actor(environments, distribution.tasks("train"), writer, behaviour, seed, agent.episodes_per_task(config))
+        actor = Actor(
+            environments,
+            distribution.tasks("train"),
+            writer,
+            behaviour,
+            seed,
+            agent.episodes_per_task(config),
+        )
         heartbeat = Heartbeat(self._run, f"actor-{self._index}")
         steps = faults = 0
         next_exchange = 0.0

@@ -64,7 +64,9 @@ class Counters:
 class LearnerNode(acme.core.Worker):  # type: ignore[misc]
     """Trains from replay; serves the weights that act to the actors by Courier."""
 
-    def __init__(self, run: RunDirectory, settings: RunSettings, agent: Agent, replay: reverb.Client):
+    def __init__(
+        self, run: RunDirectory, settings: RunSettings, agent: Agent, replay: reverb.Client
+    ):
         """Restores the newest checkpoint where there is one.
 
         Args:
@@ -82,9 +84,13 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         self._spec = settings.network_spec(distribution, environments)
         self._environment = environments.spec
         self._agent = agent
-        self._learner = Learner(agent, self._spec, settings.config, settings.seed, settings.learner_threads)
+        self._learner = Learner(
+            agent, self._spec, settings.config, settings.seed, settings.learner_threads
+        )
         # What snapshots carry along is drawn from these.
-        self._newest: collections.deque[Mapping[str, Any]] = collections.deque(maxlen=_NEWEST_BATCHES)
+        self._newest: collections.deque[Mapping[str, Any]] = collections.deque(
+            maxlen=_NEWEST_BATCHES
+        )
         self._counters = Counters()
         self._checkpointed: int | None = None
         self._lock = threading.Lock()
@@ -107,7 +113,9 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
             ValueError: If the actor writes to another run's table.
         """
         if table != self._table:
-            raise ValueError(f"This is {FOREIGN_LEARNER}: it learns from {self._table}, not {table}.")
+            raise ValueError(
+                f"This is {FOREIGN_LEARNER}: it learns from {self._table}, not {table}."
+            )
         if report:
             with self._lock:
                 self._counters.environment_steps += report["environment_steps"]
@@ -120,7 +128,9 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
 
     def _newest_weights(self) -> tuple[int, dict[str, Any]]:
         groups = self._learner.get_variables(self._agent.acting_groups)
-        return self._learner.steps, {name: value for group in groups for name, value in group.items()}
+        return self._learner.steps, {
+            name: value for group in groups for name, value in group.items()
+        }
 
     def run(self) -> None:
         """Trains until the run's steps or minutes are used up, or the program is stopped."""
@@ -153,10 +163,16 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         settings = self._settings
         sequence = self._agent.sequence(self._spec, settings.config)
         check_table(self._replay, self._table)
-        dataset = SequenceDataset(self._replay.server_address, sequence, settings.config.optimiser.batch_size, self._table)
+        dataset = SequenceDataset(
+            self._replay.server_address, sequence, settings.config.optimiser.batch_size, self._table
+        )
         snapshot_period = max(1, settings.learner_steps // SNAPSHOTS_PER_RUN)
         clock = time.monotonic()
-        next_checkpoint, next_metrics, next_publication = clock + settings.checkpoint_seconds, clock, clock
+        next_checkpoint, next_metrics, next_publication = (
+            clock + settings.checkpoint_seconds,
+            clock,
+            clock,
+        )
         watch = SkippingWatch(PATIENCE_SECONDS)
         batch = metrics = None
         while not stop.is_set():
@@ -165,7 +181,9 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
                     raise _skipping(f"all {self._learner.steps} learner steps", batch, metrics)
                 if self._learner.steps == 0:
                     came = f"{self._counters.episodes} episodes have come, replay begins with {settings.config.replay.min_size} sequences"
-                    raise UnrecoverableError(f"The learner made no step in --minutes={settings.minutes:g}: {dataset.trouble} ({came})")
+                    raise UnrecoverableError(
+                        f"The learner made no step in --minutes={settings.minutes:g}: {dataset.trouble} ({came})"
+                    )
                 return limit
             ends = clock + 60 * settings.minutes - self._counters.seconds
             batch = dataset.next(lambda ends=ends: stop.is_set() or time.monotonic() >= ends)  # type: ignore[misc]
@@ -213,7 +231,15 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
             experience = None
             if self._agent.ships_transitions:
                 experience = transitions.drawn(self._newest, config.losses.reward_scale, step)
-            write_snapshot(self._run.snapshots, step, self._spec, config, weights, self._environment, experience)
+            write_snapshot(
+                self._run.snapshots,
+                step,
+                self._spec,
+                config,
+                weights,
+                self._environment,
+                experience,
+            )
 
     def _checkpoint(self) -> None:
         """Publishes `checkpoints/STEP/` with the data of replay, and deletes all but the newest two."""
@@ -221,7 +247,11 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         with self._lock:
             counters = dataclasses.asdict(self._counters)
         inserts = replay_inserts(replay_path)
-        manifest = {"learner_steps": self._learner.steps, "counters": counters, "replay_inserts": inserts}
+        manifest = {
+            "learner_steps": self._learner.steps,
+            "counters": counters,
+            "replay_inserts": inserts,
+        }
         with durable.publish(self._run.checkpoints / str(self._learner.steps)) as directory:
             durable.write_arrays(directory, _ARRAYS, self._learner.save(), manifest)
             shutil.move(replay_path, directory / CHECKPOINT_PART)
@@ -250,7 +280,9 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         self._learner.restore(arrays)
         self._checkpointed = self._learner.steps
         self._counters = Counters(**manifest["counters"])
-        inserts = self._replay.server_info(timeout=60)[self._table].rate_limiter_info.insert_stats.completed
+        inserts = self._replay.server_info(timeout=60)[
+            self._table
+        ].rate_limiter_info.insert_stats.completed
         self._events.append(
             {
                 "event": "resumed",

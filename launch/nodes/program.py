@@ -16,7 +16,9 @@ from launch.settings import RunSettings
 REBORN = ("replay-0",)
 
 
-def make_program(run: RunDirectory, settings: RunSettings, *, validation_nodes: int = 1) -> lp.Program:
+def make_program(
+    run: RunDirectory, settings: RunSettings, *, validation_nodes: int = 1
+) -> lp.Program:
     """Returns the training program: replay, learner, actors and validation nodes.
 
     Args:
@@ -32,12 +34,16 @@ def make_program(run: RunDirectory, settings: RunSettings, *, validation_nodes: 
     program = lp.Program("iwpa")
     with program.group("replay"):
         sequence = agent.sequence(settings.network_spec(distribution), config)
-        replay = program.add_node(ReplayNode(run, config.replay, sequence, config.optimiser.batch_size))
+        replay = program.add_node(
+            ReplayNode(run, config.replay, sequence, config.optimiser.batch_size)
+        )
     with program.group("learner"):
         learner = program.add_node(lp.CourierNode(LearnerNode, run, settings, agent, replay))
     with program.group("actor"):
         for index in range(settings.actors):
-            program.add_node(lp.PyClassNode(ActorNode, run, settings, agent, index, replay, learner))
+            program.add_node(
+                lp.PyClassNode(ActorNode, run, settings, agent, index, replay, learner)
+            )
     with program.group("validation"):
         for index in range(validation_nodes):
             program.add_node(lp.PyClassNode(ValidationNode, run, settings, index))

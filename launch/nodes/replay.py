@@ -25,7 +25,9 @@ _LAST_BEAT_SECONDS = 6.0
 class ReplayNode(lp.ReverbNode):  # type: ignore[misc]
     """Launchpad's Reverb node with our tables and checkpoints."""
 
-    def __init__(self, run: RunDirectory, config: ReplayConfig, spec: SequenceSpec, batch_size: int):
+    def __init__(
+        self, run: RunDirectory, config: ReplayConfig, spec: SequenceSpec, batch_size: int
+    ):
         """Describes the server; it starts in its own process.
 
         Args:
@@ -34,13 +36,17 @@ class ReplayNode(lp.ReverbNode):  # type: ignore[misc]
             spec: The shape of a sequence.
             batch_size: The learner's B.
         """
-        tables = functools.partial(make_tables, config, spec, batch_size=batch_size, name=run.replay_table())
+        tables = functools.partial(
+            make_tables, config, spec, batch_size=batch_size, name=run.replay_table()
+        )
         super().__init__(tables, checkpoint_ctor=functools.partial(_make_checkpointer, run))
         self._run_directory = run
 
     def run(self) -> None:
         """Serves until it is asked to stop, which the supervisor does when the learner has made its last checkpoint and is gone."""
-        life = threading.Thread(target=self._give_signs_of_life, args=(lp.stop_event(),), daemon=True)
+        life = threading.Thread(
+            target=self._give_signs_of_life, args=(lp.stop_event(),), daemon=True
+        )
         life.start()
         super().run()
         # It ends with the counts that the table ended with.
@@ -48,7 +54,10 @@ class ReplayNode(lp.ReverbNode):  # type: ignore[misc]
         self._server.stop()
 
     def _give_signs_of_life(self, stop: threading.Event) -> None:
-        heartbeat, name = Heartbeat(self._run_directory, "replay"), self._run_directory.replay_table()
+        heartbeat, name = (
+            Heartbeat(self._run_directory, "replay"),
+            self._run_directory.replay_table(),
+        )
         client = reverb.Client(self._address.resolve())
         stopping = False
         while not stopping:
@@ -69,4 +78,6 @@ def _make_checkpointer(run: RunDirectory) -> reverb.checkpointers.CheckpointerBa
     working_directory(run).mkdir(parents=True)
     newest = run.newest_checkpoint()
     fallback = str(newest / CHECKPOINT_PART) if newest else None
-    return reverb.checkpointers.DefaultCheckpointer(str(working_directory(run)), fallback_checkpoint_path=fallback)
+    return reverb.checkpointers.DefaultCheckpointer(
+        str(working_directory(run)), fallback_checkpoint_path=fallback
+    )

@@ -55,17 +55,31 @@ class ValidationNode(acme.core.Worker):  # type: ignore[misc]
             used = time.process_time() - cpu_at_start
             if used > _CPU_SHARE * (time.monotonic() - started):
                 continue
-            pending = [step for step in snapshots.snapshot_steps(self._run.snapshots) if step not in done]
+            pending = [
+                step for step in snapshots.snapshot_steps(self._run.snapshots) if step not in done
+            ]
             if pending and self._validate(pending[-1], distribution, should_stop):
                 done.add(pending[-1])
 
-    def _validate(self, step: int, distribution: TaskDistribution, should_stop: Callable[[], bool]) -> bool:
+    def _validate(
+        self, step: int, distribution: TaskDistribution, should_stop: Callable[[], bool]
+    ) -> bool:
         assignment = evaluation.validation_assignment(self._settings, distribution)
-        if evaluation.is_complete(evaluation.recorded_runs(self._run), distribution, assignment, step):
+        if evaluation.is_complete(
+            evaluation.recorded_runs(self._run), distribution, assignment, step
+        ):
             return True
         try:
             snapshot = snapshots.read_snapshot(self._run.snapshots / str(step))
         except durable.DamagedError as error:
             print(f"Skipping a damaged snapshot: {error}", flush=True)
             return True
-        return evaluation.evaluate(self._run, self._settings, distribution, assignment, snapshot, node=self._name, should_stop=should_stop)
+        return evaluation.evaluate(
+            self._run,
+            self._settings,
+            distribution,
+            assignment,
+            snapshot,
+            node=self._name,
+            should_stop=should_stop,
+        )

@@ -47,7 +47,14 @@ class Needs:
 class ClusterDaemons:
     """Implements `Daemons` on a Ray cluster. When this process ends, however it ends, so do all daemons and nodes."""
 
-    def __init__(self, engine: pathlib.Path, address: str, ports: tuple[int, int], needs: dict[str, Needs], run_directory: pathlib.Path):
+    def __init__(
+        self,
+        engine: pathlib.Path,
+        address: str,
+        ports: tuple[int, int],
+        needs: dict[str, Needs],
+        run_directory: pathlib.Path,
+    ):
         """Connects to the cluster.
 
         Args:
@@ -81,14 +88,29 @@ class ClusterDaemons:
         answer = self._answer(_OPEN_SECONDS)
         if answer is None or answer["what"] != "opened":
             self.close()
-            raise RefusalError(_explain(address, answer["reason"] if answer else f"no answer within {_OPEN_SECONDS:g} s"))
+            raise RefusalError(
+                _explain(
+                    address, answer["reason"] if answer else f"no answer within {_OPEN_SECONDS:g} s"
+                )
+            )
 
     def place(self, node: NodePlan) -> None:
         """Asks for a host with room for the node."""
         needs = self._needs[node.group]
         probe = [str(self._probe), self._probe.name]
-        reserve = {"do": "reserve", "ports": len(node.provides), "range": self._ports, "probe": probe}
-        self._write(do="place", node=node.name, **dataclasses.asdict(needs), daemon=[sys.executable, "-I", daemon_path()], reserve=reserve)
+        reserve = {
+            "do": "reserve",
+            "ports": len(node.provides),
+            "range": self._ports,
+            "probe": probe,
+        }
+        self._write(
+            do="place",
+            node=node.name,
+            **dataclasses.asdict(needs),
+            daemon=[sys.executable, "-I", daemon_path()],
+            reserve=reserve,
+        )
 
     def send(self, node: str, message: Message) -> None:
         """Gives a command to a node's daemon."""
@@ -101,7 +123,9 @@ class ClusterDaemons:
             found.append(self._events.get(timeout=timeout))
             while not self._events.empty():
                 found.append(self._events.get())
-        return [(node, self._checked(message)) for node, message in found if not _shown(node, message)]
+        return [
+            (node, self._checked(message)) for node, message in found if not _shown(node, message)
+        ]
 
     def unplaced(self) -> str:
         """Returns what the hosts offer."""
@@ -127,9 +151,15 @@ class ClusterDaemons:
         """Turns a place whose host has another version of something into a refusal."""
         if message["event"] == "ready" and message["versions"] != self._versions:
             there, here = message["versions"], self._versions
-            name = next(name for name in sorted({*there, *here}) if there.get(name) != here.get(name))
+            name = next(
+                name for name in sorted({*there, *here}) if there.get(name) != here.get(name)
+            )
             reason = f"it has {name} {there.get(name, 'missing')}, this host {here.get(name, 'not')}: run `make setup` there."
-            return {"event": "refused", "host": f"{message['host']} ({message['address']})", "reason": reason}
+            return {
+                "event": "refused",
+                "host": f"{message['host']} ({message['address']})",
+                "reason": reason,
+            }
         return message
 
     def _write(self, **message: Any) -> None:
@@ -153,12 +183,22 @@ class ClusterDaemons:
             else:
                 self._answers.put(message)
         self._answers.put({"what": "failed", "reason": "the bridge ended"})
-        self._events.put(("", {"event": "disconnected", "reason": "The bridge to the Ray cluster ended: the cluster's head may be gone."}))
+        self._events.put(
+            (
+                "",
+                {
+                    "event": "disconnected",
+                    "reason": "The bridge to the Ray cluster ended: the cluster's head may be gone.",
+                },
+            )
+        )
 
 
 def _with_token() -> dict[str, str]:
     """Returns the environment, in which Ray looks for its token if there is one."""
-    mode = {"RAY_AUTH_MODE": "token"} if (pathlib.Path.home() / ".ray" / "auth_token").exists() else {}
+    mode = (
+        {"RAY_AUTH_MODE": "token"} if (pathlib.Path.home() / ".ray" / "auth_token").exists() else {}
+    )
     return {**mode, **os.environ}
 
 

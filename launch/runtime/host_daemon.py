@@ -35,7 +35,15 @@ from typing import Any
 NODE_DIRECTORY = "IWPA_NODE_DIRECTORY"
 PAYLOAD, ADDRESSES, STOP_REQUEST = "payload", "addresses.json", "stop"
 
-_VERSIONED = ("dm-launchpad", "dm-reverb", "dm-sonnet", "numpy", "cloudpickle", "tensorflow", "tensorflow-cpu")
+_VERSIONED = (
+    "dm-launchpad",
+    "dm-reverb",
+    "dm-sonnet",
+    "numpy",
+    "cloudpickle",
+    "tensorflow",
+    "tensorflow-cpu",
+)
 _POLL_SECONDS = 0.1
 _ECHO_BYTES = 65536
 _LEAST_ROOM = 16 << 20  # bytes: of the payload, and of what libraries put beside it
@@ -73,7 +81,9 @@ class HostDaemon:
         buffer = b""
         try:
             while True:
-                readable, _, _ = select.select([0], [], [], _POLL_SECONDS if self._process else None)
+                readable, _, _ = select.select(
+                    [0], [], [], _POLL_SECONDS if self._process else None
+                )
                 if readable:
                     data = os.read(0, 1 << 20)
                     if not data:
@@ -96,7 +106,9 @@ class HostDaemon:
             try:
                 self._start(message)
             except OSError as error:
-                _tell(event="failed", reason=f"{error.strerror}: {error.filename or self._directory}")
+                _tell(
+                    event="failed", reason=f"{error.strerror}: {error.filename or self._directory}"
+                )
         elif command == "terminate":
             if self._process:
                 self._process.terminate()
@@ -123,8 +135,16 @@ class HostDaemon:
                 ports.append(port)
         if len(ports) < message["ports"]:
             mend = "free some, or on a cluster give another --ports"
-            raise Refusal(f"only {len(ports)} of {message['ports']} ports are free in {first}-{last}: {mend}.")
-        _tell(event="ready", host=socket.gethostname(), address=message["host"], ports=ports, versions=versions())
+            raise Refusal(
+                f"only {len(ports)} of {message['ports']} ports are free in {first}-{last}: {mend}."
+            )
+        _tell(
+            event="ready",
+            host=socket.gethostname(),
+            address=message["host"],
+            ports=ports,
+            versions=versions(),
+        )
 
     def _start(self, message: dict[str, Any]) -> None:
         stop = os.path.join(self._directory, STOP_REQUEST)
@@ -136,7 +156,10 @@ class HostDaemon:
         with open(os.path.join(self._directory, ADDRESSES), "w") as table:
             json.dump(message["addresses"], table)
         variables = {**os.environ, **message["variables"], NODE_DIRECTORY: self._directory}
-        command = [word.replace("{payload}", os.path.join(self._directory, PAYLOAD)) for word in message["command"]]
+        command = [
+            word.replace("{payload}", os.path.join(self._directory, PAYLOAD))
+            for word in message["command"]
+        ]
         with open(message["log"], "ab") as log:
             if message["echo"]:
                 self._echo = os.open(message["log"], os.O_RDONLY)
@@ -177,9 +200,13 @@ def _check_probe(path: str, content: str) -> None:
         with open(path) as probe:
             found = probe.read()
     except OSError as error:
-        raise Refusal(f"it does not see the run directory ({path}: {error.strerror}): mount the same file system there.") from error
+        raise Refusal(
+            f"it does not see the run directory ({path}: {error.strerror}): mount the same file system there."
+        ) from error
     if found != content:
-        raise Refusal(f"it sees another run directory at {os.path.dirname(path)}: mount the same file system there.")
+        raise Refusal(
+            f"it sees another run directory at {os.path.dirname(path)}: mount the same file system there."
+        )
 
 
 def _check_room(directory: str) -> None:
@@ -187,7 +214,9 @@ def _check_room(directory: str) -> None:
     if free < _LEAST_ROOM:
         parent = os.path.dirname(directory)
         mend = "free some, or set TMPDIR to a folder with room"
-        raise Refusal(f"its temporary folder {parent} has {free >> 10} KiB free of the {_LEAST_ROOM >> 10} that a node needs: {mend}.")
+        raise Refusal(
+            f"its temporary folder {parent} has {free >> 10} KiB free of the {_LEAST_ROOM >> 10} that a node needs: {mend}."
+        )
 
 
 def _lock_port(port: int) -> socket.socket | None:
@@ -277,7 +306,11 @@ def main() -> None:
         directory = tempfile.mkdtemp(prefix="iwpa-node-")
     except OSError as error:
         mend = "set TMPDIR to a folder that can be written to"
-        _tell(event="refused", host=socket.gethostname(), reason=f"no temporary folder can be made there ({error.strerror}): {mend}.")
+        _tell(
+            event="refused",
+            host=socket.gethostname(),
+            reason=f"no temporary folder can be made there ({error.strerror}): {mend}.",
+        )
         sys.stdin.read()
         return
     serving = os.fork()

@@ -17,4 +17,7 @@ def last_words(log: pathlib.Path) -> list[str]:
     aborted = [place for place, line in enumerate(lines) if line.startswith("Fatal Python error")]
     if aborted and not any(line.startswith("Traceback ") for line in lines[aborted[-1] :]):
         lines = lines[: aborted[-1]]
-    return [line if len(line) <= _TAIL_COLUMNS else f"{line[:_TAIL_COLUMNS]}..." for line in lines[-_TAIL_LINES:]]
+    return [
+        line if len(line) <= _TAIL_COLUMNS else f"{line[:_TAIL_COLUMNS]}..."
+        for line in lines[-_TAIL_LINES:]
+    ]

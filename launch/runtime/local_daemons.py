@@ -23,16 +23,30 @@ class LocalDaemons:
 
     def __init__(self) -> None:
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
-        self._events: queue.SimpleQueue[tuple[str, subprocess.Popen[bytes], Message]] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[tuple[str, subprocess.Popen[bytes], Message]] = (
+            queue.SimpleQueue()
+        )
 
     def place(self, node: NodePlan) -> None:
         """Starts a daemon of this node's own."""
         process = subprocess.Popen(
-            [sys.executable, "-I", daemon_path()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+            [sys.executable, "-I", daemon_path()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
         )
         self._daemons[node.name] = process
         threading.Thread(target=self._read, args=(node.name, process), daemon=True).start()
-        self.send(node.name, {"do": "reserve", "ports": len(node.provides), "range": PORTS, "host": loopback(), "probe": None})
+        self.send(
+            node.name,
+            {
+                "do": "reserve",
+                "ports": len(node.provides),
+                "range": PORTS,
+                "host": loopback(),
+                "probe": None,
+            },
+        )
 
     def send(self, node: str, message: Message) -> None:
         """Gives a command to a node's daemon; one that is gone is reported as lost by what reads from it."""
@@ -53,7 +67,9 @@ class LocalDaemons:
         except queue.Empty:
             return []
         # What a replaced daemon said late is about a node that no longer is.
-        return [(node, message) for node, process, message in found if self._daemons[node] is process]
+        return [
+            (node, message) for node, process, message in found if self._daemons[node] is process
+        ]
 
     def unplaced(self) -> str:
         """Returns why nodes wait: on this machine there is always a place, once Python has started."""
@@ -75,7 +91,9 @@ class LocalDaemons:
         for line in process.stdout:
             self._events.put((node, process, json.loads(line)))
         code = process.wait()
-        self._events.put((node, process, {"event": "lost", "reason": f"its agent was lost (exit code {code})"}))
+        self._events.put(
+            (node, process, {"event": "lost", "reason": f"its agent was lost (exit code {code})"})
+        )
 
 
 def loopback() -> str:

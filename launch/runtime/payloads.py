@@ -80,7 +80,15 @@ def make_plans(program: lp.Program) -> list[NodePlan]:
 
 def command() -> list[str]:
     """Returns what starts a node's process, whose payload the daemon fills in."""
-    return [sys.executable, "-m", "launch.runtime.node", "--data_file", "{payload}", "--lp_task_id", "0"]
+    return [
+        sys.executable,
+        "-m",
+        "launch.runtime.node",
+        "--data_file",
+        "{payload}",
+        "--lp_task_id",
+        "0",
+    ]
 
 
 def _plan(node: Any, name: str, owners: dict[Any, str]) -> NodePlan:

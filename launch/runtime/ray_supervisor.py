@@ -40,7 +40,14 @@ VERSION = 1
 # Hosts that keep what must not be lost offer this resource (`launch/clusters/`); replay and learner go there where there are any.
 STABLE = "stable"
 
-_RAYS_OWN = {"PYTHONPATH", "VIRTUAL_ENV", "OMP_NUM_THREADS", "PYTHONBREAKPOINT", "LD_PRELOAD", "SPT_NOENV"}
+_RAYS_OWN = {
+    "PYTHONPATH",
+    "VIRTUAL_ENV",
+    "OMP_NUM_THREADS",
+    "PYTHONBREAKPOINT",
+    "LD_PRELOAD",
+    "SPT_NOENV",
+}
 _POLL_SECONDS = 0.05
 _WAIT_SECONDS = 10.0
 _CLOSE_SECONDS = 5.0
@@ -147,11 +154,19 @@ class Relay:
 
     def _open(self, message: dict[str, Any]) -> None:
         if message["version"] != VERSION:
-            _tell(what="failed", reason=f"the launcher speaks version {message['version']} of the bridge and this end {VERSION}")
+            _tell(
+                what="failed",
+                reason=f"the launcher speaks version {message['version']} of the bridge and this end {VERSION}",
+            )
             return
         try:
             _knock(message["address"])
-            ray.init(address=message["address"], log_to_driver=False, logging_level="ERROR", configure_logging=False)
+            ray.init(
+                address=message["address"],
+                log_to_driver=False,
+                logging_level="ERROR",
+                configure_logging=False,
+            )
         except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             _tell(what="failed", reason=f"{type(error).__name__}: {error}")
             return
@@ -162,14 +177,20 @@ class Relay:
         old = self._hosts.pop(node, None)
         if old is not None:
             ray.kill(old)
-        resources = {STABLE: 0.001} if message["stateful"] and ray.cluster_resources().get(STABLE) else {}
-        host = Host.options(num_cpus=message["cpus"], num_gpus=message["gpus"], resources=resources).remote()  # type: ignore[attr-defined]
+        resources = (
+            {STABLE: 0.001} if message["stateful"] and ray.cluster_resources().get(STABLE) else {}
+        )
+        host = Host.options(
+            num_cpus=message["cpus"], num_gpus=message["gpus"], resources=resources
+        ).remote()  # type: ignore[attr-defined]
         self._hosts[node], self._reserve[node] = host, message["reserve"]
         self._expect(host.open.remote(message["daemon"]), node, host, "open")
 
     def _close(self) -> None:
         """Ends all daemons, so that nothing is left running when the launcher hears that this program has ended."""
-        ends = [host.close.remote() for _, host, step in self._pending.values() if step == "receive"]
+        ends = [
+            host.close.remote() for _, host, step in self._pending.values() if step == "receive"
+        ]
         if ends:
             ray.wait(ends, num_returns=len(ends), timeout=_CLOSE_SECONDS)
 
@@ -202,7 +223,11 @@ class Relay:
             self._lost(node, host, f"its host was lost ({type(error).__name__})")
             return
         if refusal:
-            _tell(what="event", node=node, message={"event": "refused", "host": f"{name} ({address})", "reason": refusal})
+            _tell(
+                what="event",
+                node=node,
+                message={"event": "refused", "host": f"{name} ({address})", "reason": refusal},
+            )
             del self._hosts[node]
             ray.kill(host)
             return
@@ -230,10 +255,16 @@ def _describe_hosts() -> str:
     for host in ray.nodes():
         if host["Alive"]:
             total = host["Resources"]
-            offers = f"CPU {total.get('CPU', 0):g}" + (f", GPU {total['GPU']:g}" if total.get("GPU") else "")
-            parts.append(f"{host['NodeManagerHostname']} at {host['NodeManagerAddress']} ({offers})")
+            offers = f"CPU {total.get('CPU', 0):g}" + (
+                f", GPU {total['GPU']:g}" if total.get("GPU") else ""
+            )
+            parts.append(
+                f"{host['NodeManagerHostname']} at {host['NodeManagerAddress']} ({offers})"
+            )
     free = ray.available_resources()
-    return f"{'; '.join(parts)}; free of all: CPU {free.get('CPU', 0):g}, GPU {free.get('GPU', 0):g}"
+    return (
+        f"{'; '.join(parts)}; free of all: CPU {free.get('CPU', 0):g}, GPU {free.get('GPU', 0):g}"
+    )
 
 
 def _tell(**message: Any) -> None:

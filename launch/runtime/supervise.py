@@ -209,13 +209,18 @@ class Supervisor:
             self._again(node, "a node that it calls was away", 0.0)
         else:
             # Also with code 0: a node goes on until it is asked to stop.
-            self._failed(node, f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}")
+            self._failed(
+                node,
+                f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}",
+            )
 
     def _failed(self, node: _Node, how: str) -> None:
         node.state = _State.PLACED
         delay = self._budget.delay(node.times, self._clock())
         if delay is None:
-            raise CrashError(f"The node {node.plan.name} {how}, {self._budget.restarts + 1} times.{self._tail(node)}")
+            raise CrashError(
+                f"The node {node.plan.name} {how}, {self._budget.restarts + 1} times.{self._tail(node)}"
+            )
         self._again(node, how, delay)
         if node.plan.name in self._reborn:
             self._restart_callers(node, "came back")
@@ -224,7 +229,9 @@ class Supervisor:
         if node.state is _State.ENDED:
             return
         if _LOSSES.delay(node.losses, self._clock()) is None:
-            raise CrashError(f"The node {node.plan.name} has no place: {reason}, {_LOSSES.restarts + 1} times.{self._tail(node)}")
+            raise CrashError(
+                f"The node {node.plan.name} has no place: {reason}, {_LOSSES.restarts + 1} times.{self._tail(node)}"
+            )
         was_running = node.state is _State.RUNNING
         node.state = _State.PLACING
         self._daemons.place(node.plan)
@@ -241,7 +248,11 @@ class Supervisor:
 
     def _restart_callers(self, node: _Node, what: str) -> None:
         for caller in self._nodes.values():
-            if node.plan.name in caller.plan.needs and caller.state is _State.RUNNING and not caller.killed_for:
+            if (
+                node.plan.name in caller.plan.needs
+                and caller.state is _State.RUNNING
+                and not caller.killed_for
+            ):
                 caller.killed_for = f"{node.plan.name} {what}"
                 self._daemons.send(caller.plan.name, {"do": "kill"})
 
@@ -254,7 +265,12 @@ class Supervisor:
             ready = node.state is _State.PLACED and self._clock() >= node.not_before
             if ready and all(self._nodes[name].state is _State.RUNNING for name in node.plan.needs):
                 node.state = _State.RUNNING
-                command = {"do": "start", "payload": node.plan.payload, "addresses": self._addresses, **self._start(node.plan)}
+                command = {
+                    "do": "start",
+                    "payload": node.plan.payload,
+                    "addresses": self._addresses,
+                    **self._start(node.plan),
+                }
                 self._daemons.send(node.plan.name, command)
             elif node.place_at is not None and self._clock() >= node.place_at:
                 node.place_at = None
@@ -262,7 +278,9 @@ class Supervisor:
 
     def _look_for_homeless(self) -> None:
         """Says which required nodes have waited long for a place: an error before the start, a reminder after it."""
-        waiting = sorted(name for name in self._required if self._nodes[name].state is _State.PLACING)
+        waiting = sorted(
+            name for name in self._required if self._nodes[name].state is _State.PLACING
+        )
         if not waiting:
             self._patience_ends = self._clock() + self._placement_seconds
         elif self._clock() > self._patience_ends:

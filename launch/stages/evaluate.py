@@ -72,9 +72,13 @@ def evaluate(
     _check({name: value for name, value in given.items() if value is not None})
     source = str(pretrained_runs.FOLDER / pretrained) if pretrained else run_dir
     if not source:
-        raise RunDirectoryError("There is nothing to evaluate: name a run directory, or a pretrained run.")
+        raise RunDirectoryError(
+            "There is nothing to evaluate: name a run directory, or a pretrained run."
+        )
     settings = open_run(source)[1]
-    settings = dataclasses.replace(settings, adaptation={**settings.adaptation, **(adaptation or {})})
+    settings = dataclasses.replace(
+        settings, adaptation={**settings.adaptation, **(adaptation or {})}
+    )
     distribution = settings.distribution()
     assignments = _assignments(settings, methods, split, tasks, seeds, episodes)
     for assignment in assignments:
@@ -93,7 +97,9 @@ def evaluate(
         if start is not None:
             if split == "test":
                 chosen = (run, start.step) if other is None else (other, None)
-                assignments = [as_tuned(assignment, chosen, settings.adaptation) for assignment in assignments]
+                assignments = [
+                    as_tuned(assignment, chosen, settings.adaptation) for assignment in assignments
+                ]
             evaluator.measure_levels(start)
             evaluator.test(start, assignments)
             if videos:
@@ -133,7 +139,9 @@ def _assignments(
     ]
 
 
-def as_tuned(assignment: Assignment, tuned_on: tuple[RunDirectory, int | None], given: Mapping[str, object]) -> Assignment:
+def as_tuned(
+    assignment: Assignment, tuned_on: tuple[RunDirectory, int | None], given: Mapping[str, object]
+) -> Assignment:
     """Returns the assignment as `launch.tune` chose for its method, where it did.
 
     Args:

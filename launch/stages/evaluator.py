@@ -26,7 +26,13 @@ from results.store import RecordWriter, read_records
 class Evaluator:
     """Evaluates one run until all is done or a stop is asked for."""
 
-    def __init__(self, run: RunDirectory, settings: RunSettings, distribution: TaskDistribution, stop: threading.Event):
+    def __init__(
+        self,
+        run: RunDirectory,
+        settings: RunSettings,
+        distribution: TaskDistribution,
+        stop: threading.Event,
+    ):
         self._run = run
         self._settings = settings
         self._stop = stop
@@ -95,7 +101,9 @@ class Evaluator:
                 self._keep(chosen)
         snapshot = snapshots.newest_readable(self._run.snapshots, at_most=chosen.snapshot)
         if snapshot is None:
-            raise RunDirectoryError(f"{self._run.snapshots} holds no readable snapshot: train first.")
+            raise RunDirectoryError(
+                f"{self._run.snapshots} holds no readable snapshot: train first."
+            )
         if snapshot.step != chosen.snapshot:
             print(
                 f"The selected snapshot {chosen.snapshot} is damaged: using that of step {snapshot.step}.",
@@ -111,27 +119,54 @@ class Evaluator:
             return
         known = levels(read_records(self._run.path, "levels"), snapshot.step)
         if None in known.values():
-            evaluation.measure_levels(self._run, self._settings, self._distribution, snapshot, self._stop.is_set)
+            evaluation.measure_levels(
+                self._run, self._settings, self._distribution, snapshot, self._stop.is_set
+            )
 
     def test(self, snapshot: Snapshot, assignments: Sequence[evaluation.Assignment]) -> None:
         """Adapts with each method that is not complete."""
         recorded = evaluation.recorded_runs(self._run)
         pending = [
-            assignment for assignment in assignments if not evaluation.is_complete(recorded, self._distribution, assignment, snapshot.step)
+            assignment
+            for assignment in assignments
+            if not evaluation.is_complete(recorded, self._distribution, assignment, snapshot.step)
         ]
         for number, assignment in enumerate(pending, start=1):
             if not self._stop.is_set():
                 title = f"{assignment.split} {number} of {len(pending)}, {assignment.method}"
                 self._evaluate(assignment, snapshot, title)
 
-    def record(self, snapshot: Snapshot, assignments: Sequence[evaluation.Assignment], number: int, *, filmed: bool) -> None:
+    def record(
+        self,
+        snapshot: Snapshot,
+        assignments: Sequence[evaluation.Assignment],
+        number: int,
+        *,
+        filmed: bool,
+    ) -> None:
         """Records how each method behaves on the first `number` tasks of its assignment, from the first episode to the last."""
         for assignment in assignments:
-            tasks = tuple(replica.task.index for replica in dataclasses.replace(assignment, seeds=1).replicas(self._distribution)[:number])
+            tasks = tuple(
+                replica.task.index
+                for replica in dataclasses.replace(assignment, seeds=1).replicas(
+                    self._distribution
+                )[:number]
+            )
             watched = dataclasses.replace(assignment, tasks=tasks)
-            made = record(self._run, self._settings, self._distribution, watched, snapshot, filmed=filmed, should_stop=self._stop.is_set)
+            made = record(
+                self._run,
+                self._settings,
+                self._distribution,
+                watched,
+                snapshot,
+                filmed=filmed,
+                should_stop=self._stop.is_set,
+            )
             if made:
-                print(f"Recorded {assignment.method} on {made} of {len(tasks)} tasks in {self._run.path / FOLDER}", flush=True)
+                print(
+                    f"Recorded {assignment.method} on {made} of {len(tasks)} tasks in {self._run.path / FOLDER}",
+                    flush=True,
+                )
 
     def _keep(self, selection: Selection) -> None:
         with RecordWriter(self._run.path, "events", "evaluate") as events:

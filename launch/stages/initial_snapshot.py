@@ -25,7 +25,9 @@ def find(path: str) -> pathlib.Path:
     run = RunDirectory(folder)
     numbered = durable.numbered(run.snapshots)
     if not numbered:
-        raise RunDirectoryError(f"--initial_snapshot={path} is neither a snapshot's folder nor a run with snapshots.")
+        raise RunDirectoryError(
+            f"--initial_snapshot={path} is neither a snapshot's folder nor a run with snapshots."
+        )
     selected = selected_snapshot(read_records(folder, "events"))
     return numbered[-1] if selected is None else run.snapshots / str(selected.snapshot)
 

@@ -35,13 +35,19 @@ def unpack(name: str, path: str) -> None:
         RunDirectoryError: If there is no such pretrained run, or the directory holds something else.
     """
     if name not in names():
-        raise RunDirectoryError(f"There is no pretrained {name!r}: choose from {', '.join(names())}, or train with --run_dir.")
+        raise RunDirectoryError(
+            f"There is no pretrained {name!r}: choose from {', '.join(names())}, or train with --run_dir."
+        )
     target = located(path).path
     target.parent.mkdir(parents=True, exist_ok=True)
     # A second process waits; what one that was killed left behind is removed.
-    with exclusive(target.with_name(f".{target.name}.unpacking"), wait_seconds=_PATIENCE_SECONDS) as alone:
+    with exclusive(
+        target.with_name(f".{target.name}.unpacking"), wait_seconds=_PATIENCE_SECONDS
+    ) as alone:
         if not alone:
-            raise RunDirectoryError(f"Another program unpacks into --run_dir={path}: try again when it has ended.")
+            raise RunDirectoryError(
+                f"Another program unpacks into --run_dir={path}: try again when it has ended."
+            )
         _unpack_alone(name, path, target)
 
 
@@ -49,7 +55,9 @@ def _unpack_alone(name: str, path: str, target: pathlib.Path) -> None:
     source, temporary = FOLDER / name, target.with_name(f".{target.name}.unfinished")
     if os.path.lexists(target):
         if open_run(path)[1].identity() != open_run(str(source))[1].identity():
-            raise RunDirectoryError(f"--run_dir={path} holds another run than the pretrained {name}: choose another directory.")
+            raise RunDirectoryError(
+                f"--run_dir={path} holds another run than the pretrained {name}: choose another directory."
+            )
         return
     shutil.rmtree(temporary, ignore_errors=True)
     shutil.copytree(source, temporary).rename(target)
@@ -64,10 +72,14 @@ def pack(run: RunDirectory, folder: pathlib.Path) -> None:
     events = [event for event in read_records(run.path, "events") if event["event"] in _EVENTS]
     selected = selected_snapshot(events)
     if selected is None:
-        raise RunDirectoryError(f"{run.path} has no selected snapshot yet: finish it with python -m launch.evaluate --run_dir={run.path}")
+        raise RunDirectoryError(
+            f"{run.path} has no selected snapshot yet: finish it with python -m launch.evaluate --run_dir={run.path}"
+        )
     step = str(selected.snapshot)
     shutil.copytree(run.snapshots / step, folder / "snapshots" / step)
     for name in _FILES:
         shutil.copy(run.path / name, folder / name)
     with RecordWriter(folder, "events", "pretrained") as writer:
-        writer.extend({key: value for key, value in event.items() if key != "time"} for event in events)
+        writer.extend(
+            {key: value for key, value in event.items() if key != "time"} for event in events
+        )

@@ -82,32 +82,67 @@ def record(
     names = {1: "first.mp4", episodes: "last.mp4"} if filmed else {}
     recordings = [Recording(_key(assignment, replica, snapshot), (), names) for replica in replicas]
     folder = run.path / FOLDER
-    missing = [place for place, recording in enumerate(recordings) if not (folder / recording.name).exists()]
+    missing = [
+        place
+        for place, recording in enumerate(recordings)
+        if not (folder / recording.name).exists()
+    ]
     if not missing:
         return 0
     folder.mkdir(exist_ok=True)
     durable.remove_unfinished(folder)
-    replicas, recordings = [replicas[place] for place in missing], [recordings[place] for place in missing]
+    replicas, recordings = (
+        [replicas[place] for place in missing],
+        [recordings[place] for place in missing],
+    )
     method = make_method(
-        assignment.method, snapshot, assignment.config, replicas, episode_steps=distribution.episode_steps, run_seed=settings.seed
+        assignment.method,
+        snapshot,
+        assignment.config,
+        replicas,
+        episode_steps=distribution.episode_steps,
+        run_seed=settings.seed,
     )
     with contextlib.suppress(_StoppedError), contextlib.ExitStack() as stack:
-        folders = [stack.enter_context(durable.publish(folder / recording.name)) for recording in recordings]
-        environments = stack.enter_context(_RecordedBatch(distribution, settings.seed, folders, names))
+        folders = [
+            stack.enter_context(durable.publish(folder / recording.name))
+            for recording in recordings
+        ]
+        environments = stack.enter_context(
+            _RecordedBatch(distribution, settings.seed, folders, names)
+        )
         returns = [
             [record.episode_return for record in records]
-            for records in adapt_from(snapshot, method, settings, distribution, environments, replicas, episodes, should_stop)
+            for records in adapt_from(
+                snapshot,
+                method,
+                settings,
+                distribution,
+                environments,
+                replicas,
+                episodes,
+                should_stop,
+            )
         ]
         if len(returns) < episodes:
             raise _StoppedError
-        for recording, of_recording, path, paths in zip(recordings, zip(*returns, strict=True), folders, environments.paths, strict=True):
+        for recording, of_recording, path, paths in zip(
+            recordings, zip(*returns, strict=True), folders, environments.paths, strict=True
+        ):
             dataclasses.replace(recording, returns=of_recording).write(path, paths)
         return len(recordings)
     return 0
 
 
 def _key(assignment: Assignment, replica: Replica, snapshot: Snapshot) -> RunKey:
-    return RunKey(assignment.split, assignment.method, assignment.config.digest(), replica.task.index, replica.seed, snapshot.step)
+    return RunKey(
+        assignment.split,
+        assignment.method,
+        assignment.config.digest(),
+        replica.task.index,
+        replica.seed,
+        snapshot.step,
+    )
 
 
 class _RecordedBatch(EnvironmentBatch):
@@ -117,7 +152,13 @@ class _RecordedBatch(EnvironmentBatch):
         paths: For each environment and episode, where the body was at each moment; empty where it is not traced.
     """
 
-    def __init__(self, distribution: TaskDistribution, seed: int, folders: Sequence[pathlib.Path], films: dict[int, str]):
+    def __init__(
+        self,
+        distribution: TaskDistribution,
+        seed: int,
+        folders: Sequence[pathlib.Path],
+        films: dict[int, str],
+    ):
         """Makes the environments.
 
         Args:
@@ -140,7 +181,12 @@ class _RecordedBatch(EnvironmentBatch):
     def __enter__(self) -> _RecordedBatch:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: types.TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: types.TracebackType | None,
+    ) -> None:
         for place in list(self._cameras):
             self._cameras.pop(place).close()
 
@@ -152,7 +198,9 @@ class _RecordedBatch(EnvironmentBatch):
             self._cameras.pop(place).close()
         film = self._films.get(self._episodes[place])
         if film is not None:
-            self._cameras[place] = imageio.v2.get_writer(self._folders[place] / film, fps=self._frames_per_second, macro_block_size=1)
+            self._cameras[place] = imageio.v2.get_writer(
+                self._folders[place] / film, fps=self._frames_per_second, macro_block_size=1
+            )
         if self._traced is not None:
             self.paths[place].append([])
         self._watch(place)
@@ -168,6 +216,8 @@ class _RecordedBatch(EnvironmentBatch):
 
     def _watch(self, place: int) -> None:
         if self._traced is not None:
-            self.paths[place][-1].append(self.layout.read(self.observations[place], self._traced)[: self._coordinates].copy())
+            self.paths[place][-1].append(
+                self.layout.read(self.observations[place], self._traced)[: self._coordinates].copy()
+            )
         if place in self._cameras and self._steps[place] % self._steps_per_frame == 0:
             self._cameras[place].append_data(self.picture(place, *_SIZE))

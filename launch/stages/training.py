@@ -105,7 +105,10 @@ def prepared(settings: RunSettings, run_dir: str) -> Iterator[tuple[RunDirectory
     xla_flags.check_variables()
     _refuse_broken_rules(settings)
     initial_snapshot.check(run_dir, settings)
-    with command_line.stopping_on_signals(_PATIENCE_SECONDS) as stop, owned(run_dir, settings) as run:
+    with (
+        command_line.stopping_on_signals(_PATIENCE_SECONDS) as stop,
+        owned(run_dir, settings) as run,
+    ):
         initial_snapshot.keep(run, settings)
         yield run, stop
 
@@ -124,14 +127,21 @@ def _refuse_broken_rules(settings: RunSettings) -> None:
         **settings.options,
     }
     scale = settings.config.losses.reward_scale
-    report = examine_apart(environment, options, rounds=1, reward_scale=scale, sweep_seconds=SWEEP_SECONDS)
+    report = examine_apart(
+        environment, options, rounds=1, reward_scale=scale, sweep_seconds=SWEEP_SECONDS
+    )
     if report.findings:
         rest = f"For all of them: python -m environments.conformance {environment}"
         broken = f"The environment {environment} breaks a rule: {report.findings[0]}"
         raise command_line.UsageError(f"{broken} {rest}")
 
 
-def run_program(run: RunDirectory, settings: RunSettings, stop: threading.Event, placement: Placement | None = None) -> bool:
+def run_program(
+    run: RunDirectory,
+    settings: RunSettings,
+    stop: threading.Event,
+    placement: Placement | None = None,
+) -> bool:
     """Runs the training program until the learner ends it, a stop is asked for, or a node cannot be brought back.
 
     Args:
@@ -153,18 +163,26 @@ def run_program(run: RunDirectory, settings: RunSettings, stop: threading.Event,
     from launch.runtime import payloads
     from launch.runtime.supervise import CrashError, Supervisor
 
-    plans = payloads.make_plans(make_program(run, settings, validation_nodes=placement.validation_nodes))
+    plans = payloads.make_plans(
+        make_program(run, settings, validation_nodes=placement.validation_nodes)
+    )
     variables = _variables(settings)
 
     def start(plan: NodePlan) -> dict[str, object]:
-        command = {"command": payloads.command(), "variables": variables(plan.group), "folder": os.getcwd()}
+        command = {
+            "command": payloads.command(),
+            "variables": variables(plan.group),
+            "folder": os.getcwd(),
+        }
         return {**command, "log": str(run.logs / plan.name), "echo": placement.echo}
 
     failed_before = training_failure(read_records(run.path, "events"))
     with RecordWriter(run.path, "events", "launcher") as events:
 
         def note(node: str, reason: str, restarts: int) -> None:
-            events.append({"event": "node_restarted", "node": node, "reason": reason, "restarts": restarts})
+            events.append(
+                {"event": "node_restarted", "node": node, "reason": reason, "restarts": restarts}
+            )
             announce(f"{node}: {reason}; it is started again.")
 
         supervisor = Supervisor(
@@ -177,9 +195,14 @@ def run_program(run: RunDirectory, settings: RunSettings, stop: threading.Event,
             except CrashError as error:
                 failed = training_failure(read_records(run.path, "events"))
                 given_up = failed is not None and failed != failed_before
-                raise (GivenUpError(str(failed)) if given_up else TrainingError(str(error))) from error
+                raise (
+                    GivenUpError(str(failed)) if given_up else TrainingError(str(error))
+                ) from error
     if late:
-        print(f"Ended by force, because they did not stop in time: {', '.join(late)}.", file=sys.stderr)
+        print(
+            f"Ended by force, because they did not stop in time: {', '.join(late)}.",
+            file=sys.stderr,
+        )
     # A signal that comes while a finished training winds down ends what follows, too.
     return not stop.is_set() and training_finished(run, settings)
 
@@ -187,6 +210,13 @@ def run_program(run: RunDirectory, settings: RunSettings, stop: threading.Event,
 def _variables(settings: RunSettings) -> Callable[[str], dict[str, str]]:
     """Returns what gives the environment variables of a node, by its group."""
     quick = QUICK_COMPILE if settings.learner_steps <= _SHORT_RUN_STEPS else ""
-    of_learner = {"XLA_FLAGS": os.environ.get("XLA_FLAGS", quick), **learner_threads.environment_variables(settings.learner_threads)}
-    shared = {name: os.environ[name] for name in os.environ if name == "PYTHONPATH" or name.startswith(_PASSED_ON)}
+    of_learner = {
+        "XLA_FLAGS": os.environ.get("XLA_FLAGS", quick),
+        **learner_threads.environment_variables(settings.learner_threads),
+    }
+    shared = {
+        name: os.environ[name]
+        for name in os.environ
+        if name == "PYTHONPATH" or name.startswith(_PASSED_ON)
+    }
     return lambda group: {**of_learner, **shared} if group == "learner" else shared

@@ -23,7 +23,14 @@ _KIND = "tuning"
 class Tuner:
     """Tries the configurations of methods on the validation tasks from one snapshot."""
 
-    def __init__(self, run: RunDirectory, settings: RunSettings, distribution: TaskDistribution, snapshot: Snapshot, stop: threading.Event):
+    def __init__(
+        self,
+        run: RunDirectory,
+        settings: RunSettings,
+        distribution: TaskDistribution,
+        snapshot: Snapshot,
+        stop: threading.Event,
+    ):
         self._run, self._settings, self._distribution = run, settings, distribution
         self._snapshot, self._stop = snapshot, stop
 
@@ -31,8 +38,12 @@ class Tuner:
         """Tries one method's configurations, prints their scores and keeps the choice, unless it is stopped before."""
         recorded = evaluation.recorded_runs(self._run, _KIND)
         for number, assignment in enumerate(assignments, start=1):
-            if not evaluation.is_complete(recorded, self._distribution, assignment, self._snapshot.step):
-                self._try(assignment, f"{assignment.method}, configuration {number} of {len(assignments)}")
+            if not evaluation.is_complete(
+                recorded, self._distribution, assignment, self._snapshot.step
+            ):
+                self._try(
+                    assignment, f"{assignment.method}, configuration {number} of {len(assignments)}"
+                )
             if self._stop.is_set():
                 return
         scores = self._scores(assignments)
@@ -55,9 +66,21 @@ class Tuner:
 
     def _scores(self, assignments: Sequence[evaluation.Assignment]) -> list[float]:
         """Returns the mean return of each assignment over all its tasks, seeds and episodes."""
-        returns = {run.key: float(run.returns.mean()) for run in evaluation.recorded_runs(self._run, _KIND) if run.complete}
+        returns = {
+            run.key: float(run.returns.mean())
+            for run in evaluation.recorded_runs(self._run, _KIND)
+            if run.complete
+        }
         return [
-            float(np.mean([returns[key] for key in assignment.keys(self._distribution, self._snapshot.step)])) for assignment in assignments
+            float(
+                np.mean(
+                    [
+                        returns[key]
+                        for key in assignment.keys(self._distribution, self._snapshot.step)
+                    ]
+                )
+            )
+            for assignment in assignments
         ]
 
 
@@ -67,5 +90,7 @@ def _table(assignments: Sequence[evaluation.Assignment], scores: Sequence[float]
     lines = [f"{assignments[0].method}: mean return on validation tasks; the first is chosen"]
     for index in sorted(range(len(scores)), key=lambda index: (-scores[index], index != best)):
         values = dataclasses.asdict(assignments[index].config)
-        lines.append(f"  {scores[index]:9.3f}  " + "  ".join(f"{name}={values[name]:g}" for name in names))
+        lines.append(
+            f"  {scores[index]:9.3f}  " + "  ".join(f"{name}={values[name]:g}" for name in names)
+        )
     return "\n".join(lines)

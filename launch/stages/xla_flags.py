@@ -61,5 +61,8 @@ def _is_known(name: str) -> bool:
     library = pathlib.Path(package.origin).parent / "python" / "_pywrap_tensorflow_internal.so"
     if not library.exists():
         return True
-    with open(library, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+    with (
+        open(library, "rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
         return content.find(name.encode() + b"\0") >= 0

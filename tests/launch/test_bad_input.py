@@ -18,7 +18,13 @@ from results.store import RecordWriter, read_records
 
 def run(module: str, *flags: str) -> tuple[int, str]:
     shown = subprocess.run(
-        [sys.executable, "-m", module, *flags], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", module, *flags],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     return shown.returncode, shown.stderr
 
@@ -69,7 +75,9 @@ def run(module: str, *flags: str) -> tuple[int, str]:
         ([], ["--environment", "missing"]),
     ],
 )
-def test_of_the_training_command(tmp_path: pathlib.Path, flags: list[str], words: list[str]) -> None:
+def test_of_the_training_command(
+    tmp_path: pathlib.Path, flags: list[str], words: list[str]
+) -> None:
     (tmp_path / "mine.json").write_text('{"losses": {"discount": NaN}}')
     flags = [flag.format(tmp=tmp_path) for flag in flags]
     code, message = run("launch.local_multiprocess", f"--run_dir={tmp_path / 'run'}", *flags)
@@ -86,14 +94,20 @@ def test_a_missing_run_dir(tmp_path: pathlib.Path) -> None:
 
 def test_a_directory_of_another_run(tmp_path: pathlib.Path) -> None:
     prepare(str(tmp_path), default_settings("sparse_navigation", seed=1))
-    code, message = run("launch.local_multiprocess", "--environment=sparse_navigation", f"--run_dir={tmp_path}")
+    code, message = run(
+        "launch.local_multiprocess", "--environment=sparse_navigation", f"--run_dir={tmp_path}"
+    )
     assert code == 2
     assert_one_line_with(message, ["seed is 1, not 0", str(tmp_path)])
 
 
 def test_a_directory_below_a_file(tmp_path: pathlib.Path) -> None:
     (tmp_path / "file").write_text("")
-    code, message = run("launch.local_multiprocess", "--environment=sparse_navigation", f"--run_dir={tmp_path}/file/run")
+    code, message = run(
+        "launch.local_multiprocess",
+        "--environment=sparse_navigation",
+        f"--run_dir={tmp_path}/file/run",
+    )
     assert code == 2
     assert_one_line_with(message, ["--run_dir", "Choose another"])
 
@@ -109,7 +123,9 @@ def test_a_directory_below_a_file(tmp_path: pathlib.Path) -> None:
         ([], ["no snapshot", "repeat the command"]),
     ],
 )
-def test_of_the_evaluation_command(tmp_path: pathlib.Path, flags: list[str], words: list[str]) -> None:
+def test_of_the_evaluation_command(
+    tmp_path: pathlib.Path, flags: list[str], words: list[str]
+) -> None:
     prepare(str(tmp_path), default_settings("sparse_navigation"))
     code, message = run("launch.evaluate", f"--run_dir={tmp_path}", *flags)
     assert code == 2
@@ -135,18 +151,33 @@ def test_of_the_tuning_command(tmp_path: pathlib.Path, flags: list[str], words: 
 
 
 @pytest.mark.parametrize("module", ["launch.evaluate", "launch.tune", "launch.local_multiprocess"])
-def test_a_second_evaluation_of_a_run_beside_one_that_goes_on(tmp_path: pathlib.Path, module: str) -> None:
+def test_a_second_evaluation_of_a_run_beside_one_that_goes_on(
+    tmp_path: pathlib.Path, module: str
+) -> None:
     directory = prepare(str(tmp_path), default_settings("tiny_distribution:Line"))
     with RecordWriter(tmp_path, "events", "learner") as events:
-        events.append({"event": "training_finished", "reason": "learner_steps", "learner_steps": 10**9, "minutes": 1.0})
-    environment = ["--environment=tiny_distribution:Line"] if module == "launch.local_multiprocess" else []
+        events.append(
+            {
+                "event": "training_finished",
+                "reason": "learner_steps",
+                "learner_steps": 10**9,
+                "minutes": 1.0,
+            }
+        )
+    environment = (
+        ["--environment=tiny_distribution:Line"] if module == "launch.local_multiprocess" else []
+    )
     with evaluated(directory):
         code, message = run(module, f"--run_dir={tmp_path}", *environment)
     assert code == 2
-    assert_one_line_with(message, ["Another program evaluates or tunes", str(tmp_path), "wait for its end"])
+    assert_one_line_with(
+        message, ["Another program evaluates or tunes", str(tmp_path), "wait for its end"]
+    )
 
 
-def test_a_report_and_training_go_on_beside_an_evaluation_and_another_may_follow_it(tmp_path: pathlib.Path) -> None:
+def test_a_report_and_training_go_on_beside_an_evaluation_and_another_may_follow_it(
+    tmp_path: pathlib.Path,
+) -> None:
     settings = default_settings("tiny_distribution:Line")
     with owned(str(tmp_path), settings) as directory, evaluated(directory):
         assert "no snapshot" in run("results.report", f"--run_dir={tmp_path}")[1]
@@ -169,7 +200,9 @@ def test_evaluating_what_is_no_run_directory(tmp_path: pathlib.Path) -> None:
     assert_one_line_with(message, [str(tmp_path), "run.json"])
 
 
-def test_a_snapshot_of_another_environment_is_refused_naming_the_field(tmp_path: pathlib.Path) -> None:
+def test_a_snapshot_of_another_environment_is_refused_naming_the_field(
+    tmp_path: pathlib.Path,
+) -> None:
     from agents.snapshots import write_snapshot
 
     other = default_settings("tiny_distribution:Line")
@@ -182,8 +215,12 @@ def test_a_snapshot_of_another_environment_is_refused_naming_the_field(tmp_path:
     assert_one_line_with(message, ["step 7", "action_size 1", "2"])
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[:-50], lambda data: data[:-50] + b"\xff" * 50])
-def test_a_damaged_snapshot_is_skipped_for_the_one_before_it_with_a_warning(tmp_path: pathlib.Path, damage) -> None:
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-50], lambda data: data[:-50] + b"\xff" * 50]
+)
+def test_a_damaged_snapshot_is_skipped_for_the_one_before_it_with_a_warning(
+    tmp_path: pathlib.Path, damage
+) -> None:
 
     settings = default_settings("tiny_distribution:Line")
     directory = prepare(str(tmp_path), settings)
@@ -193,10 +230,16 @@ def test_a_damaged_snapshot_is_skipped_for_the_one_before_it_with_a_warning(tmp_
     weights.write_bytes(damage(weights.read_bytes()))
     with RecordWriter(tmp_path, "events", "evaluate") as events:
         events.append({"event": "snapshot_selected", "snapshot": 9, "score": 1.0})
-    code, message = run("launch.evaluate", f"--run_dir={tmp_path}", "--methods=prior", "--episodes=2", "--seeds=1")
+    code, message = run(
+        "launch.evaluate", f"--run_dir={tmp_path}", "--methods=prior", "--episodes=2", "--seeds=1"
+    )
     assert code == 0
     assert "snapshot 9 is damaged: using that of step 5" in message
-    tested = {record["snapshot"] for record in read_records(tmp_path, "adaptation") if record["split"] == "test"}
+    tested = {
+        record["snapshot"]
+        for record in read_records(tmp_path, "adaptation")
+        if record["split"] == "test"
+    }
     assert tested == {5}
 
 
@@ -210,7 +253,15 @@ def test_help_explains_and_lists_every_flag() -> None:
         [sys.executable, "-m", "launch.local_multiprocess", "--help"],
         cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    for words in ("resumes", "--environment", "--run_dir", "--minutes", "--learner_steps", "--actors", "--task_set_seed"):
+    for words in (
+        "resumes",
+        "--environment",
+        "--run_dir",
+        "--minutes",
+        "--learner_steps",
+        "--actors",
+        "--task_set_seed",
+    ):
         assert words in shown.stdout
 
 

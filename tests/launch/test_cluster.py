@@ -20,7 +20,10 @@ from launch.runtime.restart_budget import RestartBudget
 from launch.runtime.supervise import CrashError, RefusalError
 from results.store import read_records
 
-pytestmark = [pytest.mark.skipif(not ENGINE.exists(), reason="make cluster-env"), pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.skipif(not ENGINE.exists(), reason="make cluster-env"),
+    pytest.mark.timeout(240),
+]
 ADDRESS = "127.0.0.1:24479"
 PORTS = (24480, 24579)
 
@@ -51,24 +54,43 @@ class TestOfSmallPrograms:
         assert "wrote the word" in (tmp_path / "caller-1").read_text()
         assert list(tmp_path.glob(".probe-*")) == []
 
-    def test_a_node_that_fails_is_restarted_and_then_ends_the_program_with_its_reason(self, tmp_path):
+    def test_a_node_that_fails_is_restarted_and_then_ends_the_program_with_its_reason(
+        self, tmp_path
+    ):
         with pytest.raises(CrashError, match="this node always fails"):
-            nodes.run(nodes.program_of(lp.PyClassNode(nodes.Failing)), tmp_path, daemons(tmp_path), budget=RestartBudget(restarts=1))
+            nodes.run(
+                nodes.program_of(lp.PyClassNode(nodes.Failing)),
+                tmp_path,
+                daemons(tmp_path),
+                budget=RestartBudget(restarts=1),
+            )
 
-    def test_a_killed_daemon_or_worker_of_ray_takes_its_tree_along_and_the_node_finds_another_place(self, tmp_path):
+    def test_a_killed_daemon_or_worker_of_ray_takes_its_tree_along_and_the_node_finds_another_place(
+        self, tmp_path
+    ):
         children, stop = tmp_path / "children", threading.Event()
         restarts = []
         program = nodes.program_of(lp.PyClassNode(nodes.Parent, children))
         place = daemons(tmp_path)
-        thread = threading.Thread(target=lambda: restarts.extend(nodes.run(program, tmp_path, place, stop=stop)))
+        thread = threading.Thread(
+            target=lambda: restarts.extend(nodes.run(program, tmp_path, place, stop=stop))
+        )
         thread.start()
         for victim in range(3):
-            pids = [int(pid) for pid in nodes.wait_for(lambda: children.exists() and children.read_text().split())]
+            pids = [
+                int(pid)
+                for pid in nodes.wait_for(
+                    lambda: children.exists() and children.read_text().split()
+                )
+            ]
             children.unlink()
             # The node's ancestors: the two processes of its daemon, and Ray's worker.
             os.kill(ancestors(pids[0])[1 + victim], signal.SIGKILL)
             nodes.wait_for(lambda pids=pids: not any(map(nodes.is_alive, pids)), seconds=20)
-        pids = [int(pid) for pid in nodes.wait_for(lambda: children.exists() and children.read_text().split())]
+        pids = [
+            int(pid)
+            for pid in nodes.wait_for(lambda: children.exists() and children.read_text().split())
+        ]
         stop.set()
         thread.join()
         assert [name for name, _, _ in restarts] == ["only-0"] * 3
@@ -76,7 +98,10 @@ class TestOfSmallPrograms:
 
     def test_a_node_that_fits_nowhere_is_named_with_what_there_is(self, tmp_path):
         place = daemons(tmp_path, caller=Needs(cpus=64))
-        with pytest.raises(RefusalError, match=r"caller-0, caller-1 found no place[\s\S]*caller \(CPU 64\)[\s\S]*\(CPU 6\)"):
+        with pytest.raises(
+            RefusalError,
+            match=r"caller-0, caller-1 found no place[\s\S]*caller \(CPU 64\)[\s\S]*\(CPU 6\)",
+        ):
             nodes.run(nodes.word_program(tmp_path), tmp_path, place, placement_seconds=3.0)
 
 
@@ -87,7 +112,10 @@ def test_the_whole_program_runs_and_is_finished_by_one_command(tmp_path, let_in)
     assert code == 0, output
     assert "[replay-0] " in output
     assert "prior" in output.splitlines()[-3] + output
-    assert {record["node"] for record in read_records(program.run_dir, "heartbeats")} >= {"learner", "actor-0"}
+    assert {record["node"] for record in read_records(program.run_dir, "heartbeats")} >= {
+        "learner",
+        "actor-0",
+    }
     assert leftover_processes(program.run_dir) == []
 
 
@@ -120,7 +148,11 @@ def test_a_killed_launcher_takes_everything_along(tmp_path, let_in):
         ({}, ["--address=nowhere"], ["--address", "'nowhere'", "HOST:PORT"]),
         ({}, ["--ports=5-6"], ["--ports", "'5-6'", "1024-65535"]),
         ({}, ["--learner_cpus=0"], ["learner_cpus", "0"]),
-        ({"RAY_AUTH_TOKEN_PATH": "", "RAY_AUTH_TOKEN": "wrong"}, [f"--address={ADDRESS}"], ["token", "auth_token", "0600"]),
+        (
+            {"RAY_AUTH_TOKEN_PATH": "", "RAY_AUTH_TOKEN": "wrong"},
+            [f"--address={ADDRESS}"],
+            ["token", "auth_token", "0600"],
+        ),
         ({"RAY_AUTH_MODE": "disabled"}, [f"--address={ADDRESS}"], ["token", "RAY_AUTH_MODE=token"]),
     ],
 )
@@ -145,8 +177,13 @@ def test_a_host_with_other_versions_is_named_with_the_mend(tmp_path):
 
 @pytest.mark.usefixtures("in_cluster")
 def test_a_host_without_the_programs_environment_is_named_with_the_mend(tmp_path, monkeypatch):
-    monkeypatch.setattr("launch.runtime.cluster_daemons.sys.executable", "/opt/nowhere/.venv/bin/python")
-    with pytest.raises(RefusalError, match=r"cannot take \S+: /opt/nowhere/\.venv/bin/python is missing: .* `make setup`"):
+    monkeypatch.setattr(
+        "launch.runtime.cluster_daemons.sys.executable", "/opt/nowhere/.venv/bin/python"
+    )
+    with pytest.raises(
+        RefusalError,
+        match=r"cannot take \S+: /opt/nowhere/\.venv/bin/python is missing: .* `make setup`",
+    ):
         nodes.run(nodes.word_program(tmp_path), tmp_path, daemons(tmp_path))
 
 

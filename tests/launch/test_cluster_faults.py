@@ -21,7 +21,9 @@ pytestmark = [
 ]
 
 
-def test_actors_daemons_and_hosts_die_and_come_back_while_training_goes_on(tmp_path: pathlib.Path) -> None:
+def test_actors_daemons_and_hosts_die_and_come_back_while_training_goes_on(
+    tmp_path: pathlib.Path,
+) -> None:
     with Hosts(4, shared=tmp_path) as machines:
         cluster = Cluster(machines, tmp_path)
         cluster.start_ray(0, "--num-cpus=3")
@@ -38,9 +40,20 @@ def test_actors_daemons_and_hosts_die_and_come_back_while_training_goes_on(tmp_p
 
         cluster.start_ray(3, "--num-cpus=1")
         cluster.wait_until(lambda: cluster.nodes(machines[3]))
-        assert {*cluster.all_nodes()} == {"replay-0", "learner-0", "actor-0", "actor-1", "actor-2", "validation-0"}
+        assert {*cluster.all_nodes()} == {
+            "replay-0",
+            "learner-0",
+            "actor-0",
+            "actor-1",
+            "actor-2",
+            "validation-0",
+        }
 
-        name, process = next((name, process) for name, process in cluster.nodes(machines[1]).items() if name.startswith("actor"))
+        name, process = next(
+            (name, process)
+            for name, process in cluster.nodes(machines[1]).items()
+            if name.startswith("actor")
+        )
         process.kill()
         cluster.wait_until(lambda: "was killed by signal 9" in cluster.restarts(name))
         (daemon,) = (process for process in machines[3].processes() if "launch/runtime/host_daemon.py" in " ".join(process.cmdline()[-1:])
@@ -52,7 +65,9 @@ def test_actors_daemons_and_hosts_die_and_come_back_while_training_goes_on(tmp_p
 
         lost = next(iter(cluster.nodes(machines[2])))
         machines[2].switch_off()
-        cluster.wait_until(lambda: any("host was lost" in reason for reason in cluster.restarts(lost)))
+        cluster.wait_until(
+            lambda: any("host was lost" in reason for reason in cluster.restarts(lost))
+        )
         cluster.trains_on()
         assert cluster.events("resumed") == [], "losing an actor's host only slows the run"
         output = cluster.interrupt()
@@ -61,7 +76,9 @@ def test_actors_daemons_and_hosts_die_and_come_back_while_training_goes_on(tmp_p
             assert (cluster.run_dir / "logs" / node).exists()
 
 
-def test_the_hosts_of_replay_and_learner_are_lost_and_others_take_over_from_the_last_checkpoint(tmp_path: pathlib.Path) -> None:
+def test_the_hosts_of_replay_and_learner_are_lost_and_others_take_over_from_the_last_checkpoint(
+    tmp_path: pathlib.Path,
+) -> None:
     with Hosts(3, shared=tmp_path) as machines:
         cluster = Cluster(machines, tmp_path)
         # The head offers no cores, so that nodes go to the others, and one of these is enough for all of them.
@@ -97,7 +114,9 @@ def test_the_hosts_of_replay_and_learner_are_lost_and_others_take_over_from_the_
             time.sleep(0.2)
 
 
-def test_a_host_that_sees_another_run_directory_is_named_before_anything_starts(tmp_path: pathlib.Path) -> None:
+def test_a_host_that_sees_another_run_directory_is_named_before_anything_starts(
+    tmp_path: pathlib.Path,
+) -> None:
     with Hosts(2, shared=tmp_path) as machines:
         cluster = Cluster(machines, tmp_path)
         cluster.start_ray(0, "--num-cpus=3", "--resources={}")

@@ -45,7 +45,12 @@ def test_ray_and_the_cloud_know_every_setting(clusters: dict[str, Any], name: st
     ("name", "right", "wrong", "complaint"),
     [
         ("aws", "max_workers: 9", "max_worker: 9", "'max_worker' was unexpected"),
-        ("aws", "MarketType: spot", "Market: spot", 'Unknown parameter in InstanceMarketOptions: "Market"'),
+        (
+            "aws",
+            "MarketType: spot",
+            "Market: spot",
+            'Unknown parameter in InstanceMarketOptions: "Market"',
+        ),
         ("gcp", "provisioningModel: SPOT", "provisioningModel: CHEAP", "'CHEAP' is not one of"),
         ("gcp", "autoDelete: true", "autodelete: true", "'autodelete' was unexpected"),
         ("azure", "osDiskSize: 50", "diskSize: 50", "KeyError: 'diskSize'"),
@@ -53,7 +58,9 @@ def test_ray_and_the_cloud_know_every_setting(clusters: dict[str, Any], name: st
         ("kuberay", r'"{\"stable\": 1000}"', "stable: 1000", "JSONDecodeError"),
     ],
 )
-def test_a_misspelt_setting_is_noticed(tmp_path: pathlib.Path, name: str, right: str, wrong: str, complaint: str) -> None:
+def test_a_misspelt_setting_is_noticed(
+    tmp_path: pathlib.Path, name: str, right: str, wrong: str, complaint: str
+) -> None:
     text = (CLUSTERS / f"{name}.yaml").read_text()
     assert right in text
     (tmp_path / "wrong.yaml").write_text(text.replace(right, wrong))
@@ -77,7 +84,9 @@ def test_hosts_run_our_commands_and_none_of_rays_own(clusters: dict[str, Any], n
 
 @with_ray
 @pytest.mark.parametrize("name", CLOUDS)
-def test_clouds_differ_from_each_other_in_their_machines_only(clusters: dict[str, Any], name: str) -> None:
+def test_clouds_differ_from_each_other_in_their_machines_only(
+    clusters: dict[str, Any], name: str
+) -> None:
     config, other = clusters[name]["config"], clusters["aws"]["config"]
     for key in (
         "head_start_ray_commands",
@@ -89,22 +98,39 @@ def test_clouds_differ_from_each_other_in_their_machines_only(clusters: dict[str
     ):
         assert config[key] == other[key], key
     for machine in ("stable", "preemptible", "gpu"):
-        assert config["available_node_types"][machine]["resources"] == other["available_node_types"][machine]["resources"]
+        assert (
+            config["available_node_types"][machine]["resources"]
+            == other["available_node_types"][machine]["resources"]
+        )
 
 
 @with_ray
 @pytest.mark.parametrize("name", CLOUDS)
-def test_only_actors_machines_may_be_taken_back_and_none_has_a_public_address(clusters: dict[str, Any], name: str) -> None:
+def test_only_actors_machines_may_be_taken_back_and_none_has_a_public_address(
+    clusters: dict[str, Any], name: str
+) -> None:
     config = clusters[name]["config"]
     assert config["provider"]["use_internal_ips"]
-    settings = {machine: json.dumps(described["node_config"]) for machine, described in config["available_node_types"].items()}
-    assert [machine for machine, text in settings.items() if re.search(r'"spot"', text, re.IGNORECASE)] == ["preemptible"]
-    assert not any("accessConfigs" in text or '"AssociatePublicIpAddress": true' in text for text in settings.values())
-    assert config["available_node_types"]["gpu"]["max_workers"] == 0, "a GPU is paid for only when it was asked for"
+    settings = {
+        machine: json.dumps(described["node_config"])
+        for machine, described in config["available_node_types"].items()
+    }
+    assert [
+        machine for machine, text in settings.items() if re.search(r'"spot"', text, re.IGNORECASE)
+    ] == ["preemptible"]
+    assert not any(
+        "accessConfigs" in text or '"AssociatePublicIpAddress": true' in text
+        for text in settings.values()
+    )
+    assert config["available_node_types"]["gpu"]["max_workers"] == 0, (
+        "a GPU is paid for only when it was asked for"
+    )
 
 
 @with_ray
-def test_kubernetes_pods_share_a_storage_and_admit_only_each_other(clusters: dict[str, Any]) -> None:
+def test_kubernetes_pods_share_a_storage_and_admit_only_each_other(
+    clusters: dict[str, Any],
+) -> None:
     machines = clusters["kuberay"]["config"]["available_node_types"]
     assert machines["headgroup"]["resources"]["stable"] == 1000
     assert "stable" not in machines["preemptible"]["resources"]
@@ -115,18 +141,33 @@ def test_kubernetes_pods_share_a_storage_and_admit_only_each_other(clusters: dic
         (container,) = pod["containers"]
         (mount,) = container["volumeMounts"]
         assert mount["mountPath"] == "/mnt/iwpa"
-        volumes = {volume["name"]: volume["persistentVolumeClaim"]["claimName"] for volume in pod["volumes"]}
+        volumes = {
+            volume["name"]: volume["persistentVolumeClaim"]["claimName"]
+            for volume in pod["volumes"]
+        }
         assert volumes[mount["name"]] == claim["metadata"]["name"]
         assert {"name": "RAY_worker_niceness", "value": "0"} in container["env"]
     assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
     members = {"matchLabels": {"ray.io/cluster": cluster["metadata"]["name"]}}
-    assert policy["spec"] == {"podSelector": members, "policyTypes": ["Ingress"], "ingress": [{"from": [{"podSelector": members}]}]}
+    assert policy["spec"] == {
+        "podSelector": members,
+        "policyTypes": ["Ingress"],
+        "ingress": [{"from": [{"podSelector": members}]}],
+    }
 
 
 def parsed(path: pathlib.Path) -> list[dict[str, Any]]:
     """Returns a YAML file's documents; only the engine's environment reads YAML."""
-    program = "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))"
-    printed = subprocess.run([CLUSTER_PYTHON, "-c", program, path], capture_output=True, text=True, timeout=60, check=True)
+    program = (
+        "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))"
+    )
+    printed = subprocess.run(
+        [CLUSTER_PYTHON, "-c", program, path],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
     documents: list[dict[str, Any]] = json.loads(printed.stdout)
     return documents
 
@@ -149,16 +190,34 @@ def test_scripts_are_sound(script: pathlib.Path) -> None:
     [
         (["start_ray.sh"], "start_ray.sh: '' is neither head nor worker\n"),
         (["start_ray.sh", "heads"], "start_ray.sh: 'heads' is neither head nor worker\n"),
-        (["start_ray.sh", "worker"], "start_ray.sh: the address of the head is missing: start_ray.sh worker ADDRESS\n"),
-        (["start_ray.sh", "worker", "nowhere"], "start_ray.sh: there is no way from here to the head, nowhere\n"),
-        (["start_ray.sh", "head"], "start_ray.sh: {home}/.ray/auth_token is missing; docs/cluster.md says how to make it\n"),
-        (["host_setup.sh"], "host_setup.sh: the shared storage is missing: host_setup.sh HOST:/PATH\n"),
+        (
+            ["start_ray.sh", "worker"],
+            "start_ray.sh: the address of the head is missing: start_ray.sh worker ADDRESS\n",
+        ),
+        (
+            ["start_ray.sh", "worker", "nowhere"],
+            "start_ray.sh: there is no way from here to the head, nowhere\n",
+        ),
+        (
+            ["start_ray.sh", "head"],
+            "start_ray.sh: {home}/.ray/auth_token is missing; docs/cluster.md says how to make it\n",
+        ),
+        (
+            ["host_setup.sh"],
+            "host_setup.sh: the shared storage is missing: host_setup.sh HOST:/PATH\n",
+        ),
     ],
 )
-def test_scripts_name_what_is_missing(tmp_path: pathlib.Path, command: list[str], message: str) -> None:
+def test_scripts_name_what_is_missing(
+    tmp_path: pathlib.Path, command: list[str], message: str
+) -> None:
     script, *arguments = command
     result = subprocess.run(
-        ["sh", CLUSTERS / script, *arguments], capture_output=True, text=True, env={**os.environ, "HOME": str(tmp_path)}, timeout=30
+        ["sh", CLUSTERS / script, *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HOME": str(tmp_path)},
+        timeout=30,
     )
     assert (result.returncode, result.stderr) == (2, message.format(home=tmp_path))
 
@@ -168,7 +227,10 @@ def locked(name: str) -> dict[str, str]:
 
 
 def test_a_learner_on_a_gpu_has_the_same_tensorflow() -> None:
-    assert locked("requirements-gpu.lock")["tensorflow"] == locked("requirements.lock")["tensorflow-cpu"]
+    assert (
+        locked("requirements-gpu.lock")["tensorflow"]
+        == locked("requirements.lock")["tensorflow-cpu"]
+    )
     assert "tensorflow" not in locked("requirements.lock")
 
 

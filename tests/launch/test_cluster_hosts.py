@@ -25,7 +25,10 @@ pytestmark = [
     pytest.mark.timeout(600),
     pytest.mark.skipif(bool(simulated.unavailable()), reason=str(simulated.unavailable())),
     pytest.mark.skipif(not CLUSTER_PYTHON.exists(), reason="make cluster-env"),
-    pytest.mark.skipif(bool(MISSING), reason=f"simulated machines need {MISSING} (Debian: apt-get install openssh-server rsync)"),
+    pytest.mark.skipif(
+        bool(MISSING),
+        reason=f"simulated machines need {MISSING} (Debian: apt-get install openssh-server rsync)",
+    ),
 ]
 
 # A home of its own, with both environments of this repository where the set-up would make them; nothing that is fetched from a network: the
@@ -57,7 +60,9 @@ cp "$2/key.pub" ~/.ssh/authorized_keys
 @pytest.fixture
 def machines(tmp_path: pathlib.Path) -> Iterator[Hosts]:
     """One to start from, a stable one and another, with the filled file as on_premise.yaml in what they share."""
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True)
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True
+    )
     (tmp_path / "storage").mkdir()
     with Hosts(3, shared=tmp_path) as machines:
         for machine in machines:
@@ -101,14 +106,21 @@ _MEMBER = {**os.environ, "RAY_AUTH_MODE": "token"}
 
 def wait_for_members(head: Host, number: int, seconds: float = 240.0) -> None:
     deadline = time.monotonic() + seconds
-    while f" {number} local.cluster.node\n" not in (status := head.run([RAY, "status"], env=_MEMBER, timeout=120).stdout):
-        assert time.monotonic() < deadline, status + head.run(["sh", "-c", "tail -n 40 /tmp/ray/session_latest/logs/monitor.*"]).stdout
+    while f" {number} local.cluster.node\n" not in (
+        status := head.run([RAY, "status"], env=_MEMBER, timeout=120).stdout
+    ):
+        assert time.monotonic() < deadline, (
+            status
+            + head.run(["sh", "-c", "tail -n 40 /tmp/ray/session_latest/logs/monitor.*"]).stdout
+        )
         time.sleep(1)
 
 
 def open_ports(machine: Host) -> set[int]:
     """Returns the ports on which others could reach it."""
-    listening = machine.run(["ss", "--no-header", "--listening", "--tcp", "--numeric"], check=True).stdout
+    listening = machine.run(
+        ["ss", "--no-header", "--listening", "--tcp", "--numeric"], check=True
+    ).stdout
     addresses = (line.split()[3].rpartition(":") for line in listening.splitlines())
     return {int(port) for host, _, port in addresses if "127.0.0.1" not in host}
 
@@ -118,25 +130,46 @@ def test_ray_up_makes_a_cluster_of_fresh_machines(machines: Hosts, tmp_path: pat
     start.run(["sh", "-c", f"umask 077; {RAY} get-auth-token --generate"], check=True)
     (tmp_path / "storage" / "left-there").touch()
 
-    up = start.run([RAY, "up", "--yes", "--no-config-cache", str(tmp_path / "on_premise.yaml")], check=True, timeout=400)
+    up = start.run(
+        [RAY, "up", "--yes", "--no-config-cache", str(tmp_path / "on_premise.yaml")],
+        check=True,
+        timeout=400,
+    )
     assert "Ray runtime will not be started" not in up.stdout
     assert "will not launch any workers" not in up.stdout
     wait_for_members(head, 2)
 
-    looked = json.loads(head.run([str(CLUSTER_PYTHON), "-c", _LOOKS_AROUND], check=True, timeout=120).stdout.splitlines()[-1])
+    looked = json.loads(
+        head.run(
+            [str(CLUSTER_PYTHON), "-c", _LOOKS_AROUND], check=True, timeout=120
+        ).stdout.splitlines()[-1]
+    )
     assert {member["host"] for member in looked["members"]} == {head.name, worker.name}
     assert looked["stable"] == head.name
     assert {member["niceness"] for member in looked["members"]} == {looked["niceness"]}
     assert all(member["storage"] == ["left-there"] for member in looked["members"])
-    assert worker.run(["cat", "/tmp/mounted"], check=True).stdout.startswith("storage:/export /mnt/iwpa -o rw,hard,actimeo=3")
-    assert worker.run(["stat", "--format=%a", pathlib.Path.home() / ".ray" / "auth_token"], check=True).stdout == "600\n"
+    assert worker.run(["cat", "/tmp/mounted"], check=True).stdout.startswith(
+        "storage:/export /mnt/iwpa -o rw,hard,actimeo=3"
+    )
+    assert (
+        worker.run(
+            ["stat", "--format=%a", pathlib.Path.home() / ".ray" / "auth_token"], check=True
+        ).stdout
+        == "600\n"
+    )
     assert open_ports(head) | open_ports(worker) <= _PORTS
 
-    refused = start.run([RAY, "status", f"--address={head.address}:6379"], env={**os.environ, "HOME": "/tmp"}, timeout=120)
+    refused = start.run(
+        [RAY, "status", f"--address={head.address}:6379"],
+        env={**os.environ, "HOME": "/tmp"},
+        timeout=120,
+    )
     assert refused.returncode != 0
     assert "InvalidAuthToken" in refused.stdout
 
     for machine in (worker, head):
         machine.run([RAY, "stop"], check=True, timeout=120)
-        _, alive = psutil.wait_procs([process for process in machine.processes() if process.name() != "sshd"], timeout=60)
+        _, alive = psutil.wait_procs(
+            [process for process in machine.processes() if process.name() != "sshd"], timeout=60
+        )
         assert alive == []

@@ -19,14 +19,21 @@ pytestmark = pytest.mark.timeout(300)
 def small_disk(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", disk], capture_output=True, text=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", disk],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if mounted.returncode:
         pytest.skip(f"needs the right to mount a small file system: {mounted.stderr.strip()}")
     yield disk
     subprocess.run(["umount", "--lazy", disk], check=False)
 
 
-def test_what_was_finished_stays_and_the_same_command_goes_on_when_there_is_room(small_disk: pathlib.Path) -> None:
+def test_what_was_finished_stays_and_the_same_command_goes_on_when_there_is_room(
+    small_disk: pathlib.Path,
+) -> None:
     program = Program(small_disk / "run")
     program.start("--learner_steps=1000000", "--methods=prior")
     program.wait_until(lambda: bool(durable.numbered(program.run_dir / "checkpoints")))

@@ -38,7 +38,10 @@ def test_groups_that_fit_into_memory_give_the_same_as_all_at_once(tmp_path, monk
         assert finished
         assert set(sizes) == ({6} if name == "whole" else {1})
         records = read_records(run.path, "adaptation")
-        seen[name] = {(record["task"], record["seed"], record["episode"]): record["return"] for record in records}
+        seen[name] = {
+            (record["task"], record["seed"], record["episode"]): record["return"]
+            for record in records
+        }
         assert len(records) == len(seen[name]) == 6 * 6
         assert adaptation_cpu_seconds(run.path, "test", 7)[method] > 0
     assert seen["cut"] == pytest.approx(seen["whole"], abs=1e-5)
@@ -75,33 +78,69 @@ def test_more_episodes_than_memory_holds_are_refused_with_what_they_would_take(
     assert read_records(run.path, "adaptation") == []
 
 
-@pytest.mark.parametrize(("method", "elsewhere"), [("iw", False), ("shared_q_iw_ls", True)])  # the first trains networks
-def test_the_command_tests_methods_in_the_configuration_that_was_chosen_on_this_run_or_on_another(tmp_path, method, elsewhere):
+@pytest.mark.parametrize(
+    ("method", "elsewhere"), [("iw", False), ("shared_q_iw_ls", True)]
+)  # the first trains networks
+def test_the_command_tests_methods_in_the_configuration_that_was_chosen_on_this_run_or_on_another(
+    tmp_path, method, elsewhere
+):
     settings = default_settings("tiny_distribution:Line")
     run = prepare(str(tmp_path / "run"), settings)
     tuned = prepare(str(tmp_path / "tuned"), settings) if elsewhere else run
     untrained.snapshot(run, settings, 7)
     chosen = configurations(method, 2)[-1]
-    keep_choice(tuned, evaluation.Assignment(method, "validation", chosen), 5 if elsewhere else 7, 0.0)
-    command = [sys.executable, "-m", "launch.evaluate", f"--run_dir={run.path}", "--snapshot=7", f"--methods={method}", "--episodes=2"]
+    keep_choice(
+        tuned, evaluation.Assignment(method, "validation", chosen), 5 if elsewhere else 7, 0.0
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "launch.evaluate",
+        f"--run_dir={run.path}",
+        "--snapshot=7",
+        f"--methods={method}",
+        "--episodes=2",
+    ]
     flags = ["--seeds=1", *([f"--tuned_on={tuned.path}"] if elsewhere else [])]
-    clean = {name: value for name, value in ENVIRONMENT.items() if name != "TF2_BEHAVIOR"}  # which this process has set for itself
-    done = subprocess.run([*command, *flags], cwd=ROOT, env=clean, capture_output=True, text=True, timeout=100, check=False)
+    clean = {
+        name: value for name, value in ENVIRONMENT.items() if name != "TF2_BEHAVIOR"
+    }  # which this process has set for itself
+    done = subprocess.run(
+        [*command, *flags],
+        cwd=ROOT,
+        env=clean,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     records = read_records(run.path, "adaptation")
-    assert {(record["method"], record["configuration"], record["split"]) for record in records} == {(method, chosen.digest(), "test")}
+    assert {(record["method"], record["configuration"], record["split"]) for record in records} == {
+        (method, chosen.digest(), "test")
+    }
     assert len(records) == 2 * 2
 
 
-@pytest.mark.parametrize("method", ["prior", "shared_q_iw", "shared_q_iw_ls", "shared_q_iw_posterior"])
-def test_a_task_that_cannot_be_started_counts_its_worst_reward_and_the_others_are_measured(tmp_path, method):
+@pytest.mark.parametrize(
+    "method", ["prior", "shared_q_iw", "shared_q_iw_ls", "shared_q_iw_posterior"]
+)
+def test_a_task_that_cannot_be_started_counts_its_worst_reward_and_the_others_are_measured(
+    tmp_path, method
+):
     settings = default_settings("tiny_distribution:PartlyBrokenLine")
     distribution = settings.distribution()
     run = prepare(str(tmp_path), settings)
     untrained.snapshot(run, settings, 7)
     assignment = evaluation.Assignment(method, "test", evaluation.default_adaptation(method, 8))
     assert evaluation.evaluate(
-        run, settings, settings.distribution(), assignment, read_snapshot(run.snapshots / "7"), node="evaluate", should_stop=lambda: False
+        run,
+        settings,
+        settings.distribution(),
+        assignment,
+        read_snapshot(run.snapshots / "7"),
+        node="evaluate",
+        should_stop=lambda: False,
     )
     records = read_records(run.path, "adaptation")
     assert len(records) == 8 * 6

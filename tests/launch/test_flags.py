@@ -32,15 +32,40 @@ COMMANDS = (
 VALUES = ("", "nan", "inf", "-inf", "-1", "0", "abc", "1e300", str(10**30), "1,", "--seed=1")
 # Of files, folders and the like: what is not there is refused when it is looked for.
 TEXTS = {
-    *("adaptation", "config", "environment", "host", "initial_snapshot", "out", "policy", "run_dir", "run_dirs"),
+    *(
+        "adaptation",
+        "config",
+        "environment",
+        "host",
+        "initial_snapshot",
+        "out",
+        "policy",
+        "run_dir",
+        "run_dirs",
+    ),
     *("snapshot", "task_set", "tuned_on"),
 }
 REFUSED_TEXTS = {"", "--seed=1"}
 # Where 0 is allowed: it says none, the first, or false.
 ZERO = {
-    *("estimate", "json", "learner_gpus", "port", "seed", "speed", "task", "task_set_seed", "tasks"),
+    *(
+        "estimate",
+        "json",
+        "learner_gpus",
+        "port",
+        "seed",
+        "speed",
+        "task",
+        "task_set_seed",
+        "tasks",
+    ),
     *("training_seeds", "tuning", "validation_evaluators", "videos"),
-    *("adaptation.entropy_cost", "adaptation.feature_learning_rate", "adaptation.kl_cost", "adaptation.ridge"),
+    *(
+        "adaptation.entropy_cost",
+        "adaptation.feature_learning_rate",
+        "adaptation.kl_cost",
+        "adaptation.ridge",
+    ),
     *("config.losses.discount", "config.losses.entropy_cost", "config.losses.kl_cost"),
     *("config.losses.kl_target", "config.losses.std_target"),
     "config.optimiser.rate_half_life",
@@ -54,7 +79,11 @@ STEP = {"launch.evaluate", "launch.tune"}  # whose --snapshot is a learner step
 @functools.cache
 def module_of(command: str) -> types.SimpleNamespace | types.ModuleType:
     # Commands of launch are run and never imported: `launch.evaluate` is a function.
-    return types.SimpleNamespace(**runpy.run_module(command)) if command.startswith("launch") else importlib.import_module(command)
+    return (
+        types.SimpleNamespace(**runpy.run_module(command))
+        if command.startswith("launch")
+        else importlib.import_module(command)
+    )
 
 
 def definer_of(command: str) -> types.SimpleNamespace | types.ModuleType:
@@ -138,7 +167,9 @@ def test_every_flag_refuses_what_makes_no_sense_in_one_line_that_names_it(comman
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_value_that_makes_no_sense_ends_the_command_with_code_2_and_one_line_before_it_writes(command, tmp_path, monkeypatch, ending):
+def test_a_value_that_makes_no_sense_ends_the_command_with_code_2_and_one_line_before_it_writes(
+    command, tmp_path, monkeypatch, ending
+):
     monkeypatch.chdir(tmp_path)
     wrong = []
     for name in flags_of(command):
@@ -156,8 +187,14 @@ RUN = "--run_dir=nowhere"
 TRAINING = ("--environment=sparse_navigation", RUN)
 # Flags whose text names something that must be there, with those that the command needs beside it.
 NAMING = [
-    *(("launch.local_multiprocess", name, TRAINING) for name in ("environment", "task_set", "initial_snapshot", "config", "adaptation")),
-    *(("launch.cluster", name, TRAINING) for name in ("environment", "task_set", "initial_snapshot", "config", "adaptation")),
+    *(
+        ("launch.local_multiprocess", name, TRAINING)
+        for name in ("environment", "task_set", "initial_snapshot", "config", "adaptation")
+    ),
+    *(
+        ("launch.cluster", name, TRAINING)
+        for name in ("environment", "task_set", "initial_snapshot", "config", "adaptation")
+    ),
     *(("launch.evaluate", name, ()) for name in ("run_dir", "adaptation")),
     ("launch.evaluate", "tuned_on", ("--pretrained=sparse_navigation", RUN)),
     *(("launch.tune", name, ()) for name in ("run_dir", "adaptation")),

@@ -27,13 +27,27 @@ def run(tmp_path):
     made = prepare(str(tmp_path / "run"), settings)
     untrained.snapshot(made, settings, SNAPSHOT)
     with RecordWriter(made.path, "events", "learner") as events:
-        events.append({"event": "training_finished", "reason": "learner_steps", "learner_steps": SNAPSHOT, "minutes": 0.1})
+        events.append(
+            {
+                "event": "training_finished",
+                "reason": "learner_steps",
+                "learner_steps": SNAPSHOT,
+                "minutes": 0.1,
+            }
+        )
     return made
 
 
 def test_importing_the_package_loads_nothing_that_is_heavy():
     script = "import launch, sys; print([name for name in ('numpy', 'tensorflow', 'launchpad', 'reverb', 'absl') if name in sys.modules])"
-    shown = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert shown.stdout == "[]\n"
 
 
@@ -53,12 +67,24 @@ def test_a_run_that_has_finished_training_is_not_trained_again(run, monkeypatch)
 
 
 def test_a_finished_training_is_evaluated_and_reported_and_asking_again_adds_nothing(run):
-    asked = {"methods": ["prior", "shared_q_iw"], "episodes": 3, "seeds": 2, "tasks": [1], "adaptation": {"ridge": 0.1}}
+    asked = {
+        "methods": ["prior", "shared_q_iw"],
+        "episodes": 3,
+        "seeds": 2,
+        "tasks": [1],
+        "adaptation": {"ridge": 0.1},
+    }
     handlers, variables = signal.getsignal(signal.SIGINT), dict(os.environ)
     assert evaluate(str(run.path), **asked)
     records = read_records(run.path, "adaptation")
-    tested = [(record["method"], record["task"], record["seed"]) for record in records if record["split"] == "test"]
-    assert set(tested) == {(method, 1, seed) for method in ("prior", "shared_q_iw") for seed in (0, 1)}
+    tested = [
+        (record["method"], record["task"], record["seed"])
+        for record in records
+        if record["split"] == "test"
+    ]
+    assert set(tested) == {
+        (method, 1, seed) for method in ("prior", "shared_q_iw") for seed in (0, 1)
+    }
     assert len(tested) == 2 * 2 * 3
 
     assert evaluate(str(run.path), **asked)
@@ -66,7 +92,10 @@ def test_a_finished_training_is_evaluated_and_reported_and_asking_again_adds_not
     assert (signal.getsignal(signal.SIGINT), dict(os.environ)) == (handlers, variables)
 
     result = report(str(run.path))
-    assert {method.method: method.n for method in result.summary.methods} == {"prior": 2, "shared_q_iw": 2}
+    assert {method.method: method.n for method in result.summary.methods} == {
+        "prior": 2,
+        "shared_q_iw": 2,
+    }
     assert "shared_q_iw" in str(result)
     assert result.page == run.path / "report.html"
     assert result.page.exists()

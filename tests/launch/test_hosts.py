@@ -14,7 +14,10 @@ import psutil
 import pytest
 from hosts import Hosts
 
-pytestmark = [pytest.mark.cluster_faults, pytest.mark.skipif(bool(simulated.unavailable()), reason=str(simulated.unavailable()))]
+pytestmark = [
+    pytest.mark.cluster_faults,
+    pytest.mark.skipif(bool(simulated.unavailable()), reason=str(simulated.unavailable())),
+]
 
 _SERVER = """
 import socket
@@ -47,7 +50,9 @@ def test_two_hosts_talk_over_their_cables_which_count_the_bytes() -> None:
         assert 1_000_000 < hosts[0].bytes_received() - before < 1_200_000
 
 
-def test_a_host_has_its_own_name_processes_and_temporary_files_but_sees_what_is_shared(tmp_path: pathlib.Path) -> None:
+def test_a_host_has_its_own_name_processes_and_temporary_files_but_sees_what_is_shared(
+    tmp_path: pathlib.Path,
+) -> None:
     (tmp_path / "told").write_text("to all")
     with Hosts(2, shared=tmp_path) as hosts:
         assert hosts[1].run(["hostname"], check=True).stdout == "host-1\n"
@@ -63,7 +68,10 @@ def test_a_host_has_its_own_name_processes_and_temporary_files_but_sees_what_is_
 
 
 def test_a_failing_command_shows_what_it_printed() -> None:
-    with Hosts(1) as hosts, pytest.raises(AssertionError, match="on host-0 ended with exit code 3:\nalas"):
+    with (
+        Hosts(1) as hosts,
+        pytest.raises(AssertionError, match="on host-0 ended with exit code 3:\nalas"),
+    ):
         hosts[0].run(["sh", "-c", "echo alas >&2; exit 3"], check=True)
 
 
@@ -71,7 +79,9 @@ def test_a_switched_off_host_loses_every_process_without_a_goodbye() -> None:
     with Hosts(2) as hosts:
         server = hosts[0].popen(python(_SERVER), stdout=subprocess.PIPE, text=True)
         assert server.stdout.readline() == "listening\n"
-        waits_for_an_answer = "import socket, sys; socket.create_connection((sys.argv[1], 8000)).recv(1)"
+        waits_for_an_answer = (
+            "import socket, sys; socket.create_connection((sys.argv[1], 8000)).recv(1)"
+        )
         client = hosts[1].popen(python(waits_for_an_answer, hosts[0].address))
         hosts[0].run(["sh", "-c", "setsid sleep 60 >/dev/null 2>&1 &"], check=True)
         started = hosts[0].processes()
@@ -92,7 +102,9 @@ with Hosts(2) as hosts:
     print(*(process.pid for host in hosts for process in (host, *host.processes())), flush=True)
     sys.stdin.read()
 """
-    opener = subprocess.Popen(python(opens_them), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    opener = subprocess.Popen(
+        python(opens_them), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert opener.stdout is not None
     processes = [psutil.Process(int(pid)) for pid in opener.stdout.readline().split()]
     assert len(processes) == 3

@@ -25,7 +25,10 @@ def test_a_run_keeps_the_snapshot_that_its_networks_started_from(tmp_path):
     initial_snapshot.check(path, settings)
     run = run_directory.prepare(path, settings)
     initial_snapshot.keep(run, settings)
-    kept, selected = snapshots.read_snapshot(run.initial_snapshot), initial_snapshot.find(_PRETRAINED)
+    kept, selected = (
+        snapshots.read_snapshot(run.initial_snapshot),
+        initial_snapshot.find(_PRETRAINED),
+    )
     assert kept.step == int(selected.name) == snapshots.read_snapshot(selected).step
     assert run_directory.open_run(path)[1] == settings
     with pytest.raises(RunDirectoryError, match="holds another run: its initial_snapshot is"):
@@ -36,11 +39,15 @@ def test_a_run_keeps_the_snapshot_that_its_networks_started_from(tmp_path):
 
 def test_what_networks_cannot_start_from_is_refused_before_anything_is_written(tmp_path):
     path = str(tmp_path / "run")
-    wrong = dataclasses.replace(default_settings("half_cheetah_velocity"), initial_snapshot=_PRETRAINED)
+    wrong = dataclasses.replace(
+        default_settings("half_cheetah_velocity"), initial_snapshot=_PRETRAINED
+    )
     with pytest.raises(ValueError, match="observation_size 2, but this run has 20"):
         initial_snapshot.check(path, wrong)
     empty = dataclasses.replace(_SETTINGS, initial_snapshot=str(tmp_path))
-    with pytest.raises(RunDirectoryError, match="neither a snapshot's folder nor a run with snapshots"):
+    with pytest.raises(
+        RunDirectoryError, match="neither a snapshot's folder nor a run with snapshots"
+    ):
         initial_snapshot.check(path, empty)
     assert not (tmp_path / "run").exists()
 
@@ -53,7 +60,9 @@ def test_a_new_run_acts_with_the_weights_of_its_initial_snapshot(tmp_path):
     started = dataclasses.replace(settings, initial_snapshot=str(tmp_path / "7"), seed=1)
     with run_directory.owned(str(tmp_path / "run"), started) as run:
         initial_snapshot.keep(run, started)
-        step, acting = LearnerNode(run, started, make_agent(started.config.agent), None).exchange(run.replay_table(), None)
+        step, acting = LearnerNode(run, started, make_agent(started.config.agent), None).exchange(
+            run.replay_table(), None
+        )
     assert step == 0
     assert "embedding" in acting
     for name, value in acting.items():

@@ -73,15 +73,21 @@ def interrupted_when(program: Program, condition: Callable[[], bool], *flags: st
 
 
 def test_while_nodes_start_and_the_learner_compiles(program: Program) -> None:
-    interrupted_when(program, lambda: b"binding" in learner_log(program).lower(), "--learner_steps=1000000")
+    interrupted_when(
+        program, lambda: b"binding" in learner_log(program).lower(), "--learner_steps=1000000"
+    )
 
 
 def test_while_replay_fills(program: Program) -> None:
     program.environment = "tiny_distribution:SlowLine"
 
     def filling() -> bool:
-        acting = any(record["node"] == "actor-0" for record in read_records(program.run_dir, "heartbeats"))
-        assert not read_records(program.run_dir, "training"), "replay had filled before the test could look"
+        acting = any(
+            record["node"] == "actor-0" for record in read_records(program.run_dir, "heartbeats")
+        )
+        assert not read_records(program.run_dir, "training"), (
+            "replay had filled before the test could look"
+        )
         return acting
 
     interrupted_when(program, filling, "--learner_steps=1000000")
@@ -99,7 +105,8 @@ def test_while_the_learner_samples_and_then_resumes_from_where_it_was(program: P
 def test_while_evaluating(program: Program) -> None:
     def evaluating() -> bool:
         return bool(program.events("training_finished")) and any(
-            record["method"] == "shared_q_iw" for record in read_records(program.run_dir, "adaptation")
+            record["method"] == "shared_q_iw"
+            for record in read_records(program.run_dir, "adaptation")
         )
 
     program.environment = "tiny_distribution:CalmLine"

@@ -30,35 +30,63 @@ def test_nodes_find_each_other_and_one_of_them_stops_the_program(tmp_path):
 
 def test_a_plan_names_what_a_node_provides_and_needs(tmp_path):
     server, *callers = payloads.make_plans(nodes.word_program(tmp_path))
-    assert (server.name, server.group, server.provides, server.needs) == ("server-0", "server", ("server-0/0",), ())
-    assert [(plan.name, plan.provides, plan.needs) for plan in callers] == [(f"caller-{index}", (), ("server-0",)) for index in range(2)]
+    assert (server.name, server.group, server.provides, server.needs) == (
+        "server-0",
+        "server",
+        ("server-0/0",),
+        (),
+    )
+    assert [(plan.name, plan.provides, plan.needs) for plan in callers] == [
+        (f"caller-{index}", (), ("server-0",)) for index in range(2)
+    ]
 
 
 def test_compiled_functions_of_nodes_may_have_loops(tmp_path):
-    nodes.run(nodes.program_of(lp.PyNode(nodes.compile_a_loop, tmp_path / "power")), tmp_path, LocalDaemons())
+    nodes.run(
+        nodes.program_of(lp.PyNode(nodes.compile_a_loop, tmp_path / "power")),
+        tmp_path,
+        LocalDaemons(),
+    )
     assert (tmp_path / "power").read_text() == "8"
 
 
 def test_a_node_that_fails_is_restarted_and_then_ends_the_program_with_its_reason(tmp_path):
     with pytest.raises(CrashError, match="this node always fails"):
-        nodes.run(nodes.program_of(lp.PyClassNode(nodes.Failing)), tmp_path, LocalDaemons(), budget=RestartBudget(restarts=1))
+        nodes.run(
+            nodes.program_of(lp.PyClassNode(nodes.Failing)),
+            tmp_path,
+            LocalDaemons(),
+            budget=RestartBudget(restarts=1),
+        )
     assert (tmp_path / "only-0").read_text().count("RuntimeError: this node always fails") == 2
 
 
 @pytest.mark.parametrize(("how", "code"), [("exit", 0), ("leave", 0), ("on", 1)])
-def test_a_node_that_ends_without_an_exception_is_restarted_and_then_ends_the_program(tmp_path, how, code):
+def test_a_node_that_ends_without_an_exception_is_restarted_and_then_ends_the_program(
+    tmp_path, how, code
+):
     with pytest.raises(CrashError, match=f"only-0 ended with exit code {code}, 1 times"):
-        nodes.run(nodes.program_of(lp.PyClassNode(nodes.Ending, how)), tmp_path, LocalDaemons(), budget=RestartBudget(restarts=0))
+        nodes.run(
+            nodes.program_of(lp.PyClassNode(nodes.Ending, how)),
+            tmp_path,
+            LocalDaemons(),
+            budget=RestartBudget(restarts=0),
+        )
 
 
 def test_what_a_node_started_ends_with_it(tmp_path):
     children = tmp_path / "children"
     stop = threading.Event()
     thread = threading.Thread(
-        target=nodes.run, args=(nodes.program_of(lp.PyClassNode(nodes.Parent, children)), tmp_path, LocalDaemons()), kwargs={"stop": stop}
+        target=nodes.run,
+        args=(nodes.program_of(lp.PyClassNode(nodes.Parent, children)), tmp_path, LocalDaemons()),
+        kwargs={"stop": stop},
     )
     thread.start()
-    pids = [int(pid) for pid in nodes.wait_for(lambda: children.exists() and children.read_text().split())]
+    pids = [
+        int(pid)
+        for pid in nodes.wait_for(lambda: children.exists() and children.read_text().split())
+    ]
     assert all(psutil.pid_exists(pid) for pid in pids)
     stop.set()
     thread.join()
@@ -70,9 +98,14 @@ def test_a_killed_daemon_takes_its_tree_along_and_another_one_takes_its_place(tm
     daemons, stop, children = LocalDaemons(), threading.Event(), tmp_path / "children"
     restarts = []
     program = nodes.program_of(lp.PyClassNode(nodes.Parent, children))
-    thread = threading.Thread(target=lambda: restarts.extend(nodes.run(program, tmp_path, daemons, stop=stop)))
+    thread = threading.Thread(
+        target=lambda: restarts.extend(nodes.run(program, tmp_path, daemons, stop=stop))
+    )
     thread.start()
-    pids = [int(pid) for pid in nodes.wait_for(lambda: children.exists() and children.read_text().split())]
+    pids = [
+        int(pid)
+        for pid in nodes.wait_for(lambda: children.exists() and children.read_text().split())
+    ]
     children.unlink()
     # A daemon is two processes, each of which cleans up after the other.
     outer = psutil.Process(daemons._daemons["only-0"].pid)
@@ -81,16 +114,24 @@ def test_a_killed_daemon_takes_its_tree_along_and_another_one_takes_its_place(tm
     assert not any(map(nodes.is_alive, pids))
     stop.set()
     thread.join()
-    assert [(node, "agent was lost" in reason) for node, reason, _ in restarts] == [("only-0", True)]
+    assert [(node, "agent was lost" in reason) for node, reason, _ in restarts] == [
+        ("only-0", True)
+    ]
 
 
 def test_a_daemon_that_is_told_to_end_while_it_ends_leaves_no_folder(tmp_path):
     environment = {**ENVIRONMENT, "TMPDIR": str(tmp_path)}
     for _ in range(5):
         process = subprocess.Popen(
-            [sys.executable, "-I", daemon_path()], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+            [sys.executable, "-I", daemon_path()],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
         )
-        process.stdin.write(b'{"do":"reserve","ports":0,"range":[1,0],"host":"localhost","probe":null}\n')
+        process.stdin.write(
+            b'{"do":"reserve","ports":0,"range":[1,0],"host":"localhost","probe":null}\n'
+        )
         process.stdin.flush()
         assert b"ready" in process.stdout.readline()
         (serving,) = psutil.Process(process.pid).children()
@@ -112,7 +153,10 @@ def test_everything_ends_when_whoever_started_it_is_killed(tmp_path):
         "nodes.run(nodes.program_of(lp.PyClassNode(nodes.Parent, folder / 'children')), folder, LocalDaemons())\n"
     )
     launcher = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], env=ENVIRONMENT)
-    pids = [int(pid) for pid in nodes.wait_for(lambda: children.exists() and children.read_text().split())]
+    pids = [
+        int(pid)
+        for pid in nodes.wait_for(lambda: children.exists() and children.read_text().split())
+    ]
     launcher.kill()
     launcher.wait()
     nodes.wait_for(lambda: not any(map(nodes.is_alive, pids)), seconds=10)
@@ -131,7 +175,13 @@ def test_ports_are_kept_from_other_daemons_and_from_those_that_listen_already(tm
 
 
 def test_daemons_with_other_temporary_folders_get_other_ports(tmp_path):
-    reserve = {"do": "reserve", "ports": 1, "range": [24310, 24390], "host": "127.0.0.1", "probe": None}
+    reserve = {
+        "do": "reserve",
+        "ports": 1,
+        "range": [24310, 24390],
+        "host": "127.0.0.1",
+        "probe": None,
+    }
     found = []
     with contextlib.ExitStack() as started:
         for name in ("a", "b"):
@@ -149,7 +199,9 @@ def test_daemons_with_other_temporary_folders_get_other_ports(tmp_path):
 
 
 @pytest.mark.parametrize(("has", "address"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
-def test_the_own_address_is_in_figures_and_of_the_family_that_the_machine_has(monkeypatch, has, address):
+def test_the_own_address_is_in_figures_and_of_the_family_that_the_machine_has(
+    monkeypatch, has, address
+):
     class Socket(socket.socket):
         def bind(self, wanted):
             if wanted[0] != has:
@@ -167,15 +219,27 @@ def test_a_daemon_without_a_temporary_folder_refuses_with_the_mend(tmp_path):
         f"tempfile.tempdir = {str(tmp_path / 'file' / 'nowhere')!r}\n"
         f"runpy.run_path({daemon_path()!r}, run_name='__main__')\n"
     )
-    shown = subprocess.run([sys.executable, "-c", script], input="", capture_output=True, text=True, timeout=30, check=True)
+    shown = subprocess.run(
+        [sys.executable, "-c", script],
+        input="",
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
     refused = json.loads(shown.stdout)
     assert refused["event"] == "refused"
     assert "set TMPDIR to a folder that can be written to" in refused["reason"]
 
 
 def test_a_daemon_refuses_a_temporary_folder_without_room(monkeypatch):
-    monkeypatch.setattr(host_daemon.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 5 << 10))
-    with pytest.raises(host_daemon.Refusal, match=r"/small has 5 KiB free of the 16384 that a node needs: free some, or set TMPDIR"):
+    monkeypatch.setattr(
+        host_daemon.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 5 << 10)
+    )
+    with pytest.raises(
+        host_daemon.Refusal,
+        match=r"/small has 5 KiB free of the 16384 that a node needs: free some, or set TMPDIR",
+    ):
         host_daemon._check_room("/small/iwpa-node-1")
 
 
@@ -195,28 +259,47 @@ def test_a_daemon_whose_folder_is_gone_says_that_the_node_cannot_start(tmp_path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(host_daemon, "_tell", lambda **event: told.append(event))
         served._obey(start)
-    assert told == [{"event": "failed", "reason": f"No such file or directory: {tmp_path}/gone/payload"}]
+    assert told == [
+        {"event": "failed", "reason": f"No such file or directory: {tmp_path}/gone/payload"}
+    ]
 
 
 def test_a_daemon_that_finds_too_few_ports_names_the_range():
-    (refused,) = answers({"do": "reserve", "ports": 3, "range": [24300, 24301], "host": "localhost", "probe": None})
+    (refused,) = answers(
+        {"do": "reserve", "ports": 3, "range": [24300, 24301], "host": "localhost", "probe": None}
+    )
     assert refused["event"] == "refused"
-    assert "of 3 ports are free in 24300-24301: free some, or on a cluster give another --ports" in refused["reason"]
+    assert (
+        "of 3 ports are free in 24300-24301: free some, or on a cluster give another --ports"
+        in refused["reason"]
+    )
 
 
-@pytest.mark.parametrize(("content", "words"), [(None, "does not see the run directory"), ("other", "sees another run directory")])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(None, "does not see the run directory"), ("other", "sees another run directory")],
+)
 def test_a_daemon_that_does_not_see_the_run_directory_says_so(tmp_path, content, words):
     if content:
         (tmp_path / "probe").write_text(content)
     probe = [str(tmp_path / "probe"), "mine"]
-    (refused,) = answers({"do": "reserve", "ports": 0, "range": [24300, 24301], "host": "localhost", "probe": probe})
+    (refused,) = answers(
+        {"do": "reserve", "ports": 0, "range": [24300, 24301], "host": "localhost", "probe": probe}
+    )
     assert words in refused["reason"]
 
 
 def answers(*commands: dict) -> list[dict]:
     """Returns the events that a daemon gives to commands before its input ends."""
     lines = "".join(json.dumps(command) + "\n" for command in commands)
-    shown = subprocess.run([sys.executable, "-I", daemon_path()], input=lines, capture_output=True, text=True, timeout=30, check=True)
+    shown = subprocess.run(
+        [sys.executable, "-I", daemon_path()],
+        input=lines,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
     return [json.loads(line) for line in shown.stdout.splitlines()]
 
 

@@ -56,7 +56,9 @@ def test_a_run_from_python_passes_all_stages_and_is_then_finished(program: Progr
     assert code == 0, output
     assert "shared_q_iw_ls" in output
     assert leftover_processes(program.run_dir) == []
-    signs_of_life = {record["node"]: record["counters"] for record in read_records(program.run_dir, "heartbeats")}
+    signs_of_life = {
+        record["node"]: record["counters"] for record in read_records(program.run_dir, "heartbeats")
+    }
     assert {"learner", "actor-0", "validation-0", "replay"} <= signs_of_life.keys()
     assert signs_of_life["replay"]["inserts"] > 0
 
@@ -79,7 +81,9 @@ def test_a_run_from_python_passes_all_stages_and_is_then_finished(program: Progr
     code, again = program.finish()
     assert code == 0, again
     assert again.count("shared_q_iw_ls") >= 1
-    assert "Stage 1" not in again, f"a finished run trained again for {time.monotonic() - started:.0f} s"
+    assert "Stage 1" not in again, (
+        f"a finished run trained again for {time.monotonic() - started:.0f} s"
+    )
     assert_no_record_is_there_twice(program.run_dir)
 
 
@@ -95,7 +99,9 @@ def test_nodes_that_are_killed_come_back_and_training_goes_on(program: Program) 
         program.wait_until(lambda node=node, pid=pid: program.node_pids().get(node, pid) != pid)
         reached = newest_step(program.run_dir)
         program.wait_until(lambda reached=reached: newest_step(program.run_dir) > reached)
-        reasons = {event["node"]: event["reason"] for event in program.events("node_restarted")[restarts:]}
+        reasons = {
+            event["node"]: event["reason"] for event in program.events("node_restarted")[restarts:]
+        }
         assert reasons.pop(node) == "was killed by signal 9"
         if node == "replay-0":
             assert reasons == {"learner-0": "replay-0 came back", "actor-0": "replay-0 came back"}
@@ -115,7 +121,9 @@ def test_nodes_that_are_killed_come_back_and_training_goes_on(program: Program) 
 def test_an_adaptation_that_was_killed_is_redone_with_the_same_numbers(program: Program) -> None:
     flags = ("--learner_steps=1", "--methods=prior,shared_q_iw")
     program.start(*flags)
-    program.wait_until(lambda: any(record["method"] == "shared_q_iw" for record in records_of_test(program)))
+    program.wait_until(
+        lambda: any(record["method"] == "shared_q_iw" for record in records_of_test(program))
+    )
     assert program.process is not None
     programs = psutil.Process(program.process.pid).children(recursive=True)
     evaluation, *_ = [child for child in programs if "launch.evaluate" in child.cmdline()]
@@ -125,14 +133,23 @@ def test_an_adaptation_that_was_killed_is_redone_with_the_same_numbers(program: 
     program.start(*flags)
     code, output = program.finish()
     assert code == 0, output
-    whole = {(record["method"], record["task"], record["seed"], record["episode"]): record["return"] for record in records_of_test(program)}
+    whole = {
+        (record["method"], record["task"], record["seed"], record["episode"]): record["return"]
+        for record in records_of_test(program)
+    }
     assert len(whole) == 2 * 2 * 3 * 40
-    assert all(whole[record["method"], record["task"], record["seed"], record["episode"]] == record["return"] for record in cut)
+    assert all(
+        whole[record["method"], record["task"], record["seed"], record["episode"]]
+        == record["return"]
+        for record in cut
+    )
     (report,) = json_reports(program)
     assert report["methods"]["shared_q_iw"]["n"] == 2 * 3
 
 
-def test_a_node_that_cannot_be_brought_back_ends_the_run_with_its_name_and_reason(program: Program) -> None:
+def test_a_node_that_cannot_be_brought_back_ends_the_run_with_its_name_and_reason(
+    program: Program,
+) -> None:
     program.environment = "tiny_distribution:BrokenLine"
     program.start(*ENDLESS)
     code, output = program.finish()
@@ -145,7 +162,11 @@ def test_a_node_that_cannot_be_brought_back_ends_the_run_with_its_name_and_reaso
 
 
 def records_of_test(program: Program) -> list[dict]:
-    return [record for record in read_records(program.run_dir, "adaptation") if record["split"] == "test"]
+    return [
+        record
+        for record in read_records(program.run_dir, "adaptation")
+        if record["split"] == "test"
+    ]
 
 
 def json_reports(program: Program) -> list[dict]:
@@ -156,7 +177,9 @@ def json_reports(program: Program) -> list[dict]:
     return [json.loads(line) for line in shown.stdout.splitlines()]
 
 
-def test_a_killed_launcher_takes_its_nodes_along_and_the_same_command_resumes(program: Program) -> None:
+def test_a_killed_launcher_takes_its_nodes_along_and_the_same_command_resumes(
+    program: Program,
+) -> None:
     train_past_the_newest_checkpoint(program)
     assert program.process is not None
     program.process.kill()
@@ -185,7 +208,10 @@ def train_past_the_newest_checkpoint(program: Program) -> None:
 
 
 def checkpoints(run_dir: pathlib.Path) -> list[pathlib.Path]:
-    return sorted((path for path in (run_dir / "checkpoints").glob("*") if path.name.isdigit()), key=lambda path: int(path.name))
+    return sorted(
+        (path for path in (run_dir / "checkpoints").glob("*") if path.name.isdigit()),
+        key=lambda path: int(path.name),
+    )
 
 
 def newest_step(run_dir: pathlib.Path) -> int:

@@ -30,7 +30,14 @@ def packed(tmp_path, monkeypatch):
         with pytest.raises(RunDirectoryError, match="no selected snapshot yet"):
             pretrained.pack(run, folder / "line")
         events.append({"event": "resumed", "learner_steps": 8})
-        events.append({"event": "training_finished", "reason": "learner_steps", "learner_steps": 9, "minutes": 1.0})
+        events.append(
+            {
+                "event": "training_finished",
+                "reason": "learner_steps",
+                "learner_steps": 9,
+                "minutes": 1.0,
+            }
+        )
         events.append(Selection(7, 1.5).event())
     pretrained.pack(run, folder / "line")
     return folder
@@ -42,7 +49,10 @@ def test_a_packed_run_holds_the_selected_snapshot_and_what_was_chosen(packed, tm
     run, settings = open_run(str(tmp_path / "run"))
     assert settings.identity() == default_settings("tiny_distribution:Line").identity()
     assert [path.name for path in run.snapshots.iterdir()] == ["7"]
-    assert [event["event"] for event in read_records(run.path, "events")] == ["training_finished", "snapshot_selected"]
+    assert [event["event"] for event in read_records(run.path, "events")] == [
+        "training_finished",
+        "snapshot_selected",
+    ]
     assert sorted(path.name for path in packed.iterdir()) == ["line"]
 
 
@@ -63,7 +73,9 @@ def test_what_an_interrupted_unpacking_left_does_not_count_and_goes(packed, tmp_
     assert not left.exists()
 
 
-def test_unpacking_again_keeps_what_was_found_since_and_no_other_run_is_overwritten(packed, tmp_path):
+def test_unpacking_again_keeps_what_was_found_since_and_no_other_run_is_overwritten(
+    packed, tmp_path
+):
     pretrained.unpack("line", str(tmp_path / "run"))
     with RecordWriter(tmp_path / "run", "adaptation", "evaluate") as writer:
         writer.append({"return": 1.0})
@@ -79,13 +91,26 @@ def test_unpacking_again_keeps_what_was_found_since_and_no_other_run_is_overwrit
 def test_the_command_adapts_from_what_comes_with_the_sources(tmp_path):
     """Needs a run of iwpa/data; its prior alone is tested, on one task."""
     run = tmp_path / "run"
-    command = [sys.executable, "-m", "launch.evaluate", "--pretrained=sparse_navigation", f"--run_dir={run}"]
+    command = [
+        sys.executable,
+        "-m",
+        "launch.evaluate",
+        "--pretrained=sparse_navigation",
+        f"--run_dir={run}",
+    ]
     shown = subprocess.run(
         [*command, "--methods=prior,shared_q_iw_ls", "--tasks=3", "--seeds=1", "--episodes=2"],
         cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
     assert shown.returncode == 0, shown.stderr
     assert str(run) in shown.stdout
-    (selected,) = (event for event in read_records(run, "events") if event["event"] == "snapshot_selected")
-    assert adaptation_cpu_seconds(run, "test", selected["snapshot"]).keys() == {"prior", "shared_q_iw_ls"}
-    assert {(record["split"], record["task"]) for record in read_records(run, "adaptation")} == {("test", 3)}
+    (selected,) = (
+        event for event in read_records(run, "events") if event["event"] == "snapshot_selected"
+    )
+    assert adaptation_cpu_seconds(run, "test", selected["snapshot"]).keys() == {
+        "prior",
+        "shared_q_iw_ls",
+    }
+    assert {(record["split"], record["task"]) for record in read_records(run, "adaptation")} == {
+        ("test", 3)
+    }

@@ -38,17 +38,44 @@ def navigation(tmp_path_factory):
 
 
 def assignment(method="shared_q_iw_ls", episodes=3):
-    return evaluation.Assignment(method, "test", evaluation.default_adaptation(method, episodes), seeds=2, tasks=(4, 7))
+    return evaluation.Assignment(
+        method, "test", evaluation.default_adaptation(method, episodes), seeds=2, tasks=(4, 7)
+    )
 
 
 def test_what_is_recorded_is_the_adaptation_that_was_evaluated(navigation):
     run, settings, snapshot = navigation
     wanted = assignment()
-    assert evaluation.evaluate(run, settings, settings.distribution(), wanted, snapshot, node="evaluate", should_stop=lambda: False)
-    assert record(run, settings, settings.distribution(), wanted, snapshot, filmed=True, should_stop=lambda: False) == 2
-    evaluated = {adapted.key: adapted.returns for adapted in adaptation_runs(read_records(run.path, "adaptation"))}
+    assert evaluation.evaluate(
+        run,
+        settings,
+        settings.distribution(),
+        wanted,
+        snapshot,
+        node="evaluate",
+        should_stop=lambda: False,
+    )
+    assert (
+        record(
+            run,
+            settings,
+            settings.distribution(),
+            wanted,
+            snapshot,
+            filmed=True,
+            should_stop=lambda: False,
+        )
+        == 2
+    )
+    evaluated = {
+        adapted.key: adapted.returns
+        for adapted in adaptation_runs(read_records(run.path, "adaptation"))
+    }
     recordings = RecordingReader(run.path).poll()
-    assert [(recording.key.task, recording.key.seed) for recording in recordings] == [(4, 0), (7, 0)]
+    assert [(recording.key.task, recording.key.seed) for recording in recordings] == [
+        (4, 0),
+        (7, 0),
+    ]
     for recording in recordings:
         np.testing.assert_allclose(recording.returns, evaluated[recording.key], atol=1e-4)
         paths = read_paths(run.path, recording)
@@ -59,7 +86,9 @@ def test_what_is_recorded_is_the_adaptation_that_was_evaluated(navigation):
             assert path.shape == (21, 2)
             assert path[0].tolist() == [0.0, 0.0]
             distances = [math.dist(place, goal) for place in path[1:].tolist()]
-            assert achieved == pytest.approx(sum(1 - distance for distance in distances if distance <= 0.2), abs=0.01)
+            assert achieved == pytest.approx(
+                sum(1 - distance for distance in distances if distance <= 0.2), abs=0.01
+            )
         folder = run.path / "videos" / recording.name
         assert recording.films == {1: "first.mp4", 3: "last.mp4"}
         for film in recording.films.values():
@@ -70,11 +99,46 @@ def test_what_is_recorded_is_the_adaptation_that_was_evaluated(navigation):
 def test_what_was_recorded_is_left_and_what_was_stopped_leaves_nothing(navigation):
     run, settings, snapshot = navigation
     wanted = assignment("prior")
-    assert record(run, settings, settings.distribution(), wanted, snapshot, filmed=False, should_stop=lambda: True) == 0
-    assert RecordingReader(run.path).poll() == [found for found in RecordingReader(run.path).poll() if found.key.method != "prior"]
+    assert (
+        record(
+            run,
+            settings,
+            settings.distribution(),
+            wanted,
+            snapshot,
+            filmed=False,
+            should_stop=lambda: True,
+        )
+        == 0
+    )
+    assert RecordingReader(run.path).poll() == [
+        found for found in RecordingReader(run.path).poll() if found.key.method != "prior"
+    ]
     assert not list((run.path / "videos").glob(".*"))
-    assert record(run, settings, settings.distribution(), wanted, snapshot, filmed=False, should_stop=lambda: False) == 2
-    assert record(run, settings, settings.distribution(), wanted, snapshot, filmed=False, should_stop=lambda: False) == 0
+    assert (
+        record(
+            run,
+            settings,
+            settings.distribution(),
+            wanted,
+            snapshot,
+            filmed=False,
+            should_stop=lambda: False,
+        )
+        == 2
+    )
+    assert (
+        record(
+            run,
+            settings,
+            settings.distribution(),
+            wanted,
+            snapshot,
+            filmed=False,
+            should_stop=lambda: False,
+        )
+        == 0
+    )
 
 
 def test_an_environment_that_draws_nothing_is_recorded_without_films(tmp_path):
@@ -89,7 +153,12 @@ def test_an_environment_that_draws_nothing_is_recorded_without_films(tmp_path):
     assert "Paths alone are recorded, without videos: NotImplementedError" in done.stderr
     assert f"Recorded prior on 1 of 1 tasks in {run.path / 'videos'}" in done.stdout
     (recording,) = RecordingReader(run.path).poll()
-    assert (recording.key.method, recording.key.task, len(recording.returns), recording.films) == ("prior", 0, 2, {})
+    assert (recording.key.method, recording.key.task, len(recording.returns), recording.films) == (
+        "prior",
+        0,
+        2,
+        {},
+    )
     assert read_paths(run.path, recording) == []
     assert read_tasks(run.path).names == ()
 

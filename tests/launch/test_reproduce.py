@@ -16,8 +16,14 @@ def arguments(step):
 
 def test_every_agent_is_trained_with_every_seed_and_every_method_is_tested_once_from_each():
     done = list(steps("sparse_navigation", OUT, Effort([3, 5], test_seeds=2)))
-    trained = [arguments(step) for step in done if step.module == "launch.local_multiprocess" and "critic" not in arguments(step)]
-    assert [(run["agent"], run["seed"]) for run in trained] == [(agent, seed) for seed in ("3", "5") for agent in AGENTS]
+    trained = [
+        arguments(step)
+        for step in done
+        if step.module == "launch.local_multiprocess" and "critic" not in arguments(step)
+    ]
+    assert [(run["agent"], run["seed"]) for run in trained] == [
+        (agent, seed) for seed in ("3", "5") for agent in AGENTS
+    ]
     tested = [arguments(step) for step in done if step.module == "launch.evaluate"]
     for run, test in zip(trained, tested, strict=True):
         assert test["run_dir"] == run["run_dir"]
@@ -30,7 +36,9 @@ def test_methods_are_tuned_from_the_first_seed_before_any_is_tested():
     (tuning,) = (step for step in done if step.module == "launch.tune")
     assert set(arguments(tuning)["methods"].split(",")) == SEARCH_SPACES.keys()
     assert arguments(tuning)["run_dir"].endswith("multitask-3")
-    tests = [step for step in done if step.module == "launch.evaluate" and "tuned_on" in arguments(step)]
+    tests = [
+        step for step in done if step.module == "launch.evaluate" and "tuned_on" in arguments(step)
+    ]
     assert {arguments(step)["tuned_on"] for step in tests} == {arguments(tuning)["run_dir"]}
     assert len(tests) == 2
     assert all(done.index(tuning) < done.index(step) for step in tests)
@@ -38,7 +46,11 @@ def test_methods_are_tuned_from_the_first_seed_before_any_is_tested():
 
 def test_critics_that_know_tasks_by_description_are_trained_for_figure_4_where_there_are_descriptions():
     done = list(steps("sparse_navigation", OUT, Effort([3, 5], test_seeds=2)))
-    described = [arguments(step)["run_dir"] for step in done if arguments(step).get("critic") == "task_description"]
+    described = [
+        arguments(step)["run_dir"]
+        for step in done
+        if arguments(step).get("critic") == "task_description"
+    ]
     assert len(described) == 2
     assert arguments(done[-1])["figure"] == "4"
     assert set(described) < set(arguments(done[-1])["run_dirs"].split(","))
@@ -54,7 +66,11 @@ def test_the_papers_figure_of_the_environment_shows_all_runs():
 
 def test_every_agent_is_trained_for_the_same_share_of_its_steps():
     done = list(steps("half_cheetah_velocity", OUT, Effort([0], 1, training_share=0.4)))
-    trained = {arguments(step)["agent"]: arguments(step)["learner_steps"] for step in done if step.module == "launch.local_multiprocess"}
+    trained = {
+        arguments(step)["agent"]: arguments(step)["learner_steps"]
+        for step in done
+        if step.module == "launch.local_multiprocess"
+    }
     assert trained == {"multitask": "32000", "rl2": "8533", "pearl": "6400"}
 
 

@@ -21,11 +21,16 @@ _SETTINGS = default_settings("sparse_navigation")
 
 def _with_losses(**changes):
     config = _SETTINGS.config
-    return dataclasses.replace(_SETTINGS, config=dataclasses.replace(config, losses=dataclasses.replace(config.losses, **changes)))
+    return dataclasses.replace(
+        _SETTINGS,
+        config=dataclasses.replace(config, losses=dataclasses.replace(config.losses, **changes)),
+    )
 
 
 def test_a_run_opens_with_the_settings_that_it_was_made_with(tmp_path):
-    settings = dataclasses.replace(_with_losses(kl_cost=0.5), methods=("prior",), seed=3, task_set="pearl")
+    settings = dataclasses.replace(
+        _with_losses(kl_cost=0.5), methods=("prior",), seed=3, task_set="pearl"
+    )
     made = run_directory.prepare(str(tmp_path / "run"), settings)
     opened, stored = run_directory.open_run(str(tmp_path / "run"))
     assert stored == settings
@@ -37,7 +42,11 @@ def test_a_run_opens_with_the_settings_that_it_was_made_with(tmp_path):
     assert "commit" in content
     places = read_tasks(tmp_path / "run")
     assert places.names == ("x", "y")
-    assert {split: len(of_split) for split, of_split in places.places.items()} == {"train": 80, "validation": 10, "test": 20}
+    assert {split: len(of_split) for split, of_split in places.places.items()} == {
+        "train": 80,
+        "validation": 10,
+        "test": 20,
+    }
 
 
 @pytest.mark.parametrize(
@@ -49,10 +58,15 @@ def test_a_run_opens_with_the_settings_that_it_was_made_with(tmp_path):
         (_with_losses(discount=0.5), "config.losses.discount is 0.9, not 0.5"),
     ],
 )
-def test_another_identity_is_refused_naming_the_field_and_both_values(tmp_path, changed, difference):
+def test_another_identity_is_refused_naming_the_field_and_both_values(
+    tmp_path, changed, difference
+):
     run_directory.prepare(str(tmp_path), _SETTINGS)
     before = (tmp_path / "run.json").read_text()
-    with pytest.raises(RunDirectoryError, match=f"holds another run: its {re.escape(difference)}. Choose another directory"):
+    with pytest.raises(
+        RunDirectoryError,
+        match=f"holds another run: its {re.escape(difference)}. Choose another directory",
+    ):
         run_directory.prepare(str(tmp_path), changed)
     assert (tmp_path / "run.json").read_text() == before
 
@@ -66,8 +80,12 @@ def test_a_run_of_a_version_that_lacked_a_field_is_one_of_its_default(tmp_path):
     path.write_text(json.dumps(content))
     assert not run_directory.open_run(str(tmp_path))[1].tensorboard
     run_directory.prepare(str(tmp_path), _SETTINGS)
-    with pytest.raises(RunDirectoryError, match=r"networks\.critic is task_id, not task_description"):
-        run_directory.prepare(str(tmp_path), default_settings("sparse_navigation", critic="task_description"))
+    with pytest.raises(
+        RunDirectoryError, match=r"networks\.critic is task_id, not task_description"
+    ):
+        run_directory.prepare(
+            str(tmp_path), default_settings("sparse_navigation", critic="task_description")
+        )
 
 
 def test_operational_changes_are_allowed_and_logged(tmp_path):
@@ -87,7 +105,10 @@ def test_a_directory_that_cannot_be_written_is_one_clear_line(tmp_path):
     with pytest.raises(RunDirectoryError) as caught:
         run_directory.prepare(str(tmp_path / "file" / "run"), _SETTINGS)
     message = str(caught.value)
-    assert message == f"Cannot write to --run_dir={tmp_path}/file/run: Not a directory. Choose another directory."
+    assert (
+        message
+        == f"Cannot write to --run_dir={tmp_path}/file/run: Not a directory. Choose another directory."
+    )
     with pytest.raises(RunDirectoryError, match="Cannot write to --run_dir"):
         run_directory.prepare(str(tmp_path / "file"), _SETTINGS)
 
@@ -97,7 +118,9 @@ def test_what_is_no_run_directory_is_said_to_be_none(tmp_path):
         run_directory.open_run(str(tmp_path))
 
 
-@pytest.mark.parametrize("content", ["{", "{}", '{"identity": {"config": {}}, "operational": {"methods": []}}', "[]"])
+@pytest.mark.parametrize(
+    "content", ["{", "{}", '{"identity": {"config": {}}, "operational": {"methods": []}}', "[]"]
+)
 def test_a_run_file_that_is_torn_or_of_another_program_is_named(tmp_path, content):
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(RunDirectoryError, match=r"run\.json"):
@@ -122,7 +145,9 @@ def test_the_newest_whole_checkpoint_is_found_with_a_warning_of_the_damaged(tmp_
 def test_a_second_launch_on_one_directory_is_refused(tmp_path):
     with run_directory.owned(str(tmp_path), _SETTINGS):
         second = run_directory.owned(str(tmp_path), _SETTINGS)
-        with pytest.raises(RunDirectoryError, match=rf"Another program is at work in --run_dir={tmp_path}"):
+        with pytest.raises(
+            RunDirectoryError, match=rf"Another program is at work in --run_dir={tmp_path}"
+        ):
             second.__enter__()
     with run_directory.owned(str(tmp_path), _SETTINGS):
         pass
@@ -136,15 +161,27 @@ def trained(tmp_path, checkpoint, finished_at=None):
         writer.append({**record, "checkpoint": checkpoint})
     if finished_at is not None:
         with store.RecordWriter(tmp_path, "events", "learner") as writer:
-            writer.append({"event": "training_finished", "reason": "learner_steps", "learner_steps": finished_at, "minutes": 1.0})
+            writer.append(
+                {
+                    "event": "training_finished",
+                    "reason": "learner_steps",
+                    "learner_steps": finished_at,
+                    "minutes": 1.0,
+                }
+            )
     return run
 
 
 @pytest.mark.parametrize(("checkpoint", "finished_at"), [(20, None), (None, 20)])
-def test_a_run_whose_checkpoints_are_gone_is_refused_before_anything_is_written(tmp_path, checkpoint, finished_at):
+def test_a_run_whose_checkpoints_are_gone_is_refused_before_anything_is_written(
+    tmp_path, checkpoint, finished_at
+):
     trained(tmp_path, checkpoint, finished_at)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    with pytest.raises(RunDirectoryError, match=r"trained to a checkpoint of step 20, but in .* there is none: bring the checkpoints back"):
+    with pytest.raises(
+        RunDirectoryError,
+        match=r"trained to a checkpoint of step 20, but in .* there is none: bring the checkpoints back",
+    ):
         run_directory.prepare(str(tmp_path), dataclasses.replace(_SETTINGS, minutes=99.0))
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
@@ -215,11 +252,15 @@ def test_options_of_the_environment_belong_to_the_identity(tmp_path):
     _, opened = run_directory.open_run(str(tmp_path))
     assert opened == settings
     assert not opened.distribution().dense_training
-    with pytest.raises(run_directory.RunDirectoryError, match=r"options\.training is sparse, not None"):
+    with pytest.raises(
+        run_directory.RunDirectoryError, match=r"options\.training is sparse, not None"
+    ):
         run_directory.prepare(str(tmp_path), _SETTINGS)
 
 
 def test_places_of_numpys_numbers_are_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(SparseNavigation, "place", lambda self, task: np.array([task.index, 2], np.int64))
+    monkeypatch.setattr(
+        SparseNavigation, "place", lambda self, task: np.array([task.index, 2], np.int64)
+    )
     run = run_directory.prepare(str(tmp_path / "run"), default_settings("sparse_navigation"))
     assert read_tasks(run.path).place("train", 3) == (3.0, 2.0)

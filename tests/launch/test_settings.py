@@ -17,7 +17,11 @@ def test_descriptions_are_those_of_the_training_tasks_in_the_order_of_their_ids(
     assert settings.config.networks.critic == "task_description"
     distribution = settings.distribution()
     angles = np.array([task.parameters[0] for task in distribution.tasks("train")])
-    np.testing.assert_allclose(settings.descriptions(distribution), np.stack([np.cos(angles), np.sin(angles)], axis=1), atol=1e-6)
+    np.testing.assert_allclose(
+        settings.descriptions(distribution),
+        np.stack([np.cos(angles), np.sin(angles)], axis=1),
+        atol=1e-6,
+    )
 
 
 def test_critics_know_tasks_by_id_unless_asked_otherwise():
@@ -27,7 +31,9 @@ def test_critics_know_tasks_by_id_unless_asked_otherwise():
 
 
 def test_descriptions_that_an_environment_lacks_are_refused():
-    with pytest.raises(ValueError, match="line does not describe its tasks: choose --critic=task_id"):
+    with pytest.raises(
+        ValueError, match="line does not describe its tasks: choose --critic=task_id"
+    ):
         default_settings("tiny_distribution:Line", critic="task_description")
 
 

@@ -114,7 +114,9 @@ def failing(tmp_path, monkeypatch):
         settings = default_settings("tiny_distribution:Line", **settings)
         with owned(str(tmp_path / "run"), settings) as run:
             with pytest.raises(UnrecoverableError) as raised:
-                learner_node.LearnerNode(run, settings, make_agent(settings.config.agent), Replay(run.replay_table())).run()
+                learner_node.LearnerNode(
+                    run, settings, make_agent(settings.config.agent), Replay(run.replay_table())
+                ).run()
             return run, settings, str(raised.value)
 
     return fail
@@ -145,20 +147,31 @@ class StarvingReplay(Replay):
 
 def test_minutes_bind_while_the_learner_starves_and_nothing_done_is_a_failure(failing):
     run, settings, reason = failing(updates=0, dataset=StarvingReplay, minutes=0.005)
-    assert reason.startswith("The learner made no step in --minutes=0.005: the rate limiter gives nothing: do the actors write? (0 ep")
+    assert reason.startswith(
+        "The learner made no step in --minutes=0.005: the rate limiter gives nothing: do the actors write? (0 ep"
+    )
     assert reason.endswith(f"replay begins with {settings.config.replay.min_size} sequences)")
     assert not training_finished(run, settings)
 
 
-def test_a_learner_refuses_the_actors_of_another_run_and_the_replay_of_another_run(tmp_path, monkeypatch):
+def test_a_learner_refuses_the_actors_of_another_run_and_the_replay_of_another_run(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr(learner_node, "Learner", lambda *arguments: SkippingLearner(0))
     settings = default_settings("tiny_distribution:Line")
     with owned(str(tmp_path / "run"), settings) as run:
-        learner = learner_node.LearnerNode(run, settings, make_agent(settings.config.agent), Replay("sequences-other"))
-        with pytest.raises(ValueError, match=rf"another run's learner: it learns from {run.replay_table()}, not sequences-other"):
+        learner = learner_node.LearnerNode(
+            run, settings, make_agent(settings.config.agent), Replay("sequences-other")
+        )
+        with pytest.raises(
+            ValueError,
+            match=rf"another run's learner: it learns from {run.replay_table()}, not sequences-other",
+        ):
             learner.exchange("sequences-other", None)
         monkeypatch.setattr(lp, "stop_event", threading.Event)
-        with pytest.raises(ForeignReplayError, match=rf"it has sequences-other, not {run.replay_table()}"):
+        with pytest.raises(
+            ForeignReplayError, match=rf"it has sequences-other, not {run.replay_table()}"
+        ):
             learner.run()
 
 
@@ -166,7 +179,9 @@ def test_no_snapshot_is_selected_from_a_failed_training_but_one_can_be_chosen(fa
     run, settings, _ = failing(updates=7, learner_steps=10**9)
     untrained.snapshot(run, settings, 7)
     evaluator = Evaluator(run, settings, settings.distribution(), threading.Event())
-    with pytest.raises(RunDirectoryError, match=r"training failed at learner step .*--snapshot=STEP"):
+    with pytest.raises(
+        RunDirectoryError, match=r"training failed at learner step .*--snapshot=STEP"
+    ):
         evaluator.snapshot(None)
     assert evaluator.snapshot(7).step == 7
     assert "Warning: training failed at learner step" in capsys.readouterr().err
@@ -177,7 +192,9 @@ def test_the_node_prints_one_line_passes_by_proxies_and_ends_for_good(tmp_path, 
         raise UnrecoverableError("why")
 
     monkeypatch.setattr(runpy, "run_path", entry)
-    (tmp_path / "addresses.json").write_text('{"replay-0/0": "10.0.0.7:23000", "learner-0/0": "[::1]:23001"}')
+    (tmp_path / "addresses.json").write_text(
+        '{"replay-0/0": "10.0.0.7:23000", "learner-0/0": "[::1]:23001"}'
+    )
     monkeypatch.setenv("IWPA_NODE_DIRECTORY", str(tmp_path))
     monkeypatch.setenv("no_proxy", "example.org")
     monkeypatch.setenv("no_grpc_proxy", "")

@@ -30,10 +30,10 @@ def _words(process: psutil.Process) -> list[str]:
 
 
 def test_a_stage_ends_when_its_launcher_is_killed() -> None:
-    script = (
-        "import threading; from launch.experiment import run_module\nprint('started', flush=True); run_module(threading.Event(), 'waiting')"
+    script = "import threading; from launch.experiment import run_module\nprint('started', flush=True); run_module(threading.Event(), 'waiting')"
+    launcher = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE
     )
-    launcher = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE)
     assert launcher.stdout is not None
     launcher.stdout.readline()
     (stage,) = nodes.wait_for(lambda: stages_of(psutil.Process(launcher.pid)))
@@ -42,7 +42,9 @@ def test_a_stage_ends_when_its_launcher_is_killed() -> None:
     nodes.wait_for(lambda: not nodes.is_alive(stage.pid), seconds=10)
 
 
-def test_a_stage_that_refuses_its_work_after_a_training_has_failed(tmp_path, monkeypatch, capfd) -> None:
+def test_a_stage_that_refuses_its_work_after_a_training_has_failed(
+    tmp_path, monkeypatch, capfd
+) -> None:
     monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
     settings = default_settings("sparse_navigation")
     monkeypatch.setattr(training, "run_program", lambda *arguments: True)

@@ -15,7 +15,9 @@ from launch.runtime.supervise import UNRECOVERABLE, CrashError, RefusalError, Su
 
 REPLAY = NodePlan("replay-0", "replay", "r", ("replay-0/0",), ())
 LEARNER = NodePlan("learner-0", "learner", "l", ("learner-0/0",), ("replay-0",))
-ACTORS = [NodePlan(f"actor-{index}", "actor", "a", (), ("replay-0", "learner-0")) for index in range(2)]
+ACTORS = [
+    NodePlan(f"actor-{index}", "actor", "a", (), ("replay-0", "learner-0")) for index in range(2)
+]
 PLANS = [REPLAY, LEARNER, *ACTORS]
 FIRST = ("replay-0", "learner-0", "actor-0")
 
@@ -38,8 +40,12 @@ class FakeAgents:
     def send(self, node, message):
         self.sent.append((node, message["do"]))
         self.last = message
-        if message["do"] in ("terminate", "kill") and not (message["do"] == "terminate" and node in self.deaf):
-            self.events.append((node, {"event": "exited", "code": -9 if message["do"] == "kill" else 0}))
+        if message["do"] in ("terminate", "kill") and not (
+            message["do"] == "terminate" and node in self.deaf
+        ):
+            self.events.append(
+                (node, {"event": "exited", "code": -9 if message["do"] == "kill" else 0})
+            )
 
     def receive(self, timeout):
         self.now += timeout
@@ -63,7 +69,9 @@ def ready(*nodes, host="one", port=1):
     def step(agents):
         for node in nodes:
             ports = [port] if node in ("replay-0", "learner-0") else []
-            agents.events.append((node, {"event": "ready", "host": host, "address": host, "ports": ports}))
+            agents.events.append(
+                (node, {"event": "ready", "host": host, "address": host, "ports": ports})
+            )
 
     return step
 
@@ -73,7 +81,9 @@ def exited(node, code):
 
 
 def lost(node):
-    return lambda agents: agents.events.append((node, {"event": "lost", "reason": "its host was lost"}))
+    return lambda agents: agents.events.append(
+        (node, {"event": "lost", "reason": "its host was lost"})
+    )
 
 
 def wait(seconds):
@@ -108,17 +118,37 @@ ALL = ready("replay-0", "learner-0", "actor-0", "actor-1")
 
 def test_nothing_starts_before_all_required_nodes_have_a_place(tmp_path):
     seen = []
-    agents = FakeAgents(ready("replay-0", "actor-0"), lambda agents: seen.append(list(agents.sent)), ready("learner-0"), quiet, stop)
+    agents = FakeAgents(
+        ready("replay-0", "actor-0"),
+        lambda agents: seen.append(list(agents.sent)),
+        ready("learner-0"),
+        quiet,
+        stop,
+    )
     supervise(agents, tmp_path)
     assert seen == [[]]
-    assert [node for node, what in agents.sent if what == "start"] == ["replay-0", "learner-0", "actor-0"]
+    assert [node for node, what in agents.sent if what == "start"] == [
+        "replay-0",
+        "learner-0",
+        "actor-0",
+    ]
 
 
 def test_nodes_get_the_addresses_of_where_the_others_were_placed(tmp_path):
-    agents = FakeAgents(ready("replay-0", host="here", port=7), ready("learner-0", host="there", port=8), ready("actor-0"), stop)
+    agents = FakeAgents(
+        ready("replay-0", host="here", port=7),
+        ready("learner-0", host="there", port=8),
+        ready("actor-0"),
+        stop,
+    )
     supervise(agents, tmp_path, plans=PLANS[:3])
     assert agents.sent[2] == ("actor-0", "start")
-    tables = FakeAgents(ready("replay-0", host="here", port=7), ready("learner-0", host="there", port=8), ready("actor-0"), quiet)
+    tables = FakeAgents(
+        ready("replay-0", host="here", port=7),
+        ready("learner-0", host="there", port=8),
+        ready("actor-0"),
+        quiet,
+    )
     tables.script.append(lambda agents: (seen.append(agents.last["addresses"]), stop(agents)))
     seen = []
     supervise(tables, tmp_path, plans=PLANS[:3])
@@ -126,14 +156,20 @@ def test_nodes_get_the_addresses_of_where_the_others_were_placed(tmp_path):
 
 
 def test_an_actor_whose_place_comes_late_joins(tmp_path):
-    agents = FakeAgents(ready("replay-0", "learner-0", "actor-0"), quiet, ready("actor-1"), quiet, stop)
+    agents = FakeAgents(
+        ready("replay-0", "learner-0", "actor-0"), quiet, ready("actor-1"), quiet, stop
+    )
     supervise(agents, tmp_path)
     assert agents.started("actor-1") == 1
 
 
-def test_required_nodes_that_find_no_place_are_named_with_what_there_is_and_nothing_was_started(tmp_path):
+def test_required_nodes_that_find_no_place_are_named_with_what_there_is_and_nothing_was_started(
+    tmp_path,
+):
     agents = FakeAgents(ready("replay-0", "actor-0"), wait(61))
-    with pytest.raises(RefusalError, match=r"learner-0 found no place within 60 s\. The only host has 1 CPU\."):
+    with pytest.raises(
+        RefusalError, match=r"learner-0 found no place within 60 s\. The only host has 1 CPU\."
+    ):
         supervise(agents, tmp_path)
     assert agents.sent == []
 
@@ -174,7 +210,9 @@ def test_the_clients_of_a_replay_that_came_back_start_anew_after_it(tmp_path):
     starts = [node for node, what in agents.sent if what == "start"]
     assert starts[4:] == ["replay-0", "learner-0", "actor-0", "actor-1"]
     assert restarts[0] == ("replay-0", "ended with exit code 1", 1)
-    assert set(restarts[1:]) == {(name, "replay-0 came back", 1) for name in ("learner-0", "actor-0", "actor-1")}
+    assert set(restarts[1:]) == {
+        (name, "replay-0 came back", 1) for name in ("learner-0", "actor-0", "actor-1")
+    }
 
 
 def test_a_learner_that_came_back_where_it_was_is_found_again_by_its_actors(tmp_path):
@@ -185,7 +223,9 @@ def test_a_learner_that_came_back_where_it_was_is_found_again_by_its_actors(tmp_
 
 
 def test_those_that_knew_the_address_of_a_node_that_moved_start_anew_with_the_new_one(tmp_path):
-    agents = FakeAgents(ALL, quiet, lost("learner-0"), ready("learner-0", host="two"), quiet, quiet, stop)
+    agents = FakeAgents(
+        ALL, quiet, lost("learner-0"), ready("learner-0", host="two"), quiet, quiet, stop
+    )
     tables = []
     agents.script.insert(-1, lambda agents: tables.append(agents.last["addresses"]["learner-0/0"]))
     _, restarts = supervise(agents, tmp_path)
@@ -210,9 +250,21 @@ def test_a_lost_actor_is_placed_anew_once_and_does_not_use_up_its_budget(tmp_pat
 def test_a_node_that_fails_because_what_it_calls_is_away_is_not_charged(tmp_path):
     steps = [ALL, quiet]
     for _ in range(3):
-        steps += [exited("replay-0", -9), exited("learner-0", 1), exited("actor-0", 1), exited("actor-1", 1), wait(10), quiet, quiet, quiet]
+        steps += [
+            exited("replay-0", -9),
+            exited("learner-0", 1),
+            exited("actor-0", 1),
+            exited("actor-1", 1),
+            wait(10),
+            quiet,
+            quiet,
+            quiet,
+        ]
     _, restarts = supervise(FakeAgents(*steps, stop), tmp_path)
-    assert {reason for node, reason, _ in restarts if node == "learner-0"} <= {"replay-0 came back", "a node that it calls was away"}
+    assert {reason for node, reason, _ in restarts if node == "learner-0"} <= {
+        "replay-0 came back",
+        "a node that it calls was away",
+    }
 
 
 def test_a_node_that_dies_too_often_ends_the_program_with_the_end_of_its_log(tmp_path):
@@ -221,7 +273,9 @@ def test_a_node_that_dies_too_often_ends_the_program_with_the_end_of_its_log(tmp
     for _ in range(4):
         steps += [exited("actor-0", 1), wait(10), quiet]
     agents = FakeAgents(*steps)
-    with pytest.raises(CrashError, match=r"actor-0 ended with exit code 1, 4 times[\s\S]*the reason"):
+    with pytest.raises(
+        CrashError, match=r"actor-0 ended with exit code 1, 4 times[\s\S]*the reason"
+    ):
         supervise(agents, tmp_path)
     assert ("learner-0", "terminate") in agents.sent
 
@@ -235,9 +289,18 @@ def test_a_node_that_would_end_in_the_same_way_again_is_not_restarted(tmp_path):
 
 
 def test_a_program_whose_agents_are_out_of_reach_for_good_ends_with_the_reason(tmp_path):
-    agents = FakeAgents(ALL, quiet, lambda agents: agents.events.append(("", {"event": "disconnected", "reason": "The head is gone."})))
+    agents = FakeAgents(
+        ALL,
+        quiet,
+        lambda agents: agents.events.append(
+            ("", {"event": "disconnected", "reason": "The head is gone."})
+        ),
+    )
     agents.deaf = {plan.name for plan in PLANS}
-    agents.send, send = lambda node, message: None if message["do"] != "start" else send(node, message), agents.send
+    agents.send, send = (
+        lambda node, message: None if message["do"] != "start" else send(node, message),
+        agents.send,
+    )
     with pytest.raises(CrashError, match="The head is gone"):
         supervise(agents, tmp_path)
 
@@ -284,7 +347,9 @@ def test_a_node_that_cannot_be_started_ends_the_program_with_the_reason_after_a_
     steps = [ALL]
     for _ in range(4):
         steps += [lambda agents: agents.events.append(("actor-0", full)), wait(10)]
-    with pytest.raises(CrashError, match=r"actor-0 cannot start: No space left on device: /small/.*, 4 times"):
+    with pytest.raises(
+        CrashError, match=r"actor-0 cannot start: No space left on device: /small/.*, 4 times"
+    ):
         supervise(FakeAgents(*steps), tmp_path)
 
 
@@ -297,15 +362,21 @@ def test_a_node_whose_agents_are_lost_all_the_time_ends_the_program_with_the_rea
 
 
 def test_the_last_words_of_a_node_are_short_and_not_pythons_stack(tmp_path):
-    stack = "Fatal Python error: Aborted\n" + "  File x\n" * 40 + "Extension modules: " + "a, " * 1000
-    (tmp_path / "log").write_text("early\n" * 10**5 + "Unknown flags in XLA_FLAGS: --xla_gpu\n" + stack)
+    stack = (
+        "Fatal Python error: Aborted\n" + "  File x\n" * 40 + "Extension modules: " + "a, " * 1000
+    )
+    (tmp_path / "log").write_text(
+        "early\n" * 10**5 + "Unknown flags in XLA_FLAGS: --xla_gpu\n" + stack
+    )
     assert last_words(tmp_path / "log")[-1] == "Unknown flags in XLA_FLAGS: --xla_gpu"
     (tmp_path / "log").write_text("x" * 10**7 + "\nthe reason")
     long, reason = last_words(tmp_path / "log")
     assert (len(long) < 400, reason) == (True, "the reason")
 
 
-@pytest.mark.parametrize(("times", "delays"), [([0, 10, 20], [0.5, 1.0, 2.0]), ([0, 700, 1400], [0.5, 0.5, 0.5])])
+@pytest.mark.parametrize(
+    ("times", "delays"), [([0, 10, 20], [0.5, 1.0, 2.0]), ([0, 700, 1400], [0.5, 0.5, 0.5])]
+)
 def test_delays_double_within_a_window_and_start_over_after_it(times, delays):
     budget, earlier = RestartBudget(), collections.deque()
     assert [budget.delay(earlier, now) for now in times] == delays
@@ -313,4 +384,12 @@ def test_delays_double_within_a_window_and_start_over_after_it(times, delays):
 
 def test_a_budget_is_used_up_by_restarts_within_one_window():
     budget, earlier = RestartBudget(restarts=2, window_seconds=100), collections.deque()
-    assert [budget.delay(earlier, now) is None for now in (0, 1, 2, 99, 100, 101, 102)] == [False, False, True, True, False, False, True]
+    assert [budget.delay(earlier, now) is None for now in (0, 1, 2, 99, 100, 101, 102)] == [
+        False,
+        False,
+        True,
+        True,
+        False,
+        False,
+        True,
+    ]

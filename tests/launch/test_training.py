@@ -48,7 +48,12 @@ class FailingDaemons:
         if message["do"] == "start":
             self.started.append(node)
         if message["do"] == "start" and node == "learner-0":
-            failed = {"event": "training_failed", "reason": "It broke.", "learner_steps": 9, "minutes": 1.0}
+            failed = {
+                "event": "training_failed",
+                "reason": "It broke.",
+                "learner_steps": 9,
+                "minutes": 1.0,
+            }
             with RecordWriter(self._run.path, "events", "learner") as events:
                 events.append(failed)
             self._events.append((node, {"event": "exited", "code": UNRECOVERABLE}))
@@ -66,7 +71,10 @@ def test_a_learner_that_gives_up_ends_training_with_its_reason_at_once(tmp_path,
     settings = default_settings("tiny_distribution:Line")
     with owned(str(tmp_path / "run"), settings) as run:
         daemons = FailingDaemons(run)
-        assert experiment.train(run, settings, threading.Event(), Placement(lambda run_dir: daemons)) == 1
+        assert (
+            experiment.train(run, settings, threading.Event(), Placement(lambda run_dir: daemons))
+            == 1
+        )
     assert daemons.started.count("learner-0") == 1
     first, second = capsys.readouterr().err.splitlines()
     assert first == "error: training failed at learner step 9: It broke."

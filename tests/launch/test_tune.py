@@ -30,11 +30,20 @@ def tuner(run):
     """Makes a tuner from a random snapshot, with a stop of its own."""
     settings = default_settings("tiny_distribution:Line")
     untrained.snapshot(run, settings, 7)
-    return lambda stop=None: Tuner(run, settings, settings.distribution(), read_snapshot(run.snapshots / "7"), stop or threading.Event())
+    return lambda stop=None: Tuner(
+        run,
+        settings,
+        settings.distribution(),
+        read_snapshot(run.snapshots / "7"),
+        stop or threading.Event(),
+    )
 
 
 def assignments(episodes=2):
-    return [evaluation.Assignment(METHOD, "validation", config, seeds=2) for config in configurations(METHOD, episodes)]
+    return [
+        evaluation.Assignment(METHOD, "validation", config, seeds=2)
+        for config in configurations(METHOD, episodes)
+    ]
 
 
 def means(run):
@@ -45,7 +54,9 @@ def means(run):
     return {digest: np.mean(values) for digest, values in returns.items()}
 
 
-def test_the_configuration_of_the_highest_mean_return_on_validation_tasks_is_chosen(run, tuner, capsys):
+def test_the_configuration_of_the_highest_mean_return_on_validation_tasks_is_chosen(
+    run, tuner, capsys
+):
     tuner().tune(assignments())
     records = read_records(run.path, "tuning")
     assert {(record["split"], record["task"], record["seed"]) for record in records} == {
@@ -53,31 +64,53 @@ def test_the_configuration_of_the_highest_mean_return_on_validation_tasks_is_cho
     }
     assert len(records) == 16 * 2 * 2 * 2
     scores = means(run)
-    (event,) = (event for event in read_records(run.path, "events") if event["event"] == "configuration_chosen")
+    (event,) = (
+        event
+        for event in read_records(run.path, "events")
+        if event["event"] == "configuration_chosen"
+    )
     assert scores[event["digest"]] == max(scores.values()) == pytest.approx(event["score"])
     chosen = chosen_configuration(run, METHOD, 7, episodes=2)
     assert chosen is not None
     assert chosen.digest() == event["digest"]
     table = capsys.readouterr().out.strip().splitlines()[-16:]
-    assert [float(line.split()[0]) for line in table] == pytest.approx(sorted(scores.values(), reverse=True), abs=1e-3)
+    assert [float(line.split()[0]) for line in table] == pytest.approx(
+        sorted(scores.values(), reverse=True), abs=1e-3
+    )
 
 
 def test_tuning_is_resumed_and_never_repeated(run, tuner):
     stop = threading.Event()
     stopped, tried = tuner(stop), []
     original = stopped._try
-    stopped._try = lambda assignment, title: (tried.append(assignment), original(assignment, title), len(tried) == 3 and stop.set())
+    stopped._try = lambda assignment, title: (
+        tried.append(assignment),
+        original(assignment, title),
+        len(tried) == 3 and stop.set(),
+    )
     stopped.tune(assignments())
     assert len(means(run)) == len(tried) == 3
     assert chosen_configuration(run, METHOD, 7, 2) is None
     for expected in (13, 0):
         resumed, tried = tuner(), []
         original = resumed._try
-        resumed._try = lambda assignment, title, tried=tried, original=original: (tried.append(assignment), original(assignment, title))
+        resumed._try = lambda assignment, title, tried=tried, original=original: (
+            tried.append(assignment),
+            original(assignment, title),
+        )
         resumed.tune(assignments())
         assert len(tried) == expected
     assert len(read_records(run.path, "tuning")) == 16 * 8
-    assert len([event for event in read_records(run.path, "events") if event["event"] == "configuration_chosen"]) == 1
+    assert (
+        len(
+            [
+                event
+                for event in read_records(run.path, "events")
+                if event["event"] == "configuration_chosen"
+            ]
+        )
+        == 1
+    )
 
 
 def test_what_tuning_records_takes_no_part_in_the_selection_of_a_snapshot(run, tuner):
@@ -99,6 +132,9 @@ def test_the_latest_choice_holds_for_its_method_and_snapshot_with_any_number_of_
 def test_the_test_uses_the_choice_and_the_defaults_where_there_is_none(run):
     chosen = configurations(METHOD, 5)[-1]
     keep_choice(run, evaluation.Assignment(METHOD, "validation", chosen), 7, 1.0)
-    for method, expected in ((METHOD, chosen), ("shared_q_iw", default_adaptation("shared_q_iw", 5))):
+    for method, expected in (
+        (METHOD, chosen),
+        ("shared_q_iw", default_adaptation("shared_q_iw", 5)),
+    ):
         asked = evaluation.Assignment(method, "test", default_adaptation(method, 5))
         assert as_tuned(asked, (run, 7), {}).config == expected

@@ -22,7 +22,11 @@ def test_a_flag_of_another_program_is_named_wherever_it_stands(monkeypatch, tmp_
     text = "--xla_gpu_triton_gemm_any=True"
     (tmp_path / "flags").write_text(text)
     monkeypatch.delenv("XLA_FLAGS", raising=False)
-    for variable, value in (("XLA_FLAGS", text), ("XLA_FLAGS", str(tmp_path / "flags")), ("TF_XLA_FLAGS", text)):
+    for variable, value in (
+        ("XLA_FLAGS", text),
+        ("XLA_FLAGS", str(tmp_path / "flags")),
+        ("TF_XLA_FLAGS", text),
+    ):
         with monkeypatch.context() as patch:
             patch.setenv(variable, value)
             named = f"^{variable} holds '--xla_gpu_triton_gemm_any=True', .* start this one with {variable} unset"
@@ -31,9 +35,21 @@ def test_a_flag_of_another_program_is_named_wherever_it_stands(monkeypatch, tmp_
 
 
 def test_a_run_is_refused_in_one_line_before_anything_is_written(tmp_path):
-    command = [sys.executable, "-m", "launch.local_multiprocess", "--environment=sparse_navigation", f"--run_dir={tmp_path / 'run'}"]
+    command = [
+        sys.executable,
+        "-m",
+        "launch.local_multiprocess",
+        "--environment=sparse_navigation",
+        f"--run_dir={tmp_path / 'run'}",
+    ]
     ended = subprocess.run(
-        command, cwd=ROOT, env={**ENVIRONMENT, "XLA_FLAGS": "--of_jax"}, capture_output=True, text=True, timeout=100, check=False
+        command,
+        cwd=ROOT,
+        env={**ENVIRONMENT, "XLA_FLAGS": "--of_jax"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
     )
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith("error: XLA_FLAGS holds '--of_jax'")

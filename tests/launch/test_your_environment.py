@@ -15,7 +15,11 @@ from results.store import read_records
 
 pytestmark = pytest.mark.timeout(300)
 
-_BLOCKS = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs" / "your_environment.md").read_text(), re.MULTILINE | re.DOTALL)
+_BLOCKS = re.findall(
+    r"^```python\n(.*?)^```$",
+    (ROOT / "docs" / "your_environment.md").read_text(),
+    re.MULTILINE | re.DOTALL,
+)
 _MODULES = {"my_tasks": "ParkTheCart", "my_gymnasium_tasks": "pendulum_gravity"}
 
 
@@ -46,7 +50,13 @@ def test_the_code_trains_and_adapts(folder: pathlib.Path, program: Program) -> N
     program.start("--learner_steps=1", "--methods=prior,shared_q_iw_ls")
     code, output = program.finish()
     assert code == 0, output
-    assert json.loads((program.run_dir / "run.json").read_text())["identity"]["environment"] == "my_tasks:ParkTheCart"
+    assert (
+        json.loads((program.run_dir / "run.json").read_text())["identity"]["environment"]
+        == "my_tasks:ParkTheCart"
+    )
     adapted = read_records(program.run_dir, "adaptation")
-    assert {record["method"] for record in adapted if record["split"] == "test"} == {"prior", "shared_q_iw_ls"}
+    assert {record["method"] for record in adapted if record["split"] == "test"} == {
+        "prior",
+        "shared_q_iw_ls",
+    }
     assert {record["task"] for record in adapted if record["split"] == "test"} == set(range(3))
