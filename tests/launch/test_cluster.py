@@ -100,7 +100,7 @@ class TestOfSmallPrograms:
         place = daemons(tmp_path, caller=Needs(cpus=64))
         with pytest.raises(
             RefusalError,
-            match=r"caller-0, caller-1 found no place[\s\S]*caller \(CPU 64\)[\s\S]*\(CPU 6\)",
+            match=r"caller-0, caller-1 found no host[\s\S]*caller \(CPU 64\)[\s\S]*\(CPU 6\)",
         ):
             nodes.run(nodes.word_program(tmp_path), tmp_path, place, placement_seconds=3.0)
 

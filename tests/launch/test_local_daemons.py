@@ -114,7 +114,7 @@ def test_a_killed_daemon_takes_its_tree_along_and_another_one_takes_its_place(tm
     assert not any(map(nodes.is_alive, pids))
     stop.set()
     thread.join()
-    assert [(node, "agent was lost" in reason) for node, reason, _ in restarts] == [
+    assert [(node, "daemon was lost" in reason) for node, reason, _ in restarts] == [
         ("only-0", True)
     ]
 
@@ -229,7 +229,7 @@ def test_a_daemon_without_a_temporary_folder_refuses_with_the_mend(tmp_path):
     )
     refused = json.loads(shown.stdout)
     assert refused["event"] == "refused"
-    assert "set TMPDIR to a folder that can be written to" in refused["reason"]
+    assert "set TMPDIR to a writable folder" in refused["reason"]
 
 
 def test_a_daemon_refuses_a_temporary_folder_without_room(monkeypatch):

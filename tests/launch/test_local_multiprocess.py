@@ -114,7 +114,7 @@ def test_nodes_that_are_killed_come_back_and_training_goes_on(program: Program) 
     program.process.send_signal(signal.SIGINT)
     code, output = program.finish(timeout=30)
     assert code == 130, output
-    assert "learner-0: was killed by signal 9; it is started again." in output
+    assert "learner-0: was killed by signal 9; restarting it." in output
     assert leftover_processes(program.run_dir) == []
 
 

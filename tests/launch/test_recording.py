@@ -150,7 +150,7 @@ def test_an_environment_that_draws_nothing_is_recorded_without_films(tmp_path):
         cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "Paths alone are recorded, without videos: NotImplementedError" in done.stderr
+    assert "Recording paths only, no videos: NotImplementedError" in done.stderr
     assert f"Recorded prior on 1 of 1 tasks in {run.path / 'videos'}" in done.stdout
     (recording,) = RecordingReader(run.path).poll()
     assert (recording.key.method, recording.key.task, len(recording.returns), recording.films) == (

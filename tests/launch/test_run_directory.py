@@ -146,7 +146,7 @@ def test_a_second_launch_on_one_directory_is_refused(tmp_path):
     with run_directory.owned(str(tmp_path), _SETTINGS):
         second = run_directory.owned(str(tmp_path), _SETTINGS)
         with pytest.raises(
-            RunDirectoryError, match=rf"Another program is at work in --run_dir={tmp_path}"
+            RunDirectoryError, match=rf"Another program is using --run_dir={tmp_path}"
         ):
             second.__enter__()
     with run_directory.owned(str(tmp_path), _SETTINGS):
@@ -180,7 +180,7 @@ def test_a_run_whose_checkpoints_are_gone_is_refused_before_anything_is_written(
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     with pytest.raises(
         RunDirectoryError,
-        match=r"trained to a checkpoint of step 20, but in .* there is none: bring the checkpoints back",
+        match=r"trained to a checkpoint of step 20, but in .* there is none: restore the checkpoints",
     ):
         run_directory.prepare(str(tmp_path), dataclasses.replace(_SETTINGS, minutes=99.0))
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
@@ -209,7 +209,7 @@ def test_going_on_from_an_older_checkpoint_than_recorded_is_said(tmp_path, caplo
         durable.write_arrays(directory, "learner.safetensors", {}, {})
     with caplog.at_level(logging.WARNING):
         assert run_directory.resumable_checkpoint(run).name == "10"
-    assert "goes on from step 10: the checkpoint of step 20 is gone or damaged" in caplog.text
+    assert "resumes from step 10: the checkpoint of step 20 is missing or damaged" in caplog.text
 
 
 def test_a_run_file_that_is_a_link_to_nothing_is_no_new_run(tmp_path):

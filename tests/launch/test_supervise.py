@@ -168,7 +168,7 @@ def test_required_nodes_that_find_no_place_are_named_with_what_there_is_and_noth
 ):
     agents = FakeAgents(ready("replay-0", "actor-0"), wait(61))
     with pytest.raises(
-        RefusalError, match=r"learner-0 found no place within 60 s\. The only host has 1 CPU\."
+        RefusalError, match=r"learner-0 found no host within 60 s\. The only host has 1 CPU\."
     ):
         supervise(agents, tmp_path)
     assert agents.sent == []
@@ -263,7 +263,7 @@ def test_a_node_that_fails_because_what_it_calls_is_away_is_not_charged(tmp_path
     _, restarts = supervise(FakeAgents(*steps, stop), tmp_path)
     assert {reason for node, reason, _ in restarts if node == "learner-0"} <= {
         "replay-0 came back",
-        "a node that it calls was away",
+        "a node that it calls was down",
     }
 
 
@@ -357,7 +357,9 @@ def test_a_node_whose_agents_are_lost_all_the_time_ends_the_program_with_the_rea
     steps = [ALL, quiet]
     for _ in range(21):
         steps += [lost("actor-1"), ready("actor-1"), quiet]
-    with pytest.raises(CrashError, match=r"actor-1 has no place: its host was lost, 21 times"):
+    with pytest.raises(
+        CrashError, match=r"actor-1 keeps losing its host \(its host was lost\), 21 times"
+    ):
         supervise(FakeAgents(*steps), tmp_path)
 
 
