@@ -171,7 +171,7 @@ def test_a_second_evaluation_of_a_run_beside_one_that_goes_on(
         code, message = run(module, f"--run_dir={tmp_path}", *environment)
     assert code == 2
     assert_one_line_with(
-        message, ["Another program evaluates or tunes", str(tmp_path), "wait for its end"]
+        message, ["Another program evaluates or tunes", str(tmp_path), "wait until it ends"]
     )
 
 

@@ -196,7 +196,7 @@ def test_scripts_are_sound(script: pathlib.Path) -> None:
         ),
         (
             ["start_ray.sh", "worker", "nowhere"],
-            "start_ray.sh: there is no way from here to the head, nowhere\n",
+            "start_ray.sh: this host has no route to the head, nowhere\n",
         ),
         (
             ["start_ray.sh", "head"],

@@ -270,7 +270,7 @@ def test_a_daemon_that_finds_too_few_ports_names_the_range():
     )
     assert refused["event"] == "refused"
     assert (
-        "of 3 ports are free in 24300-24301: free some, or on a cluster give another --ports"
+        "of 3 ports are free in 24300-24301: free some, or on a cluster choose other --ports"
         in refused["reason"]
     )
 
