@@ -17,7 +17,7 @@ from launch.settings import RunSettings, default_settings
 
 _ONE_OF_AGENTS, _ONE_OF_CRITICS = Allowed(str, choices=AGENTS), Allowed(str, choices=CRITICS)
 # The environment and the host determine these defaults.
-_CHOSEN = ("learner_steps", "learner_threads")
+_DERIVED = ("learner_steps", "learner_threads")
 
 
 def define_flags() -> None:
@@ -52,7 +52,7 @@ def define_flags() -> None:
     )
     define("methods", None, "Methods to compare on the test tasks.", METHODS)
     for name, leaf in leaves(RunSettings).items():
-        default = None if name in _CHOSEN else leaf.default
+        default = None if name in _DERIVED else leaf.default
         define(name, default, leaf.help, leaf.allowed)
     config_flags.define_config()
     config_flags.define_adaptation()

@@ -98,23 +98,23 @@ class HostDaemon:
                         return
                     *lines, buffer = (buffer + data).split(b"\n")
                     for line in lines:
-                        self._obey(json.loads(line))
-                self._look()
+                        self._execute(json.loads(line))
+                self._report_process()
         finally:
             _clean_up(self._directory)
 
-    def _obey(self, message: dict[str, Any]) -> None:
+    def _execute(self, message: dict[str, Any]) -> None:
         command = message["do"]
         if command == "reserve":
             try:
                 self._reserve(message)
             except Refusal as refusal:
-                _tell(event="refused", host=socket.gethostname(), reason=str(refusal))
+                _emit(event="refused", host=socket.gethostname(), reason=str(refusal))
         elif command == "start":
             try:
                 self._start(message)
             except OSError as error:
-                _tell(
+                _emit(
                     event="failed", reason=f"{error.strerror}: {error.filename or self._directory}"
                 )
         elif command == "terminate":
@@ -124,7 +124,7 @@ class HostDaemon:
             if self._process:
                 self._process.kill()
                 self._process.wait()
-            self._look()
+            self._report_process()
         else:
             raise ValueError(f"Unknown command {command!r}.")
 
@@ -146,7 +146,7 @@ class HostDaemon:
             raise Refusal(
                 f"only {len(ports)} of {message['ports']} ports are free in {first}-{last}: {fix}."
             )
-        _tell(
+        _emit(
             event="ready",
             host=socket.gethostname(),
             address=message["host"],
@@ -185,7 +185,7 @@ class HostDaemon:
                 preexec_fn=die_with_parent,
             )
 
-    def _look(self) -> None:
+    def _report_process(self) -> None:
         """Reports the node's new output, its request to stop and its end, in this order."""
         if self._process is None:
             return
@@ -193,21 +193,21 @@ class HostDaemon:
         self._repeat_output()
         if not self._stop_reported and os.path.exists(os.path.join(self._directory, STOP_REQUEST)):
             self._stop_reported = True
-            _tell(event="stop_requested")
+            _emit(event="stop_requested")
         if code is not None:
             _end_descendants()
             self._process = None
             if self._echo is not None:
                 os.close(self._echo)
                 self._echo = None
-            _tell(event="exited", code=code)
+            _emit(event="exited", code=code)
 
     def _repeat_output(self) -> None:
         while self._echo is not None:
             data = os.read(self._echo, _ECHO_BYTES)
             if not data:
                 return
-            _tell(event="output", text=data.decode(errors="replace"))
+            _emit(event="output", text=data.decode(errors="replace"))
 
 
 def _check_probe(path: str, content: str) -> None:
@@ -328,7 +328,7 @@ def main() -> None:
         directory = tempfile.mkdtemp(prefix="iwpa-node-")
     except OSError as error:
         fix = "set TMPDIR to a writable folder"
-        _tell(
+        _emit(
             event="refused",
             host=socket.gethostname(),
             reason=f"no temporary folder can be made there ({error.strerror}): {fix}.",
@@ -346,7 +346,7 @@ def main() -> None:
     HostDaemon(directory).serve()
 
 
-def _tell(**event: Any) -> None:
+def _emit(**event: Any) -> None:
     os.write(1, json.dumps(event).encode() + b"\n")
 
 

@@ -23,13 +23,13 @@ from launchpad.nodes.python import local_multi_processing
 from launch.runtime.host_daemon import ADDRESSES, NODE_DIRECTORY
 from launch.runtime.supervise import UNRECOVERABLE, UnrecoverableError
 
-_SPARED = "no_grpc_proxy"  # gRPC prefers it to no_proxy.
+_NO_PROXY = "no_grpc_proxy"  # gRPC prefers it to no_proxy.
 
 
 def main() -> int:
     """Runs the node; returns its exit code, which marks failures that would recur."""
     entry = pathlib.Path(local_multi_processing.__file__).with_name("process_entry.py")
-    _pass_by_proxies()
+    _bypass_proxies()
     try:
         runpy.run_path(str(entry), run_name="__main__")
     except SystemExit as end:
@@ -46,12 +46,12 @@ def main() -> int:
     return 0
 
 
-def _pass_by_proxies() -> None:
+def _bypass_proxies() -> None:
     """Makes gRPC bypass any configured proxy for the program's own nodes."""
     table = json.loads((pathlib.Path(os.environ[NODE_DIRECTORY]) / ADDRESSES).read_text())
     hosts = {address.rpartition(":")[0].strip("[]") for address in table.values()}
-    spared = os.environ.get(_SPARED) or os.environ.get(_SPARED.replace("grpc_", "")) or ""
-    os.environ[_SPARED] = ",".join([*filter(None, [spared]), *sorted(hosts)])
+    excluded = os.environ.get(_NO_PROXY) or os.environ.get(_NO_PROXY.replace("grpc_", "")) or ""
+    os.environ[_NO_PROXY] = ",".join([*filter(None, [excluded]), *sorted(hosts)])
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ _RAYS_OWN = {
 _POLL_SECONDS = 0.05
 _WAIT_SECONDS = 10.0
 _CLOSE_SECONDS = 5.0
-_KNOCK_SECONDS = 5.0
+_CONNECT_SECONDS = 5.0
 
 
 @ray.remote(max_restarts=0, concurrency_groups={"events": 1, "commands": 1})
@@ -134,7 +134,7 @@ class Relay:
                 if message is None:
                     self._close()
                     return
-                self._obey(message)
+                self._execute(message)
             if not self._pending:
                 threading.Event().wait(_POLL_SECONDS)
                 continue
@@ -148,7 +148,7 @@ class Relay:
             self._input.put(json.loads(line))
         self._input.put(None)
 
-    def _obey(self, message: dict[str, Any]) -> None:
+    def _execute(self, message: dict[str, Any]) -> None:
         command = message["do"]
         if command == "open":
             self._open(message)
@@ -159,18 +159,18 @@ class Relay:
             if host is not None:
                 host.send.remote(json.dumps(message["message"]))
         elif command == "hosts":
-            _tell(what="hosts", text=_describe_hosts())
+            _emit(what="hosts", text=_describe_hosts())
 
     def _open(self, message: dict[str, Any]) -> None:
         if message["version"] != VERSION:
-            _tell(
+            _emit(
                 what="failed",
                 reason=f"the launcher uses version {message['version']} of the bridge's protocol, "
                 f"this end version {VERSION}",
             )
             return
         try:
-            _knock(message["address"])
+            _check_connection(message["address"])
             ray.init(
                 address=message["address"],
                 log_to_driver=False,
@@ -178,9 +178,9 @@ class Relay:
                 configure_logging=False,
             )
         except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-            _tell(what="failed", reason=f"{type(error).__name__}: {error}")
+            _emit(what="failed", reason=f"{type(error).__name__}: {error}")
             return
-        _tell(what="opened")
+        _emit(what="opened")
 
     def _place(self, message: dict[str, Any]) -> None:
         node = message["node"]
@@ -222,7 +222,7 @@ class Relay:
             self._lost(node, host, "its daemon was lost")
         else:
             for line in answer:
-                _tell(what="event", node=node, message=json.loads(line))
+                _emit(what="event", node=node, message=json.loads(line))
             self._expect(host.receive.remote(), node, host, "receive")
 
     def _opened(self, node: str, host: Any, refusal: str | None) -> None:
@@ -232,7 +232,7 @@ class Relay:
             self._lost(node, host, f"its host was lost ({type(error).__name__})")
             return
         if refusal:
-            _tell(
+            _emit(
                 what="event",
                 node=node,
                 message={"event": "refused", "host": f"{name} ({address})", "reason": refusal},
@@ -247,10 +247,10 @@ class Relay:
         del self._hosts[node]
         # The host may only be unreachable: its node must not run alongside the replacement.
         ray.kill(host)
-        _tell(what="event", node=node, message={"event": "lost", "reason": reason})
+        _emit(what="event", node=node, message={"event": "lost", "reason": reason})
 
 
-def _knock(address: str) -> None:
+def _check_connection(address: str) -> None:
     """Raises within seconds if nobody answers at the address or the token is wrong.
 
     `ray.init` takes minutes to notice, or does not say so.
@@ -258,7 +258,7 @@ def _knock(address: str) -> None:
     if address == "auto":
         address = ray._private.services.canonicalize_bootstrap_address_or_die(address)
     host, _, port = address.rpartition(":")
-    socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
+    socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
     ray._raylet.GcsClient(address=address)
 
 
@@ -279,7 +279,7 @@ def _describe_hosts() -> str:
     )
 
 
-def _tell(**message: Any) -> None:
+def _emit(**message: Any) -> None:
     os.write(_OUTPUT, json.dumps(message).encode() + b"\n")
 
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
-from launch.runtime.last_words import last_words
+from launch.runtime.log_tail import log_tail
 from launch.runtime.payloads import NodePlan
 from launch.runtime.restart_budget import RestartBudget
 
@@ -214,7 +214,7 @@ class Supervisor:
             node.state = _State.PLACED
             self._restart(node, node.killed_for, 0.0)
         elif code == UNRECOVERABLE:
-            raise CrashError(f"The node {node.plan.name} cannot go on.{self._tail(node)}")
+            raise CrashError(f"The node {node.plan.name} cannot continue.{self._tail(node)}")
         elif any(self._nodes[name].state is not _State.RUNNING for name in node.plan.needs):
             node.state = _State.PLACED
             self._restart(node, "a node that it calls was down", 0.0)
@@ -344,4 +344,4 @@ class Supervisor:
         log = self._logs / node.plan.name
         if not log.exists():
             return ""
-        return "\n".join([f" The end of {log}:", *(f"  | {line}" for line in last_words(log))])
+        return "\n".join([f" The end of {log}:", *(f"  | {line}" for line in log_tail(log))])

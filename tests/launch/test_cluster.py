@@ -71,9 +71,9 @@ class TestOfSmallPrograms:
         children, stop = tmp_path / "children", threading.Event()
         restarts = []
         program = nodes.program_of(lp.PyClassNode(nodes.Parent, children))
-        place = daemons(tmp_path)
+        cluster = daemons(tmp_path)
         thread = threading.Thread(
-            target=lambda: restarts.extend(nodes.run(program, tmp_path, place, stop=stop))
+            target=lambda: restarts.extend(nodes.run(program, tmp_path, cluster, stop=stop))
         )
         thread.start()
         for victim in range(3):
@@ -97,12 +97,12 @@ class TestOfSmallPrograms:
         assert not any(map(nodes.is_alive, pids))
 
     def test_a_node_that_fits_no_host_is_named_with_what_the_hosts_offer(self, tmp_path):
-        place = daemons(tmp_path, caller=Needs(cpus=64))
+        cluster = daemons(tmp_path, caller=Needs(cpus=64))
         with pytest.raises(
             RefusalError,
             match=r"caller-0, caller-1 found no host[\s\S]*caller \(CPU 64\)[\s\S]*\(CPU 6\)",
         ):
-            nodes.run(nodes.word_program(tmp_path), tmp_path, place, placement_seconds=3.0)
+            nodes.run(nodes.word_program(tmp_path), tmp_path, cluster, placement_seconds=3.0)
 
 
 def test_one_command_runs_the_whole_program_to_its_end(tmp_path, let_in):
@@ -168,14 +168,14 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, let_in, variables, flag
 
 @pytest.mark.usefixtures("in_cluster")
 def test_a_host_with_other_versions_is_named_with_the_fix(tmp_path):
-    place = daemons(tmp_path)
-    place._versions = {**place._versions, "dm-reverb": "0.0.1"}
+    cluster = daemons(tmp_path)
+    cluster._versions = {**cluster._versions, "dm-reverb": "0.0.1"}
     refusal = (
         r"cannot take (server|caller)-0: it has dm-reverb 0\.7\.2, this host 0\.0\.1: "
         r"run `make setup` there"
     )
     with pytest.raises(RefusalError, match=refusal):
-        nodes.run(nodes.word_program(tmp_path), tmp_path, place)
+        nodes.run(nodes.word_program(tmp_path), tmp_path, cluster)
 
 
 @pytest.mark.usefixtures("in_cluster")

@@ -248,7 +248,7 @@ def test_a_daemon_refuses_a_temporary_folder_without_space(monkeypatch):
 
 def test_a_daemon_whose_folder_is_gone_says_that_the_node_cannot_start(tmp_path):
     served = host_daemon.HostDaemon(str(tmp_path / "gone"))
-    told = []
+    emitted = []
     start = {
         "do": "start",
         "payload": "",
@@ -260,9 +260,9 @@ def test_a_daemon_whose_folder_is_gone_says_that_the_node_cannot_start(tmp_path)
         "echo": False,
     }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(host_daemon, "_tell", lambda **event: told.append(event))
-        served._obey(start)
-    assert told == [
+        patch.setattr(host_daemon, "_emit", lambda **event: emitted.append(event))
+        served._execute(start)
+    assert emitted == [
         {"event": "failed", "reason": f"No such file or directory: {tmp_path}/gone/payload"}
     ]
 

@@ -85,7 +85,7 @@ def test_a_recording_shows_the_evaluated_adaptation(navigation):
         for path, achieved in zip(paths, recording.returns, strict=True):
             assert path.shape == (21, 2)
             assert path[0].tolist() == [0.0, 0.0]
-            distances = [math.dist(place, goal) for place in path[1:].tolist()]
+            distances = [math.dist(position, goal) for position in path[1:].tolist()]
             assert achieved == pytest.approx(
                 sum(1 - distance for distance in distances if distance <= 0.2), abs=0.01
             )

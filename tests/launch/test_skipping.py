@@ -200,5 +200,5 @@ def test_the_node_bypasses_proxies_prints_one_line_and_is_not_restarted(
     monkeypatch.setenv("no_proxy", "example.org")
     monkeypatch.setenv("no_grpc_proxy", "")
     assert node.main() == UNRECOVERABLE
-    assert os.environ[node._SPARED] == "example.org,10.0.0.7,::1"
+    assert os.environ[node._NO_PROXY] == "example.org,10.0.0.7,::1"
     assert capfd.readouterr().out == "error: why\n"

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from launch.runtime.last_words import last_words
+from launch.runtime.log_tail import log_tail
 from launch.runtime.payloads import NodePlan
 from launch.runtime.restart_budget import RestartBudget
 from launch.runtime.supervise import UNRECOVERABLE, CrashError, RefusalError, Supervisor
@@ -303,7 +303,7 @@ def test_a_node_that_dies_too_often_ends_the_program_with_the_end_of_its_log(tmp
 def test_a_node_that_would_fail_again_is_not_restarted(tmp_path):
     (tmp_path / "learner-0").write_text("No space left on device\n")
     daemons = FakeDaemons(ALL, quiet, exited("learner-0", UNRECOVERABLE))
-    with pytest.raises(CrashError, match=r"learner-0 cannot go on\.[\s\S]*No space left"):
+    with pytest.raises(CrashError, match=r"learner-0 cannot continue\.[\s\S]*No space left"):
         supervise(daemons, tmp_path)
     assert daemons.started("learner-0") == 1
 
@@ -385,16 +385,16 @@ def test_a_node_that_keeps_losing_its_daemons_ends_the_program_with_the_reason(t
         supervise(FakeDaemons(*steps), tmp_path)
 
 
-def test_the_last_words_of_a_node_are_short_and_omit_pythons_stack(tmp_path):
+def test_the_tail_of_a_nodes_log_is_short_and_omits_pythons_stack(tmp_path):
     stack = (
         "Fatal Python error: Aborted\n" + "  File x\n" * 40 + "Extension modules: " + "a, " * 1000
     )
     (tmp_path / "log").write_text(
         "early\n" * 10**5 + "Unknown flags in XLA_FLAGS: --xla_gpu\n" + stack
     )
-    assert last_words(tmp_path / "log")[-1] == "Unknown flags in XLA_FLAGS: --xla_gpu"
+    assert log_tail(tmp_path / "log")[-1] == "Unknown flags in XLA_FLAGS: --xla_gpu"
     (tmp_path / "log").write_text("x" * 10**7 + "\nthe reason")
-    long, reason = last_words(tmp_path / "log")
+    long, reason = log_tail(tmp_path / "log")
     assert (len(long) < 400, reason) == (True, "the reason")
 
 

@@ -8,7 +8,7 @@ import pathlib
 _TAIL_LINES, _TAIL_COLUMNS, _TAIL_BYTES = 15, 300, 65536
 
 
-def last_words(log: pathlib.Path) -> list[str]:
+def log_tail(log: pathlib.Path) -> list[str]:
     """Returns the last lines of a node's log, cut to fit a terminal.
 
     If the process was aborted, it leaves out the stack that Python printed.
