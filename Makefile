@@ -36,7 +36,7 @@ $(SETUP): requirements.lock setup.py tools/uv
 # Of another speed, m/s: make taste SPEED=0.8
 SPEED ?= 2
 taste: $(SETUP) ## no training: a shipped snapshot adapts to a half-cheetah task; a curve, a video
-	@OPENBLAS_NUM_THREADS=1 $(PYTHON) -m launch.taste --speed=$(SPEED)
+	@$(PYTHON) -m launch.taste --speed=$(SPEED)
 
 # Without From Scratch, whose 40 episodes take as long as all other methods together.
 DEMO_METHODS := prior,shared_q_iw,shared_q_iw_ls,shared_q_iw_posterior,shared_q_iw_hypotheses

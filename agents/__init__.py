@@ -1,1 +1,1 @@
-"""Networks, losses, the multi-task learner, the batched actor, snapshots and adaptation."""
+"""The agents: networks, losses, the learner, the batched actor, snapshots and adaptation."""

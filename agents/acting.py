@@ -1,4 +1,4 @@
-"""The batched actor: steps E environments with one policy call per control step and writes what happened to replay."""
+"""The batched actor: steps E environments with one policy call per step and fills replay."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from replay.writer import SequenceWriter
 
 @dataclasses.dataclass
 class ActorReport:
-    """What happened since the last report.
+    """Counts since the last report.
 
     Attributes:
         environment_steps: Control steps.
-        episodes: Finished episodes, faulted ones not counted.
-        returns: Sum of their returns in the tasks' own rewards.
-        training_returns: The same in the rewards that train.
-        faults: Episodes cut short by a fault or kept from starting, by reason and training task.
+        episodes: Finished episodes, without faulted ones.
+        returns: Sum of their returns in the task's own reward.
+        training_returns: Sum of their returns in the training reward.
+        faults: Episodes that a fault ended or kept from starting, by reason and training task.
     """
 
     environment_steps: int = 0
@@ -32,7 +32,11 @@ class ActorReport:
 
 
 class Actor:
-    """Acts in E environments; each draws a new task after so many episodes from shuffled rounds over all training tasks."""
+    """Acts in E environments.
+
+    Each environment takes a new task after `episodes_per_task` episodes, from shuffled rounds over
+    all training tasks.
+    """
 
     def __init__(
         self,
@@ -48,10 +52,10 @@ class Actor:
         Args:
             environments: The E environments.
             tasks: The training tasks, in the order of their indices.
-            writer: Where transitions go.
-            behaviour: How to act; it has weights.
-            seed: Decides tasks, resets and actions.
-            episodes_per_task: Episodes (or trials) in a row of each task.
+            writer: Writes transitions to replay.
+            behaviour: How to act; must already have weights.
+            seed: Determines tasks, resets and actions.
+            episodes_per_task: Consecutive episodes (or trials) of each task.
         """
         self._environments = environments
         self._writer = writer
@@ -61,19 +65,19 @@ class Actor:
         self._stream = np.random.default_rng(seed)
         self._rounds = _shuffled_rounds(tasks, self._stream)
         self._tasks = [tasks[0]] * len(environments)
-        self._returns = np.zeros((2, len(environments)))  # own reward, the one that trains
+        self._returns = np.zeros((2, len(environments)))  # task's own reward, training reward
         self._report = ActorReport()
-        for place in range(len(environments)):
-            self._start_episode(place)
+        for row in range(len(environments)):
+            self._start_episode(row)
 
     def step(self, learner_step: int) -> None:
-        """Makes one control step in every environment.
+        """Takes one control step in every environment.
 
         Args:
-            learner_step: The age of the behaviour's weights.
+            learner_step: The behaviour's version: the learner step of its weights.
 
         Raises:
-            EnvironmentFailure: If an environment failed in too many episodes in a row.
+            EnvironmentFailure: If an environment failed in too many consecutive episodes.
         """
         observations = self._environments.observations
         memories = self._behaviour.memories
@@ -97,36 +101,36 @@ class Actor:
         self._behaviour.observe(actions, result, observations)
         self._returns += (result.rewards, result.training_rewards)
         self._report.environment_steps += len(self._environments)
-        for place in np.flatnonzero(result.last).tolist():
-            self._finish_episode(place)
+        for row in np.flatnonzero(result.last).tolist():
+            self._finish_episode(row)
 
     def take_report(self) -> ActorReport:
-        """Returns what happened since the last call, and starts counting anew."""
+        """Returns the counts since the last call and resets them."""
         report, self._report = self._report, ActorReport()
         return report
 
-    def _finish_episode(self, place: int) -> None:
-        fault = self._environments.fault(place)
+    def _finish_episode(self, row: int) -> None:
+        fault = self._environments.fault(row)
         if fault is None:
             self._report.episodes += self._environments.episodes
-            self._report.returns += float(self._returns[0, place])
-            self._report.training_returns += float(self._returns[1, place])
+            self._report.returns += float(self._returns[0, row])
+            self._report.training_returns += float(self._returns[1, row])
         else:
-            self._count_fault(self._tasks[place], fault)
-        self._start_episode(place)
+            self._count_fault(self._tasks[row], fault)
+        self._start_episode(row)
 
-    def _start_episode(self, place: int) -> None:
-        new_task = self._episodes_left[place] == 0
+    def _start_episode(self, row: int) -> None:
+        new_task = self._episodes_left[row] == 0
         if new_task:
-            self._tasks[place] = next(self._rounds)
-            self._episodes_left[place] = self._episodes_per_task
-        self._episodes_left[place] -= 1
-        task = self._tasks[place]
-        self._returns[:, place] = 0.0
-        for fault in self._environments.reset(place, task, int(self._stream.integers(2**31))):
+            self._tasks[row] = next(self._rounds)
+            self._episodes_left[row] = self._episodes_per_task
+        self._episodes_left[row] -= 1
+        task = self._tasks[row]
+        self._returns[:, row] = 0.0
+        for fault in self._environments.reset(row, task, int(self._stream.integers(2**31))):
             self._count_fault(task, fault)
-        self._behaviour.begin_episode(place, task.index, new_task=bool(new_task))
-        self._writer.start_episode(place, task.index, self._environments.observations[place])
+        self._behaviour.begin_episode(row, task.index, new_task=bool(new_task))
+        self._writer.start_episode(row, task.index, self._environments.observations[row])
 
     def _count_fault(self, task: Task, fault: str) -> None:
         reason = f"{fault} (training task {task.index})"

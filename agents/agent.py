@@ -1,4 +1,7 @@
-"""What tells one agent from another: the program around it (nodes, replay, learner, actors, snapshots) is the same for all."""
+"""The interface of an agent: everything in which one agent differs from another.
+
+The program around it (nodes, replay, learner, actors, snapshots) is the same for all agents.
+"""
 
 from __future__ import annotations
 
@@ -26,44 +29,51 @@ class Networks(Protocol):
         """All weights."""
 
     def group(self, name: str) -> tuple[tf.Variable, ...]:
-        """Returns the variables of a group, a name of `Agent.groups`."""
+        """Returns the variables of a group named in `Agent.groups`."""
 
 
 class Noise(Protocol):
-    """The random draws of one step."""
+    """The random draws of one learner step."""
 
     def of_rows(self, rows: slice) -> Noise:
-        """Returns the draws of some of the B sequences."""
+        """Returns the draws for some of the B sequences."""
 
 
 class Behaviour(abc.ABC):
-    """How an actor acts in N environments with the weights it has, and what it carries from step to step."""
+    """How an actor acts in N environments, with its present weights and the memory it carries."""
 
     @property
     def memories(self) -> Array | None:
-        """What it carries before the next step, `[N, *memory]`, not to be changed; None where it carries nothing."""
+        """The memory before the next step, `[N, *memory]`, read-only; None without a memory."""
         return None
 
     @abc.abstractmethod
     def update(self, weights: Weights) -> None:
-        """Takes newer weights: those of the groups `Agent.acting_groups`, by name."""
+        """Takes newer weights: those of `Agent.acting_groups`, by name."""
 
     @abc.abstractmethod
-    def begin_episode(self, place: int, task: int, *, new_task: bool) -> None:
+    def begin_episode(self, row: int, task: int, *, new_task: bool) -> None:
         """Begins an episode (or trial) in one environment.
 
         Args:
-            place: The environment.
+            row: Which of the N environments.
             task: Index of the training task.
-            new_task: Whether what was learned of the task before is to be forgotten, though the index may be the same.
+            new_task: Whether to forget what was learned about the previous task; the index may be
+                the same.
         """
 
     @abc.abstractmethod
     def act(self, observations: Array) -> NumpyGaussian:
-        """Makes one control step: maps observations `[N, D]` to distributions over `[N, A]`."""
+        """Maps observations `[N, D]` to distributions over `[N, A]`, once per control step."""
 
     def observe(self, actions: Array, result: StepBatch, observations: Array) -> None:  # noqa: B027
-        """Takes what came of unclipped actions `[N, A]`: the result and the observations after it, `[N, D]`."""
+        """Observes the outcome of a control step.
+
+        Args:
+            actions: The actions taken, unclipped, `[N, A]`.
+            result: Rewards, discounts and ends of episodes.
+            observations: The observations after the step, `[N, D]`.
+        """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,32 +81,40 @@ class Agent:
     """An agent as the program uses it.
 
     Attributes:
-        groups: Groups of variables, each with a gradient norm of its own.
-        acting_groups: Those that an actor needs.
-        make_networks: Makes the networks that learn, and their targets.
-        draw_noise: Makes one step's random draws from a batch, the configuration and a seed of two integers.
-        total_loss: The sum of the losses and what is worth recording, from online and target networks,
-            sequences, draws, configuration, the weights of the regularisers, and the counts of the
-            batch that the sequences belong to. Scalars to record add up over parts of a batch;
-            `[B, T]` values become quantiles.
-        sequence: The shape of a sequence in replay.
+        groups: Groups of variables; the gradient of each is clipped by its own norm.
+        acting_groups: The groups that an actor needs.
+        make_networks: Makes the online networks, and again the target networks.
+        draw_noise: Makes one step's random draws from a batch, the config and a seed of two
+            integers.
+        total_loss: Returns the sum of the losses and the metrics to record, from online and target
+            networks, sequences, draws, config, the weights of the regularisers, and the counts of
+            the batch that the sequences belong to. Scalar metrics add up over the parts of a
+            batch; `[B, T]` metrics are recorded as quantiles.
+        sequence: Returns the shape of a sequence in replay.
         make_behaviour: Makes an actor's behaviour in N environments, from a seed.
-        make_environments: Presents environments as the agent sees them.
-        episodes_per_task: How many episodes in a row an actor plays of one task.
-        keep_statistics: Keeps in variables of the online networks what no gradient moves: from the
-            networks, what the losses measured, the share of the newest step in an average, which
-            is 0 where the step does not count.
-        ships_transitions: Whether snapshots carry transitions along, from which adaptation can learn.
+        make_environments: Wraps environments so that the agent sees them as it needs to.
+        episodes_per_task: Returns how many consecutive episodes of a task an actor plays.
+        keep_statistics: Updates the variables of the online networks that no gradient trains, from
+            the networks, the metrics, and the newest step's share in an average (0 for a step that
+            is skipped).
+        ships_transitions: Whether snapshots include transitions that adaptation can learn from.
     """
 
     groups: tuple[str, ...]
     acting_groups: tuple[str, ...]
     make_networks: Callable[[NetworkSpec, NetworkConfig], Networks]
     draw_noise: Callable[[Mapping[str, tf.Tensor], Config, tf.Tensor], Noise]
-    total_loss: Callable[[Any, Any, Mapping[str, tf.Tensor], Any, Config, Costs, Counts], tuple[tf.Tensor, dict[str, tf.Tensor]]]
+    total_loss: Callable[
+        [Any, Any, Mapping[str, tf.Tensor], Any, Config, Costs, Counts],
+        tuple[tf.Tensor, dict[str, tf.Tensor]],
+    ]
     sequence: Callable[[NetworkSpec, Config], SequenceSpec]
     make_behaviour: Callable[[NetworkSpec, Config, int, Sequence[int]], Behaviour]
-    make_environments: Callable[[EnvironmentBatch, Config], EnvironmentBatch | TrialBatch] = lambda environments, config: environments
+    make_environments: Callable[[EnvironmentBatch, Config], EnvironmentBatch | TrialBatch] = (
+        lambda environments, config: environments
+    )
     episodes_per_task: Callable[[Config], int] = lambda config: 1
-    keep_statistics: Callable[[Any, Mapping[str, tf.Tensor], tf.Tensor], None] = lambda online, measured, share: None
+    keep_statistics: Callable[[Any, Mapping[str, tf.Tensor], tf.Tensor], None] = (
+        lambda online, measured, share: None
+    )
     ships_transitions: bool = False

@@ -1,4 +1,4 @@
-"""Exploration that a policy's own noise never comes to, for actors."""
+"""Exploration for actors beyond the policy's own noise."""
 
 from __future__ import annotations
 
@@ -10,28 +10,34 @@ from iwpa.networks import NumpyGaussian
 
 
 class StraightEpisodes:
-    """Episodes that hold one random direction, so that places are met where the policy never goes."""
+    """Episodes that act in one random direction, to reach states that the policy never visits."""
 
     def __init__(self, share: float, environments: int, action_size: int, seed: Sequence[int]):
-        """Goes nowhere yet.
+        """Starts without straight episodes.
 
         Args:
-            share: Of the episodes, those that go straight on.
+            share: Share of straight episodes.
             environments: N.
             action_size: A.
-            seed: Decides which ones, and where.
+            seed: Determines which episodes are straight, and their directions.
         """
         self._share = share
         self._stream = np.random.default_rng(seed)
         self._active = np.zeros(environments, bool)
         self._directions = np.zeros((environments, action_size), np.float32)
 
-    def begin(self, place: int) -> None:
+    def begin(self, row: int) -> None:
         """Begins an episode in one environment."""
-        self._active[place] = self._stream.random() < self._share
+        self._active[row] = self._stream.random() < self._share
         direction = self._stream.standard_normal(self._directions.shape[1])
-        self._directions[place] = direction / np.linalg.norm(direction)
+        self._directions[row] = direction / np.linalg.norm(direction)
 
-    def in_place_of(self, distribution: NumpyGaussian) -> NumpyGaussian:
-        """Returns what to act by, over `[N, A]`: the direction with the policy's spread, else the policy."""
-        return NumpyGaussian(np.where(self._active[:, None], self._directions, distribution.mean), distribution.std)
+    def applied_to(self, distribution: NumpyGaussian) -> NumpyGaussian:
+        """Returns the distribution to act with, over `[N, A]`.
+
+        In straight episodes its mean is their direction, and its spread the policy's; in other
+        episodes it is the policy's distribution.
+        """
+        return NumpyGaussian(
+            np.where(self._active[:, None], self._directions, distribution.mean), distribution.std
+        )

@@ -1,4 +1,4 @@
-"""Says what kept a learner's step from being made."""
+"""Explains why a learner step was skipped."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def not_finite(
     batch: Mapping[str, tf.Tensor | Array],
     metrics: Mapping[str, tf.Tensor | float],
 ) -> str:
-    """Returns what was not finite in a step that was skipped, as the end of a sentence.
+    """Returns what was not finite in a skipped step, as the end of a sentence.
 
-    It is the first cause alone: what is not finite in the batch makes the losses so, and they
-    the gradients.
+    It names the first cause only: a batch that is not finite makes the losses so, and they make the
+    gradients so.
 
     Args:
-        batch: What the step was made from.
-        metrics: What it returned.
+        batch: The step's batch.
+        metrics: The step's metrics.
     """
     arrays = {key: np.asarray(value) for key, value in batch.items()}
     inputs = [key for key, value in arrays.items() if not np.isfinite(value).all()]

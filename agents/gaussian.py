@@ -1,4 +1,4 @@
-"""The distribution that policies give over actions. `iwpa/networks.py` has the same maths in numpy."""
+"""The action distribution of policies. `iwpa/networks.py` evaluates the same maths in numpy."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ class Gaussian(NamedTuple):
     std: tf.Tensor
 
     def sample(self, noise: tf.Tensor) -> tf.Tensor:
-        """Returns mean + std * noise: differentiable samples (SVG(0)'s reparameterisation)."""
+        """Returns mean + std * noise: reparameterised, differentiable samples, as in SVG(0)."""
         return self.mean + self.std * noise
 
     def log_prob(self, action: tf.Tensor) -> tf.Tensor:
         """Returns the log-density of actions `[..., A]`, shape `[...]`."""
         z = (action - self.mean) / self.std
-        return tf.reduce_sum(-0.5 * tf.square(z) - tf.math.log(self.std) - 0.5 * math.log(2 * math.pi), axis=-1)
+        return tf.reduce_sum(
+            -0.5 * tf.square(z) - tf.math.log(self.std) - 0.5 * math.log(2 * math.pi), axis=-1
+        )
 
     def entropy(self) -> tf.Tensor:
         """Returns the entropy in nats, in closed form, `[...]`."""
@@ -39,7 +41,7 @@ class Gaussian(NamedTuple):
         return 0.5 * tf.reduce_sum(ratio + shift - 1.0 - tf.math.log(ratio), axis=-1)
 
     def at(self, times: slice) -> Gaussian:
-        """Returns the distributions of a part of the time axis of `[B, T, A]`."""
+        """Returns the distributions at some times of `[B, T, A]`."""
         return Gaussian(self.mean[:, times], self.std[:, times])
 
     def stop_gradient(self) -> Gaussian:

@@ -1,7 +1,7 @@
-"""The learner of every agent: one step that updates all of its networks.
+"""The learner of every agent: one step updates all of the agent's networks.
 
-Its arithmetic is compiled (XLA). The graph around it holds what TensorFlow alone does better: shards of
-the batch at the same time, copies, a sort.
+The step's arithmetic is compiled by XLA. The graph around it does what TensorFlow does better:
+running shards of the batch in parallel, copying, sorting.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from agents.warm_start import starting_weights
 from environments.arrays import Array
 from iwpa.network_config import NetworkSpec
 
-# The least share of a step in what is averaged over steps.
+# The smallest share of the newest step in an average over steps.
 _NEWEST_SHARE = 1e-3
 
 
@@ -47,12 +47,12 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
         """Makes the networks from a seed.
 
         Args:
-            agent: What is trained.
-            spec: What the networks connect to.
+            agent: The agent to train.
+            spec: Sizes of observations and actions, number of tasks.
             config: Hyper-parameters.
-            seed: Decides the initial weights and every later draw.
-            threads: How many parts of a batch to compute at the same time; TensorFlow needs as many
-                threads between operations (TF_NUM_INTEROP_THREADS).
+            seed: Determines the initial weights and every later draw.
+            threads: How many shards of a batch to compute in parallel; TensorFlow needs as many
+                inter-operation threads (TF_NUM_INTEROP_THREADS).
         """
         tf.random.set_seed(seed)
         self._config = config
@@ -75,7 +75,7 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
             rate=objective.kl_rate,
             bounds=(objective.kl_cost_min, objective.kl_cost_max),
         )
-        # Of the target over the spread there is: the price rises while the spread is too small.
+        # It measures target / spread, so that eta rises while the spread is below its target.
         self._entropy_cost = Multiplier(
             objective.entropy_cost,
             target=1.0 if objective.std_target else 0.0,
@@ -87,16 +87,18 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
 
     @property
     def steps(self) -> int:
-        """How many updates were made, skipped ones included."""
+        """The number of learner steps so far, skipped ones included."""
         return int(self._step.numpy())
 
     @property
     def skipped(self) -> int:
-        """How many of them changed nothing, because a number was not finite."""
+        """The number of steps that changed nothing, because a number was not finite."""
         return int(self._skipped.numpy())
 
     def step(self, batch: Mapping[str, tf.Tensor | Array]) -> dict[str, tf.Tensor]:
-        """Makes one update; one with a non-finite batch or gradient changes nothing but the count of skipped steps.
+        """Makes one update; skips it if the batch, the critic's loss or a gradient is not finite.
+
+        A skipped step changes nothing but the counts of steps and of skipped steps.
 
         Args:
             batch: As `SequenceSpec.signature`, with a leading B.
@@ -104,12 +106,16 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
         Returns:
             Metrics, scalars by name.
         """
-        metrics: dict[str, tf.Tensor] = self._update({key: tf.convert_to_tensor(value) for key, value in batch.items()})
+        metrics: dict[str, tf.Tensor] = self._update(
+            {key: tf.convert_to_tensor(value) for key, value in batch.items()}
+        )
         return metrics
 
     def draw_noise(self, batch: Mapping[str, tf.Tensor]) -> Noise:
-        """Returns the draws of the present step: a function of the seed and the step alone."""
-        return self._agent.draw_noise(batch, self._config, tf.stack([tf.constant(self._seed, tf.int64), self._step]))
+        """Returns the present step's draws, which depend on the seed and the step alone."""
+        return self._agent.draw_noise(
+            batch, self._config, tf.stack([tf.constant(self._seed, tf.int64), self._step])
+        )
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def _update(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -122,7 +128,7 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
 
     @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
     def _prepare(self, batch: Mapping[str, tf.Tensor]) -> tuple[Noise, tf.Tensor]:
-        """Returns the step's draws, and how many transitions its means divide by."""
+        """Returns the step's draws, and the number of transitions that its means divide by."""
         trained = batch["mask"][:, self._config.replay.burn_in :]
         return self.draw_noise(batch), losses.count(trained).transitions
 
@@ -133,17 +139,22 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
         gradients: Sequence[tf.Tensor],
         measured: Mapping[str, tf.Tensor],
     ) -> dict[str, tf.Tensor]:
-        """Updates everything from the shards' gradients, `[P]` each, and what the losses measured.
+        """Updates weights, targets and multipliers from the shards' gradients, `[P]` each.
 
         Returns:
-            What is worth recording of it.
+            Metrics of the update.
         """
         clipped, norms = self._clip(tf.add_n(gradients))
-        # XLA turns a clipped NaN into a bound, so that the gradient alone does not show what the batch held.
+        # XLA turns a clipped NaN into a bound, so the gradient may hide what the batch held.
         inputs = [value for value in batch.values() if value.dtype.is_floating]
-        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(value)) for value in [*inputs, *norms.values(), measured["critic_loss"]]])
+        finite = tf.reduce_all(
+            [
+                tf.reduce_all(tf.math.is_finite(value))
+                for value in [*inputs, *norms.values(), measured["critic_loss"]]
+            ]
+        )
         self._optimiser.apply_vector(clipped, finite)
-        # The mean over all steps at first, over about the latest thousand later on.
+        # Averages over all steps at first, over about the latest thousand later.
         share = tf.maximum(_NEWEST_SHARE, 1.0 / (1.0 + tf.cast(self._step, tf.float32)))
         self._agent.keep_statistics(self.online, measured, tf.where(finite, share, 0.0))
         rate = tf.where(finite, self._config.optimiser.target_rate, 0.0)
@@ -152,15 +163,19 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
         costs = self._adapt_costs(measured, finite, actions=batch["actions"].shape[-1])
         self._step.assign_add(1)
         self._skipped.assign_add(tf.cast(~finite, tf.int64))
-        age = tf.cast(self._step, tf.float32) - tf.reduce_mean(tf.cast(batch["learner_step"], tf.float32))
+        age = tf.cast(self._step, tf.float32) - tf.reduce_mean(
+            tf.cast(batch["learner_step"], tf.float32)
+        )
         norms = {f"{name}_gradient_norm": norm for name, norm in norms.items()}
         return {**costs, **norms, "sample_age": age, "skipped_steps": tf.identity(self._skipped)}
 
     def _costs(self) -> Costs:
         return Costs(tf.identity(self._kl_cost.weight), tf.identity(self._entropy_cost.weight))
 
-    def _adapt_costs(self, measured: Mapping[str, tf.Tensor], allowed: tf.Tensor, *, actions: int) -> dict[str, tf.Tensor]:
-        """Moves the multipliers by what a step measured; returns the costs that the step had."""
+    def _adapt_costs(
+        self, measured: Mapping[str, tf.Tensor], allowed: tf.Tensor, *, actions: int
+    ) -> dict[str, tf.Tensor]:
+        """Updates the multipliers from a step's metrics; returns the costs used in that step."""
         costs = self._costs()
         log_std = measured["policy_entropy"] / actions - 0.5 * math.log(2 * math.pi * math.e)
         self._entropy_cost.update(self._config.losses.std_target * tf.exp(-log_std), allowed)
@@ -170,45 +185,66 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
         return {"kl_cost": costs.kl, "entropy_cost": costs.entropy}
 
     def _clip(self, gradient: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """Scales each group's part of a gradient `[P]` down to the largest norm allowed.
+        """Clips each group's part of a gradient `[P]` by its norm.
 
         Returns:
-            The gradient, and the groups' norms before.
+            The clipped gradient, and the groups' norms before clipping.
         """
-        sizes = [sum(variable.shape.num_elements() for variable in group) for group in self._groups.values()]
+        sizes = [
+            sum(variable.shape.num_elements() for variable in group)
+            for group in self._groups.values()
+        ]
         parts = tf.split(gradient, sizes)
         norms = [tf.norm(part) for part in parts]
         largest = self._config.optimiser.max_gradient_norm
-        clipped = [part * (largest / tf.maximum(norm, largest)) for part, norm in zip(parts, norms, strict=True)]
+        clipped = [
+            part * (largest / tf.maximum(norm, largest))
+            for part, norm in zip(parts, norms, strict=True)
+        ]
         return tf.concat(clipped, axis=0), dict(zip(self._groups, norms, strict=True))
 
     def get_variables(self, names: Sequence[str]) -> list[dict[str, Array]]:
-        """Returns online weights by name: for `all` what a snapshot holds, for the name of a group that group."""
+        """Returns online weights by name.
+
+        Args:
+            names: Names of groups, or `all` for what a snapshot holds.
+        """
         return [
-            export_weights(self.online) if name == "all" else {weight_name(variable): variable.numpy() for variable in self._groups[name]}
+            export_weights(self.online)
+            if name == "all"
+            else {weight_name(variable): variable.numpy() for variable in self._groups[name]}
             for name in names
         ]
 
     def start_from(self, weights: Mapping[str, Array]) -> None:
-        """Starts the networks and their targets from a snapshot's weights; all else is as new."""
+        """Initialises the networks and their targets from a snapshot's weights; nothing else."""
         started = starting_weights(weights, export_weights(self.online))
         for networks in (self.online, self.target):
             import_weights(networks, started)
 
     def save(self) -> dict[str, Array]:
-        """Returns everything that a restore needs, as arrays by name."""
+        """Returns the whole state for `restore`, as arrays by name."""
         arrays = {f"online/{name}": value for name, value in export_weights(self.online).items()}
-        arrays.update({f"target/{name}": value for name, value in export_weights(self.target).items()})
-        return {**arrays, **{name: variable.numpy() for name, variable in self._counts_and_moments().items()}}
+        arrays.update(
+            {f"target/{name}": value for name, value in export_weights(self.target).items()}
+        )
+        return {
+            **arrays,
+            **{name: variable.numpy() for name, variable in self._counts_and_moments().items()},
+        }
 
     def restore(self, state: Mapping[str, Array]) -> None:
-        """Sets everything that `save` returned.
+        """Restores the state that `save` returned.
 
         Raises:
-            ValueError: If a weight is missing or of another shape.
+            ValueError: If an array is missing or a weight has another shape.
         """
         for prefix, networks in (("online/", self.online), ("target/", self.target)):
-            own = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+            own = {
+                name.removeprefix(prefix): value
+                for name, value in state.items()
+                if name.startswith(prefix)
+            }
             import_weights(networks, own)
         for name, variable in self._counts_and_moments().items():
             if name not in state:

@@ -1,6 +1,7 @@
-"""The losses as pure functions (paper section 2 and appendix A). Shapes: `[B, T]` are sequences of transitions.
+"""The losses as pure functions (paper section 2 and appendix A).
 
-Sources: Retrace, Munos et al. 2016 (computed by trfl); SVG(0), Heess et al. 2015; distillation, Teh et al. 2017 and Galashov et al. 2019.
+Shapes: `[B, T]` are sequences of transitions. Sources: Retrace, Munos et al. 2016 (computed by
+trfl); SVG(0), Heess et al. 2015; distillation, Teh et al. 2017 and Galashov et al. 2019.
 """
 
 from __future__ import annotations
@@ -19,28 +20,30 @@ _QUANTILES = (0.1, 0.5, 0.9)
 
 
 class Noise(NamedTuple):
-    """Standard normal draws of one step, S samples for each of `[B, T]` states, so that a step is a function of its inputs.
+    """Standard normal draws of one step, S samples for each of `[B, T]` states.
+
+    They are inputs of the losses, which are therefore deterministic.
 
     Attributes:
         value: For E_{a'~pi'} Q'(s', a'), `[S, B, T, A]`.
-        policy: For the policy's own loss, `[S, B, T, A]`.
+        policy: For the policy's loss, `[S, B, T, A]`.
     """
 
     value: tf.Tensor
     policy: tf.Tensor
 
     def of_rows(self, rows: slice) -> Noise:
-        """Returns the draws of some of the B sequences."""
+        """Returns the draws for some of the B sequences."""
         return Noise(self.value[:, rows], self.policy[:, rows])
 
 
 class Counts(NamedTuple):
-    """What means divide by: counts of a whole batch, of which a loss may see some sequences only.
+    """The denominators of means: counts of a whole batch, of which a loss may see a part only.
 
-    Means over parts of a batch that all divide by its counts add up to the mean over the batch.
+    When the means over all parts of a batch divide by its counts, they add up to the batch's mean.
 
     Attributes:
-        transitions: Real ones after the burn-in, at least 1, a scalar.
+        transitions: Number of real transitions after the burn-in, at least 1, a scalar.
         sequences: B.
     """
 
@@ -57,8 +60,8 @@ class Costs(NamedTuple):
     """Weights of the regularisers at one step; multipliers may adapt them (`agents/multiplier.py`).
 
     Attributes:
-        kl: lambda, the price of a nat between expert and prior, a scalar.
-        entropy: eta, what a nat of a policy's entropy is paid, a scalar.
+        kl: lambda, the weight of KL(expert || prior) in nats, a scalar.
+        entropy: eta, the weight of a policy's entropy in nats, a scalar.
     """
 
     kl: tf.Tensor
@@ -66,19 +69,22 @@ class Costs(NamedTuple):
 
 
 def draw_noise(batch: Mapping[str, tf.Tensor], config: Config, seed: tf.Tensor) -> Noise:
-    """Returns the draws of one step: a function of the seed, two integers, alone. States of the burn-in need none."""
+    """Returns the draws of one step, which depend on the seed (two integers) alone.
+
+    States of the burn-in get none.
+    """
     rows, length, actions = batch["actions"].shape
     shape = (2, config.losses.action_samples, rows, length - config.replay.burn_in, actions)
     return Noise(*tf.unstack(tf.random.stateless_normal(shape, seed)))
 
 
 def masked_mean(values: tf.Tensor, mask: tf.Tensor, counts: Counts | None = None) -> tf.Tensor:
-    """Returns the mean of `values` over the rows where `mask` (of the same shape) is 1; 0 where there are none.
+    """Returns the mean of `values` where `mask` is 1; 0 if it is 1 nowhere.
 
     Args:
         values: `[B, T]`.
         mask: `[B, T]`.
-        counts: Those of the batch that the rows are a part of; None if they are all of it.
+        counts: Counts of the batch that these rows are a part of; None if they are all of it.
     """
     return tf.reduce_sum(tf.where(mask > 0, values, 0.0)) / (counts or count(mask)).transitions
 
@@ -93,7 +99,7 @@ def retrace_targets(
     mask: tf.Tensor,
     trace_decay: float,
 ) -> tf.Tensor:
-    """Retrace targets of the action values along masked sequences.
+    """Returns Retrace targets of the action values along masked sequences.
 
     Args:
         q_values: Q'(s_t, a_t) of the target critic, `[B, T]`.
@@ -107,10 +113,14 @@ def retrace_targets(
     Returns:
         The targets, without gradient, `[B, T]`; 0 in the padding.
     """
-    # In the padding every temporal difference is 0, so nothing flows back over the last real transition but its own bootstrap.
-    q_values, rewards, discounts = (tf.where(mask > 0, x, 0.0) for x in (q_values, rewards, discounts))
+    # In the padding every temporal difference is 0, so that nothing beyond the last real
+    # transition reaches it but its own bootstrap value.
+    q_values, rewards, discounts = (
+        tf.where(mask > 0, x, 0.0) for x in (q_values, rewards, discounts)
+    )
     log_rhos = tf.where(mask > 0, log_rhos, 0.0)
-    # trfl takes V(s_0), which no target uses, and shifts by itself: V(s_1) ... V(s_{T-1}), then the bootstrap V(s_T).
+    # trfl takes V(s_0), which no target uses, and does the shift itself: V(s_1) ... V(s_{T-1}),
+    # then the bootstrap V(s_T).
     values = tf.concat([tf.zeros_like(next_values[:, :1]), next_values[:, :-1]], axis=1)
     outputs = trfl.retrace_from_importance_weights(
         log_rhos=tf.transpose(log_rhos),
@@ -125,28 +135,34 @@ def retrace_targets(
 
 
 def potential_shaping(potentials: tf.Tensor, between: tf.Tensor, discount: float) -> tf.Tensor:
-    """Potential-based shaping gamma phi(s_{t+1}) - phi(s_t), which changes no optimal policy (Ng et al. 1999).
+    """Returns potential-based shaping rewards gamma phi(s_{t+1}) - phi(s_t), `[B, T]`.
 
-    What an episode's first state has is not recorded, and the potential after its first step stands in for it: were it
-    some constant, each end would pay a jump that a critic had to know to the step.
+    They change no optimal policy (Ng et al. 1999). The potential of an episode's first state is not
+    recorded; the potential after the first step stands in for it. With a constant instead, each
+    episode's end would pay a jump, which a critic would have to predict to the step.
 
     Args:
         potentials: phi of the state after each step of whole trials, `[B, T]`.
-        between: Whether a state is an episode's first, in place of the one before's last, `[B, T + 1]`.
+        between: Whether a state is an episode's first, observed instead of the previous episode's
+            last, `[B, T + 1]`.
         discount: gamma.
-
-    Returns:
-        `[B, T]`.
     """
-    # After the last step the trial's first episode stands for one more.
+    # After the last step, the trial's first episode stands in for a next one.
     after = tf.where(between[:, 1:], tf.roll(potentials, -1, axis=1), potentials)
     before = tf.where(between[:, :-1], potentials, tf.roll(potentials, 1, axis=1))
     return discount * after - before
 
 
-def critic_loss(q_values: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor, counts: Counts | None = None) -> tf.Tensor:
-    """Half the mean squared error of `[B, T]` action values; `counts` as in `masked_mean`, here and below."""
-    return masked_mean(0.5 * tf.math.squared_difference(q_values, tf.stop_gradient(targets)), mask, counts)
+def critic_loss(
+    q_values: tf.Tensor, targets: tf.Tensor, mask: tf.Tensor, counts: Counts | None = None
+) -> tf.Tensor:
+    """Returns half the mean squared error of action values, all `[B, T]`.
+
+    `counts` are as in `masked_mean`.
+    """
+    return masked_mean(
+        0.5 * tf.math.squared_difference(q_values, tf.stop_gradient(targets)), mask, counts
+    )
 
 
 def policy_loss(
@@ -159,32 +175,38 @@ def policy_loss(
     entropy_cost: float | tf.Tensor,
     counts: Counts | None = None,
 ) -> tf.Tensor:
-    """SVG(0) with the paper's KL charge: -E_a[Q'(s, a)] + lambda KL(pi || pi_0') - entropy bonus.
+    """Returns SVG(0)'s loss with the paper's KL charge, a scalar.
+
+    It is the mean of -E_a[Q'(s, a)] + lambda KL(pi || pi_0') - eta H(pi).
 
     Args:
         expected_q: Mean of Q'(s, a) over reparameterised samples of the policy, `[B, T]`.
         kl_to_prior: KL(pi || pi_0')(s) with the target prior, `[B, T]`.
-        entropy: Of the policy, in closed form, `[B, T]`.
+        entropy: The policy's entropy in closed form, `[B, T]`.
         mask: `[B, T]`.
         kl_cost: lambda.
-        entropy_cost: Weight of the bonus.
+        entropy_cost: eta.
         counts: As in `masked_mean`.
-
-    Returns:
-        A scalar.
     """
     return masked_mean(kl_cost * kl_to_prior - expected_q - entropy_cost * entropy, mask, counts)
 
 
 def entropy_regularised_loss(
-    expected_q: tf.Tensor, entropy: tf.Tensor, mask: tf.Tensor, *, entropy_cost: float | tf.Tensor, counts: Counts | None = None
+    expected_q: tf.Tensor,
+    entropy: tf.Tensor,
+    mask: tf.Tensor,
+    *,
+    entropy_cost: float | tf.Tensor,
+    counts: Counts | None = None,
 ) -> tf.Tensor:
-    """SVG(0) without a prior: the mean of -E_a[Q'(s, a)] - entropy bonus, from `[B, T]` each."""
+    """Returns SVG(0)'s loss without a prior: the mean of -E_a[Q'(s, a)] - eta H(pi)."""
     return masked_mean(-expected_q - entropy_cost * entropy, mask, counts)
 
 
-def td0_loss(q_values: tf.Tensor, rewards: tf.Tensor, discounts: tf.Tensor, next_values: tf.Tensor) -> tf.Tensor:
-    """Half the squared one-step error, the critic's loss in adaptation (Algorithm 1).
+def td0_loss(
+    q_values: tf.Tensor, rewards: tf.Tensor, discounts: tf.Tensor, next_values: tf.Tensor
+) -> tf.Tensor:
+    """Returns half the mean squared one-step error, the critic's loss in adaptation (Algorithm 1).
 
     Args:
         q_values: Q(s, a), `[..., M]`.
@@ -193,32 +215,37 @@ def td0_loss(q_values: tf.Tensor, rewards: tf.Tensor, discounts: tf.Tensor, next
         next_values: V(s') of the target critic, `[..., M]`.
 
     Returns:
-        The mean over a minibatch, `[...]`.
+        Means over the minibatches, `[...]`.
     """
     targets = tf.stop_gradient(rewards + discounts * next_values)
     return tf.reduce_mean(0.5 * tf.math.squared_difference(q_values, targets), axis=-1)
 
 
-def expected_value(value: Callable[[tf.Tensor], tf.Tensor], policy: Gaussian, noise: tf.Tensor) -> tf.Tensor:
+def expected_value(
+    value: Callable[[tf.Tensor], tf.Tensor], policy: Gaussian, noise: tf.Tensor
+) -> tf.Tensor:
     """Returns E_{a~policy} Q(s, a) from samples, `[..., B, T]`.
 
-    One sample at a time: the rows of all samples at once overflow the processor's caches, and this way XLA compiles the critic once.
+    It evaluates one sample at a time: all samples at once overflow the processor's caches, and this
+    way XLA compiles the critic once.
 
     Args:
-        value: The critic at the states: from actions `[B, T, A]` to values `[..., B, T]`.
+        value: The critic at the states: maps actions `[B, T, A]` to values `[..., B, T]`.
         policy: Distributions over `[B, T, A]`.
-        noise: What makes the samples, `[S, B, T, A]`.
+        noise: Standard normal draws for the samples, `[S, B, T, A]`.
     """
     values = tf.map_fn(lambda draw: value(policy.sample(draw)), noise)
     return tf.reduce_mean(values, axis=0)
 
 
-def reparameterised_value(value: Callable[[tf.Tensor], tf.Tensor], policy: Gaussian, noise: tf.Tensor) -> tf.Tensor:
-    """As `expected_value` of one critic, `[B, T]`, with SVG(0)'s gradient with respect to the policy.
+def reparameterised_value(
+    value: Callable[[tf.Tensor], tf.Tensor], policy: Gaussian, noise: tf.Tensor
+) -> tf.Tensor:
+    """Returns `expected_value` of one critic, `[B, T]`, with SVG(0)'s gradient for the policy.
 
-    For an action mean + std * draw with the slope dQ/da, kept `within_bounds`, the gradient of the
-    mean is the slope, that of the standard deviation slope * draw. Taking it sample by sample means
-    that no sample's activations have to be kept.
+    For an action mean + std * draw with slope dQ/da (kept `within_bounds`), the gradient is the
+    slope for the mean and slope * draw for the standard deviation. Computed sample by sample, it
+    keeps no sample's activations.
     """
     fixed = policy.stop_gradient()
 
@@ -238,14 +265,14 @@ def reparameterised_value(value: Callable[[tf.Tensor], tf.Tensor], policy: Gauss
 
 
 def within_bounds(ascent: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
-    """Returns a direction of ascent without what would push an action further beyond its bounds.
+    """Returns an ascent direction without the components that push an action further out of bounds.
 
-    Environments clip actions to [-1, 1], so that nothing can be gained out there. The critics' clip
-    lets gradients pass all the same, because those that point back in are needed; the others pull
-    draws on both sides outwards at once, and only the standard deviation grows.
+    Environments clip actions to [-1, 1], so nothing can be gained beyond. The critics' clip passes
+    gradients there all the same, because those that point back inside are needed; the others would
+    pull draws beyond both bounds outwards at once, and only the standard deviation would grow.
 
     Args:
-        ascent: The gradient of what is maximised with respect to the action, `[..., A]`.
+        ascent: Gradient of the maximised quantity with respect to the action, `[..., A]`.
         action: Unclipped, `[..., A]`.
     """
     outwards = (tf.abs(action) > 1.0) & (ascent * action > 0.0)
@@ -254,12 +281,20 @@ def within_bounds(ascent: tf.Tensor, action: tf.Tensor) -> tf.Tensor:
 
 @tf.custom_gradient  # type: ignore[untyped-decorator]
 def bounded_action(action: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-    """Returns the action as it is; the gradient of a loss that is minimised is kept `within_bounds`."""
+    """Returns the action unchanged, but keeps the gradient of a minimised loss `within_bounds`."""
     return tf.identity(action), lambda by_action: -within_bounds(-by_action, action)
 
 
 def quantiles(name: str, values: tf.Tensor, mask: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Returns quantiles of the values where `mask` is 1, of which there is at least one, as metrics such as `rho_q50`."""
+    """Returns quantiles of the values where `mask` is 1, as metrics such as `rho_q50`.
+
+    The mask must be 1 at least once.
+    """
     ordered = tf.sort(tf.reshape(tf.where(mask > 0, values, np.inf), [-1]))
     last = tf.reduce_sum(mask) - 1.0
-    return {f"{name}_q{round(100 * share)}": tf.gather(ordered, tf.cast(tf.round(share * last), tf.int32)) for share in _QUANTILES}
+    return {
+        f"{name}_q{round(100 * share)}": tf.gather(
+            ordered, tf.cast(tf.round(share * last), tf.int32)
+        )
+        for share in _QUANTILES
+    }

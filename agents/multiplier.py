@@ -7,10 +7,10 @@ import tensorflow as tf
 
 
 class Multiplier(snt.Module):  # type: ignore[misc]
-    """A positive weight in a loss, raised while what it pays for exceeds a target and lowered below.
+    """A positive weight in a loss that rises while a measured mean exceeds its target, else falls.
 
-    Its logarithm moves by `rate * clip(measured / target - 1, -1, 1)` at each update: the pace does
-    not depend on the scale of the rewards that the weight competes with.
+    Its logarithm changes by `rate * clip(measured / target - 1, -1, 1)` at each update: the pace
+    does not depend on the scale of the rewards that the weight competes with.
 
     Attributes:
         weight: The present weight, a scalar; part of the learner's state.
@@ -28,22 +28,22 @@ class Multiplier(snt.Module):  # type: ignore[misc]
         """Makes the multiplier.
 
         Args:
-            start: Its first value, and its only one where there is no target.
-            target: Where the mean is held; 0 keeps the weight as it is.
-            rate: Largest change of its logarithm at an update.
+            start: The initial weight.
+            target: The mean to hold; 0 keeps the weight constant.
+            rate: Largest change of the weight's logarithm in one update.
             bounds: Smallest and largest weight.
-            name: Of the module.
+            name: The module's name.
         """
         super().__init__(name=name)
         self._target, self._rate, self._bounds = target, rate, bounds
         self.weight = tf.Variable(start, dtype=tf.float32, trainable=False, name=name)
 
     def update(self, measured: tf.Tensor, allowed: tf.Tensor) -> None:
-        """Moves the weight once.
+        """Updates the weight once.
 
         Args:
             measured: The mean over a batch, a scalar.
-            allowed: Whether to move at all, a boolean.
+            allowed: Whether to update at all, a boolean.
         """
         if not self._target:
             return

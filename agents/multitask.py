@@ -1,4 +1,4 @@
-"""IWPA's own agent: critic, experts and behaviour prior of many tasks (paper section 2 and appendix A)."""
+"""IWPA's agent: critic, experts and behaviour prior of many tasks (paper section 2, appendix A)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GROUPS = ("critic", "expert", "prior")
 
 
 class Networks(agent.Networks, Protocol):
-    """What the step trains: experts, prior and critic, as `MultiTaskNetworks` describes them."""
+    """The networks that the losses need: experts, prior and critic, as in `MultiTaskNetworks`."""
 
     def expert(self, observation: tf.Tensor, task: tf.Tensor) -> Gaussian:
         """Maps observations `[B, ..., D]` and tasks `[B]` to the experts' distributions."""
@@ -31,7 +31,7 @@ class Networks(agent.Networks, Protocol):
         """Maps observations `[..., D]` to the prior's distributions."""
 
     def values(self, observation: tf.Tensor, action: tf.Tensor, task: tf.Tensor) -> tf.Tensor:
-        """Returns Q_i(s, a) under each kind of reward, and last the reward, `[H, B, ...]`."""
+        """Returns Q_i(s, a) under each kind of reward, then the predicted reward, `[H, B, ...]`."""
 
 
 def total_loss(
@@ -43,37 +43,52 @@ def total_loss(
     costs: losses.Costs,
     counts: losses.Counts | None = None,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """The sum of the three losses. Each depends on one group of online variables only, so that one gradient serves all.
+    """Returns the sum of the critic's, the experts' and the prior's loss.
+
+    Each depends on one group of online variables only, so that one gradient serves all three.
 
     Args:
-        online: The networks that learn.
-        target: Their slow copies, constants here.
+        online: The networks to train.
+        target: Their Polyak averages, constants here.
         batch: As `SequenceSpec.signature`, with a leading B.
         noise: The step's random draws.
         config: Hyper-parameters.
         costs: Weights of the regularisers.
-        counts: What means divide by, where the batch is a part of a larger one.
+        counts: Counts of the larger batch that this one is a part of, if it is one.
 
     Returns:
-        The scalar loss, and what is worth recording: scalars that are means, and values `[B, T]`.
+        The scalar loss, and the metrics to record: means, which are scalars, and values `[B, T]`.
     """
     task, mask, actions = batch["task"], batch["mask"], batch["actions"]
     states, next_states = batch["observations"][:, :-1], batch["observations"][:, 1:]
 
     target_prior = target.prior(batch["observations"])
-    targets, log_rhos = _critic_targets(target, target_prior.at(slice(1, None)), batch, next_states, noise.value, config, costs.kl)
+    targets, log_rhos = _critic_targets(
+        target, target_prior.at(slice(1, None)), batch, next_states, noise.value, config, costs.kl
+    )
     q_values = online.values(states, actions, task)
-    # The last kind of head tells the step's own reward, which needs no value of what comes after.
+    # The last kind of head predicts the step's own reward, which needs no bootstrap value.
     targets.append(config.losses.reward_scale * batch["task_rewards"])
-    by_head = [losses.critic_loss(q, y, mask, counts) for q, y in zip(tf.unstack(q_values), targets, strict=True)]
+    by_head = [
+        losses.critic_loss(q, y, mask, counts)
+        for q, y in zip(tf.unstack(q_values), targets, strict=True)
+    ]
     critic_loss = tf.add_n(by_head)
 
     expert = online.expert(states, task)
-    expected_q = losses.reparameterised_value(lambda a: target.values(states, a, task)[0], expert, noise.policy)
+    expected_q = losses.reparameterised_value(
+        lambda a: target.values(states, a, task)[0], expert, noise.policy
+    )
     kl_to_target_prior = expert.kl_to(target_prior.at(slice(0, -1)))
     entropy = expert.entropy()
     policy_loss = losses.policy_loss(
-        expected_q, kl_to_target_prior, entropy, mask, kl_cost=costs.kl, entropy_cost=costs.entropy, counts=counts
+        expected_q,
+        kl_to_target_prior,
+        entropy,
+        mask,
+        kl_cost=costs.kl,
+        entropy_cost=costs.entropy,
+        counts=counts,
     )
 
     prior = online.prior(states)
@@ -102,17 +117,22 @@ def _critic_targets(
     config: Config,
     kl_cost: tf.Tensor,
 ) -> tuple[list[tf.Tensor], tf.Tensor]:
-    """Retrace targets of r + gamma [E_{a'~pi'} Q'(s', a') - lambda KL(pi' || pi_0')(s')] for each kind of head, and log rho."""
+    """Returns the Retrace targets of each kind of head, and log rho.
+
+    The targets are of r + gamma [E_{a'~pi'} Q'(s', a') - lambda KL(pi' || pi_0')(s')].
+    """
     costs = config.losses
     task = batch["task"]
-    # All T + 1 states in one pass: the policy at s_t for rho, at s_{t+1} for the expectation.
+    # All T + 1 states in one pass: rho needs the policy at s_t, the expectation that at s_{t+1}.
     expert = target.expert(batch["observations"], task)
     at_next = expert.at(slice(1, None))
     log_rhos = expert.at(slice(0, -1)).log_prob(batch["actions"]) - batch["log_probs"]
-    next_values = losses.expected_value(lambda a: target.values(next_states, a, task)[:-1], at_next, noise)
+    next_values = losses.expected_value(
+        lambda a: target.values(next_states, a, task)[:-1], at_next, noise
+    )
     kl_charge = kl_cost * at_next.kl_to(prior_at_next)
     q_values = target.values(batch["observations"][:, :-1], batch["actions"], task)[:-1]
-    # Heads of the tasks' own rewards serve adaptation, which charges no KL, so their values carry none.
+    # Heads of the task's own reward serve adaptation, whose values charge no KL, so theirs do not.
     kinds = [(batch["rewards"], kl_charge), (batch["task_rewards"], tf.zeros_like(kl_charge))]
     targets = [
         losses.retrace_targets(
@@ -124,7 +144,9 @@ def _critic_targets(
             mask=batch["mask"],
             trace_decay=costs.trace_decay,
         )
-        for q, v, (rewards, charge) in zip(tf.unstack(q_values), tf.unstack(next_values), kinds, strict=False)
+        for q, v, (rewards, charge) in zip(
+            tf.unstack(q_values), tf.unstack(next_values), kinds, strict=False
+        )
     ]
     return targets, tf.where(batch["mask"] > 0, log_rhos, 0.0)
 
@@ -134,18 +156,18 @@ def keep_statistics(
     measured: Mapping[str, tf.Tensor],
     share: tf.Tensor,
 ) -> None:
-    """Averages the reward heads' squared errors, in the units of scaled rewards."""
+    """Averages the reward heads' squared errors over steps, in units of scaled reward."""
     variance = online.reward_variance
     change = 2.0 * measured["reward_loss"] - variance
-    # A loss that is not finite has the share 0, and must not turn that into NaN.
+    # A loss that is not finite comes with a share of 0, and 0 times it would be NaN.
     variance.assign_add(tf.where(share > 0.0, share * change, 0.0))
 
 
 class ExpertBehaviour(Behaviour):
-    """Acts with the experts, which know the training task."""
+    """Acts with the expert of each environment's training task."""
 
     def __init__(self, config: Config, environments: int):
-        """Knows no weights yet.
+        """Makes the behaviour; `update` must give it weights before it acts.
 
         Args:
             config: Hyper-parameters.
@@ -158,9 +180,9 @@ class ExpertBehaviour(Behaviour):
     def update(self, weights: Weights) -> None:
         self._expert = NumpyExpert(weights, self._config.networks)
 
-    def begin_episode(self, place: int, task: int, *, new_task: bool) -> None:
+    def begin_episode(self, row: int, task: int, *, new_task: bool) -> None:
         del new_task
-        self._tasks[place] = task
+        self._tasks[row] = task
 
     def act(self, observations: Array) -> NumpyGaussian:
         assert self._expert is not None, "An actor has weights before it acts."

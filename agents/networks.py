@@ -1,6 +1,7 @@
-"""The networks: experts, behaviour prior, value features psi and their heads. `iwpa/networks.py` evaluates the same maths in numpy.
+"""The networks: experts, behaviour prior, value features psi and their heads.
 
-Every weight may carry leading axes (`stack`), so that many copies of a network with weights of their own are evaluated and trained at once.
+`iwpa/networks.py` evaluates the same maths in numpy. Weights may have leading axes (`stack`), to
+evaluate and train many independent copies of a network at once.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from agents.gaussian import Gaussian
 from environments.arrays import Array
 from iwpa.network_config import NetworkConfig, NetworkSpec
 
-# Variance of a final layer's weights relative to the usual 1/fan_in. Large initial outputs make policies start at the bounds.
+# Variance of a final layer's weights relative to the usual 1/fan_in. With larger initial outputs
+# policies would start at the bounds.
 _SMALL = 1e-2
 _LAYER_NORM_EPSILON = 1e-5
 
@@ -27,20 +29,31 @@ class Linear(snt.Module):  # type: ignore[misc]
     Attributes:
         w: `[*stack, inputs, outputs]`.
         b: `[outputs]`, or `[*stack, 1, outputs]`.
-        initial_stddev: Of the initial weights, a normal distribution that is cut at two standard deviations.
+        initial_stddev: Standard deviation of the initial weights' normal distribution, which is
+            truncated at two standard deviations.
     """
 
-    def __init__(self, inputs: int, outputs: int, *, variance: float = 1.0, stack: Sequence[int] = (), name: str | None = None):
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        variance: float = 1.0,
+        stack: Sequence[int] = (),
+        name: str | None = None,
+    ):
         super().__init__(name=name)
         self.initial_stddev = math.sqrt(variance / inputs)
-        initial = snt.initializers.TruncatedNormal(stddev=self.initial_stddev)((*stack, inputs, outputs), tf.float32)
+        initial = snt.initializers.TruncatedNormal(stddev=self.initial_stddev)(
+            (*stack, inputs, outputs), tf.float32
+        )
         self.w = tf.Variable(initial, name="w")
         self.b = tf.Variable(tf.zeros((*stack, 1, outputs) if stack else (outputs,)), name="b")
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         if self.w.shape.rank > 2:
             return tf.matmul(x, self.w) + self.b
-        # One flat product: a product of higher rank would be cut into many small ones.
+        # One flat product: TensorFlow would cut a product of higher rank into many small ones.
         flat = tf.matmul(tf.reshape(x, (-1, x.shape[-1])), self.w) + self.b
         return tf.reshape(flat, (*x.shape[:-1], self.w.shape[-1]))
 
@@ -48,10 +61,15 @@ class Linear(snt.Module):  # type: ignore[misc]
 class Torso(snt.Module):  # type: ignore[misc]
     """Linear, layer normalisation, tanh, then ELU layers."""
 
-    def __init__(self, inputs: int, layers: Sequence[int], *, stack: Sequence[int] = (), name: str = "torso"):
+    def __init__(
+        self, inputs: int, layers: Sequence[int], *, stack: Sequence[int] = (), name: str = "torso"
+    ):
         super().__init__(name=name)
         sizes = [inputs, *layers]
-        self._layers = [Linear(size, sizes[i + 1], stack=stack, name=f"linear_{i}") for i, size in enumerate(sizes[:-1])]
+        self._layers = [
+            Linear(size, sizes[i + 1], stack=stack, name=f"linear_{i}")
+            for i, size in enumerate(sizes[:-1])
+        ]
         scale_shape = (*stack, 1, layers[0]) if stack else (layers[0],)
         self.scale = tf.Variable(tf.ones(scale_shape), name="scale")
         self.offset = tf.Variable(tf.zeros(scale_shape), name="offset")
@@ -70,7 +88,7 @@ def layer_norm(x: tf.Tensor) -> tf.Tensor:
 
 
 def _row_means(x: tf.Tensor) -> tf.Tensor:
-    """Means over the last axis, `[..., 1]`, as a product, which XLA's compiled step does faster than a sum."""
+    """Returns means over the last axis, `[..., 1]`, by a product: XLA's sum is slower."""
     size = x.shape[-1]
     means = tf.matmul(tf.reshape(x, (-1, size)), tf.fill((size, 1), 1.0 / size))
     return tf.reshape(means, (*x.shape[:-1], 1))
@@ -79,7 +97,15 @@ def _row_means(x: tf.Tensor) -> tf.Tensor:
 class Policy(snt.Module):  # type: ignore[misc]
     """A Gaussian policy with a tanh mean and a bounded standard deviation."""
 
-    def __init__(self, inputs: int, action_size: int, config: NetworkConfig, *, stack: Sequence[int] = (), name: str = "policy"):
+    def __init__(
+        self,
+        inputs: int,
+        action_size: int,
+        config: NetworkConfig,
+        *,
+        stack: Sequence[int] = (),
+        name: str = "policy",
+    ):
         super().__init__(name=name)
         self._bounds = (config.min_std, config.max_std)
         self._torso = Torso(inputs, config.policy_layers, stack=stack)
@@ -95,9 +121,17 @@ class Policy(snt.Module):  # type: ignore[misc]
 
 
 class Features(snt.Module):  # type: ignore[misc]
-    """The value features psi(s, a): layer-normalised, with a constant 1 as the last one."""
+    """The value features psi(s, a), layer-normalised; the last one is a constant 1."""
 
-    def __init__(self, inputs: int, action_size: int, config: NetworkConfig, *, stack: Sequence[int] = (), name: str = "features"):
+    def __init__(
+        self,
+        inputs: int,
+        action_size: int,
+        config: NetworkConfig,
+        *,
+        stack: Sequence[int] = (),
+        name: str = "features",
+    ):
         super().__init__(name=name)
         *hidden, outputs = config.feature_layers
         self._torso = Torso(inputs + action_size, hidden, stack=stack)
@@ -112,29 +146,37 @@ class Features(snt.Module):  # type: ignore[misc]
 
 
 def clip_straight_through(action: tf.Tensor) -> tf.Tensor:
-    """Clips to [-1, 1] with the gradient of the identity: a true clip would give none to a policy beyond the bounds."""
+    """Clips to [-1, 1] with the gradient of the identity.
+
+    A true clip would give no gradient to a policy beyond the bounds.
+    """
     return action + tf.stop_gradient(tf.clip_by_value(action, -1.0, 1.0) - action)
 
 
 class DescribedHeads(snt.Module):  # type: ignore[misc]
-    """Critic heads f(g_i) of structured task descriptions, f shared by all tasks (paper section 2, value transfer)."""
+    """Critic heads f(g_i) from task descriptions, with a shared f (section 2, value transfer)."""
 
     def __init__(self, descriptions: Array, size: int, config: NetworkConfig, name: str):
         """Makes the network.
 
         Args:
-            descriptions: g_i of the training tasks, `[tasks, G]`; each column is brought to mean 0 and variance 1 over them.
+            descriptions: g_i of the training tasks, `[tasks, G]`; each column is scaled to mean 0
+                and variance 1 over them.
             size: d.
             config: Sizes; f is as large as a policy.
-            name: Of the module.
+            name: The module's name.
         """
         super().__init__(name=name)
         spread = descriptions.std(axis=0)
         scaled = (descriptions - descriptions.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-        # Kept with the weights, so that a snapshot can do without the environment.
-        self._descriptions = tf.Variable(scaled.astype(np.float32), trainable=False, name="descriptions")
+        # Saved with the weights, so that a snapshot does not need the environment.
+        self._descriptions = tf.Variable(
+            scaled.astype(np.float32), trainable=False, name="descriptions"
+        )
         sizes = [descriptions.shape[1], *config.policy_layers]
-        self._layers = [Linear(inputs, sizes[i + 1], name=f"linear_{i}") for i, inputs in enumerate(sizes[:-1])]
+        self._layers = [
+            Linear(inputs, sizes[i + 1], name=f"linear_{i}") for i, inputs in enumerate(sizes[:-1])
+        ]
         self._output = Linear(sizes[-1], size, variance=_SMALL, name="output")
 
     def __call__(self) -> tf.Tensor:
@@ -146,31 +188,41 @@ class DescribedHeads(snt.Module):  # type: ignore[misc]
 
 
 class MultiTaskNetworks(snt.Module):  # type: ignore[misc]
-    """Experts pi_i(a|s), the prior pi_0(a|s) and the critic Q_i(s, a) = psi(s, a)^T w_i of all training tasks.
+    """Experts pi_i(a|s), prior pi_0(a|s) and critic Q_i(s, a) = psi(s, a)^T w_i of training tasks.
 
     Attributes:
         features: psi.
-        heads: w_i, `[tasks, d]`, or what makes them from descriptions.
+        heads: w_i, `[tasks, d]`, or the network that makes them from descriptions.
         task_reward_heads: u_i, likewise, or None.
-        reward_heads: v_i, likewise: psi(s, a)^T v_i is the step's reward in task i, the task's own.
-        reward_variance: Of the errors that these made in training, `[1]`; no gradient moves it.
+        reward_heads: v_i, likewise: psi(s, a)^T v_i predicts the step's own reward in task i.
+        reward_variance: Mean squared error of these predictions in training, `[1]`; not trained by
+            a gradient.
     """
 
-    def __init__(self, spec: NetworkSpec, config: NetworkConfig, descriptions: Array | None = None, name: str = "networks"):
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        config: NetworkConfig,
+        descriptions: Array | None = None,
+        name: str = "networks",
+    ):
         """Makes the networks.
 
         Args:
-            spec: What they connect to.
-            config: Their sizes.
-            descriptions: g_i of the training tasks, `[tasks, G]`, if the critic knows tasks by them; else by their ids.
-            name: Of the module.
+            spec: Sizes of observations and actions, number of tasks.
+            config: Sizes of the networks.
+            descriptions: g_i of the training tasks, `[tasks, G]`, if the critic tells tasks apart
+                by their descriptions instead of their ids.
+            name: The module's name.
         """
         super().__init__(name=name)
         self.spec = spec
         inputs = spec.observation_size
         embedding = tf.random.normal((spec.tasks, config.embedding_size))
         self.embedding = tf.Variable(embedding, name="embedding")
-        self.expert_policy = Policy(inputs + config.embedding_size, spec.action_size, config, name="expert")
+        self.expert_policy = Policy(
+            inputs + config.embedding_size, spec.action_size, config, name="expert"
+        )
         self.prior_policy = Policy(len(spec.prior_columns), spec.action_size, config, name="prior")
         self.features = Features(inputs, spec.action_size, config)
 
@@ -182,32 +234,39 @@ class MultiTaskNetworks(snt.Module):  # type: ignore[misc]
         self.heads = heads("heads")
         self.task_reward_heads = heads("task_reward_heads") if spec.task_reward_heads else None
         self.reward_heads = heads("reward_heads")
-        # Kept with the weights, because adaptation weighs rewards by it.
+        # Saved with the weights, because adaptation weighs rewards by it.
         self.reward_variance = tf.Variable([0.0], trainable=False, name="reward_variance")
 
     def expert(self, observation: tf.Tensor, task: tf.Tensor) -> Gaussian:
-        """Maps observations `[B, ..., D]` and tasks `[B]` to the experts' distributions `[B, ..., A]`."""
+        """Maps observations `[B, ..., D]` and tasks `[B]` to distributions over `[B, ..., A]`."""
         # A product with a one-hot matrix, because the gradient of a gather is slow under XLA.
         embedding = tf.matmul(tf.one_hot(task, self.spec.tasks), self.embedding)
-        return self.expert_policy(tf.concat([observation, _spread(embedding, observation)], axis=-1))
+        return self.expert_policy(
+            tf.concat([observation, _spread(embedding, observation)], axis=-1)
+        )
 
     def prior(self, observation: tf.Tensor) -> Gaussian:
-        """Maps observations `[..., D]` to the prior's distributions `[..., A]`."""
+        """Maps observations `[..., D]` to the prior's distributions over `[..., A]`."""
         return self.prior_policy(take_columns(observation, self.spec.prior_columns))
 
     def values(self, observation: tf.Tensor, action: tf.Tensor, task: tf.Tensor) -> tf.Tensor:
         """Returns Q_i(s, a) for observations `[B, ..., D]`, actions `[B, ..., A]` and tasks `[B]`.
 
         Returns:
-            `[H, B, ...]`: under the training reward; where there are such heads, under the task's own;
-            and last, the task's own reward of the step itself.
+            `[H, B, ...]`: values under the training reward; values under the task's own reward, if
+            there are heads for them; last, predictions of the step's own reward.
         """
         psi = self.features(observation, action)
         one_hot = tf.one_hot(task, self.spec.tasks)
-        return tf.stack([tf.reduce_sum(psi * _spread(tf.matmul(one_hot, head), psi), axis=-1) for head in self._head_matrices()])
+        return tf.stack(
+            [
+                tf.reduce_sum(psi * _spread(tf.matmul(one_hot, head), psi), axis=-1)
+                for head in self._head_matrices()
+            ]
+        )
 
     def _head_matrices(self) -> list[tf.Tensor]:
-        """Returns the heads of all training tasks, `[tasks, d]`, of each kind that `values` tells."""
+        """Returns the heads of all training tasks, `[tasks, d]`, for each kind in `values`."""
         return [kind() if isinstance(kind, DescribedHeads) else kind for kind in self._kinds()]
 
     def _kinds(self) -> list[tf.Variable | DescribedHeads]:
@@ -232,10 +291,10 @@ def export_weights(networks: tf.Module) -> dict[str, Array]:
 
 
 def import_weights(networks: tf.Module, weights: Mapping[str, Array]) -> None:
-    """Sets the weights.
+    """Sets the weights from arrays by name.
 
     Raises:
-        ValueError: If one is missing or of another shape.
+        ValueError: If a weight is missing or has another shape.
     """
     for variable in networks.variables:
         name = weight_name(variable)
@@ -247,13 +306,13 @@ def import_weights(networks: tf.Module, weights: Mapping[str, Array]) -> None:
 
 
 def weight_name(variable: tf.Variable) -> str:
-    """Returns a variable's name without that of the module that holds all networks."""
+    """Returns a variable's name without its outermost module's."""
     name: str = variable.name.removesuffix(":0")
     return name.partition("/")[2]
 
 
 def take_columns(x: tf.Tensor, columns: tuple[int, ...]) -> tf.Tensor:
-    """Returns the given entries of the last axis."""
+    """Returns the given columns of the last axis."""
     if columns == tuple(range(x.shape[-1])):
         return x
     return tf.gather(x, columns, axis=-1)

@@ -1,4 +1,7 @@
-"""The policies of a snapshot one observation at a time, for pictures and videos (`environments/render.py` names them)."""
+"""The policies of a snapshot, one observation at a time, for pictures and videos.
+
+`environments/render.py` refers to them by name.
+"""
 
 from __future__ import annotations
 
@@ -13,24 +16,29 @@ from iwpa.networks import NumpyGaussian
 from iwpa.snapshots import Snapshot, read_snapshot
 
 
-def expert(distribution: TaskDistribution, task: Task, seed: int, snapshot: str | None) -> Callable[[Array], Array]:
-    """Returns the expert of a training task, from an observation `[D]` to a sampled action `[A]`.
+def expert(
+    distribution: TaskDistribution, task: Task, seed: int, snapshot: str | None
+) -> Callable[[Array], Array]:
+    """Returns the expert of a training task: maps an observation `[D]` to a sampled action `[A]`.
 
     Raises:
-        ValueError: If there is no snapshot, its agent has no experts, or the task is no training task.
+        ValueError: If no snapshot is given, its agent has no experts, or the task is not a training
+            task.
     """
     if task not in distribution.tasks("train"):
-        raise ValueError("Experts know training tasks alone: say --split=train.")
+        raise ValueError("Only training tasks have experts: use --split=train.")
     policy = _read(snapshot).expert()
     index = np.array([task.index])
     return _sampled(lambda observations: policy(observations, index), seed)
 
 
-def prior(distribution: TaskDistribution, task: Task, seed: int, snapshot: str | None) -> Callable[[Array], Array]:
-    """Returns the behaviour prior, from an observation `[D]` to a sampled action `[A]`.
+def prior(
+    distribution: TaskDistribution, task: Task, seed: int, snapshot: str | None
+) -> Callable[[Array], Array]:
+    """Returns the behaviour prior: maps an observation `[D]` to a sampled action `[A]`.
 
     Raises:
-        ValueError: If there is no snapshot, or its agent has no prior.
+        ValueError: If no snapshot is given, or its agent has no prior.
     """
     del distribution, task
     return _sampled(_read(snapshot).prior(), seed)
@@ -38,10 +46,13 @@ def prior(distribution: TaskDistribution, task: Task, seed: int, snapshot: str |
 
 def _read(snapshot: str | None) -> Snapshot:
     if not snapshot:
-        raise ValueError("--snapshot is missing: say --snapshot=runs/NAME/snapshots/STEP.")
+        raise ValueError("--snapshot is missing: use --snapshot=runs/NAME/snapshots/STEP.")
     read = read_snapshot(pathlib.Path(snapshot))
     if read.agent != "multitask":
-        raise ValueError(f"{snapshot} is of --agent={read.agent}, which has neither experts nor a prior.")
+        raise ValueError(
+            f"{snapshot} is of --agent={read.agent}, which has neither experts nor a prior: "
+            "choose a snapshot of --agent=multitask."
+        )
     return read
 
 
@@ -50,7 +61,9 @@ def _sampled(policy: Callable[[Array], NumpyGaussian], seed: int) -> Callable[[A
 
     def act(observation: Array) -> Array:
         distribution = policy(observation[None])
-        action: Array = distribution.sample(stream.standard_normal(distribution.mean.shape, np.float32))[0]
+        action: Array = distribution.sample(
+            stream.standard_normal(distribution.mean.shape, np.float32)
+        )[0]
         return action
 
     return act

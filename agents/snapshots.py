@@ -1,4 +1,4 @@
-"""Snapshots as the learner writes them; `iwpa.snapshots` reads them."""
+"""Writes the learner's snapshots; `iwpa.snapshots` reads them."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def write_snapshot(
     environment: EnvironmentSpec | None = None,
     experience: Experience | None = None,
 ) -> None:
-    """Publishes `parent/STEP/`.
+    """Writes a snapshot to `parent/STEP/`, atomically.
 
     Args:
         parent: The run's `snapshots` directory.
         step: The learner step.
-        spec: What the networks connect to.
-        config: Hyper-parameters, of which a part goes into the manifest.
+        spec: Sizes of observations and actions, number of tasks.
+        config: Hyper-parameters; the manifest takes some of them.
         weights: All online weights by name.
-        environment: What was trained in; without it a snapshot serves no control loop.
-        experience: Transitions of training that come with it.
+        environment: The training environment; a control loop cannot use a snapshot without it.
+        experience: Training transitions to include.
 
     Raises:
         OSError: If the disk is full or not writable.

@@ -1,4 +1,4 @@
-"""Transitions of the newest batches, as snapshots carry them along."""
+"""Draws the transitions that a snapshot includes, from the newest batches."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from environments.arrays import Array
 from iwpa.experience import Experience
 
-# Of a few hundred kilobytes for small bodies.
+# They take a few hundred kilobytes for small bodies.
 TRANSITIONS = 2048
 
 
@@ -20,22 +20,28 @@ def drawn(
     seed: int,
     count: int = TRANSITIONS,
 ) -> Experience | None:
-    """Draws transitions without replacement, at most as many as there are.
+    """Draws up to `count` transitions from batches, without replacement.
 
     Args:
         batches: As `SequenceSpec.signature`, with a leading B.
-        scale: What rewards are multiplied by.
-        seed: Of the draw.
-        count: How many.
+        scale: The factor of rewards.
+        seed: Determines the draw.
+        count: How many to draw; fewer if the batches hold fewer.
 
     Returns:
-        None where there are none.
+        The transitions, or None if the batches hold none.
     """
     columns: list[tuple[Array, ...]] = []
     for batch in batches:
         real, observations = np.asarray(batch["mask"]) > 0, np.asarray(batch["observations"])
         task = np.broadcast_to(np.asarray(batch["task"])[:, None], real.shape)
-        parts = (observations[:, :-1], batch["actions"], observations[:, 1:], scale * batch["task_rewards"], task)
+        parts = (
+            observations[:, :-1],
+            batch["actions"],
+            observations[:, 1:],
+            scale * batch["task_rewards"],
+            task,
+        )
         columns.append(tuple(np.asarray(part)[real] for part in parts))
     whole = [np.concatenate(parts) for parts in zip(*columns, strict=True)]
     if not whole or not len(whole[0]):

@@ -1,4 +1,4 @@
-"""Networks that start from a snapshot: for curricula, other rewards, more tasks."""
+"""Initial weights from a snapshot: for curricula, other rewards, more tasks."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from environments.arrays import Array
 from iwpa.network_config import NetworkConfig, NetworkSpec
 from iwpa.snapshots import Snapshot
 
-# What has a row for each training task. Rows of tasks that a snapshot does not have start anew.
+# Weights with a row for each training task. Rows of tasks that the snapshot lacks are drawn anew.
 _PER_TASK = ("embedding", "heads", "task_reward_heads", "reward_heads")
-# What may differ: the number of tasks, whether they have another reward for training, and the
-# bounds of standard deviations, which no weight depends on.
+# What may differ: the number of tasks, whether they have a separate training reward, and the bounds
+# of standard deviations, which no weight depends on.
 _FREE = ("tasks", "task_reward_heads", "min_std", "max_std")
 
 
@@ -21,14 +21,14 @@ def check_start(snapshot: Snapshot, spec: NetworkSpec, config: Config) -> None:
     """Checks that a run's networks can start from a snapshot.
 
     Raises:
-        ValueError: Naming the first thing that differs, and both values.
+        ValueError: If they cannot; names the first difference and both values.
     """
     theirs = _facts(snapshot.agent, snapshot.spec, snapshot.networks)
     for name, ours in _facts(config.agent, spec, config.networks).items():
         if theirs[name] != ours:
             raise ValueError(
-                f"--initial_snapshot was trained with {name} {theirs[name]}, but this run has {ours}: "
-                "choose another snapshot, or the same value."
+                f"--initial_snapshot was trained with {name} {theirs[name]}, but this run has "
+                f"{ours}: choose another snapshot, or the same value."
             )
 
 
@@ -38,11 +38,11 @@ def _facts(agent: str, spec: NetworkSpec, networks: NetworkConfig) -> dict[str, 
 
 
 def starting_weights(weights: Mapping[str, Array], fresh: Mapping[str, Array]) -> dict[str, Array]:
-    """Returns the weights to start with, by name.
+    """Returns the initial weights by name.
 
     Args:
-        weights: A snapshot's, which passed `check_start`.
-        fresh: Newly drawn ones of the networks to be trained.
+        weights: The weights of a snapshot that passed `check_start`.
+        fresh: Newly drawn weights of the networks to train.
     """
     started = {name: value.copy() for name, value in fresh.items()}
     for name, value in started.items():

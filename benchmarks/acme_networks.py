@@ -20,7 +20,9 @@ class AcmeNetworks(tf.Module):  # type: ignore[misc]
         super().__init__(name="networks")
         self._expert = _AcmePolicy(spec, config, "policy")
         self._prior = _AcmePolicy(spec, config, "prior")
-        self._torso = Torso(spec.observation_size + spec.action_size, config.feature_layers, name="critic")
+        self._torso = Torso(
+            spec.observation_size + spec.action_size, config.feature_layers, name="critic"
+        )
         self._value = Linear(config.feature_layers[-1], 1, name="critic_value")
 
     def expert(self, observation: tf.Tensor, task: tf.Tensor) -> Gaussian:
@@ -39,12 +41,20 @@ class AcmeNetworks(tf.Module):  # type: ignore[misc]
 
     def group(self, name: str) -> tuple[tf.Variable, ...]:
         """Returns the variables that one loss trains: `expert`, `prior` or `critic`."""
-        modules = {"expert": (self._expert,), "prior": (self._prior,), "critic": (self._torso, self._value)}[name]
+        modules = {
+            "expert": (self._expert,),
+            "prior": (self._prior,),
+            "critic": (self._torso, self._value),
+        }[name]
         return tuple(variable for module in modules for variable in module.trainable_variables)
 
     def acme_names(self) -> dict[str, tf.Variable]:
         """Returns the variables by the names that `AcmeLearner` gives them."""
-        named = {**self._expert.acme_names("policy"), **self._prior.acme_names("prior"), **_torso_names("critic", self._torso)}
+        named = {
+            **self._expert.acme_names("policy"),
+            **self._prior.acme_names("prior"),
+            **_torso_names("critic", self._torso),
+        }
         return {**named, "critic/value/w": self._value.w, "critic/value/b": self._value.b}
 
 
@@ -64,7 +74,11 @@ class _AcmePolicy(tf.Module):  # type: ignore[misc]
 
     def acme_names(self, network: str) -> dict[str, tf.Variable]:
         heads = {"mean": self._mean, "scale": self._scale}
-        named = {f"{network}/{name}/{weight}": getattr(head, weight) for name, head in heads.items() for weight in ("w", "b")}
+        named = {
+            f"{network}/{name}/{weight}": getattr(head, weight)
+            for name, head in heads.items()
+            for weight in ("w", "b")
+        }
         return {**named, **_torso_names(network, self._torso)}
 
 

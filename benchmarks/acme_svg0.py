@@ -90,7 +90,10 @@ class AcmeLearner:
         observation_in_dictionary: bool,
     ):
         self._networks = {"policy": online.policy_network, "critic": online.critic_network}
-        self._networks |= {"target_policy": target.policy_network, "target_critic": target.critic_network}
+        self._networks |= {
+            "target_policy": target.policy_network,
+            "target_critic": target.critic_network,
+        }
         if online.prior_network is not None:
             self._networks |= {"prior": online.prior_network, "target_prior": target.prior_network}
         self._buffers = buffers
@@ -111,7 +114,10 @@ class AcmeLearner:
         return {name: float(loss) for name, loss in self._learner._step().items()}
 
     def step_with_noise(
-        self, batch: Arrays, online_noise: npt.NDArray[np.float32], target_noise: npt.NDArray[np.float32]
+        self,
+        batch: Arrays,
+        online_noise: npt.NDArray[np.float32],
+        target_noise: npt.NDArray[np.float32],
     ) -> dict[str, float]:
         """One step of the same code on given noise, run eagerly (slow; not for timing). Returns the losses.
 
@@ -142,7 +148,9 @@ class AcmeLearner:
 
     def _named_variables(self) -> dict[str, tf.Variable]:
         return {
-            f"{network}/{name}": variable for network, module in self._networks.items() for name, variable in _layer_names(module).items()
+            f"{network}/{name}": variable
+            for network, module in self._networks.items()
+            for name, variable in _layer_names(module).items()
         }
 
 
@@ -192,7 +200,9 @@ def make_acme_learner(
         observation_spec = {"observation": observation_spec}
     if networks is None:
         bound = 1.0 if clip_actions else np.inf
-        critic_action_spec = specs.BoundedArray((action_size,), np.float32, minimum=-bound, maximum=bound)
+        critic_action_spec = specs.BoundedArray(
+            (action_size,), np.float32, minimum=-bound, maximum=bound
+        )
         networks = _networks(critic_action_spec, policy_layers, critic_layers, prior_layers)
     online = svg0_agent.SVG0Networks(networks["policy"], networks["critic"], networks.get("prior"))
     # As in Acme's agent: targets are deep copies, and each copy then draws its own first weights.
@@ -232,7 +242,12 @@ def make_acme_learner(
     rows = (batch_size, sequence_length + 1)
     trailing = {"observation": (observation_size,), "action": (action_size,)}
     buffers = {
-        key: tf.Variable(tf.zeros(rows + trailing.get(key, ()), tf.bool if key == "start_of_episode" else tf.float32)) for key in BATCH_KEYS
+        key: tf.Variable(
+            tf.zeros(
+                rows + trailing.get(key, ()), tf.bool if key == "start_of_episode" else tf.float32
+            )
+        )
+        for key in BATCH_KEYS
     }
     return AcmeLearner(
         online,
@@ -270,7 +285,11 @@ def run_acme_actor_loop(
     environment = wrappers.CanonicalSpecWrapper(environment_factory(), clip=True)
     environment = wrappers.SinglePrecisionWrapper(environment)
     environment_spec = specs.make_environment_spec(environment)
-    builder = svg0_agent.SVG0Builder(svg0_agent.SVG0Config(min_replay_size=1, samples_per_insert=None, sequence_length=sequence_length))
+    builder = svg0_agent.SVG0Builder(
+        svg0_agent.SVG0Config(
+            min_replay_size=1, samples_per_insert=None, sequence_length=sequence_length
+        )
+    )
     made = _networks(environment_spec.actions, policy_layers, critic_layers, None)
     networks = svg0_agent.SVG0Networks(made["policy"], made["critic"])
     networks.init(environment_spec)
@@ -298,7 +317,11 @@ class _Client(reverb.Client):  # type: ignore[misc]
     """A Reverb client that drops the argument which Acme 0.4.0's adders pass and Reverb 0.7.2 does not know."""
 
     def trajectory_writer(
-        self, num_keep_alive_refs: int, *, get_signature_timeout_ms: int | None = None, validate_items: bool = True
+        self,
+        num_keep_alive_refs: int,
+        *,
+        get_signature_timeout_ms: int | None = None,
+        validate_items: bool = True,
     ) -> reverb.TrajectoryWriter:
         del get_signature_timeout_ms
         return super().trajectory_writer(num_keep_alive_refs, validate_items=validate_items)
@@ -318,7 +341,9 @@ class _Batches:
         tensors = {key: buffer.read_value() for key, buffer in self._buffers.items()}
         observation = tensors["observation"]
         data = reverb_adders.Step(
-            observation={"observation": observation} if self._observation_in_dictionary else observation,
+            observation={"observation": observation}
+            if self._observation_in_dictionary
+            else observation,
             action=tensors["action"],
             reward=tensors["reward"],
             discount=tensors["discount"],
@@ -329,7 +354,9 @@ class _Batches:
 
 
 @contextlib.contextmanager
-def _supplied_noise(online: npt.NDArray[np.float32], target: npt.NDArray[np.float32]) -> Iterator[None]:
+def _supplied_noise(
+    online: npt.NDArray[np.float32], target: npt.NDArray[np.float32]
+) -> Iterator[None]:
     """Within, TensorFlow Probability takes its normal numbers from these arrays `[S, T + 1, B, A]`.
 
     Acme's step samples the online and then the target policy at t = 0, 1, …, T, and TensorFlow Probability draws each
@@ -341,7 +368,9 @@ def _supplied_noise(online: npt.NDArray[np.float32], target: npt.NDArray[np.floa
 
     def normal(shape: Any, dtype: Any = tf.float32, **_: Any) -> tf.Tensor:
         noise = tf.constant(queue.pop().transpose(0, 2, 1).reshape(samples * actions, batch), dtype)
-        tf.debugging.assert_equal(shape, noise.shape, "the supplied noise does not fit what was asked for")
+        tf.debugging.assert_equal(
+            shape, noise.shape, "the supplied noise does not fit what was asked for"
+        )
         return noise
 
     original = samplers.normal
@@ -380,6 +409,8 @@ def _layer_names(module: snt.Module) -> dict[str, tf.Variable]:
         elif layer.startswith("feedforward_mlp_torso/mlp/linear_"):
             layer = f"torso_{int(layer.rsplit('_', 1)[1]) + 1}"
         layer = layer.removeprefix("feedforward_mlp_torso/")
-        same = sum(name.startswith(f"{layer}/{weight}") for name in names)  # only in networks other than Acme's
+        same = sum(
+            name.startswith(f"{layer}/{weight}") for name in names
+        )  # only in networks other than Acme's
         names[f"{layer}/{weight}" + (f"_{same}" if same else "")] = variable
     return names

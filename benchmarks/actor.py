@@ -63,11 +63,15 @@ def main() -> measure.Figures:
     }
 
 
-def _make_actor_loop(distribution: TaskDistribution, config: Config) -> tuple[Callable[[], None], Callable[[], None]]:
+def _make_actor_loop(
+    distribution: TaskDistribution, config: Config
+) -> tuple[Callable[[], None], Callable[[], None]]:
     """Returns a function that makes `_OUR_STEPS` steps, and one that stops the replay server."""
     batch = EnvironmentBatch(distribution, config.environments_per_actor)
     layout, action_size, tasks = batch.layout, batch.action_size, distribution.tasks("train")
-    spec = NetworkSpec(layout.size, layout.prior_columns, action_size, len(tasks), task_reward_heads=True)
+    spec = NetworkSpec(
+        layout.size, layout.prior_columns, action_size, len(tasks), task_reward_heads=True
+    )
     behaviour = ExpertBehaviour(config, len(batch))
     behaviour.update(export_weights(MultiTaskNetworks(spec, config.networks)))
     sequence = SequenceSpec(layout.size, action_size, config.replay.sequence_length)
@@ -97,7 +101,11 @@ def _unlimited_tables(config: Config, spec: SequenceSpec) -> list[reverb.Table]:
 def _make_bare_loop(distribution: TaskDistribution) -> Callable[[], None]:
     environment = distribution.make_environment(seed=0)
     spec = environment.action_spec()
-    actions = list(np.random.default_rng(0).uniform(spec.minimum, spec.maximum, (_BARE_STEPS, *spec.shape)).astype(np.float32))
+    actions = list(
+        np.random.default_rng(0)
+        .uniform(spec.minimum, spec.maximum, (_BARE_STEPS, *spec.shape))
+        .astype(np.float32)
+    )
 
     def run() -> None:
         timestep = environment.reset()
@@ -130,7 +138,9 @@ class _OneTask(dm_env.Environment):  # type: ignore[misc]
     def __init__(self, distribution: TaskDistribution):
         self._environment = distribution.make_environment(seed=0)
         self._layout = ObservationLayout(
-            self._environment.observation_spec(), distribution.observation_groups, distribution.observation_scales
+            self._environment.observation_spec(),
+            distribution.observation_groups,
+            distribution.observation_scales,
         )
 
     def reset(self) -> dm_env.TimeStep:
@@ -152,4 +162,8 @@ class _OneTask(dm_env.Environment):  # type: ignore[misc]
 
 
 if __name__ == "__main__":
-    measure.run(main, _DESCRIPTIONS, "Actor on sparse_navigation, CPU time of one process, its replay server included")
+    measure.run(
+        main,
+        _DESCRIPTIONS,
+        "Actor on sparse_navigation, CPU time of one process, its replay server included",
+    )

@@ -70,14 +70,27 @@ _DESCRIPTIONS = {
 def main() -> measure.Figures:
     """Measures everything; see `_DESCRIPTIONS`."""
     distribution = environments.load("sparse_navigation")
-    replicas = [Replica("test", task, seed) for task, seed in itertools.product(distribution.tasks("test"), range(_SEEDS))]
-    snapshots = {agent: _random_snapshot(distribution, agent) for agent in ("multitask", *RECURRENT)}
+    replicas = [
+        Replica("test", task, seed)
+        for task, seed in itertools.product(distribution.tasks("test"), range(_SEEDS))
+    ]
+    snapshots = {
+        agent: _random_snapshot(distribution, agent) for agent in ("multitask", *RECURRENT)
+    }
     multitask = snapshots["multitask"]
-    episodes = flags.FLAGS.episodes or default_config(distribution.name, distribution.episode_steps).adaptation_episodes
+    episodes = (
+        flags.FLAGS.episodes
+        or default_config(distribution.name, distribution.episode_steps).adaptation_episodes
+    )
     # Spread over the tasks, each alone.
     singles = replicas[:: len(replicas) // _SINGLE_REPLICAS][:_SINGLE_REPLICAS]
-    sides = {f"alone {place}": [replica] for place, replica in enumerate(singles)} | {"all": replicas}
-    functions = {name: _adaptation(distribution, multitask, _RATIO_METHOD, side, _RATIO_EPISODES) for name, side in sides.items()}
+    sides = {f"alone {place}": [replica] for place, replica in enumerate(singles)} | {
+        "all": replicas
+    }
+    functions = {
+        name: _adaptation(distribution, multitask, _RATIO_METHOD, side, _RATIO_EPISODES)
+        for name, side in sides.items()
+    }
     plain = PlainIWPA(multitask, default_adaptation(_RATIO_METHOD, _RATIO_EPISODES), seed=0)
     functions["plain"] = functools.partial(plain.run, distribution, singles[0].task)
     functions["plain"]()  # compiles
@@ -85,9 +98,20 @@ def main() -> measure.Figures:
     alone = sum(seconds[f"alone {place}"] for place in range(len(singles))) / len(singles)
 
     def timed(name: str, which: list[Replica], episodes: int, **changes: int) -> float:
-        adaptation = _adaptation(distribution, snapshots[name if name in RECURRENT else "multitask"], name, which, episodes, **changes)
+        adaptation = _adaptation(
+            distribution,
+            snapshots[name if name in RECURRENT else "multitask"],
+            name,
+            which,
+            episodes,
+            **changes,
+        )
         taken = measure.cpu_seconds(adaptation)
-        print(f"{name}, replicas {len(which)}, episodes {episodes}, {changes or 'defaults'}: {taken:.2f} s", file=sys.stderr, flush=True)
+        print(
+            f"{name}, replicas {len(which)}, episodes {episodes}, {changes or 'defaults'}: {taken:.2f} s",
+            file=sys.stderr,
+            flush=True,
+        )
         return taken
 
     return {
@@ -106,23 +130,36 @@ def _growth(timed: Callable[..., float], replicas: list[Replica]) -> measure.Fig
     spread = replicas[:: len(replicas) // _GROWTH_REPLICAS][:_GROWTH_REPLICAS]
     grown = itertools.product
     return {
-        "by_replicas": {f"{name}.{size}": timed(name, replicas[:size], _GROWTH_EPISODES) for name, size in grown(NAMES, _REPLICAS)},
+        "by_replicas": {
+            f"{name}.{size}": timed(name, replicas[:size], _GROWTH_EPISODES)
+            for name, size in grown(NAMES, _REPLICAS)
+        },
         "by_action_samples": {
             f"{name}.{size}": timed(name, spread, _GROWTH_EPISODES, action_samples=size)
             for name, size in grown(_IMPORTANCE_WEIGHTED, _ACTION_SAMPLES)
         },
-        "by_episodes": {f"{name}.{episodes}": timed(name, spread, episodes) for name, episodes in grown(NAMES, _EPISODES)},
+        "by_episodes": {
+            f"{name}.{episodes}": timed(name, spread, episodes)
+            for name, episodes in grown(NAMES, _EPISODES)
+        },
     }
 
 
 def _adaptation(
-    distribution: TaskDistribution, snapshot: Snapshot, name: str, replicas: list[Replica], episodes: int, **changes: int
+    distribution: TaskDistribution,
+    snapshot: Snapshot,
+    name: str,
+    replicas: list[Replica],
+    episodes: int,
+    **changes: int,
 ) -> Callable[[], None]:
     """Returns a function that adapts once, from the making of method and environments on."""
 
     def run() -> None:
         config = with_values(default_adaptation(name, episodes), changes)
-        method = make_method(name, snapshot, config, replicas, episode_steps=distribution.episode_steps, run_seed=0)
+        method = make_method(
+            name, snapshot, config, replicas, episode_steps=distribution.episode_steps, run_seed=0
+        )
         records = adapt(
             method,
             EnvironmentBatch(distribution, len(replicas)),
@@ -153,7 +190,11 @@ def _floors(snapshot: Snapshot, replica_episodes: int, steps: int) -> dict[str, 
         own_policy = [(critic, rows, 2, 0, 1), (policy, rows, 2, 1, 1)]
         prior = [] if name == "from_scratch" else [(policy, rows, 2, 0, 0)]
         frozen = (critic, rows, 1, 0, 0)
-        parts = [learned, proposals] if name == "iw" else [frozen if name == "shared_q" else learned, *own_policy, *prior]
+        parts = (
+            [learned, proposals]
+            if name == "iw"
+            else [frozen if name == "shared_q" else learned, *own_policy, *prior]
+        )
         updates = replica_episodes * (config.updates_per_episode + steps // config.update_period)
         floors[name] = updates * _seconds_of_products(parts)
     return floors
@@ -164,7 +205,10 @@ def _seconds_of_products(parts: Sequence[tuple[tuple[int, ...], int, int, int, i
     products = []
     for sizes, rows, forward, by_weights, by_inputs in parts:
         for inputs, outputs in itertools.pairwise(sizes):
-            x, w, y = (stream.normal(size=shape).astype(np.float32) for shape in ((rows, inputs), (inputs, outputs), (rows, outputs)))
+            x, w, y = (
+                stream.normal(size=shape).astype(np.float32)
+                for shape in ((rows, inputs), (inputs, outputs), (rows, outputs))
+            )
             products += [(x, w)] * forward + [(x.T, y)] * by_weights + [(y, w.T)] * by_inputs
 
     def multiply() -> None:
@@ -179,9 +223,17 @@ def _random_snapshot(distribution: TaskDistribution, agent: str) -> Snapshot:
     config = default_config(distribution.name, distribution.episode_steps, agent)
     probe = EnvironmentBatch(distribution, 1)
     tasks = len(distribution.tasks("train"))
-    spec = NetworkSpec(probe.layout.size, probe.layout.prior_columns, probe.action_size, tasks, task_reward_heads=agent == "multitask")
+    spec = NetworkSpec(
+        probe.layout.size,
+        probe.layout.prior_columns,
+        probe.action_size,
+        tasks,
+        task_reward_heads=agent == "multitask",
+    )
     weights = export_weights(make_agent(agent).make_networks(spec, config.networks))
-    return Snapshot(0, spec, config.networks, config.losses.discount, config.losses.reward_scale, weights, agent)
+    return Snapshot(
+        0, spec, config.networks, config.losses.discount, config.losses.reward_scale, weights, agent
+    )
 
 
 if __name__ == "__main__":

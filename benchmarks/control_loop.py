@@ -45,7 +45,11 @@ def adapting(name: str, background: object, method: str | None) -> Callable[[int
     size, actions = trained.snapshot.spec.observation_size, trained.snapshot.spec.action_size
     before, after = stream.normal(size=(2, _LOGGED, size))
     agent = trained.adapter(background=background, method=method)
-    log = {"observations": before, "next_observations": after, "actions": stream.uniform(-1, 1, (_LOGGED, actions))}
+    log = {
+        "observations": before,
+        "next_observations": after,
+        "actions": stream.uniform(-1, 1, (_LOGGED, actions)),
+    }
     agent.warm_start({**log, "rewards": stream.normal(size=_LOGGED)})
     agent.reset(before[0])
     rewards = stream.normal(size=_LOGGED)
@@ -62,36 +66,54 @@ def predicting(name: str) -> Callable[[int], object] | None:
         return None
     torch.set_num_threads(1)
     snapshot = iwpa.load(name).snapshot
-    spaces = [gymnasium.spaces.Box(-1, 1, (size,)) for size in (snapshot.spec.observation_size, snapshot.spec.action_size)]
+    spaces = [
+        gymnasium.spaces.Box(-1, 1, (size,))
+        for size in (snapshot.spec.observation_size, snapshot.spec.action_size)
+    ]
 
     class Nothing(gymnasium.Env):  # type: ignore[misc]
         observation_space, action_space = spaces
 
     layers = list(snapshot.networks.policy_layers)
-    model = stable_baselines3.SAC("MlpPolicy", Nothing(), policy_kwargs={"net_arch": layers}, device="cpu", buffer_size=1)
+    model = stable_baselines3.SAC(
+        "MlpPolicy", Nothing(), policy_kwargs={"net_arch": layers}, device="cpu", buffer_size=1
+    )
     observation = np.zeros(snapshot.spec.observation_size, np.float32)
     return lambda index: model.predict(observation)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--steps", type=int, default=1000, help="control steps of each row")
     parser.add_argument("--period", type=float, default=0.01, help="seconds from one to the next")
     parser.add_argument("--method", default=None, help="of the adapter")
     flags = parser.parse_args(arguments)
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     load = os.getloadavg()[0]
-    print(f"one core, load {load:.1f}, Python {platform.python_version()}, numpy {np.__version__}; milliseconds of CPU | of wall time")
+    print(
+        f"one core, load {load:.1f}, Python {platform.python_version()}, numpy {np.__version__}; milliseconds of CPU | of wall time"
+    )
     print(f"{'':40}{'p50':>8}{'p99':>8}{'max':>8} |{'p50':>8}{'p99':>8}{'max':>8}")
     for name in _SNAPSHOTS:
-        rows = {f"{name}, background={one!r}": adapting(name, one, flags.method) for one in _BACKGROUNDS}
+        rows = {
+            f"{name}, background={one!r}": adapting(name, one, flags.method) for one in _BACKGROUNDS
+        }
         other = predicting(name)
         if other is not None:
             rows[f"{name}, predict of SB3"] = other
         for title, step in rows.items():
-            parts = [np.append(np.percentile(times, (50, 99)), times.max()) for times in measured(step, flags.steps, flags.period)]
-            print(f"{title:40}" + " |".join("".join(f"{value:8.3f}" for value in part) for part in parts), flush=True)
+            parts = [
+                np.append(np.percentile(times, (50, 99)), times.max())
+                for times in measured(step, flags.steps, flags.period)
+            ]
+            print(
+                f"{title:40}"
+                + " |".join("".join(f"{value:8.3f}" for value in part) for part in parts),
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

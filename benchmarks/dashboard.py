@@ -23,7 +23,16 @@ from results.selection import Selection
 from results.store import RecordWriter
 from results.tasks import TaskPlaces, write_tasks
 
-_METHODS = ("prior", "shared_q_iw", "shared_q_iw_ls", "from_scratch", "shared_q", "iw", "distral", "pearl")
+_METHODS = (
+    "prior",
+    "shared_q_iw",
+    "shared_q_iw_ls",
+    "from_scratch",
+    "shared_q",
+    "iw",
+    "distral",
+    "pearl",
+)
 _SNAPSHOTS, _TEST_EPISODES, _VALIDATION_EPISODES = 20, 100, 70
 _HEARTBEATS, _TRAINING_RECORDS = 66_000, 19_400
 _NODES = ("learner", *(f"actor-{index}" for index in range(16)), "validation-0")
@@ -80,7 +89,17 @@ def _refreshes(dashboard: Dashboard, run_dir: pathlib.Path, tab: str) -> float:
     seconds = []
     for attempt in range(_REPETITIONS):
         with RecordWriter(run_dir, "adaptation", "evaluate") as writer:
-            writer.extend(_episodes("test", "rl2", 1000 * _SNAPSHOTS, 30, [attempt + 1], attempt=tab, planned=_TEST_EPISODES))
+            writer.extend(
+                _episodes(
+                    "test",
+                    "rl2",
+                    1000 * _SNAPSHOTS,
+                    30,
+                    [attempt + 1],
+                    attempt=tab,
+                    planned=_TEST_EPISODES,
+                )
+            )
         time.sleep(_POLL_SECONDS)
         seconds.append(measure.cpu_seconds(lambda: stamps.update(_refresh(dashboard, tab, stamps))))
     return float(np.median(seconds))
@@ -92,7 +111,9 @@ def _first_answer(run_dir: pathlib.Path) -> float:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            address = next(word for word in process.stdout.readline().split() if word.startswith("http"))
+            address = next(
+                word for word in process.stdout.readline().split() if word.startswith("http")
+            )
             urllib.request.urlopen(address).read()
             return time.monotonic() - started
         finally:
@@ -102,16 +123,39 @@ def _first_answer(run_dir: pathlib.Path) -> float:
 def _write_run(run_dir: pathlib.Path) -> int:
     """Writes a run of a day on 16 actors; returns the number of its records."""
     run_dir.mkdir()
-    (run_dir / "run.json").write_text(json.dumps({"identity": {"environment": "sparse_navigation"}}))
+    (run_dir / "run.json").write_text(
+        json.dumps({"identity": {"environment": "sparse_navigation"}})
+    )
     angles = np.random.default_rng(0).uniform(0, np.pi, 30)
-    write_tasks(run_dir, TaskPlaces(("x", "y"), {"test": list(zip(np.cos(angles).tolist(), np.sin(angles).tolist(), strict=True))}))
+    write_tasks(
+        run_dir,
+        TaskPlaces(
+            ("x", "y"),
+            {"test": list(zip(np.cos(angles).tolist(), np.sin(angles).tolist(), strict=True))},
+        ),
+    )
     steps = [1000 * (index + 1) for index in range(_SNAPSHOTS)]
     kinds: dict[str, list[dict[str, Any]]] = {
         "adaptation": [
-            *itertools.chain(*(_episodes("test", method, steps[-1], 30, range(1, _TEST_EPISODES + 1)) for method in _METHODS)),
-            *itertools.chain(*(_episodes("validation", "shared_q_iw", step, 10, range(1, _VALIDATION_EPISODES + 1)) for step in steps)),
+            *itertools.chain(
+                *(
+                    _episodes("test", method, steps[-1], 30, range(1, _TEST_EPISODES + 1))
+                    for method in _METHODS
+                )
+            ),
+            *itertools.chain(
+                *(
+                    _episodes(
+                        "validation", "shared_q_iw", step, 10, range(1, _VALIDATION_EPISODES + 1)
+                    )
+                    for step in steps
+                )
+            ),
         ],
-        "heartbeats": [_heartbeat(_NODES[index % len(_NODES)], index // len(_NODES)) for index in range(_HEARTBEATS)],
+        "heartbeats": [
+            _heartbeat(_NODES[index % len(_NODES)], index // len(_NODES))
+            for index in range(_HEARTBEATS)
+        ],
         "training": [_training_record(index) for index in range(_TRAINING_RECORDS)],
         "levels": [
             {"snapshot": steps[-1], "level": level, "task": task, "repeat": repeat, "return": value}
@@ -128,10 +172,22 @@ def _write_run(run_dir: pathlib.Path) -> int:
 
 
 def _episodes(
-    split: str, method: str, snapshot: int, tasks: int, episodes: range | list[int], attempt: str = "1", planned: int | None = None
+    split: str,
+    method: str,
+    snapshot: int,
+    tasks: int,
+    episodes: range | list[int],
+    attempt: str = "1",
+    planned: int | None = None,
 ) -> Iterator[dict[str, Any]]:
     for episode, task, seed in itertools.product(episodes, range(tasks), range(3)):
-        key = {"split": split, "method": method, "configuration": "0123456789", "snapshot": snapshot, "attempt": attempt}
+        key = {
+            "split": split,
+            "method": method,
+            "configuration": "0123456789",
+            "snapshot": snapshot,
+            "attempt": attempt,
+        }
         numbers = {
             "return": 12.0 - 10.0 / episode + 0.1 * seed,
             "length": 20,
@@ -139,17 +195,48 @@ def _episodes(
             "kl": 1.4985,
             "td_error": 0.0123456789,
         }
-        place = {"episodes": planned or len(episodes), "task": task, "seed": seed, "episode": episode}
-        yield {**key, **place, **numbers, "found": episode > task, "fault": None, "failed_starts": 0}
+        place = {
+            "episodes": planned or len(episodes),
+            "task": task,
+            "seed": seed,
+            "episode": episode,
+        }
+        yield {
+            **key,
+            **place,
+            **numbers,
+            "found": episode > task,
+            "fault": None,
+            "failed_starts": 0,
+        }
 
 
 def _heartbeat(node: str, beat: int) -> dict[str, Any]:
-    counters = {"learner_steps" if node == "learner" else "environment_steps": 350 * beat, "faults": 0}
-    return {"node": node, "host": "host", "pid": 1, "memory_mib": 360.0, "cpu_seconds": 9.5 * beat, "counters": counters}
+    counters = {
+        "learner_steps" if node == "learner" else "environment_steps": 350 * beat,
+        "faults": 0,
+    }
+    return {
+        "node": node,
+        "host": "host",
+        "pid": 1,
+        "memory_mib": 360.0,
+        "cpu_seconds": 9.5 * beat,
+        "counters": counters,
+    }
 
 
 def _training_record(index: int) -> dict[str, Any]:
-    names = ("critic_loss", "policy_loss", "prior_loss", "kl_to_prior", "policy_entropy", "prior_std", "q_value", "sample_age")
+    names = (
+        "critic_loss",
+        "policy_loss",
+        "prior_loss",
+        "kl_to_prior",
+        "policy_entropy",
+        "prior_std",
+        "q_value",
+        "sample_age",
+    )
     return {
         "learner_steps": index + 1, "environment_steps": 40 * index, "minutes": index / 12, "replay_size": 20_000,
         "training_return": index / 2000, "metrics": {name: 1.0 / (index + 1) for name in names},

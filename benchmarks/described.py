@@ -47,7 +47,9 @@ def returns(
 
 def main() -> None:
     """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("snapshot", help="a shipped one, a snapshot's directory, or a run")
     parser.add_argument("--method")
     parser.add_argument("--split", default="test", choices=("train", "validation", "test"))
@@ -71,8 +73,14 @@ def main() -> None:
         )
         by_episode = found.reshape(-1, arguments.episodes)
         low, high = confidence_interval_95(by_episode)
-        shown = "".join(f"  {mean:8.2f} [{a:.2f}, {b:.2f}]" for mean, a, b in zip(by_episode.mean(axis=0), low, high, strict=True))
-        print(f"{'reward known' if described else 'by trial':14s}{shown}   ({time.process_time() - started:.0f} s of CPU)", flush=True)
+        shown = "".join(
+            f"  {mean:8.2f} [{a:.2f}, {b:.2f}]"
+            for mean, a, b in zip(by_episode.mean(axis=0), low, high, strict=True)
+        )
+        print(
+            f"{'reward known' if described else 'by trial':14s}{shown}   ({time.process_time() - started:.0f} s of CPU)",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -24,7 +24,10 @@ from environments.simulation import SimulatedEnvironment
 define("repetitions", 9, "Timed episodes of each side.", COUNT)
 
 _NAMES = ("half_cheetah_velocity", "go_to_ring", "move_box", "reach", "go_to_target")
-_DESCRIPTIONS = {name: "CPU time: of a step over raw, stock over ours; of a reset in ms; of a step in µs" for name in _NAMES}
+_DESCRIPTIONS = {
+    name: "CPU time: of a step over raw, stock over ours; of a reset in ms; of a step in µs"
+    for name in _NAMES
+}
 
 
 def main() -> measure.Figures:
@@ -58,7 +61,11 @@ def _measure(distribution: TaskDistribution) -> dict[str, float]:
 
 def _random_actions(environment: SimulatedEnvironment, count: int, seed: int) -> Array:
     spec = environment.action_spec()
-    actions: Array = np.random.default_rng(seed).uniform(spec.minimum, spec.maximum, (count, *spec.shape)).astype(np.float32)
+    actions: Array = (
+        np.random.default_rng(seed)
+        .uniform(spec.minimum, spec.maximum, (count, *spec.shape))
+        .astype(np.float32)
+    )
     return actions
 
 
@@ -77,7 +84,9 @@ def _step_seconds(step: Callable[[Array], dm_env.TimeStep], actions: Array) -> f
     return seconds / made
 
 
-def _raw_step_seconds(environment: SimulatedEnvironment, positions: Array, velocities: Array, actions: Array) -> float:
+def _raw_step_seconds(
+    environment: SimulatedEnvironment, positions: Array, velocities: Array, actions: Array
+) -> float:
     data = mujoco.MjData(environment.model)
     data.qpos[:], data.qvel[:] = positions, velocities
     mujoco.mj_forward(environment.model, data)
@@ -98,8 +107,12 @@ def _reset_milliseconds(distribution: TaskDistribution, environment: SimulatedEn
         environment.set_seed(seed)
         return environment.reset()
 
-    return 1e3 * statistics.median(measure.cpu_seconds(lambda seed=seed: reset(seed)) for seed in range(100))
+    return 1e3 * statistics.median(
+        measure.cpu_seconds(lambda seed=seed: reset(seed)) for seed in range(100)
+    )
 
 
 if __name__ == "__main__":
-    measure.run(main, _DESCRIPTIONS, "Control steps of the simulated environments with random actions")
+    measure.run(
+        main, _DESCRIPTIONS, "Control steps of the simulated environments with random actions"
+    )

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from benchmarks.acme_svg0 import AcmeLearner
 
 define("repetitions", 15, "Timed steps of each side.", COUNT)
-flags.DEFINE_boolean("ours_alone", False, "Time only our steps, with the XLA_FLAGS of the environment.")
+flags.DEFINE_boolean(
+    "ours_alone", False, "Time only our steps, with the XLA_FLAGS of the environment."
+)
 
 _OBSERVATION, _ACTION = 17, 6
 _BATCH, _LENGTH, _SAMPLES = 64, 10, 10
@@ -113,16 +115,26 @@ def _check_equal_to_acme() -> float:
     for seed in range(_COMPARED_STEPS):
         batch = _batch(seed)
         noise = draw(batch)
-        theirs = acme.step_with_noise(_acme_batch(batch), *_acme_noise(noise.policy.numpy(), noise.value.numpy()))
+        theirs = acme.step_with_noise(
+            _acme_batch(batch), *_acme_noise(noise.policy.numpy(), noise.value.numpy())
+        )
         metrics = ours.step(batch)
-        differences += [abs(float(metrics[name]) - theirs[name]) for name in ("critic_loss", "policy_loss", "prior_loss")]
+        differences += [
+            abs(float(metrics[name]) - theirs[name])
+            for name in ("critic_loss", "policy_loss", "prior_loss")
+        ]
     # The few weights whose gradient is next to 0 differ most, because Adam's first updates divide it by its own size.
     updated = acme.get_variables()
     variables = ours.online.acme_names()
     assert variables.keys() == weights.keys()
-    differences += [float(np.abs(variable.numpy() - updated[name]).max()) for name, variable in variables.items()]
+    differences += [
+        float(np.abs(variable.numpy() - updated[name]).max())
+        for name, variable in variables.items()
+    ]
     moved = min(float(np.abs(updated[name] - value).max()) for name, value in weights.items())
-    assert moved > _LEARNING_RATE, f"A weight moved by {moved} at most: the comparison would show little."
+    assert moved > _LEARNING_RATE, (
+        f"A weight moved by {moved} at most: the comparison would show little."
+    )
     difference = max(differences)
     assert difference < _TOLERANCE, f"Our step differs from Acme's by {difference}."
     return difference
@@ -153,17 +165,25 @@ def _make_acme() -> AcmeLearner:
 def _make_learner() -> Learner:
     config = Config(
         networks=NetworkConfig(feature_layers=_CRITIC, policy_layers=_POLICY),
-        losses=LossConfig(discount=_DISCOUNT, kl_cost=_KL_COST, action_samples=_SAMPLES, task_reward_heads=False),
-        optimiser=OptimiserConfig(learning_rate=_LEARNING_RATE, max_gradient_norm=1e9, target_rate=1.0, batch_size=_BATCH),
+        losses=LossConfig(
+            discount=_DISCOUNT, kl_cost=_KL_COST, action_samples=_SAMPLES, task_reward_heads=False
+        ),
+        optimiser=OptimiserConfig(
+            learning_rate=_LEARNING_RATE, max_gradient_norm=1e9, target_rate=1.0, batch_size=_BATCH
+        ),
         replay=ReplayConfig(sequence_length=_LENGTH),
     )
-    spec = NetworkSpec(_OBSERVATION, tuple(range(_OBSERVATION)), _ACTION, tasks=1, task_reward_heads=False)
+    spec = NetworkSpec(
+        _OBSERVATION, tuple(range(_OBSERVATION)), _ACTION, tasks=1, task_reward_heads=False
+    )
     agent = dataclasses.replace(make_agent("multitask"), make_networks=AcmeNetworks)
     return Learner(agent, spec, config, seed=0)
 
 
 def _batch(seed: int = 0) -> dict[str, Array]:
-    batch = example_batch(SequenceSpec(_OBSERVATION, _ACTION, _LENGTH), batch_size=_BATCH, seed=seed)
+    batch = example_batch(
+        SequenceSpec(_OBSERVATION, _ACTION, _LENGTH), batch_size=_BATCH, seed=seed
+    )
     # Log-probabilities of the order of a policy's with six actions, so that Retrace's weights are neither all 0 nor all 1.
     batch["log_probs"] -= 1.4 * _ACTION
     return batch
@@ -215,17 +235,29 @@ def _make_floor() -> Callable[[], None]:
     policy = list(zip((_OBSERVATION, *_POLICY), (*_POLICY, 2 * _ACTION), strict=True))
     critic = list(zip(_CRITIC, (*_CRITIC[1:], 1), strict=True))
     products: list[tuple[int, int, int]] = []
-    for _ in range(2):  # Expert and prior: online and target forward, weights, and inputs of all layers but the first.
+    for _ in range(
+        2
+    ):  # Expert and prior: online and target forward, weights, and inputs of all layers but the first.
         products += [(rows, *size) for size in policy] * 3 + [(rows, *size) for size in policy[1:]]
     # The critic at stored actions: the same. Its target at samples: forward for the values, forward and inputs for the policy.
-    products += [(rows, *size) for size in critic] * 4 + [(rows, inputs, _CRITIC[0])] * 3 + [(rows, _OBSERVATION, _CRITIC[0])] * 2
+    products += (
+        [(rows, *size) for size in critic] * 4
+        + [(rows, inputs, _CRITIC[0])] * 3
+        + [(rows, _OBSERVATION, _CRITIC[0])] * 2
+    )
     products += [(samples, *size) for size in critic] * 3 + [(samples, _ACTION, _CRITIC[0])] * 3
     stream = np.random.default_rng(0)
     pairs = {
-        (m, k, n): (stream.normal(size=(m, k)).astype(np.float32), stream.normal(size=(k, n)).astype(np.float32))
+        (m, k, n): (
+            stream.normal(size=(m, k)).astype(np.float32),
+            stream.normal(size=(k, n)).astype(np.float32),
+        )
         for m, k, n in set(products)
     }
-    multiply = {size: tf.function(tf.matmul).get_concrete_function(*map(tf.constant, pair)) for size, pair in pairs.items()}
+    multiply = {
+        size: tf.function(tf.matmul).get_concrete_function(*map(tf.constant, pair))
+        for size, pair in pairs.items()
+    }
     tensors = {size: tuple(map(tf.constant, pair)) for size, pair in pairs.items()}
 
     def floor() -> None:
@@ -241,9 +273,15 @@ def _navigation(repetitions: int) -> tuple[float, float]:
     config = default_config("sparse_navigation", episode_steps=20)
     spec = NetworkSpec(2, (0, 1), 2, tasks=100, task_reward_heads=True)
     sequence = SequenceSpec(2, 2, config.replay.sequence_length)
-    batch = example_batch(sequence, batch_size=config.optimiser.batch_size, seed=0, tasks=spec.tasks)
-    step, compile_seconds = _make_step(Learner(make_agent(config.agent), spec, config, seed=0), batch)
-    return 1e3 * measure.interleaved_medians({"step": step}, 4 * repetitions)["step"], compile_seconds
+    batch = example_batch(
+        sequence, batch_size=config.optimiser.batch_size, seed=0, tasks=spec.tasks
+    )
+    step, compile_seconds = _make_step(
+        Learner(make_agent(config.agent), spec, config, seed=0), batch
+    )
+    return 1e3 * measure.interleaved_medians({"step": step}, 4 * repetitions)[
+        "step"
+    ], compile_seconds
 
 
 def _ours_alone(repetitions: int) -> measure.Figures:
@@ -259,7 +297,9 @@ def _ours_alone(repetitions: int) -> measure.Figures:
 
 def _with_default_xla(repetitions: int) -> measure.Figures:
     """Returns our figures without XLA flags."""
-    figures = measure.in_own_process("benchmarks.learner", "--ours_alone", f"--repetitions={repetitions}")
+    figures = measure.in_own_process(
+        "benchmarks.learner", "--ours_alone", f"--repetitions={repetitions}"
+    )
     return {
         f"{name.removesuffix('_ms').removesuffix('_s')}_default_xla_{name.rpartition('_')[2]}": value
         for name, value in figures.items()
@@ -268,4 +308,8 @@ def _with_default_xla(repetitions: int) -> measure.Figures:
 
 
 if __name__ == "__main__":
-    measure.run(main, _DESCRIPTIONS, "Learner's step, 64 sequences of 10 steps, 10 action samples, one thread")
+    measure.run(
+        main,
+        _DESCRIPTIONS,
+        "Learner's step, 64 sequences of 10 steps, 10 action samples, one thread",
+    )

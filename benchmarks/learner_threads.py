@@ -36,7 +36,9 @@ def _make_step(environment: str, threads: int) -> Callable[[], None]:
     settings = default_settings(environment)
     spec, config = settings.network_spec(settings.distribution()), settings.config
     sequence = SequenceSpec(spec.observation_size, spec.action_size, config.replay.sequence_length)
-    batch = example_batch(sequence, batch_size=config.optimiser.batch_size, seed=0, tasks=spec.tasks)
+    batch = example_batch(
+        sequence, batch_size=config.optimiser.batch_size, seed=0, tasks=spec.tasks
+    )
     tensors = {key: tf.constant(value) for key, value in batch.items()}
     learner = Learner(make_agent(config.agent), spec, config, seed=0, threads=threads)
 
@@ -48,4 +50,9 @@ def _make_step(environment: str, threads: int) -> Callable[[], None]:
 
 
 if __name__ == "__main__":
-    measure.run(main, _DESCRIPTIONS, "Learner's steps per second by number of threads, wall clock", threads=max(_THREADS))
+    measure.run(
+        main,
+        _DESCRIPTIONS,
+        "Learner's steps per second by number of threads, wall clock",
+        threads=max(_THREADS),
+    )

@@ -23,7 +23,9 @@ flags.DEFINE_boolean("json", False, "Print exactly one line of JSON instead of a
 Figures = Mapping[str, Any]
 
 
-def run(measure: Callable[[], Figures], descriptions: Mapping[str, str], title: str, threads: int = 1) -> None:
+def run(
+    measure: Callable[[], Figures], descriptions: Mapping[str, str], title: str, threads: int = 1
+) -> None:
     """Runs a benchmark's program: measures and prints what came out.
 
     Args:
@@ -94,7 +96,11 @@ def machine() -> str:
     processor = platform.processor() or platform.machine()
     cpuinfo = pathlib.Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.partition(":")[2].strip()
+            for line in cpuinfo.read_text().splitlines()
+            if line.startswith("model name")
+        ]
         processor = names[0] if names else processor
     load = os.getloadavg()[0]
     return f"{processor}, {os.cpu_count()} cores, load {load:.1f}, Python {platform.python_version()}, TensorFlow {tf.__version__}"
@@ -104,16 +110,26 @@ def table(figures: Figures, descriptions: Mapping[str, str]) -> str:
     """Returns one aligned line for each described figure: name, value, meaning. A figure that is a mapping takes a line for each entry."""
     rows = []
     for name, description in descriptions.items():
-        rows += [(key, _text(entry), description) for key, entry in _entries(name, figures.get(name, {})).items()]
+        rows += [
+            (key, _text(entry), description)
+            for key, entry in _entries(name, figures.get(name, {})).items()
+        ]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    return "\n".join(f"  {name:<{widths[0]}}  {value:>{widths[1]}}  {description}" for name, value, description in rows)
+    return "\n".join(
+        f"  {name:<{widths[0]}}  {value:>{widths[1]}}  {description}"
+        for name, value, description in rows
+    )
 
 
 def _entries(name: str, value: Any) -> dict[str, Any]:
     """Returns the entries of a mapping, those of mappings in it too, by names such as `name.key`; of anything else itself."""
     if not isinstance(value, Mapping):
         return {name: value}
-    return {inner: entry for key, part in value.items() for inner, entry in _entries(f"{name}.{key}", part).items()}
+    return {
+        inner: entry
+        for key, part in value.items()
+        for inner, entry in _entries(f"{name}.{key}", part).items()
+    }
 
 
 def _text(value: Any) -> str:

@@ -29,7 +29,9 @@ class PlainIWPA:
         self._discount = snapshot.discount
         self._stream = np.random.default_rng(seed)
         size = self._networks.features.size
-        self._head = tf.Variable(tf.constant(self._stream.standard_normal((size, 1)) / np.sqrt(size), tf.float32))
+        self._head = tf.Variable(
+            tf.constant(self._stream.standard_normal((size, 1)) / np.sqrt(size), tf.float32)
+        )
         self._target = tf.Variable(self._head)
         self._moments = [tf.Variable(tf.zeros((size, 1))) for _ in range(2)]
         self._count = tf.Variable(0.0)
@@ -50,19 +52,31 @@ class PlainIWPA:
                 values.append(q_values)
                 result = environments.step(actions[None, choice])
                 reward = float(result.rewards[0])
-                memory.append((observation, actions[choice], reward, float(result.discounts[0]), environments.observations[0].copy()))
+                memory.append(
+                    (
+                        observation,
+                        actions[choice],
+                        reward,
+                        float(result.discounts[0]),
+                        environments.observations[0].copy(),
+                    )
+                )
                 low, high, total = min(low, reward), max(high, reward), total + reward
                 if step % self._config.update_period == 0:
                     self._learn(memory, 1)
             self._learn(memory, self._config.updates_per_episode)
             states = np.array(values)[None]
             width = np.array([high - low])
-            self._tau = np.float32(calibrate(states, np.ones(states.shape[:2], bool), width, self._config.kl_bound)[0])
+            self._tau = np.float32(
+                calibrate(states, np.ones(states.shape[:2], bool), width, self._config.kl_bound)[0]
+            )
             returns.append(total)
         return returns
 
     @tf.function
-    def _act(self, observation: tf.Tensor, tau: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def _act(
+        self, observation: tf.Tensor, tau: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         samples = self._config.action_samples
         states = tf.tile(observation[None], (samples, 1))
         prior = self._networks.prior(states)
@@ -78,16 +92,26 @@ class PlainIWPA:
 
     @tf.function
     def _update(
-        self, states: tf.Tensor, actions: tf.Tensor, rewards: tf.Tensor, discounts: tf.Tensor, next_states: tf.Tensor, tau: tf.Tensor
+        self,
+        states: tf.Tensor,
+        actions: tf.Tensor,
+        rewards: tf.Tensor,
+        discounts: tf.Tensor,
+        next_states: tf.Tensor,
+        tau: tf.Tensor,
     ) -> None:
         samples = self._config.next_action_samples
         repeated = tf.repeat(next_states, samples, axis=0)
         prior = self._networks.prior(repeated)
         next_actions = prior.sample(tf.random.normal(prior.mean.shape))
-        next_q = tf.reshape(tf.matmul(self._networks.features(repeated, next_actions), self._target), (-1, samples))
+        next_q = tf.reshape(
+            tf.matmul(self._networks.features(repeated, next_actions), self._target), (-1, samples)
+        )
         next_values = tf.reduce_sum(tf.nn.softmax(next_q / tau) * next_q, axis=1)
         psi = self._networks.features(states, actions)
-        errors = tf.matmul(psi, self._head)[:, 0] - (rewards + self._discount * discounts * next_values)
+        errors = tf.matmul(psi, self._head)[:, 0] - (
+            rewards + self._discount * discounts * next_values
+        )
         gradient = tf.matmul(psi, errors[:, None], transpose_a=True) / self._config.minibatch
         self._count.assign_add(1.0)
         m, v = self._moments

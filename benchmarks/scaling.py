@@ -79,7 +79,9 @@ class Observation:
 
     def describe(self) -> str:
         """Returns the rates and the costs of one step."""
-        actor, replay = (1e6 * self.cpu[group] / self.environment_rate for group in ("actor", "replay"))
+        actor, replay = (
+            1e6 * self.cpu[group] / self.environment_rate for group in ("actor", "replay")
+        )
         learner = 1e3 * self.cpu["learner"] / self.learner_rate
         return f"{self.environment_rate:.0f}/s, {self.learner_rate:.1f}/s, {actor:.0f} µs, {replay:.1f} µs, {learner:.1f} ms"
 
@@ -94,7 +96,10 @@ def main() -> measure.Figures:
     if values.pairs:
         from loopback import ray_cluster
 
-        with tempfile.TemporaryDirectory() as folder, ray_cluster(pathlib.Path(folder), port=_PORT, cpus=8) as (variables, head):
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            ray_cluster(pathlib.Path(folder), port=_PORT, cpus=8) as (variables, head),
+        ):
             pairs = [(_local(1), _on_loopback(variables, head)) for _ in range(values.pairs)]
         figures |= _compare(pairs)
     return figures
@@ -105,13 +110,18 @@ def _compare(pairs: Sequence[tuple[Observation, Observation]]) -> dict[str, Any]
         return [round(value, 3) for value in (statistics.median(ratios), min(ratios), max(ratios))]
 
     def medians(name: str) -> list[float]:
-        return [round(statistics.median(getattr(run, name) for run in side), 1) for side in zip(*pairs, strict=True)]
+        return [
+            round(statistics.median(getattr(run, name) for run in side), 1)
+            for side in zip(*pairs, strict=True)
+        ]
 
     return {
         "start_s": medians("start_seconds"),
         "stop_s": medians("stop_seconds"),
         "cpu_ratio": spread([bridge.cpu_per_step / local.cpu_per_step for local, bridge in pairs]),
-        "rate_ratio": spread([bridge.environment_rate / local.environment_rate for local, bridge in pairs]),
+        "rate_ratio": spread(
+            [bridge.environment_rate / local.environment_rate for local, bridge in pairs]
+        ),
     }
 
 
@@ -123,9 +133,19 @@ def _local(actors: int) -> Observation:
 
 def _on_loopback(variables: Mapping[str, str], head: int) -> Observation:
     with _run_directory() as run:
-        command = [sys.executable, "-m", "launch.cluster", f"--address=127.0.0.1:{_PORT}", *_flags(run, 1)]
+        command = [
+            sys.executable,
+            "-m",
+            "launch.cluster",
+            f"--address=127.0.0.1:{_PORT}",
+            *_flags(run, 1),
+        ]
         environment = {**os.environ, **variables}
-        return _observe(run, lambda: subprocess.Popen(command, env=environment, **_QUIET), lambda pid: [*_tree(pid), *_tree(head)])
+        return _observe(
+            run,
+            lambda: subprocess.Popen(command, env=environment, **_QUIET),
+            lambda pid: [*_tree(pid), *_tree(head)],
+        )
 
 
 def _on_hosts(actors: int) -> Observation:
@@ -137,7 +157,13 @@ def _on_hosts(actors: int) -> Observation:
         cluster.start_ray(0, "--num-cpus=4")
         for index in range(actors):
             cluster.start_ray(index + 1, "--num-cpus=1")
-        command = [sys.executable, "-m", "launch.cluster", f"--address={machines[0].address}:6379", *_flags(run, actors)]
+        command = [
+            sys.executable,
+            "-m",
+            "launch.cluster",
+            f"--address={machines[0].address}:6379",
+            *_flags(run, actors),
+        ]
         return _observe(
             run,
             lambda: machines[0].popen(command, cwd=ROOT, env=cluster.variables, **_QUIET),
@@ -147,18 +173,28 @@ def _on_hosts(actors: int) -> Observation:
 
 def _flags(run: pathlib.Path, actors: int) -> list[str]:
     environment = f"--environment={flags.FLAGS.environment}"
-    return [environment, f"--run_dir={run}", f"--actors={actors}", "--learner_steps=1000000", "--methods=prior"]
+    return [
+        environment,
+        f"--run_dir={run}",
+        f"--actors={actors}",
+        "--learner_steps=1000000",
+        "--methods=prior",
+    ]
 
 
 def _observe(
-    run: pathlib.Path, start: Callable[[], subprocess.Popen[Any]], processes: Callable[[int], list[psutil.Process]]
+    run: pathlib.Path,
+    start: Callable[[], subprocess.Popen[Any]],
+    processes: Callable[[int], list[psutil.Process]],
 ) -> Observation:
     started = time.monotonic()
     program = start()
     try:
         while not read_records(run, "training"):
             if program.poll() is not None or time.monotonic() > started + _ALLOWED_SECONDS:
-                raise RuntimeError(f"{program.args} did not begin to train; its nodes' logs lie in {run / 'logs'}.")
+                raise RuntimeError(
+                    f"{program.args} did not begin to train; its nodes' logs lie in {run / 'logs'}."
+                )
             time.sleep(0.2)
         start_seconds = time.monotonic() - started
         before, records = _cpu(processes(program.pid)), len(read_records(run, "training"))
@@ -169,7 +205,10 @@ def _observe(
         program.send_signal(signal.SIGINT)
         program.wait()
     seconds = window[-1]["time"] - window[0]["time"]
-    rates = [(window[-1][name] - window[0][name]) / seconds for name in ("environment_steps", "learner_steps")]
+    rates = [
+        (window[-1][name] - window[0][name]) / seconds
+        for name in ("environment_steps", "learner_steps")
+    ]
     cpu = {group: (after[group] - before[group]) / flags.FLAGS.window for group in after}
     return Observation(start_seconds, time.monotonic() - stopped, rates[0], rates[1], cpu)
 

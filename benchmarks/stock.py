@@ -25,7 +25,14 @@ from environments import move_box
 from environments.arrays import Array
 
 _FEET = ("right_foot", "left_foot")
-_SENSED = ("joints_pos", "joints_vel", "sensors_velocimeter", "sensors_gyro", "sensors_accelerometer", "position")
+_SENSED = (
+    "joints_pos",
+    "joints_vel",
+    "sensors_velocimeter",
+    "sensors_gyro",
+    "sensors_accelerometer",
+    "position",
+)
 _FELT = (*_SENSED, "end_effectors_pos", "world_zaxis", "sensors_touch")
 _WALKER_KEYS = {"heading": "heading", **{name: f"walker/{name}" for name in _FELT}}
 _BALL_KEYS = {"heading": "heading", "box": "box", **{name: f"walker/{name}" for name in _SENSED}}
@@ -46,7 +53,9 @@ def make_loop(task: composer.Task, **options: Any) -> composer.Environment:
     for name, each in task.observables.items():
         each.enabled = name in task.keys.values()
     # Half a step less than the time limit, since composer's clock adds rounded numbers.
-    return composer.Environment(task, time_limit=(task.steps - 0.5) * task.control_timestep, random_state=0, **options)
+    return composer.Environment(
+        task, time_limit=(task.steps - 0.5) * task.control_timestep, random_state=0, **options
+    )
 
 
 class _GymHalfCheetah:
@@ -61,7 +70,12 @@ class _GymHalfCheetah:
 
     def step(self, action: Array) -> dm_env.TimeStep:
         observation, reward, terminated, truncated, _ = self._environment.step(action)
-        return dm_env.TimeStep(dm_env.StepType.LAST if terminated or truncated else dm_env.StepType.MID, reward, 1.0, observation)
+        return dm_env.TimeStep(
+            dm_env.StepType.LAST if terminated or truncated else dm_env.StepType.MID,
+            reward,
+            1.0,
+            observation,
+        )
 
 
 class _Composed(composer.Task):  # type: ignore[misc]
@@ -84,7 +98,9 @@ class _Composed(composer.Task):  # type: ignore[misc]
         self._arena, self._walker = arena, walker
         walker.create_root_joints(arena.attach(walker))
         self.set_timesteps(control_timestep=0.05, physics_timestep=0.005)
-        self._heading = observable.Generic(lambda physics: physics.bind(walker.root_body).xmat.reshape(3, 3)[:2, forward])
+        self._heading = observable.Generic(
+            lambda physics: physics.bind(walker.root_body).xmat.reshape(3, 3)[:2, forward]
+        )
 
     @property
     def root_entity(self) -> composer.Arena:
@@ -94,11 +110,15 @@ class _Composed(composer.Task):  # type: ignore[misc]
     def task_observables(self) -> dict[str, observable.Observable]:
         return {"heading": self._heading}
 
-    def initialize_episode(self, physics: mjcf.Physics, random_state: np.random.RandomState) -> None:
+    def initialize_episode(
+        self, physics: mjcf.Physics, random_state: np.random.RandomState
+    ) -> None:
         half_yaw = random_state.uniform(-np.pi, np.pi) / 2
         self._walker.set_pose(physics, quaternion=(np.cos(half_yaw), 0.0, 0.0, np.sin(half_yaw)))
 
-    def before_step(self, physics: mjcf.Physics, action: Array, random_state: np.random.RandomState) -> None:
+    def before_step(
+        self, physics: mjcf.Physics, action: Array, random_state: np.random.RandomState
+    ) -> None:
         self._walker.apply_action(physics, action, random_state)
 
     def place(self, physics: mjcf.Physics) -> Array:
@@ -140,14 +160,21 @@ class MoveBox(_Composed):
         move_box.add_walls(arena)
         super().__init__(arena, jumping_ball.JumpingBallWithHead(), forward=1)
         self._box = move_box.add_box(arena, half_size=0.3, mass=3.0, friction=0.4)
-        parts = [getattr(self._box.observables, name) for name in ("position", "orientation", "linear_velocity", "angular_velocity")]
-        self._box_state = observable.Generic(lambda physics: np.concatenate([part.observation_callable(physics)() for part in parts]))
+        parts = [
+            getattr(self._box.observables, name)
+            for name in ("position", "orientation", "linear_velocity", "angular_velocity")
+        ]
+        self._box_state = observable.Generic(
+            lambda physics: np.concatenate([part.observation_callable(physics)() for part in parts])
+        )
 
     @property
     def task_observables(self) -> dict[str, observable.Observable]:
         return {"heading": self._heading, "box": self._box_state}
 
-    def initialize_episode(self, physics: mjcf.Physics, random_state: np.random.RandomState) -> None:
+    def initialize_episode(
+        self, physics: mjcf.Physics, random_state: np.random.RandomState
+    ) -> None:
         super().initialize_episode(physics, random_state)
         self._box.set_pose(physics, position=(1.5, 0.0, 0.3))
 
@@ -175,15 +202,21 @@ class GoToTarget(_Composed):
         self._floor = physics.bind(self._arena.ground_geoms[0]).element_id
         self._feet = set(physics.bind(self._walker.ground_contact_geoms).element_id)
 
-    def initialize_episode(self, physics: mjcf.Physics, random_state: np.random.RandomState) -> None:
+    def initialize_episode(
+        self, physics: mjcf.Physics, random_state: np.random.RandomState
+    ) -> None:
         super().initialize_episode(physics, random_state)
         self._walker.set_pose(physics, position=(0.0, 0.0, 1.2855))
         self._touching: list[bool] = []
         self._falls, self._penalised = 0, False
 
     def after_substep(self, physics: mjcf.Physics, random_state: np.random.RandomState) -> None:
-        pairs = zip(physics.data.contact.geom1.tolist(), physics.data.contact.geom2.tolist(), strict=True)
-        self._touching.append(any(self._floor in pair and self._feet.isdisjoint(pair) for pair in pairs))
+        pairs = zip(
+            physics.data.contact.geom1.tolist(), physics.data.contact.geom2.tolist(), strict=True
+        )
+        self._touching.append(
+            any(self._floor in pair and self._feet.isdisjoint(pair) for pair in pairs)
+        )
 
     def after_step(self, physics: mjcf.Physics, random_state: np.random.RandomState) -> None:
         touching = any(self._touching)
@@ -237,7 +270,9 @@ class _Humanoid(legacy_base.Walker):  # type: ignore[misc]
 
     @property
     def ground_contact_geoms(self) -> list[mjcf.Element]:
-        return [geom for foot in _FEET for geom in self._mjcf_root.find("body", foot).find_all("geom")]
+        return [
+            geom for foot in _FEET for geom in self._mjcf_root.find("body", foot).find_all("geom")
+        ]
 
     @property
     def egocentric_camera(self) -> mjcf.Element:
@@ -260,9 +295,19 @@ class Reach(reach.Reach):  # type: ignore[misc]
     def __init__(self) -> None:
         settings = observations.PERFECT_FEATURES
         arm, hand = robots.make_arm(settings), robots.make_hand(settings)
-        super().__init__(arenas.Standard(), arm, hand, None, settings, reach._SITE_WORKSPACE, constants.CONTROL_TIMESTEP)
+        super().__init__(
+            arenas.Standard(),
+            arm,
+            hand,
+            None,
+            settings,
+            reach._SITE_WORKSPACE,
+            constants.CONTROL_TIMESTEP,
+        )
 
-    def initialize_episode(self, physics: mjcf.Physics, random_state: np.random.RandomState) -> None:
+    def initialize_episode(
+        self, physics: mjcf.Physics, random_state: np.random.RandomState
+    ) -> None:
         super().initialize_episode(physics, random_state)
         self.goal = physics.bind(self._target).pos.copy()
 

@@ -26,24 +26,44 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def _main(argv: Sequence[str]) -> int:
     values = flags.FLAGS
     if not values.run_dir or len(argv) > 1:
-        return fail(_PROGRAM, "say which run to show: python -m dashboard --run_dir=runs/NAME [--run_dir=runs/OTHER]", USAGE_ERROR)
+        return fail(
+            _PROGRAM,
+            "say which run to show: python -m dashboard --run_dir=runs/NAME [--run_dir=runs/OTHER]",
+            USAGE_ERROR,
+        )
     paths = [pathlib.Path(path) for path in values.run_dir]
     for path in paths:
         if not path.is_dir():
-            return fail(_PROGRAM, f"there is no folder {path}: pass --run_dir=runs/NAME of a run that was started", USAGE_ERROR)
+            return fail(
+                _PROGRAM,
+                f"there is no folder {path}: pass --run_dir=runs/NAME of a run that was started",
+                USAGE_ERROR,
+            )
     try:
-        listener = socket.create_server((values.host, values.port), family=socket.AF_INET6 if ":" in values.host else socket.AF_INET)
+        listener = socket.create_server(
+            (values.host, values.port),
+            family=socket.AF_INET6 if ":" in values.host else socket.AF_INET,
+        )
     except OSError as error:
         reason = str(error.strerror).partition(" (while")[0]
-        return fail(_PROGRAM, f"cannot listen on {values.host} port {values.port} ({reason}): choose another --port", USAGE_ERROR)
+        return fail(
+            _PROGRAM,
+            f"cannot listen on {values.host} port {values.port} ({reason}): choose another --port",
+            USAGE_ERROR,
+        )
     if values.host not in _LOOPBACK:
-        print(f"Warning: everyone who can reach {values.host} sees these runs; nobody is asked for a password.", file=sys.stderr)
+        print(
+            f"Warning: everyone who can reach {values.host} sees these runs; nobody is asked for a password.",
+            file=sys.stderr,
+        )
     with contextlib.suppress(KeyboardInterrupt):
         _serve(listener, paths, loopback=values.host in _LOOPBACK, url=values.url)
     return INTERRUPTED
 
 
-def _serve(listener: socket.socket, paths: Sequence[pathlib.Path], *, loopback: bool, url: str | None) -> None:
+def _serve(
+    listener: socket.socket, paths: Sequence[pathlib.Path], *, loopback: bool, url: str | None
+) -> None:
     # Imported here: it takes a second, and wrong flags should not wait for it.
     from werkzeug.serving import make_server
 
@@ -77,7 +97,9 @@ def define_flags() -> None:
     """Defines the program's flags."""
     text = "A run directory, runs/NAME; repeat it to compare runs."
     flags.DEFINE_multi(Path(), flags.ArgumentSerializer(), "run_dir", [], text)
-    flags.DEFINE_integer("port", 8050, "Port of the page; 0 for any that is free.", lower_bound=0, upper_bound=65535)
+    flags.DEFINE_integer(
+        "port", 8050, "Port of the page; 0 for any that is free.", lower_bound=0, upper_bound=65535
+    )
     text = "Address to listen on. Any but this machine's own shows the runs to all who reach it."
     flags.DEFINE(Text(), "host", "127.0.0.1", text)
     text = "Where a proxy shows the page to others, such as https://desk.example/iwpa/: under that name it is answered, too."

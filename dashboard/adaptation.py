@@ -22,7 +22,9 @@ def chosen_split(view: View, run: LiveRun) -> str:
     return view.choices.split or next((split for split in SPLITS if split in adapted), SPLITS[0])
 
 
-def chosen_runs(view: View, run: LiveRun) -> tuple[str, int | None, dict[str, list[records.AdaptationRun]]]:
+def chosen_runs(
+    view: View, run: LiveRun
+) -> tuple[str, int | None, dict[str, list[records.AdaptationRun]]]:
     """Returns the split and the snapshot that are looked at, and each method's runs there."""
     split = chosen_split(view, run)
     snapshot = run.snapshot(split, view.choices.snapshot)
@@ -52,7 +54,9 @@ def _curves(view: View) -> Panel:
         if not by_method:
             missing.append(what_is_missing(view, run))
             continue
-        figure = figures.adaptation_figure(by_method, levels["experts"], levels["prior"], view.choices.adaptation_view)
+        figure = figures.adaptation_figure(
+            by_method, levels["experts"], levels["prior"], view.choices.adaptation_view
+        )
         if not figure.curves:
             missing.append(
                 f"{run.name}: progress needs the returns of the experts and of the prior from snapshot {snapshot}, the former higher: they "
@@ -64,7 +68,11 @@ def _curves(view: View) -> Panel:
     if not built:
         return Panel(waiting=" ".join(missing))
     figure = figures.overlaid(built) if len(view.names) > 1 else built[view.run.name]
-    source = sources[0] if len(set(sources)) == 1 else " ".join(f"{name}: {words}" for name, words in zip(built, sources, strict=True))
+    source = (
+        sources[0]
+        if len(set(sources)) == 1
+        else " ".join(f"{name}: {words}" for name, words in zip(built, sources, strict=True))
+    )
     return Panel(
         chart=plotly_figures.adaptation(figure, view.names),
         caption=" ".join([source, figure.caption, *missing]),
@@ -82,7 +90,13 @@ def _methods(view: View) -> Panel:
             complete = tuple(run for run in by_method[method] if run.complete)
             name = figures.label(method) + (f" · {run.name}" if len(view.names) > 1 else "")
             if not complete:
-                rows.append([swatch(figures.colour(method), name), f"0 of {len(by_method[method])}", *[text.number(None)] * 6])
+                rows.append(
+                    [
+                        swatch(figures.colour(method), name),
+                        f"0 of {len(by_method[method])}",
+                        *[text.number(None)] * 6,
+                    ]
+                )
                 continue
             result = _summary(method, complete, levels["experts"], levels["prior"])
             to_90 = result.episodes_to_90_percent
@@ -100,10 +114,31 @@ def _methods(view: View) -> Panel:
             )
             found = float(result.found_share_by_episode[-1])
             last3 = (result.last3_mean, *result.last3_interval, result.iqm, *result.iqm_interval)
-            values.append((run.name, method, result.n, *last3, found, result.return_after_found, result.auc, to_90))
+            values.append(
+                (
+                    run.name,
+                    method,
+                    result.n,
+                    *last3,
+                    found,
+                    result.return_after_found,
+                    result.auc,
+                    to_90,
+                )
+            )
     if not rows:
         return Panel(waiting="The table of methods follows the curves.")
-    names = ("run", "method", "n", "last3", "ci95_low", "ci95_high", "iqm", "iqm_ci95_low", "iqm_ci95_high")
+    names = (
+        "run",
+        "method",
+        "n",
+        "last3",
+        "ci95_low",
+        "ci95_high",
+        "iqm",
+        "iqm_ci95_low",
+        "iqm_ci95_high",
+    )
     return Panel(
         body=table(header, rows),
         caption=(
@@ -111,10 +146,16 @@ def _methods(view: View) -> Panel:
             "Found: share of runs that met a reward. After found: return in the 3rd to 5th episode after the first rewarded one. AUC: "
             "mean progress from the prior (0) to the experts (1). To 90%: first episode at which progress, averaged over three, is 0.9."
         ),
-        columns=figures.as_columns((*names, "found", "after_found", "auc", "episodes_to_90_percent"), values),
+        columns=figures.as_columns(
+            (*names, "found", "after_found", "auc", "episodes_to_90_percent"), values
+        ),
     )
 
 
-@functools.lru_cache(maxsize=64)  # The bootstrap takes longer than all else on the page; runs that stay the same are the same objects.
-def _summary(method: str, runs: tuple[records.AdaptationRun, ...], experts: float | None, prior: float | None) -> summary.MethodSummary:
+@functools.lru_cache(
+    maxsize=64
+)  # The bootstrap takes longer than all else on the page; runs that stay the same are the same objects.
+def _summary(
+    method: str, runs: tuple[records.AdaptationRun, ...], experts: float | None, prior: float | None
+) -> summary.MethodSummary:
     return summary.summarise_method(method, runs, {"experts": experts, "prior": prior})

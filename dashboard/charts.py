@@ -35,8 +35,13 @@ def tasks(figure: task_figures.TaskFigure, opened: int | None) -> Chart:
     else:
         x_title, y_title = figure.names[0] if figure.names else "task", "final return"
         trace |= _above_axis(figure, points)
-    trace["marker"]["line"] = {"width": [3 if point.task == opened else 1 for point in points], "color": INK}
-    described = layout(f"tasks {figure.method}", x_title, y_title, height=460) | {"hovermode": "closest"}
+    trace["marker"]["line"] = {
+        "width": [3 if point.task == opened else 1 for point in points],
+        "color": INK,
+    }
+    described = layout(f"tasks {figure.method}", x_title, y_title, height=460) | {
+        "hovermode": "closest"
+    }
     if len(figure.names) == 2:
         _same_scale(described)
     else:
@@ -48,11 +53,17 @@ def tasks(figure: task_figures.TaskFigure, opened: int | None) -> Chart:
     return {"data": [trace], "layout": described}
 
 
-def _on_map(figure: task_figures.TaskFigure, points: list[task_figures.TaskPoint]) -> dict[str, Any]:
+def _on_map(
+    figure: task_figures.TaskFigure, points: list[task_figures.TaskPoint]
+) -> dict[str, Any]:
     values = [point.value for point in points]
     shown = [level for level in (figure.prior, figure.experts) if level is not None] + values
     middle = (min(shown) + max(shown)) / 2 if shown else 0.0
-    failing = {point.task for point in sorted(points, key=lambda point: point.value)[:_NAMED_TASKS] if point.value < middle}
+    failing = {
+        point.task
+        for point in sorted(points, key=lambda point: point.value)[:_NAMED_TASKS]
+        if point.value < middle
+    }
     return {
         "x": [point.place[0] for point in points],
         "y": [point.place[1] for point in points],
@@ -68,18 +79,27 @@ def _on_map(figure: task_figures.TaskFigure, points: list[task_figures.TaskPoint
             "colorscale": _COLOUR_SCALE,
             "cmin": min(shown, default=0.0),
             "cmax": max(shown, default=1.0),
-            "colorbar": {"title": {"text": "final<br>return", "font": {"size": 13}}, "thickness": 12, "outlinewidth": 0, "ticks": ""},
+            "colorbar": {
+                "title": {"text": "final<br>return", "font": {"size": 13}},
+                "thickness": 12,
+                "outlinewidth": 0,
+                "ticks": "",
+            },
         },
     }
 
 
-def _above_axis(figure: task_figures.TaskFigure, points: list[task_figures.TaskPoint]) -> dict[str, Any]:
+def _above_axis(
+    figure: task_figures.TaskFigure, points: list[task_figures.TaskPoint]
+) -> dict[str, Any]:
     colour, values = figures.colour(figure.method), [point.value for point in points]
     return {
         "x": [point.place[0] if point.place else point.task for point in points],
         "y": values,
         "mode": "markers",
-        "error_y": error_bars(values, [point.lowest for point in points], [point.highest for point in points], colour),
+        "error_y": error_bars(
+            values, [point.lowest for point in points], [point.highest for point in points], colour
+        ),
         "marker": {"size": 11, "color": colour},
     }
 
@@ -91,12 +111,21 @@ def _hover(point: task_figures.TaskPoint) -> str:
     return f"{title}<br>return {point.value:.2f} [{point.lowest:.2f}, {point.highest:.2f}]{found}"
 
 
-def with_seeds(mean: figures.AdaptationFigure, by_seed: Sequence[figures.AdaptationFigure]) -> Chart:
+def with_seeds(
+    mean: figures.AdaptationFigure, by_seed: Sequence[figures.AdaptationFigure]
+) -> Chart:
     """Draws the mean curves without their bands, and those of single seeds as thin lines beside them."""
     chart = adaptation(mean)
     thick = _lines(chart)
     thin = [
-        {**line, "line": {**line["line"], "width": 1}, "opacity": 0.55, "showlegend": False, "hoverinfo": "skip", "hovertemplate": None}
+        {
+            **line,
+            "line": {**line["line"], "width": 1},
+            "opacity": 0.55,
+            "showlegend": False,
+            "hoverinfo": "skip",
+            "hovertemplate": None,
+        }
         for figure in by_seed
         for line in _lines(adaptation(figure))
     ]
@@ -122,7 +151,11 @@ def paths(figure: task_figures.PathFigure, method: str) -> Chart:
                 "y": list(figure.goal[1:]),
                 "mode": "markers",
                 "name": "goal",
-                "marker": {"size": 26, "color": faint(_GOAL, 0.35), "line": {"width": 2, "color": _GOAL}},
+                "marker": {
+                    "size": 26,
+                    "color": faint(_GOAL, 0.35),
+                    "line": {"width": 2, "color": _GOAL},
+                },
                 "hoverinfo": "name",
             }
         )

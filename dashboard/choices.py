@@ -26,7 +26,9 @@ class Choices:
     """Everything that can be chosen; the defaults show the newest that there is."""
 
     tab: str = "adaptation"  # of TABS
-    runs: tuple[str, ...] = ()  # names of the run directories whose figures are overlaid; all where empty
+    runs: tuple[
+        str, ...
+    ] = ()  # names of the run directories whose figures are overlaid; all where empty
     run: str = ""  # the one that the tabs about a single run show; the first where empty
     split: str = ""  # of SPLITS; the first that has runs of adaptation where empty
     snapshot: int | None = None  # learner step; None for the selected one

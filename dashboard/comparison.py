@@ -18,7 +18,17 @@ def panels(view: View) -> dict[str, Panel]:
 
 
 def _runs(view: View) -> Panel:
-    header = ["Run", "Environment", "Learner steps", "Minutes", "Training", "Selected snapshot", "Score", "Experts", "Prior"]
+    header = [
+        "Run",
+        "Environment",
+        "Learner steps",
+        "Minutes",
+        "Training",
+        "Selected snapshot",
+        "Score",
+        "Experts",
+        "Prior",
+    ]
     rows = [_row(run) for run in view.shown]
     return Panel(
         body=table(header, rows),
@@ -45,14 +55,26 @@ def _row(run: LiveRun) -> list[str]:
 
 def _differences(view: View) -> Panel:
     if len(view.shown) < 2:
-        return Panel(waiting="One run is shown. To compare: python -m dashboard --run_dir=runs/A --run_dir=runs/B")
+        return Panel(
+            waiting="One run is shown. To compare: python -m dashboard --run_dir=runs/A --run_dir=runs/B"
+        )
     configured = [run for run in view.shown if run.configuration is not None]
-    flat = [_flat({part: run.configuration.get(part) for part in _COMPARED}) for run in configured if run.configuration is not None]
+    flat = [
+        _flat({part: run.configuration.get(part) for part in _COMPARED})
+        for run in configured
+        if run.configuration is not None
+    ]
     fields = list(dict.fromkeys(field for values in flat for field in values))
     different = [field for field in fields if len({values.get(field, "") for values in flat}) > 1]
-    without = [f"{run.name} has no run.json yet." for run in view.shown if run.configuration is None]
+    without = [
+        f"{run.name} has no run.json yet." for run in view.shown if run.configuration is None
+    ]
     if not different:
-        return Panel(waiting=" ".join([f"The configurations of {len(configured)} runs do not differ.", *without]))
+        return Panel(
+            waiting=" ".join(
+                [f"The configurations of {len(configured)} runs do not differ.", *without]
+            )
+        )
     rows = [(field, *(values.get(field, "–") for values in flat)) for field in different]
     header = ["Field", *(run.name for run in configured)]
     return Panel(
@@ -69,5 +91,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         if isinstance(value, dict):
             leaves |= _flat(value, f"{prefix}{name}.")
         else:
-            leaves[f"{prefix}{name}"] = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            leaves[f"{prefix}{name}"] = (
+                ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            )
     return leaves

@@ -24,14 +24,21 @@ _NEWEST_EVENTS = 50
 
 def panels(view: View) -> dict[str, Panel]:
     """Returns the tab's panels."""
-    return {"nodes": _nodes(view), "throughput": _throughput(view), "replay": _replay(view), "events": _events(view)}
+    return {
+        "nodes": _nodes(view),
+        "throughput": _throughput(view),
+        "replay": _replay(view),
+        "events": _events(view),
+    }
 
 
 def _nodes(view: View) -> Panel:
     run, now = view.run, time.time()
     nodes = run.fleet.nodes()
     if not nodes:
-        return Panel(waiting=f"{run.name}: no node has given a sign of life yet; each does every ten seconds.")
+        return Panel(
+            waiting=f"{run.name}: no node has given a sign of life yet; each does every ten seconds."
+        )
     over = run.progress.ended_by is not None
     rows, classes, values = [], [], []
     for node in nodes:
@@ -43,12 +50,58 @@ def _nodes(view: View) -> Panel:
         share = "–" if node.cpu_share is None or over or stale else f"{node.cpu_share:.0%}"
         described = html.Span([html.Span(className="dot"), state])
         rows.append(
-            [node.name, described, _ago(age), work, share, f"{node.memory_mib:,.0f} MiB", node.restarts, node.faults, node.host, node.pid]
+            [
+                node.name,
+                described,
+                _ago(age),
+                work,
+                share,
+                f"{node.memory_mib:,.0f} MiB",
+                node.restarts,
+                node.faults,
+                node.host,
+                node.pid,
+            ]
         )
         classes.append(state)
-        values.append((node.name, state, node.last_seen, node.work, rate, node.memory_mib, node.restarts, node.faults, node.host, node.pid))
-    names = ("node", "state", "last_seen", "work", "per_second", "memory_mib", "restarts", "faults", "host", "pid")
-    header = ["Node", "State", "Last sign of life", "Throughput", "CPU", "Memory", "Restarts", "Faults", "Host", "Process"]
+        values.append(
+            (
+                node.name,
+                state,
+                node.last_seen,
+                node.work,
+                rate,
+                node.memory_mib,
+                node.restarts,
+                node.faults,
+                node.host,
+                node.pid,
+            )
+        )
+    names = (
+        "node",
+        "state",
+        "last_seen",
+        "work",
+        "per_second",
+        "memory_mib",
+        "restarts",
+        "faults",
+        "host",
+        "pid",
+    )
+    header = [
+        "Node",
+        "State",
+        "Last sign of life",
+        "Throughput",
+        "CPU",
+        "Memory",
+        "Restarts",
+        "Faults",
+        "Host",
+        "Process",
+    ]
     return Panel(
         body=table(header, rows, classes),
         caption=(
@@ -62,7 +115,13 @@ def _nodes(view: View) -> Panel:
 def _throughput_in_words(rate: float | None, work: str) -> str:
     if rate is None:
         return "–"
-    return f"{rate:,.0f} {work}/s" if rate >= 10 else f"{rate:.2g} {work}/s" if rate >= 0.1 else f"{60 * rate:.2g} {work}/min"
+    return (
+        f"{rate:,.0f} {work}/s"
+        if rate >= 10
+        else f"{rate:.2g} {work}/s"
+        if rate >= 0.1
+        else f"{60 * rate:.2g} {work}/min"
+    )
 
 
 def _ago(seconds: float) -> str:
@@ -80,7 +139,9 @@ def _throughput(view: View) -> Panel:
 
 
 def _replay(view: View) -> Panel:
-    built = {run.name: training_figures.training_figure(run.training, _REPLAY) for run in view.shown}
+    built = {
+        run.name: training_figures.training_figure(run.training, _REPLAY) for run in view.shown
+    }
     built = {name: figure for name, figure in built.items() if figure.panels}
     if not built:
         return Panel(waiting="Replay fills before the learner makes its first step.")
@@ -92,10 +153,15 @@ def _events(view: View) -> Panel:
     events = view.run.events[-_NEWEST_EVENTS:][::-1]
     if not events:
         return Panel(waiting=f"{view.run.name}: nothing has happened that is worth a line.")
-    rows = [(time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(float(event["time"]))), _in_words(event)) for event in events]
+    rows = [
+        (time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(float(event["time"]))), _in_words(event))
+        for event in events
+    ]
     return Panel(
         body=table(["Time", "Event"], rows),
-        caption=f"The newest {_NEWEST_EVENTS} of {len(view.run.events)} events." if len(view.run.events) > _NEWEST_EVENTS else "",
+        caption=f"The newest {_NEWEST_EVENTS} of {len(view.run.events)} events."
+        if len(view.run.events) > _NEWEST_EVENTS
+        else "",
         columns={"time": [row[0] for row in rows], "event": [row[1] for row in rows]},
     )
 
@@ -114,7 +180,9 @@ def _in_words(event: Mapping[str, Any]) -> str:
         return f"training failed after {reached}: {event.get('reason')}"
     if kind == "snapshot_selected":
         return f"snapshot {event['snapshot']:,} selected, validation score {event['score']:.2f}"
-    details = ", ".join(f"{name} {_value(value)}" for name, value in event.items() if _is_told(name, value))
+    details = ", ".join(
+        f"{name} {_value(value)}" for name, value in event.items() if _is_told(name, value)
+    )
     return f"{str(kind).replace('_', ' ')}{': ' if details else ''}{details}"
 
 

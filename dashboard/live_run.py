@@ -11,7 +11,9 @@ from typing import Any
 from results import fleet, recordings, records, selection, store, summary, tasks, training_figures
 
 _FRESH_SECONDS = 0.5  # several open pages share what one of them had read
-_MOST_EVENTS = 10_000  # that are kept: of older ones, those go that a run of weeks has by the hundred thousand
+_MOST_EVENTS = (
+    10_000  # that are kept: of older ones, those go that a run of weeks has by the hundred thousand
+)
 _FREQUENT = ("fault", "node_restarted")
 _KINDS = ("adaptation", "training", "heartbeats", "levels", "events")
 
@@ -62,13 +64,20 @@ class LiveRun:
             self.trouble = f"{self.path} cannot be read: {error.strerror or error}"
         else:
             unreadable = [path for reader in self._readers.values() for path in reader.unreadable]
-            self.trouble = f"{unreadable[0]} cannot be read: bring it back or delete it" if unreadable else None
+            self.trouble = (
+                f"{unreadable[0]} cannot be read: bring it back or delete it"
+                if unreadable
+                else None
+            )
         self._polled = time.monotonic()
 
     def _poll(self) -> None:
         new = {kind: reader.poll() for kind, reader in self._readers.items()}
         identity = (_read_configuration(self.path / "run.json") or {}).get("identity")
-        if any(reader.replaced for reader in self._readers.values()) or self._identity not in (None, identity):
+        if any(reader.replaced for reader in self._readers.values()) or self._identity not in (
+            None,
+            identity,
+        ):
             # What was read is of a run that is no longer there.
             self._begin()
             self.revision += 1
@@ -100,7 +109,9 @@ class LiveRun:
     @property
     def corrupt(self) -> int:
         """The number of lines and folders so far that hold nothing of ours."""
-        unread = sum(reader.corrupt for reader in self._readers.values()) + self._recordings.malformed
+        unread = (
+            sum(reader.corrupt for reader in self._readers.values()) + self._recordings.malformed
+        )
         return unread + self._adaptation.malformed + self.training.malformed + self.fleet.malformed
 
     @property
@@ -134,7 +145,9 @@ class LiveRun:
 
     def snapshots(self, split: str) -> list[int]:
         """Returns the snapshots that were adapted to a split's tasks, ascending."""
-        return sorted({run.key.snapshot for run in self.adaptation_runs() if run.key.split == split})
+        return sorted(
+            {run.key.snapshot for run in self.adaptation_runs() if run.key.split == split}
+        )
 
     def snapshot(self, split: str, chosen: int | None) -> int | None:
         """Returns the snapshot to show: the chosen one, else the selected one, else the newest that was adapted, if any."""
@@ -152,11 +165,17 @@ class LiveRun:
         for run in self.adaptation_runs():
             if run.key.split == split and run.key.snapshot == snapshot:
                 of_methods.setdefault(run.key.method, []).append(run)
-        return {method: records.of_newest_configuration(runs) for method, runs in of_methods.items()}
+        return {
+            method: records.of_newest_configuration(runs) for method, runs in of_methods.items()
+        }
 
     def levels(self, snapshot: int | None) -> dict[str, float | None]:
         """Returns the levels of "experts" and "prior" at a snapshot, None where they were not measured."""
-        return {"experts": None, "prior": None} if snapshot is None else records.levels(self._levels, snapshot)
+        return (
+            {"experts": None, "prior": None}
+            if snapshot is None
+            else records.levels(self._levels, snapshot)
+        )
 
     def level_returns(self, snapshot: int) -> dict[str, dict[int, list[float]]]:
         """Returns the same by training task."""

@@ -33,7 +33,9 @@ class Slot:
     title: str
     wide: bool = True  # over both columns
     chart: bool = True  # whether it may hold one
-    stretches: bool = False  # whether its chart is as high as the window allows, or as high as its content
+    stretches: bool = (
+        False  # whether its chart is as high as the window allows, or as high as its content
+    )
 
 
 SLOTS: Mapping[str, Slot] = {
@@ -72,7 +74,11 @@ def controls(names: Sequence[str]) -> dict[str, Control]:
     """Returns the controls of a page about the runs of these names."""
     several = len(names) > 1
     made = {
-        "split": Control("Tasks", ("adaptation", "tasks"), {"": "Auto", **{split: split.capitalize() for split in SPLITS}}),
+        "split": Control(
+            "Tasks",
+            ("adaptation", "tasks"),
+            {"": "Auto", **{split: split.capitalize() for split in SPLITS}},
+        ),
         "snapshot": Control("Snapshot", ("adaptation", "tasks"), {}, None, "dropdown"),
         "quantity": Control(
             "Show",
@@ -81,15 +87,33 @@ def controls(names: Sequence[str]) -> dict[str, Control]:
             "last3",
         ),
         "statistic": Control("Over runs", ("adaptation",), {"mean": "Mean", "iqm": "IQM"}, "mean"),
-        "smoothing": Control("Smoothing", ("adaptation",), {"": "Paper’s", "1": "None", "5": "5", "30": "30"}),
+        "smoothing": Control(
+            "Smoothing", ("adaptation",), {"": "Paper’s", "1": "None", "5": "5", "30": "30"}
+        ),
         "method": Control("Method", ("tasks",), {}, None, "dropdown"),
         "task": Control("Opened task", ("tasks",), {}, None, "dropdown", placeholder="none"),
-        "axis": Control("Against", ("validation", "training"), {"steps": "Learner steps", "minutes": "Minutes"}, "steps"),
+        "axis": Control(
+            "Against",
+            ("validation", "training"),
+            {"steps": "Learner steps", "minutes": "Minutes"},
+            "steps",
+        ),
     }
     if several:
         overlaid = ("adaptation", "validation", "training", "fleet", "comparison")
-        made["runs"] = Control("Overlaid runs", overlaid, dict(zip(names, names, strict=True)), list(names), "checklist")
-        made["run"] = Control("Run", ("tasks", "training", "fleet", "videos"), dict(zip(names, names, strict=True)), names[0])
+        made["runs"] = Control(
+            "Overlaid runs",
+            overlaid,
+            dict(zip(names, names, strict=True)),
+            list(names),
+            "checklist",
+        )
+        made["run"] = Control(
+            "Run",
+            ("tasks", "training", "fleet", "videos"),
+            dict(zip(names, names, strict=True)),
+            names[0],
+        )
     return made
 
 
@@ -105,16 +129,29 @@ def layout(names: Sequence[str]) -> Component:
             dcc.Store(id="query"),
             dcc.Store(id="text-size"),
             dcc.Store(id="stamps"),
-            dcc.Store(id="defaults", data={"tab": "adaptation", **{name: control.default for name, control in made.items()}}),
+            dcc.Store(
+                id="defaults",
+                data={
+                    "tab": "adaptation",
+                    **{name: control.default for name, control in made.items()},
+                },
+            ),
             html.Header(
                 [
-                    html.Div([html.H1("IWPA"), html.Div(id="status", className="status")], className="title"),
+                    html.Div(
+                        [html.H1("IWPA"), html.Div(id="status", className="status")],
+                        className="title",
+                    ),
                     html.Button("Dark / light", id="theme", title="Dark or light page"),
                 ]
             ),
             html.Nav(tabs),
-            html.P("The dashboard’s server does not answer: what you see is old.", className="lost"),
-            html.Div([_control(name, control) for name, control in made.items()], className="controls"),
+            html.P(
+                "The dashboard’s server does not answer: what you see is old.", className="lost"
+            ),
+            html.Div(
+                [_control(name, control) for name, control in made.items()], className="controls"
+            ),
             html.Main([_panel(name, slot) for name, slot in SLOTS.items()]),
         ],
         id="page",
@@ -127,13 +164,24 @@ def _control(name: str, control: Control) -> Component:
     identity = f"choose-{name}"
     field: Component
     if control.kind == "dropdown":
-        field = dcc.Dropdown(id=identity, options=options, value=control.default, placeholder=control.placeholder, searchable=False)
+        field = dcc.Dropdown(
+            id=identity,
+            options=options,
+            value=control.default,
+            placeholder=control.placeholder,
+            searchable=False,
+        )
     elif control.kind == "checklist":
-        field = dcc.Checklist(id=identity, options=options, value=control.default, className="choices", inline=True)
+        field = dcc.Checklist(
+            id=identity, options=options, value=control.default, className="choices", inline=True
+        )
     else:
-        field = dcc.RadioItems(id=identity, options=options, value=control.default, className="choices", inline=True)
+        field = dcc.RadioItems(
+            id=identity, options=options, value=control.default, className="choices", inline=True
+        )
     return html.Div(
-        [html.Span(control.title, className="label"), field], className=f"control {' '.join(f'on-{tab}' for tab in control.tabs)}"
+        [html.Span(control.title, className="label"), field],
+        className=f"control {' '.join(f'on-{tab}' for tab in control.tabs)}",
     )
 
 
@@ -141,13 +189,27 @@ def _panel(name: str, slot: Slot) -> Component:
     kinds = ("csv", "png", "svg") if slot.chart else ("csv",)
     downloads = [html.Button(kind.upper(), id=f"save-{kind}-{name}") for kind in kinds]
     content: list[Component] = [
-        html.Div([html.H2(slot.title), html.Div(downloads, className="downloads")], className="panel-head"),
+        html.Div(
+            [html.H2(slot.title), html.Div(downloads, className="downloads")],
+            className="panel-head",
+        ),
         html.P(id=f"waiting-{name}", className="message"),
     ]
     if slot.chart:
         config = {"displayModeBar": False, "doubleClick": "autosize"}
         graph = dcc.Graph(id=f"graph-{name}", config=config, responsive=slot.stretches or "auto")
-        content.append(html.Div([graph, dcc.Store(id=f"figure-{name}")], className="graph stretches" if slot.stretches else "graph"))
-    content += [html.Div(id=f"body-{name}", className="body"), html.P(id=f"caption-{name}", className="caption")]
+        content.append(
+            html.Div(
+                [graph, dcc.Store(id=f"figure-{name}")],
+                className="graph stretches" if slot.stretches else "graph",
+            )
+        )
+    content += [
+        html.Div(id=f"body-{name}", className="body"),
+        html.P(id=f"caption-{name}", className="caption"),
+    ]
     width = "wide" if slot.wide else "half"
-    return html.Section(html.Div(content, id=f"panel-{name}", className="panel is-loading"), className=f"slot {width} on-{slot.tab}")
+    return html.Section(
+        html.Div(content, id=f"panel-{name}", className="panel is-loading"),
+        className=f"slot {width} on-{slot.tab}",
+    )

@@ -46,14 +46,21 @@ def as_csv(columns: Mapping[str, Sequence[Any]]) -> str:
     return text.getvalue()
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[Any]], row_classes: Sequence[str] = ()) -> Component:
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[Any]], row_classes: Sequence[str] = ()
+) -> Component:
     """Returns a table for the page; cells are text or components."""
     classes = row_classes or [""] * len(rows)
     return html.Div(
         html.Table(
             [
                 html.Thead(html.Tr([html.Th(name) for name in header])),
-                html.Tbody([html.Tr([html.Td(cell) for cell in row], className=name) for row, name in zip(rows, classes, strict=True)]),
+                html.Tbody(
+                    [
+                        html.Tr([html.Td(cell) for cell in row], className=name)
+                        for row, name in zip(rows, classes, strict=True)
+                    ]
+                ),
             ]
         ),
         className="scroll",

@@ -26,7 +26,9 @@ class Prefixed:
         prefix = told if _PREFIX.fullmatch(told) else self._prefix
         environ[_KEY] = prefix
         path = environ.get("PATH_INFO", "")
-        if prefix and path == prefix:  # What the page asks for is relative to it: a slash must be there.
+        if (
+            prefix and path == prefix
+        ):  # What the page asks for is relative to it: a slash must be there.
             start("308 Permanent Redirect", [("Location", f"{prefix}/"), ("Content-Length", "0")])
             return []
         if prefix and path.startswith(f"{prefix}/"):
@@ -54,6 +56,11 @@ def parts(address: str) -> tuple[str, str]:
         host, path = found.hostname, found.path.rstrip("/")
     except ValueError:
         host, path = None, ""
-    if host is None or found.scheme not in ("http", "https") or found.query or not (path == "" or _PREFIX.fullmatch(path)):
+    if (
+        host is None
+        or found.scheme not in ("http", "https")
+        or found.query
+        or not (path == "" or _PREFIX.fullmatch(path))
+    ):
         raise ValueError(f"takes an address such as https://desk.example/iwpa/, not {address!r}")
     return host, path

@@ -52,7 +52,9 @@ class Dashboard:
         self._loopback = loopback
         self._lock = threading.Lock()
         self._started = time.time_ns()
-        app = dash.Dash("dashboard", title="IWPA", update_title=None, serve_locally=True, compress=False)
+        app = dash.Dash(
+            "dashboard", title="IWPA", update_title=None, serve_locally=True, compress=False
+        )
         app.layout = page.layout(self._names)
         self._connect(app)
         self.flask: flask.Flask = app.server
@@ -85,7 +87,10 @@ class Dashboard:
 
         app.clientside_callback(
             browser("restore"),
-            [*(Output(value, "value") for value in values), *(Output(f"choose-{name}", "options") for name in _DYNAMIC)],
+            [
+                *(Output(value, "value") for value in values),
+                *(Output(f"choose-{name}", "options") for name in _DYNAMIC),
+            ],
             Input("location", "search"),
             State("defaults", "data"),
         )
@@ -95,7 +100,9 @@ class Dashboard:
             [Input(value, "value") for value in values],
             State("defaults", "data"),
         )
-        app.clientside_callback(browser("tick"), Output("tick", "data"), Input("interval", "n_intervals"))
+        app.clientside_callback(
+            browser("tick"), Output("tick", "data"), Input("interval", "n_intervals")
+        )
         app.clientside_callback(
             browser("open_task"),
             Output("choose-task", "value", allow_duplicate=True),
@@ -103,13 +110,20 @@ class Dashboard:
             prevent_initial_call=True,
         )
         outputs = {"status": Output("status", "children")}
-        outputs |= {f"options {name}": Output(f"choose-{name}", "options", allow_duplicate=True) for name in _DYNAMIC}
+        outputs |= {
+            f"options {name}": Output(f"choose-{name}", "options", allow_duplicate=True)
+            for name in _DYNAMIC
+        }
         for name, slot in page.SLOTS.items():
             if slot.chart:
                 outputs[f"graph {name}"] = Output(f"figure-{name}", "data")
                 drawn = Output(f"graph-{name}", "figure")
                 app.clientside_callback(
-                    browser("draw"), drawn, Input(f"figure-{name}", "data"), State(f"graph-{name}", "figure"), prevent_initial_call=True
+                    browser("draw"),
+                    drawn,
+                    Input(f"figure-{name}", "data"),
+                    State(f"graph-{name}", "figure"),
+                    prevent_initial_call=True,
                 )
             outputs |= {
                 f"body {name}": Output(f"body-{name}", "children"),
@@ -126,7 +140,12 @@ class Dashboard:
                 "text_size": State("text-size", "data"),
             },
             prevent_initial_call=True,
-        )(lambda query, tick, stamps, text_size: {**dict.fromkeys(outputs, no_update), **self.refresh(query, stamps or {}, text_size)})
+        )(
+            lambda query, tick, stamps, text_size: {
+                **dict.fromkeys(outputs, no_update),
+                **self.refresh(query, stamps or {}, text_size),
+            }
+        )
 
     def refresh(self, query: str, stamps: Mapping[str, str], text_size: int) -> dict[str, Any]:
         """Reads what is new and returns what has changed for a page, by output.
@@ -138,14 +157,20 @@ class Dashboard:
         """
         with self._lock:
             view = self._view(parse(query))
-            contents: dict[str, Any] = {"status": [status.line(run, alone=len(self._names) == 1) for run in self._runs.values()]}
+            contents: dict[str, Any] = {
+                "status": [
+                    status.line(run, alone=len(self._names) == 1) for run in self._runs.values()
+                ]
+            }
             revision = f"{self._started} {query} {[run.revision for run in self._runs.values()]}"
             if stamps.get("revision") != revision or view.choices.tab in _TIMED_TABS:
                 contents |= self._options(view)
                 for name, panel in page.SECTIONS[view.choices.tab](view).items():
                     contents |= _contents(name, panel, text_size)
         digests = {name: _digest(value) for name, value in contents.items()}
-        changed = {name: contents[name] for name, digest in digests.items() if stamps.get(name) != digest}
+        changed = {
+            name: contents[name] for name, digest in digests.items() if stamps.get(name) != digest
+        }
         if not changed and stamps.get("revision") == revision:
             raise dash.exceptions.PreventUpdate
         return {**changed, "stamps": {**stamps, **digests, "revision": revision}}
@@ -161,24 +186,39 @@ class Dashboard:
 
     def _view(self, choices: Choices) -> View:
         self._poll()
-        shown = tuple(run for name, run in self._runs.items() if name in choices.runs) or tuple(self._runs.values())
-        return View(choices, shown, self._runs.get(choices.run, next(iter(self._runs.values()))), self._names)
+        shown = tuple(run for name, run in self._runs.items() if name in choices.runs) or tuple(
+            self._runs.values()
+        )
+        return View(
+            choices,
+            shown,
+            self._runs.get(choices.run, next(iter(self._runs.values()))),
+            self._names,
+        )
 
     def _options(self, view: View) -> dict[str, Any]:
         runs = view.shown if view.choices.tab == "adaptation" else (view.run,)
-        steps = sorted({step for run in runs for step in run.snapshots(adaptation.chosen_split(view, run))}, reverse=True)
+        steps = sorted(
+            {step for run in runs for step in run.snapshots(adaptation.chosen_split(view, run))},
+            reverse=True,
+        )
         _, _, by_method = adaptation.chosen_runs(view, view.run)
         tasks = sorted({run.key.task for of_method in by_method.values() for run in of_method})
         return {
             "options snapshot": [{"value": str(step), "label": f"{step:,}"} for step in steps],
-            "options method": [{"value": method, "label": figures.label(method)} for method in figures.ordered(by_method)],
+            "options method": [
+                {"value": method, "label": figures.label(method)}
+                for method in figures.ordered(by_method)
+            ],
             "options task": [{"value": str(task), "label": f"task {task}"} for task in tasks],
         }
 
     def _table(self, name: str) -> flask.Response:
         slot = page.SLOTS.get(name) or flask.abort(404)
         with self._lock:
-            panel = page.SECTIONS[slot.tab](self._view(parse(flask.request.query_string.decode("utf-8", "replace")))).get(name)
+            panel = page.SECTIONS[slot.tab](
+                self._view(parse(flask.request.query_string.decode("utf-8", "replace")))
+            ).get(name)
         if panel is None or panel.columns is None:
             flask.abort(404)
         response = flask.Response(as_csv(panel.columns), mimetype="text/csv")
@@ -199,7 +239,10 @@ class Dashboard:
         return flask.send_file(path, mimetype="video/mp4", conditional=True)
 
     def _refuse_foreign_names(self) -> None:
-        if self._loopback and urllib.parse.urlsplit(f"//{flask.request.host}").hostname not in self._names_of_host:
+        if (
+            self._loopback
+            and urllib.parse.urlsplit(f"//{flask.request.host}").hostname not in self._names_of_host
+        ):
             flask.abort(403)
 
     def _secure(self, response: flask.Response) -> flask.Response:
@@ -218,8 +261,16 @@ def named_runs(paths: Sequence[pathlib.Path]) -> list[LiveRun]:
     runs: dict[str, LiveRun] = {}
     for absolute, path in {path.resolve(): path for path in paths}.items():
         # A comma parts names in the page's address.
-        candidates = [absolute.name, f"{absolute.parent.name}-{absolute.name}", *(f"{absolute.name}-{number}" for number in range(2, 100))]
-        name = next(name for name in (candidate.replace(",", "_") for candidate in candidates) if name not in runs)
+        candidates = [
+            absolute.name,
+            f"{absolute.parent.name}-{absolute.name}",
+            *(f"{absolute.name}-{number}" for number in range(2, 100)),
+        ]
+        name = next(
+            name
+            for name in (candidate.replace(",", "_") for candidate in candidates)
+            if name not in runs
+        )
         runs[name] = LiveRun(name, path)
     return list(runs.values())
 
@@ -227,7 +278,15 @@ def named_runs(paths: Sequence[pathlib.Path]) -> list[LiveRun]:
 def _contents(name: str, panel: Panel, text_size: int) -> dict[str, Any]:
     """Returns what a panel's components show, by output."""
     slot = page.SLOTS[name]
-    filled = [kind for kind, part in (("charted", panel.chart), ("filled", panel.body), ("is-waiting", panel.waiting)) if part]
+    filled = [
+        kind
+        for kind, part in (
+            ("charted", panel.chart),
+            ("filled", panel.body),
+            ("is-waiting", panel.waiting),
+        )
+        if part
+    ]
     contents: dict[str, Any] = {
         f"body {name}": panel.body,
         f"caption {name}": panel.caption,
@@ -243,4 +302,6 @@ def _contents(name: str, panel: Panel, text_size: int) -> dict[str, Any]:
 
 
 def _digest(value: object) -> str:
-    return hashlib.sha1(json.dumps(value, cls=plotly.utils.PlotlyJSONEncoder).encode(), usedforsecurity=False).hexdigest()
+    return hashlib.sha1(
+        json.dumps(value, cls=plotly.utils.PlotlyJSONEncoder).encode(), usedforsecurity=False
+    ).hexdigest()

@@ -10,7 +10,9 @@ from dash.development.base_component import Component
 from dashboard.live_run import LiveRun
 from results import fleet
 
-_EPISODE_SECONDS = 600.0  # the longest that one episode of all tasks may take a method that trains whole networks
+_EPISODE_SECONDS = (
+    600.0  # the longest that one episode of all tasks may take a method that trains whole networks
+)
 
 
 def line(run: LiveRun, *, alone: bool) -> Component:
@@ -43,8 +45,14 @@ def _state(run: LiveRun) -> tuple[str, str]:
             return "ended", f"{how}, evaluated"
         newest = max((adapted.time for adapted in run.adaptation_runs()), default=0.0)
         if time.time() - newest > _EPISODE_SECONDS:
-            return "stale", f"{how}, not evaluated to the end: the command that started the run, or launch.evaluate, goes on"
-        return "alive", f"{how}, {'adapting to held-out tasks' if run.selected else 'finishing the validation'}"
+            return (
+                "stale",
+                f"{how}, not evaluated to the end: the command that started the run, or launch.evaluate, goes on",
+            )
+        return (
+            "alive",
+            f"{how}, {'adapting to held-out tasks' if run.selected else 'finishing the validation'}",
+        )
     if training.failure is not None and not _learns_since(run, training.failure.time):
         return "stale", str(training.failure)
     if last is None:

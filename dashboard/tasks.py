@@ -21,7 +21,10 @@ def panels(view: View) -> dict[str, Panel]:
     _, _, by_method = chosen_runs(view, view.run)
     method = chosen_method(view, by_method)
     if method is None:
-        return {"tasks": Panel(waiting=what_is_missing(view, view.run)), **_unopened("A task can be opened once there are results.")}
+        return {
+            "tasks": Panel(waiting=what_is_missing(view, view.run)),
+            **_unopened("A task can be opened once there are results."),
+        }
     opened = _unopened(_OPEN_ONE) if view.choices.task is None else _opened(view, method)
     return {"tasks": _tasks(view, by_method[method]), **opened}
 
@@ -31,7 +34,9 @@ def chosen_method(view: View, by_method: dict[str, list[records.AdaptationRun]])
     methods = figures.ordered(by_method)
     if view.choices.method in methods:
         return view.choices.method
-    return next((method for method in methods if method != "prior"), methods[0] if methods else None)
+    return next(
+        (method for method in methods if method != "prior"), methods[0] if methods else None
+    )
 
 
 def _unopened(waiting: str) -> dict[str, Panel]:
@@ -43,32 +48,56 @@ def _tasks(view: View, runs: list[records.AdaptationRun]) -> Panel:
     figure = task_figures.task_figure(runs, view.run.places, **levels)
     if figure.names and not any(point.place for point in figure.points):
         return Panel(waiting=f"{view.run.name}: its tasks.json knows none of these tasks.")
-    return Panel(chart=charts.tasks(figure, view.choices.task), caption=figure.caption, columns=figure.columns())
+    return Panel(
+        chart=charts.tasks(figure, view.choices.task),
+        caption=figure.caption,
+        columns=figure.columns(),
+    )
 
 
 def _opened(view: View, method: str) -> dict[str, Panel]:
     task = view.choices.task
     split, snapshot, by_method = chosen_runs(view, view.run)
-    of_task = {name: [run for run in runs if run.key.task == task] for name, runs in by_method.items()}
+    of_task = {
+        name: [run for run in runs if run.key.task == task] for name, runs in by_method.items()
+    }
     of_task = {name: runs for name, runs in of_task.items() if runs}
     if not of_task:
         return _unopened(f"Nothing has adapted to {split} task {task} yet.")
     curves = _task_curves(of_task, view.run.levels(snapshot))
     shown = {dataclasses.replace(run.key, seed=0) for runs in of_task.values() for run in runs}
-    recorded = {recording.key.method: recording for recording in view.run.recordings if recording.key in shown}
+    recorded = {
+        recording.key.method: recording
+        for recording in view.run.recordings
+        if recording.key in shown
+    }
     if not recorded:
         command = _RECORD.format(path=shlex.quote(str(view.run.path)), split=split, task=task)
-        return {**_unopened(f"Not recorded on this task. To see what the methods do there: {command}"), "task-curves": curves}
-    return {"task-paths": _paths(view, method, recorded), "task-curves": curves, "task-films": _films(view, recorded)}
+        return {
+            **_unopened(f"Not recorded on this task. To see what the methods do there: {command}"),
+            "task-curves": curves,
+        }
+    return {
+        "task-paths": _paths(view, method, recorded),
+        "task-curves": curves,
+        "task-films": _films(view, recorded),
+    }
 
 
-def _task_curves(of_task: Mapping[str, Sequence[records.AdaptationRun]], levels: Mapping[str, float | None]) -> Panel:
+def _task_curves(
+    of_task: Mapping[str, Sequence[records.AdaptationRun]], levels: Mapping[str, float | None]
+) -> Panel:
     """Shows each seed beside the mean: of so few, an interval says little."""
     seeds = sorted({run.key.seed for runs in of_task.values() for run in runs})
 
     def figure(chosen: Collection[int]) -> figures.AdaptationFigure:
-        runs = {method: [run for run in runs if run.key.seed in chosen] for method, runs in of_task.items()}
-        return figures.adaptation_figure(runs, levels["experts"], levels["prior"], figures.AdaptationView(smoothing=1))
+        runs = {
+            method: [run for run in runs if run.key.seed in chosen]
+            for method, runs in of_task.items()
+        }
+        return figures.adaptation_figure(
+            runs, levels["experts"], levels["prior"], figures.AdaptationView(smoothing=1)
+        )
 
     mean, by_seed = figure(seeds), {f"seed {seed}": figure([seed]) for seed in seeds}
     return Panel(
@@ -82,12 +111,16 @@ def _paths(view: View, method: str, recorded: Mapping[str, recordings.Recording]
     recording = recorded.get(method)
     if recording is None:
         others = ", ".join(figures.label(other) for other in figures.ordered(recorded))
-        return Panel(waiting=f"{figures.label(method)} was not recorded on this task, but {others}: choose it above.")
+        return Panel(
+            waiting=f"{figures.label(method)} was not recorded on this task, but {others}: choose it above."
+        )
     places, task = view.run.places, recording.key.task
     names, goal = (places.names, places.place(recording.key.split, task)) if places else ((), ())
     figure = task_figures.path_figure(recordings.read_paths(view.run.path, recording), goal, names)
     if not figure.paths:
-        return Panel(waiting="The environment does not say where the body is among the places of its tasks.")
+        return Panel(
+            waiting="The environment does not say where the body is among the places of its tasks."
+        )
     return Panel(
         chart=charts.paths(figure, method),
         caption=(
@@ -101,5 +134,10 @@ def _paths(view: View, method: str, recorded: Mapping[str, recordings.Recording]
 def _films(view: View, recorded: Mapping[str, recordings.Recording]) -> Panel:
     filmed = [recorded[method] for method in figures.ordered(recorded) if recorded[method].films]
     if not filmed:
-        return Panel(waiting="The environment could not be drawn when it was recorded, only the paths were.")
-    return Panel(body=film_group(view.run, filmed), caption="The first episode and the last, with the first seed.")
+        return Panel(
+            waiting="The environment could not be drawn when it was recorded, only the paths were."
+        )
+    return Panel(
+        body=film_group(view.run, filmed),
+        caption="The first episode and the last, with the first seed.",
+    )

@@ -14,7 +14,9 @@ def validation_panels(view: View) -> dict[str, Panel]:
     built, missing = {}, []
     for run in view.shown:
         selected = run.selected
-        figure = training_figures.validation_figure(run.adaptation_runs(), selected.snapshot if selected else None, run.training)
+        figure = training_figures.validation_figure(
+            run.adaptation_runs(), selected.snapshot if selected else None, run.training
+        )
         if len(figure.scores):
             built[run.name] = figure
         else:
@@ -24,12 +26,16 @@ def validation_panels(view: View) -> dict[str, Panel]:
     if not built:
         return {"validation": Panel(waiting=" ".join(missing))}
     caption = next(iter(built.values())).caption
-    columns: dict[str, list[object]] = {"run": [name for name, figure in built.items() for _ in figure.scores]}
+    columns: dict[str, list[object]] = {
+        "run": [name for name, figure in built.items() for _ in figure.scores]
+    }
     for figure in built.values():
         for name, values in figure.columns().items():
             columns.setdefault(name, []).extend(values)
     chart = plotly_figures.validation(built, view.choices.axis, view.names)
-    return {"validation": Panel(chart=chart, caption=" ".join([caption, *missing]), columns=columns)}
+    return {
+        "validation": Panel(chart=chart, caption=" ".join([caption, *missing]), columns=columns)
+    }
 
 
 def training_panels(view: View) -> dict[str, Panel]:
@@ -41,7 +47,9 @@ def _training(view: View) -> Panel:
     built = {run.name: training_figures.training_figure(run.training) for run in view.shown}
     built = {name: figure for name, figure in built.items() if figure.panels}
     if not built:
-        return Panel(waiting="Nothing recorded yet: the learner compiles while replay fills, and then records every five seconds.")
+        return Panel(
+            waiting="Nothing recorded yet: the learner compiles while replay fills, and then records every five seconds."
+        )
     chart = plotly_figures.training(built, view.choices.axis, view.names, _COLUMNS)
     caption = f"{training_figures.CAPTION} {_restarts(view)}".rstrip()
     return Panel(chart=chart, caption=caption, columns=overlaid_columns(built))
@@ -58,7 +66,9 @@ def overlaid_columns(built: dict[str, training_figures.TrainingFigure]) -> dict[
 
 
 def _restarts(view: View) -> str:
-    resumed = {run.name: sum(event["event"] == "resumed" for event in run.events) for run in view.shown}
+    resumed = {
+        run.name: sum(event["event"] == "resumed" for event in run.events) for run in view.shown
+    }
     told = [f"{name} was resumed {count} times" for name, count in resumed.items() if count]
     return f"{'; '.join(told)}. What was lost at a restart is not drawn." if told else ""
 
@@ -69,5 +79,7 @@ def _experts(view: View) -> Panel:
     if selected is None or not run.level_returns(selected.snapshot)["experts"]:
         waiting = f"{run.name}: the experts are measured on every training task when a snapshot is selected, after training"
         return Panel(waiting=f"{waiting}; recurrent agents have none.")
-    figure = task_figures.expert_figure(run.level_returns(selected.snapshot), run.places, run.levels(selected.snapshot))
+    figure = task_figures.expert_figure(
+        run.level_returns(selected.snapshot), run.places, run.levels(selected.snapshot)
+    )
     return Panel(chart=charts.tasks(figure, None), caption=figure.caption, columns=figure.columns())

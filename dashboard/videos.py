@@ -20,7 +20,11 @@ def panels(view: View) -> dict[str, Panel]:
     run = view.run
     filmed = [recording for recording in run.recordings if recording.films]
     if not filmed:
-        without = "The environment could not be drawn when they were recorded, only paths were. " if run.recordings else ""
+        without = (
+            "The environment could not be drawn when they were recorded, only paths were. "
+            if run.recordings
+            else ""
+        )
         return {
             "videos": Panel(
                 waiting=f"{run.name}: no videos yet. {without}To record each method on three test tasks: "
@@ -36,9 +40,20 @@ def panels(view: View) -> dict[str, Panel]:
         by_method = {recording.key.method: recording for recording in of_task}
         names, place = (run.places.names, run.places.place(split, task)) if run.places else ((), ())
         # Their units, after a comma, can be guessed.
-        where = [f"{name.partition(',')[0]} {coordinate:.2f}" for name, coordinate in zip(names, place, strict=False)]
-        title = html.H3([f"{split.capitalize()} task {task}", html.Small(" · ".join([*where, f"snapshot {snapshot:,}"]))])
-        groups += [title, film_group(run, [by_method[method] for method in figures.ordered(by_method)])]
+        where = [
+            f"{name.partition(',')[0]} {coordinate:.2f}"
+            for name, coordinate in zip(names, place, strict=False)
+        ]
+        title = html.H3(
+            [
+                f"{split.capitalize()} task {task}",
+                html.Small(" · ".join([*where, f"snapshot {snapshot:,}"])),
+            ]
+        )
+        groups += [
+            title,
+            film_group(run, [by_method[method] for method in figures.ordered(by_method)]),
+        ]
     return {
         "videos": Panel(
             body=html.Div(groups),
@@ -52,19 +67,31 @@ def film_group(run: LiveRun, shown: Sequence[recordings.Recording]) -> Component
     figures_shown = [
         html.Figure(
             [
-                html.Figcaption(swatch(figures.colour(recording.key.method), figures.label(recording.key.method))),
-                html.Div([_film(run, recording, episode) for episode in sorted(recording.films)], className="takes"),
+                html.Figcaption(
+                    swatch(
+                        figures.colour(recording.key.method), figures.label(recording.key.method)
+                    )
+                ),
+                html.Div(
+                    [_film(run, recording, episode) for episode in sorted(recording.films)],
+                    className="takes",
+                ),
             ],
             className="film",
         )
         for recording in shown
     ]
-    return html.Div([html.Button("▶ Play", className="play"), html.Div(figures_shown, className="films")], className="film-group")
+    return html.Div(
+        [html.Button("▶ Play", className="play"), html.Div(figures_shown, className="films")],
+        className="film-group",
+    )
 
 
 def _film(run: LiveRun, recording: recordings.Recording, episode: int) -> Component:
     address = f"videos/{urllib.parse.quote(run.name)}/{urllib.parse.quote(recording.name)}/{urllib.parse.quote(recording.films[episode])}"
-    achieved = f"{recording.returns[episode - 1]:.2f}" if episode <= len(recording.returns) else "unknown"
+    achieved = (
+        f"{recording.returns[episode - 1]:.2f}" if episode <= len(recording.returns) else "unknown"
+    )
     return html.Div(
         [
             html.Video(src=address, loop=True, muted=True, preload="metadata"),

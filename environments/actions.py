@@ -27,14 +27,23 @@ class ActionMap(ActionBounds):
         """
         actions = f"The actions of {name}"
         low, high = (np.asarray(getattr(spec, end, np.inf)) for end in ("minimum", "maximum"))
-        if not np.issubdtype(spec.dtype, np.floating) or not np.isfinite([*low.flat, *high.flat]).all():
-            raise ValueError(f"{actions} need finite bounds and a float type; its action_spec is {spec}.")
+        if (
+            not np.issubdtype(spec.dtype, np.floating)
+            or not np.isfinite([*low.flat, *high.flat]).all()
+        ):
+            raise ValueError(
+                f"{actions} need finite bounds and a float type; its action_spec is {spec}."
+            )
         largest = float(np.abs([*low.flat, *high.flat]).max(initial=0.0))
         if largest > LARGEST_BOUND:
             raise ValueError(
                 f"{actions} need finite bounds of at most {LARGEST_BOUND:g}, not {largest:g}: a policy's "
                 "actions are spread over all of the range, so give the part of it that is of use."
             )
-        super().__init__(np.broadcast_to(low, spec.shape), np.broadcast_to(high, spec.shape), spec.dtype)
+        super().__init__(
+            np.broadcast_to(low, spec.shape), np.broadcast_to(high, spec.shape), spec.dtype
+        )
         if not self.size:
-            raise ValueError(f"{actions} have the shape {self.shape}, no component: give at least one.")
+            raise ValueError(
+                f"{actions} have the shape {self.shape}, no component: give at least one."
+            )

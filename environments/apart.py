@@ -22,7 +22,14 @@ from environments.report import Report
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
-def examine_apart(name: str, options: Mapping[str, object], *, rounds: int, reward_scale: float, sweep_seconds: float | None) -> Report:
+def examine_apart(
+    name: str,
+    options: Mapping[str, object],
+    *,
+    rounds: int,
+    reward_scale: float,
+    sweep_seconds: float | None,
+) -> Report:
     """Loads a distribution by its name and does what `examine` does, in a fresh process that starts in the same folder.
 
     Whatever the environment started is ended with it, and both if this process is killed.
@@ -57,7 +64,11 @@ def examine_apart(name: str, options: Mapping[str, object], *, rounds: int, rewa
         ended = process.wait()
     if not line:
         how = f"exit code {ended}" if ended >= 0 else signal.Signals(-ended).name
-        return Report([f"The environment ends its process ({how}) while it is made or played: let it raise an exception instead."])
+        return Report(
+            [
+                f"The environment ends its process ({how}) while it is made or played: let it raise an exception instead."
+            ]
+        )
     answer = json.loads(line)
     if "refused" in answer:
         raise ValueError(answer["refused"])
@@ -77,7 +88,13 @@ def _first_line(reading: int, process: subprocess.Popen[bytes]) -> bytes:
     return answer
 
 
-def _answer(name: str, options: Mapping[str, object], rounds: int, reward_scale: float, sweep_seconds: float | None) -> object:
+def _answer(
+    name: str,
+    options: Mapping[str, object],
+    rounds: int,
+    reward_scale: float,
+    sweep_seconds: float | None,
+) -> object:
     try:
         distribution = load(name, **options)
     except ValueError as error:

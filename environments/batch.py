@@ -71,7 +71,9 @@ class EnvironmentBatch:
             close(probe)
         self._actions = ActionMap(action_spec, distribution.name)
         self.action_size = self._actions.size
-        self.layout = ObservationLayout(observation_spec, distribution.observation_groups, distribution.observation_scales)
+        self.layout = ObservationLayout(
+            observation_spec, distribution.observation_groups, distribution.observation_scales
+        )
         self.spec = EnvironmentSpec(
             distribution.name,
             self.layout.observed,
@@ -84,7 +86,12 @@ class EnvironmentBatch:
         self._watchdog = process_watchdog()
         make, whole = distribution.make_environment, WholeEpisodes()
         self._environments = [
-            GuardedEnvironment(functools.partial(make, seed + place), self.layout, distribution.episode_steps, whole)
+            GuardedEnvironment(
+                functools.partial(make, seed + place),
+                self.layout,
+                distribution.episode_steps,
+                whole,
+            )
             for place in range(size)
         ]
         # When nobody holds the batch any more, or the process ends.
@@ -129,7 +136,11 @@ class EnvironmentBatch:
         """
         own_actions = self._actions.own(actions)
         places = range(len(self)) if active is None else np.flatnonzero(active).tolist()
-        start, environments, observations = self._watchdog.start, self._environments, self.observations
+        start, environments, observations = (
+            self._watchdog.start,
+            self._environments,
+            self.observations,
+        )
         try:
             with np.errstate():
                 for place in places:
@@ -140,7 +151,13 @@ class EnvironmentBatch:
         rows = np.zeros((len(self), 5), np.float32)
         rows[:, 3] = 1.0
         rows[places] = [
-            (environment.reward, environment.training_reward, environment.discount, environment.last, environment.fault is not None)
+            (
+                environment.reward,
+                environment.training_reward,
+                environment.discount,
+                environment.last,
+                environment.fault is not None,
+            )
             for environment in (environments[place] for place in places)
         ]
         return StepBatch(rows[:, 0], rows[:, 1], rows[:, 2], rows[:, 3] > 0, rows[:, 4] > 0)

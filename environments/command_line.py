@@ -165,7 +165,9 @@ def _stopping(patience_seconds: float) -> tuple[threading.Event, threading.Event
         # What was started with nohup goes on when its terminal is closed.
         if not (number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN):
             signal.signal(number, stop_for)
-    threading.Thread(target=_lose_patience, args=(stop, over, patience_seconds), name="patience", daemon=True).start()
+    threading.Thread(
+        target=_lose_patience, args=(stop, over, patience_seconds), name="patience", daemon=True
+    ).start()
     return stop, over
 
 
@@ -173,7 +175,11 @@ def _lose_patience(stop: threading.Event, over: threading.Event, seconds: float)
     stop.wait()
     if not over.wait(seconds):
         with contextlib.suppress(OSError):
-            print(f"This program did not stop within {seconds:g} s: ending it.", file=sys.stderr, flush=True)
+            print(
+                f"This program did not stop within {seconds:g} s: ending it.",
+                file=sys.stderr,
+                flush=True,
+            )
         processes.end_children()
         os._exit(INTERRUPTED)
 
@@ -244,9 +250,15 @@ def _leave(code: int) -> NoReturn:
         sys.stdout.flush()
     except OSError as error:  # A full disk, for one.
         hang_up()
-        code = code if is_broken else _fail(f"what was printed could not be written: {error}", FAILED)
+        code = (
+            code if is_broken else _fail(f"what was printed could not be written: {error}", FAILED)
+        )
     processes.end_children()
-    late = [thread.name for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()]
+    late = [
+        thread.name
+        for thread in threading.enumerate()
+        if not thread.daemon and thread is not threading.main_thread()
+    ]
     if late:
         print(f"Threads that did not end are left: {', '.join(late)[:200]}.", file=sys.stderr)
         atexit._run_exitfuncs()
@@ -284,7 +296,11 @@ def _fail(message: str, code: int) -> int:
     if flags.FLAGS.is_parsed() and flags.FLAGS.debug and sys.exc_info()[0]:
         traceback.print_exc()
     line = " ".join(message.splitlines())
-    line = line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}... ({len(line)} characters)"
+    line = (
+        line
+        if len(line) <= _LONGEST_MESSAGE
+        else f"{line[:_LONGEST_MESSAGE]}... ({len(line)} characters)"
+    )
     with contextlib.suppress(OSError):
         print("error:", line, file=sys.stderr, flush=True)
     return code

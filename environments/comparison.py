@@ -26,7 +26,14 @@ from environments.wording import described
 
 _LARGE_BYTES = 1_000_000
 # The bounds of an agent's actions, and an ulp inside and beyond.
-_EDGES = np.array([1, -1, *np.nextafter(np.array([1, -1, 1, -1], np.float32), np.array([0, 0, 2, -2], np.float32))], np.float32)
+_EDGES = np.array(
+    [
+        1,
+        -1,
+        *np.nextafter(np.array([1, -1, 1, -1], np.float32), np.array([0, 0, 2, -2], np.float32)),
+    ],
+    np.float32,
+)
 _Episode: TypeAlias = tuple[Moment, ...]
 
 
@@ -54,36 +61,50 @@ class Comparison:
         self._environment = _make(distribution)
         self._spec = call("observation_spec()", self._environment.observation_spec)
         self._action_spec = call("action_spec()", self._environment.action_spec)
-        if not (isinstance(self._spec, Mapping) and all(isinstance(value, specs.Array) for value in self._spec.values())):
+        if not (
+            isinstance(self._spec, Mapping)
+            and all(isinstance(value, specs.Array) for value in self._spec.values())
+        ):
             raise UnplayableError(
                 f"observation_spec() returns a {type(self._spec).__name__}: return a dictionary of dm_env.specs.Array by key."
             )
         if not isinstance(self._action_spec, specs.Array):
-            raise UnplayableError(f"action_spec() returns a {type(self._action_spec).__name__}: return a dm_env.specs.BoundedArray.")
+            raise UnplayableError(
+                f"action_spec() returns a {type(self._action_spec).__name__}: return a dm_env.specs.BoundedArray."
+            )
         try:
             self._actions = ActionMap(self._action_spec, distribution.name)
             self._batch = EnvironmentBatch(distribution, 2)
         except ValueError as error:
             raise UnplayableError(str(error)) from error
         except Exception as error:
-            raise UnplayableError(f"A batch of environments cannot be made: {described(error)}.") from error
+            raise UnplayableError(
+                f"A batch of environments cannot be made: {described(error)}."
+            ) from error
         unknown = sorted(set(distribution.task_dependent) - set(self._spec))
         if unknown:
-            raise UnplayableError(f"task_dependent names {unknown}, but the environment gives {sorted(self._spec)}.")
+            raise UnplayableError(
+                f"task_dependent names {unknown}, but the environment gives {sorted(self._spec)}."
+            )
         self._twin, self._copy = _make(distribution), _make(self._unpickled())
         self._sizes = Sizes(distribution)
         self._steps, self._seconds = 0, 0.0
 
     def play(self, rounds: int) -> None:
         """Plays pairs of tasks, every other pair with an action that is held, which leads farther; then actions at the bounds."""
-        train, others = self._distribution.tasks("train"), self._distribution.tasks("test") + self._distribution.tasks("validation")
+        train, others = (
+            self._distribution.tasks("train"),
+            self._distribution.tasks("test") + self._distribution.tasks("validation"),
+        )
         stream = np.random.default_rng(0)
         tasks_show, rewards_are_dense, rewards = False, False, []
         for index in range(rounds):
             actions = self._draw_actions(stream)
             if index % 2:
                 actions[:] = actions[0]
-            pair = _Pair(train[index % len(train)], others[-1 - index % len(others)], index, actions)
+            pair = _Pair(
+                train[index % len(train)], others[-1 - index % len(others)], index, actions
+            )
             played = self._play_pair(pair)
             if self._report.findings:
                 return
@@ -121,7 +142,9 @@ class Comparison:
         return episode_findings(self._distribution, self._spec, moments, self._reward_scale)
 
     def _unpickled(self) -> TaskDistribution:
-        pickled = call("Pickling the distribution with cloudpickle", cloudpickle.dumps, self._distribution)
+        pickled = call(
+            "Pickling the distribution with cloudpickle", cloudpickle.dumps, self._distribution
+        )
         if len(pickled) > _LARGE_BYTES:
             self._report.warnings.append(
                 f"The pickled distribution has {len(pickled) / 1e6:.1f} MB: load large things in make_environment."
@@ -130,9 +153,17 @@ class Comparison:
         return copy
 
     def _draw_actions(self, stream: np.random.Generator) -> Array:
-        return stream.uniform(-1.0, 1.0, (self._distribution.episode_steps, self._actions.size)).astype(np.float32)
+        return stream.uniform(
+            -1.0, 1.0, (self._distribution.episode_steps, self._actions.size)
+        ).astype(np.float32)
 
-    def _play(self, environment: TaskEnvironment, task: Task | None, pair: _Pair, meanwhile: Task | None = None) -> _Episode:
+    def _play(
+        self,
+        environment: TaskEnvironment,
+        task: Task | None,
+        pair: _Pair,
+        meanwhile: Task | None = None,
+    ) -> _Episode:
         """Plays `task`, or where that is None what was set before, with the pair's seed and actions."""
         started = time.perf_counter()
         try:
@@ -153,7 +184,9 @@ class Comparison:
     def _play_pair(self, pair: _Pair) -> tuple[_Episode, _Episode]:
         """Plays both tasks, in all the ways that must make no difference."""
         findings = self._report.findings
-        left, right = (self._play(self._environment, task, pair) for task in (pair.left, pair.right))
+        left, right = (
+            self._play(self._environment, task, pair) for task in (pair.left, pair.right)
+        )
         findings += self._episode_findings(left) or self._episode_findings(right)
         if (found := first_difference(left, self._play(self._twin, pair.left, pair))) is not None:
             findings.append(
@@ -176,7 +209,9 @@ class Comparison:
         pending = self._play(self._environment, None, pair)
         if (found := first_difference(left, pending)) is not None:
             if first_difference(right, pending) is None:
-                return ["set_task() during an episode has no effect on the next reset(): keep the task, and play it from reset() on."]
+                return [
+                    "set_task() during an episode has no effect on the next reset(): keep the task, and play it from reset() on."
+                ]
             return [
                 f"The same task, seed and actions give another episode after others were played (the {found.name} at step {found.step}): "
                 "set_seed() and reset() have to undo all that an episode changed."
@@ -202,9 +237,13 @@ class Comparison:
             return []
         text = f"With the same seed and actions the {found.name} differs between two tasks at step {found.step}"
         if declared and found.step > 0:
-            self._report.warnings.append(f"{text}: right if {', '.join(declared)} acts on it, else it gives the task away.")
+            self._report.warnings.append(
+                f"{text}: right if {', '.join(declared)} acts on it, else it gives the task away."
+            )
             return []
-        return [f"{text}: it gives the task away; leave it out of observation_groups, or name it in task_dependent if it is meant so."]
+        return [
+            f"{text}: it gives the task away; leave it out of observation_groups, or name it in task_dependent if it is meant so."
+        ]
 
     def _report_same_tasks(self, rounds: int, rewards_are_dense: bool) -> None:
         text = f"Nothing differed between tasks in {rounds} pairs of episodes"
@@ -213,7 +252,9 @@ class Comparison:
                 f"{text}, although rewards change from step to step: let set_task() and reset() exchange the task."
             )
         else:
-            self._report.warnings.append(f"{text}: right if random actions seldom find the reward, else set_task() has no effect.")
+            self._report.warnings.append(
+                f"{text}: right if random actions seldom find the reward, else set_task() has no effect."
+            )
 
     def _summary(self) -> str:
         sizes = ", ".join(f"{len(self._distribution.tasks(split))} {split}" for split in SPLITS)
@@ -227,12 +268,16 @@ def _make(distribution: TaskDistribution) -> TaskEnvironment:
     with unchanged_process():
         environment = call("make_environment(0)", distribution.make_environment, 0)
     if not isinstance(environment, TaskEnvironment):
-        raise UnplayableError(f"make_environment(0) returns a {type(environment).__name__}: derive it from environments.TaskEnvironment.")
+        raise UnplayableError(
+            f"make_environment(0) returns a {type(environment).__name__}: derive it from environments.TaskEnvironment."
+        )
     return environment
 
 
 def _is_dense(moments: Sequence[Moment]) -> bool:
-    return _vary([moment.reward for moment in moments[1:]]) or _vary([moment.training_reward for moment in moments[1:]])
+    return _vary([moment.reward for moment in moments[1:]]) or _vary(
+        [moment.training_reward for moment in moments[1:]]
+    )
 
 
 def _vary(rewards: Sequence[float | None]) -> bool:

@@ -35,7 +35,14 @@ def floor_arena(half_width: float) -> Any:
 def add_target_mark(arena: Any, shape: Literal["cylinder", "sphere"] = "cylinder") -> None:
     """Adds a disc on the floor, or a ball, that shows the target in pictures; `move_target_mark` places it. It touches nothing."""
     # Not at the world's origin: MuJoCo would fix the mark to it.
-    arena.mjcf_model.worldbody.add("site", name=TARGET, type=shape, size=(1.0, 0.01), pos=(0, 0, 0.01), rgba=(0.2, 0.8, 0.3, 0.5))
+    arena.mjcf_model.worldbody.add(
+        "site",
+        name=TARGET,
+        type=shape,
+        size=(1.0, 0.01),
+        pos=(0, 0, 0.01),
+        rgba=(0.2, 0.8, 0.3, 0.5),
+    )
 
 
 def move_target_mark(model: mujoco.MjModel, place: Sequence[float], radius: float) -> None:
@@ -63,7 +70,9 @@ def readings(model: mujoco.MjModel, data: mujoco.MjData, kind: mujoco.mjtSensor)
     """Returns a view of what all sensors of one kind read, `[S]`; in the model they follow one another."""
     (sensors,) = (model.sensor_type == kind).nonzero()
     first, last = sensors[[0, -1]]
-    view: Array = data.sensordata[model.sensor_adr[first] : model.sensor_adr[last] + model.sensor_dim[last]]
+    view: Array = data.sensordata[
+        model.sensor_adr[first] : model.sensor_adr[last] + model.sensor_dim[last]
+    ]
     return view
 
 
@@ -77,7 +86,9 @@ def inertial_readings(model: mujoco.MjModel, data: mujoco.MjData) -> dict[str, A
     return {name: readings(model, data, kind) for name, kind in kinds.items()}
 
 
-def view(lookat: Sequence[float], distance: float, azimuth: float, elevation: float) -> mujoco.MjvCamera:
+def view(
+    lookat: Sequence[float], distance: float, azimuth: float, elevation: float
+) -> mujoco.MjvCamera:
     """Returns a camera for pictures.
 
     Args:
@@ -95,16 +106,37 @@ def view(lookat: Sequence[float], distance: float, azimuth: float, elevation: fl
 def compiled(arena: Any) -> mujoco.MjModel:
     """Returns the compiled model of an arena and all that is attached to it, with the sky, floor and light that all pictures share."""
     root = arena.mjcf_model
-    for element in (*root.find_all("light"), *(texture for texture in root.find_all("texture") if texture.type == "skybox")):
+    for element in (
+        *root.find_all("light"),
+        *(texture for texture in root.find_all("texture") if texture.type == "skybox"),
+    ):
         element.remove()
     root.asset.add(
-        "texture", name="sky", type="skybox", builtin="gradient", rgb1=(0.5, 0.7, 0.9), rgb2=(0.95, 0.97, 1.0), width=64, height=64
+        "texture",
+        name="sky",
+        type="skybox",
+        builtin="gradient",
+        rgb1=(0.5, 0.7, 0.9),
+        rgb2=(0.95, 0.97, 1.0),
+        width=64,
+        height=64,
     )
-    root.find("texture", "groundplane").set_attributes(rgb1=(0.32, 0.38, 0.44), rgb2=(0.4, 0.46, 0.52), markrgb=(0.5, 0.56, 0.62))
+    root.find("texture", "groundplane").set_attributes(
+        rgb1=(0.32, 0.38, 0.44), rgb2=(0.4, 0.46, 0.52), markrgb=(0.5, 0.56, 0.62)
+    )
     root.find("material", "groundplane").reflectance = 0.1
     # Shadows fall where the light's axis meets the floor, within the extent.
-    root.worldbody.add("light", name="sun", directional=True, pos=(-3, -4, 10), dir=(0.3, 0.4, -1), diffuse=(0.6, 0.6, 0.6))
-    root.visual.headlight.set_attributes(ambient=(0.4, 0.4, 0.4), diffuse=(0.3, 0.3, 0.3), specular=(0, 0, 0))
+    root.worldbody.add(
+        "light",
+        name="sun",
+        directional=True,
+        pos=(-3, -4, 10),
+        dir=(0.3, 0.4, -1),
+        diffuse=(0.6, 0.6, 0.6),
+    )
+    root.visual.headlight.set_attributes(
+        ambient=(0.4, 0.4, 0.4), diffuse=(0.3, 0.3, 0.3), specular=(0, 0, 0)
+    )
     root.statistic.extent = 12.0
     getattr(root.visual, "global").set_attributes(offwidth=1280, offheight=960)
     return mujoco.MjModel.from_xml_string(root.to_xml_string(), root.get_assets())

@@ -38,14 +38,30 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Examines the distribution that the command line names, and prints the report; returns the exit code."""
     processes.open_streams()
-    parser = _Parser(prog="python -m environments.conformance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _Parser(
+        prog="python -m environments.conformance",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("environment", help=f"your own as module:factory, or {', '.join(names())}")
     parser.add_argument(
-        "--all-tasks", "--all_tasks", action="store_true", help=f"step every task, however long that takes (else {SWEEP_SECONDS:g} s)"
+        "--all-tasks",
+        "--all_tasks",
+        action="store_true",
+        help=f"step every task, however long that takes (else {SWEEP_SECONDS:g} s)",
     )
     scale = Allowed(float, above=0)
-    parser.add_argument("--reward_scale", type=scale.parse, default=1.0, help="what training will multiply rewards by")
-    parser.add_argument("--debug", action="store_true", help="stay in this process, and show the traceback of what cannot be loaded")
+    parser.add_argument(
+        "--reward_scale",
+        type=scale.parse,
+        default=1.0,
+        help="what training will multiply rewards by",
+    )
+    parser.add_argument(
+        "--debug",
+        action="store_true",
+        help="stay in this process, and show the traceback of what cannot be loaded",
+    )
     options = parser.parse_args(arguments)
     seconds = None if options.all_tasks else SWEEP_SECONDS
     try:
@@ -53,7 +69,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             processes.go_on_watched()
             report = examine(load(options.environment), ROUNDS, options.reward_scale, seconds)
         else:
-            report = examine_apart(options.environment, {}, rounds=ROUNDS, reward_scale=options.reward_scale, sweep_seconds=seconds)
+            report = examine_apart(
+                options.environment,
+                {},
+                rounds=ROUNDS,
+                reward_scale=options.reward_scale,
+                sweep_seconds=seconds,
+            )
     except ValueError as error:
         if options.debug:
             traceback.print_exc()

@@ -24,7 +24,9 @@ def descriptions(distribution: TaskDistribution) -> Array | None:
         return None
     for index, vector in enumerate(found):
         if vector is None:
-            raise ValueError(f"description() of training task {index} is None, of others it is not: describe all of them, or none.")
+            raise ValueError(
+                f"description() of training task {index} is None, of others it is not: describe all of them, or none."
+            )
         if len(vector) != len(known[0]):
             raise ValueError(
                 f"description() of training task {index} has {len(vector)} numbers, that of task 0 {len(known[0])}: "
@@ -43,11 +45,21 @@ def _description(distribution: TaskDistribution, index: int) -> Array | None:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise ValueError(f"{name} raises {described(error)}: return a vector of numbers, or None.") from error
-    numeric = vector.dtype == np.bool_ or np.issubdtype(vector.dtype, np.integer) or np.issubdtype(vector.dtype, np.floating)
+        raise ValueError(
+            f"{name} raises {described(error)}: return a vector of numbers, or None."
+        ) from error
+    numeric = (
+        vector.dtype == np.bool_
+        or np.issubdtype(vector.dtype, np.integer)
+        or np.issubdtype(vector.dtype, np.floating)
+    )
     if vector.ndim != 1 or not vector.size or not numeric:
-        raise ValueError(f"{name} is {reprlib.repr(given)}: return a vector of numbers, such as np.array([3.0]).")
+        raise ValueError(
+            f"{name} is {reprlib.repr(given)}: return a vector of numbers, such as np.array([3.0])."
+        )
     if not (np.abs(vector) <= LARGEST_SQUARED).all():
-        raise ValueError(f"{name} is {reprlib.repr(given)}: its numbers have to be finite, of the order of 1.")
+        raise ValueError(
+            f"{name} is {reprlib.repr(given)}: its numbers have to be finite, of the order of 1."
+        )
     floats: Array = vector.astype(np.float32)
     return floats

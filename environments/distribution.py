@@ -58,7 +58,9 @@ class TaskEnvironment(dm_env.Environment):  # type: ignore[misc]
 
 # From observations by name `[N, ...]`, the environment's own actions `[N, ...]` and next observations to
 # rewards `[N]`, or to a pair of them and of whether the task ends there for good, `[N]`.
-DescribedReward = Callable[[Mapping[str, Array], Array, Mapping[str, Array]], Array | tuple[Array, Array]]
+DescribedReward = Callable[
+    [Mapping[str, Array], Array, Mapping[str, Array]], Array | tuple[Array, Array]
+]
 
 
 def distances(observations: Mapping[str, Array], key: str, place: Sequence[float]) -> Array:

@@ -47,7 +47,11 @@ def examine(
         The report.
     """
     if not isinstance(distribution, TaskDistribution):
-        return Report([f"This is a {type(distribution).__name__}: derive it from environments.TaskDistribution."])
+        return Report(
+            [
+                f"This is a {type(distribution).__name__}: derive it from environments.TaskDistribution."
+            ]
+        )
     report = Report(declaration_findings(distribution))
     try:
         if not report.findings:

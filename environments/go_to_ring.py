@@ -22,7 +22,14 @@ import numpy as np
 
 from environments import composition
 from environments.arrays import Array
-from environments.distribution import DescribedReward, ObservationGroups, TaskDistribution, TaskEnvironment, distances, trains_densely
+from environments.distribution import (
+    DescribedReward,
+    ObservationGroups,
+    TaskDistribution,
+    TaskEnvironment,
+    distances,
+    trains_densely,
+)
 from environments.models import compiled_model
 from environments.simulation import Outcome
 from environments.task import Task, draw_task_set
@@ -41,7 +48,11 @@ class _Ant(WalkerEnvironment):
         before, distance = self.approach()
         reached = distance < self._success_radius
         reward = _STEP_REWARD + _SUCCESS_REWARD if reached else _STEP_REWARD
-        return Outcome(reward, reached, reward + _APPROACH_REWARD * (before - distance) if self._dense else None)
+        return Outcome(
+            reward,
+            reached,
+            reward + _APPROACH_REWARD * (before - distance) if self._dense else None,
+        )
 
 
 class GoToRing(TaskDistribution):
@@ -53,13 +64,20 @@ class GoToRing(TaskDistribution):
 
     name = "go_to_ring"
     observation_groups = ObservationGroups(expert=OBSERVED, prior=OBSERVED)
-    observation_scales = types.MappingProxyType({"joints_vel": 0.2, "sensors_gyro": 0.3, "sensors_accelerometer": 0.03, "position": 0.2})
+    observation_scales = types.MappingProxyType(
+        {"joints_vel": 0.2, "sensors_gyro": 0.3, "sensors_accelerometer": 0.03, "position": 0.2}
+    )
     episode_steps = EPISODE_STEPS
     worst_reward = _STEP_REWARD
     place_names = ("x, m", "y, m")
     traced = "position"
 
-    def __init__(self, task_set_seed: int = 0, training: Literal["dense", "sparse"] = "dense", success_radius: float = 1.0):
+    def __init__(
+        self,
+        task_set_seed: int = 0,
+        training: Literal["dense", "sparse"] = "dense",
+        success_radius: float = 1.0,
+    ):
         """Draws the targets.
 
         Args:
@@ -71,7 +89,9 @@ class GoToRing(TaskDistribution):
             ValueError: If the training reward is unknown or the radius not between 0 and 3, the distance of the nearest targets.
         """
         if not 0.0 < success_radius < _NEAREST:
-            raise ValueError(f"The success radius of {self.name} must be between 0 and {_NEAREST}, not {success_radius}.")
+            raise ValueError(
+                f"The success radius of {self.name} must be between 0 and {_NEAREST}, not {success_radius}."
+            )
         self.dense_training = trains_densely(training, self.name)
         self.task_set = draw_task_set(_draw_target, seed=task_set_seed)
         self._success_radius = success_radius
@@ -83,7 +103,9 @@ class GoToRing(TaskDistribution):
         return environment
 
     def described_reward(self, task: Task) -> DescribedReward:
-        def reward(observations: Mapping[str, Array], actions: Array, after: Mapping[str, Array]) -> tuple[Array, Array]:
+        def reward(
+            observations: Mapping[str, Array], actions: Array, after: Mapping[str, Array]
+        ) -> tuple[Array, Array]:
             reached = distances(after, "position", task.parameters) < self._success_radius
             return _STEP_REWARD + _SUCCESS_REWARD * reached, reached
 
@@ -101,7 +123,13 @@ def _build() -> mujoco.MjModel:
     composition.add_target_mark(arena)
     walker = ant.Ant()
     sensors = walker.mjcf_model.sensor
-    kept = (*sensors.touch, *sensors.velocimeter, *sensors.gyro, *sensors.accelerometer, *walker.end_effectors_pos_sensors)
+    kept = (
+        *sensors.touch,
+        *sensors.velocimeter,
+        *sensors.gyro,
+        *sensors.accelerometer,
+        *walker.end_effectors_pos_sensors,
+    )
     composition.keep_sensors(walker.mjcf_model, kept)
     walker.create_root_joints(arena.attach(walker))
     return composition.compiled(arena)

@@ -28,7 +28,14 @@ import numpy as np
 
 from environments import composition
 from environments.arrays import Array
-from environments.distribution import DescribedReward, ObservationGroups, TaskDistribution, TaskEnvironment, distances, trains_densely
+from environments.distribution import (
+    DescribedReward,
+    ObservationGroups,
+    TaskDistribution,
+    TaskEnvironment,
+    distances,
+    trains_densely,
+)
 from environments.models import compiled_model
 from environments.simulation import Outcome
 from environments.task import Task, draw_task_set
@@ -46,7 +53,14 @@ _END_EFFECTORS = ("right_hand", "left_hand", "right_foot", "left_foot")
 class _Humanoid(WalkerEnvironment):
     """The humanoid and its hidden target."""
 
-    def __init__(self, model: mujoco.MjModel, task: Task, success_radius: float, dense: bool, fall_penalty: str):
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        task: Task,
+        success_radius: float,
+        dense: bool,
+        fall_penalty: str,
+    ):
         super().__init__(model, task, success_radius, dense)
         self._fall_penalty = fall_penalty
         self._falling = self._fell_before = False
@@ -78,7 +92,9 @@ class _Humanoid(WalkerEnvironment):
         if not self._dense:
             return Outcome(reward, terminated)
         lost_height = max(0.0, 1.0 - float(self._position[2]) / _STANDING_HEIGHT)
-        return Outcome(reward, terminated, reward + _PROGRESS_REWARD * (before - distance) - lost_height)
+        return Outcome(
+            reward, terminated, reward + _PROGRESS_REWARD * (before - distance) - lost_height
+        )
 
 
 class GoToTarget(TaskDistribution):
@@ -90,7 +106,9 @@ class GoToTarget(TaskDistribution):
     worst_reward = _STEP_REWARD - 1.0
     place_names = ("x, m", "y, m")
     traced = "position"
-    observation_scales = types.MappingProxyType({"joints_vel": 0.1, "sensors_accelerometer": 0.05, "sensors_gyro": 0.3})
+    observation_scales = types.MappingProxyType(
+        {"joints_vel": 0.1, "sensors_accelerometer": 0.05, "sensors_gyro": 0.3}
+    )
 
     def __init__(
         self,
@@ -114,7 +132,9 @@ class GoToTarget(TaskDistribution):
             ValueError: If one of these is unknown, or the distances are not 0 < success_radius < minimum_distance <= 4.
         """
         if fall_penalty not in _FALL_PENALTIES:
-            raise ValueError(f"Unknown fall penalty {fall_penalty!r} of {self.name}: choose {', '.join(_FALL_PENALTIES)}.")
+            raise ValueError(
+                f"Unknown fall penalty {fall_penalty!r} of {self.name}: choose {', '.join(_FALL_PENALTIES)}."
+            )
         if not 0.0 < success_radius < minimum_distance <= _HALF_WIDTH:
             raise ValueError(
                 f"{self.name} needs 0 < success_radius < minimum_distance <= {_HALF_WIDTH:g}, not {success_radius} and {minimum_distance}."
@@ -122,18 +142,28 @@ class GoToTarget(TaskDistribution):
         self.dense_training = trains_densely(training, self.name)
         self._fall_penalty = fall_penalty
         self._success_radius = success_radius
-        self.task_set = draw_task_set(lambda stream: _draw_target(stream, minimum_distance), seed=task_set_seed)
+        self.task_set = draw_task_set(
+            lambda stream: _draw_target(stream, minimum_distance), seed=task_set_seed
+        )
 
     def make_environment(self, seed: int) -> TaskEnvironment:
         model = compiled_model(self.name, _build, __file__, composition.__file__)
-        environment = _Humanoid(model, self.tasks("train")[0], self._success_radius, self.dense_training, self._fall_penalty)
+        environment = _Humanoid(
+            model,
+            self.tasks("train")[0],
+            self._success_radius,
+            self.dense_training,
+            self._fall_penalty,
+        )
         environment.set_seed(seed)
         return environment
 
     def described_reward(self, task: Task) -> DescribedReward:
         """As the environment's, but for falls, which observations do not tell."""
 
-        def reward(observations: Mapping[str, Array], actions: Array, after: Mapping[str, Array]) -> tuple[Array, Array]:
+        def reward(
+            observations: Mapping[str, Array], actions: Array, after: Mapping[str, Array]
+        ) -> tuple[Array, Array]:
             reached = distances(after, "position", task.parameters) <= self._success_radius
             return _STEP_REWARD + reached, reached
 
@@ -154,7 +184,11 @@ def _fall_contacts(model: mujoco.MjModel) -> frozenset[tuple[int, int]]:
     """Returns the pairs of geom ids that may only touch in a fall. In a contact MuJoCo names a plane before any other geom."""
     floor = model.geom("groundplane").id
     names = (model.geom(geom).name for geom in range(model.ngeom))
-    return frozenset((floor, geom) for geom, name in enumerate(names) if name.startswith("walker/") and not name.endswith("_foot"))
+    return frozenset(
+        (floor, geom)
+        for geom, name in enumerate(names)
+        if name.startswith("walker/") and not name.endswith("_foot")
+    )
 
 
 def _build() -> mujoco.MjModel:
@@ -174,9 +208,13 @@ def _build() -> mujoco.MjModel:
         if joint.range is not None:
             joint.range = np.deg2rad(joint.range)
     sensors = walker.sensor
-    composition.keep_sensors(walker, (*sensors.touch, *sensors.velocimeter, *sensors.gyro, *sensors.accelerometer))
+    composition.keep_sensors(
+        walker, (*sensors.touch, *sensors.velocimeter, *sensors.gyro, *sensors.accelerometer)
+    )
     for name in _END_EFFECTORS:
-        sensors.add("framepos", name=name, objtype="xbody", objname=name, reftype="xbody", refname="torso")
+        sensors.add(
+            "framepos", name=name, objtype="xbody", objname=name, reftype="xbody", refname="torso"
+        )
     for asset in walker.asset.all_children():
         if asset.name != "self":
             asset.remove()

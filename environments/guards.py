@@ -69,7 +69,9 @@ class Watchdog:
                 elapsed = time.monotonic() - self._started
                 if elapsed > self._limit and not self._interrupted:
                     self._interrupted = True
-                    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._owner), ctypes.py_object(StepTimeoutError))
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                        ctypes.c_ulong(self._owner), ctypes.py_object(StepTimeoutError)
+                    )
             if elapsed > 2 * self._limit and elapsed != math.inf:
                 print(
                     f"An environment's step hangs for {elapsed:.0f} s in foreign code: ending this process.",
@@ -207,7 +209,9 @@ class GuardedEnvironment:
                 self._faults_in_a_row = 0
                 self._whole.count += 1
             elif self._steps == self._episode_steps:
-                raise RuntimeError(f"the episode is not over after {self._steps} steps, the distribution's episode_steps")
+                raise RuntimeError(
+                    f"the episode is not over after {self._steps} steps, the distribution's episode_steps"
+                )
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -235,7 +239,9 @@ class GuardedEnvironment:
         self.last = timestep.last()
         # One dot product is non-finite when any of its numbers is, at a tenth of the cost of isfinite().all() on a short row.
         if not math.isfinite(float(out.dot(out)) + self.discount):
-            raise FloatingPointError(self._layout.problem(out) or f"the discount is {self.discount}")
+            raise FloatingPointError(
+                self._layout.problem(out) or f"the discount is {self.discount}"
+            )
         if not -_LARGEST <= self.reward <= _LARGEST:
             raise FloatingPointError(f"the reward is {self.reward}")
         if not -_LARGEST <= self.training_reward <= _LARGEST:

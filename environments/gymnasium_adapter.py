@@ -133,7 +133,9 @@ def _import_gymnasium() -> types.ModuleType:
     try:
         import gymnasium
     except ImportError as error:
-        raise ImportError("a GymnasiumDistribution needs the package gymnasium, which is not installed: pip install gymnasium") from error
+        raise ImportError(
+            "a GymnasiumDistribution needs the package gymnasium, which is not installed: pip install gymnasium"
+        ) from error
     return gymnasium
 
 
@@ -146,11 +148,15 @@ def _observation_spec(space: gymnasium.Space[Any]) -> dict[str, specs.Array]:
     boxes = dict(space.spaces) if isinstance(space, spaces.Dict) else {_KEY: space}
     for key, box in boxes.items():
         if not isinstance(box, spaces.Box):
-            raise ValueError(f"The {key!r} of the Gymnasium environment is {box}: wrap it so that it is a Box, or a Dict of Boxes.")
+            raise ValueError(
+                f"The {key!r} of the Gymnasium environment is {box}: wrap it so that it is a Box, or a Dict of Boxes."
+            )
     return {key: specs.Array(box.shape, box.dtype, key) for key, box in boxes.items()}
 
 
 def _action_spec(space: gymnasium.Space[Any]) -> specs.BoundedArray:
     if not isinstance(space, _import_gymnasium().spaces.Box):
-        raise ValueError(f"The action of the Gymnasium environment is {space}: wrap it so that it is a Box with finite bounds.")
+        raise ValueError(
+            f"The action of the Gymnasium environment is {space}: wrap it so that it is a Box with finite bounds."
+        )
     return specs.BoundedArray(space.shape, space.dtype, space.low, space.high, "action")

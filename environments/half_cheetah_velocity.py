@@ -19,7 +19,12 @@ import mujoco
 import numpy as np
 
 from environments.arrays import Array
-from environments.distribution import DescribedReward, ObservationGroups, TaskDistribution, TaskEnvironment
+from environments.distribution import (
+    DescribedReward,
+    ObservationGroups,
+    TaskDistribution,
+    TaskEnvironment,
+)
 from environments.simulation import Outcome, SimulatedEnvironment
 from environments.task import DEFAULT_SIZES, Task, TaskSet, draw_task_set, numbered
 
@@ -64,7 +69,9 @@ class _HalfCheetah(SimulatedEnvironment):
     def observe(self) -> dict[str, Array]:
         observation = {"joints": self._joints, "velocity": self._velocity}
         if self._observe_torso:
-            observation["torso"] = np.array((self._position[0], 0.0, self._position[1] + _TORSO_HEIGHT))
+            observation["torso"] = np.array(
+                (self._position[0], 0.0, self._position[1] + _TORSO_HEIGHT)
+            )
         return observation
 
 
@@ -95,10 +102,14 @@ class HalfCheetahVelocity(TaskDistribution):
             ValueError: If one of these is unknown.
         """
         if task_set not in ("default", "pearl"):
-            raise ValueError(f"Unknown task set {task_set!r} of {self.name}: choose default or pearl.")
+            raise ValueError(
+                f"Unknown task set {task_set!r} of {self.name}: choose default or pearl."
+            )
         if observations not in (20, 17):
             raise ValueError(f"{self.name} has 20 or 17 observations, not {observations}.")
-        drawn = draw_task_set(lambda stream: (float(stream.uniform(0.0, _FASTEST)),), seed=task_set_seed)
+        drawn = draw_task_set(
+            lambda stream: (float(stream.uniform(0.0, _FASTEST)),), seed=task_set_seed
+        )
         self.task_set = _pearl_task_set(drawn) if task_set == "pearl" else drawn
         keys = ("joints", "velocity", "torso") if observations == 20 else ("joints", "velocity")
         self.observation_groups = ObservationGroups(expert=keys, prior=keys)
@@ -106,14 +117,18 @@ class HalfCheetahVelocity(TaskDistribution):
 
     def make_environment(self, seed: int) -> TaskEnvironment:
         model = mujoco.MjModel.from_xml_path(str(_MODEL))
-        environment = _HalfCheetah(model, self.tasks("train")[0], observe_torso="torso" in self.observation_groups.expert)
+        environment = _HalfCheetah(
+            model, self.tasks("train")[0], observe_torso="torso" in self.observation_groups.expert
+        )
         environment.set_seed(seed)
         return environment
 
     def described_reward(self, task: Task) -> DescribedReward:
         """As the environment's, but of the speed at the step's end instead of over it."""
 
-        def reward(observations: Mapping[str, Array], actions: Array, after: Mapping[str, Array]) -> Array:
+        def reward(
+            observations: Mapping[str, Array], actions: Array, after: Mapping[str, Array]
+        ) -> Array:
             missed = np.abs(after["velocity"][:, 0] - task.parameters[0])
             paid: Array = -missed - _CONTROL_COST * np.square(actions).sum(axis=1)
             return paid
@@ -128,4 +143,7 @@ def _pearl_task_set(drawn: TaskSet) -> TaskSet:
     """PEARL's draw: 130 speeds from seed 1337, the first 100 to train and the last 30 to test; its validation tasks are ours."""
     speeds = np.random.RandomState(1337).uniform(0.0, _FASTEST, size=130).tolist()
     validation = drawn.tasks("validation")[: DEFAULT_SIZES["validation"]]
-    return TaskSet("pearl", {"train": numbered(speeds[:100]), "validation": validation, "test": numbered(speeds[100:])})
+    return TaskSet(
+        "pearl",
+        {"train": numbered(speeds[:100]), "validation": validation, "test": numbered(speeds[100:])},
+    )

@@ -41,16 +41,31 @@ class ObservationLayout(iwpa.environment_spec.ObservationLayout):
         Raises:
             ValueError: If a group or scale names a key that is not observed, the prior sees what the expert does not, or nothing.
         """
-        unknown = sorted((set(groups.expert) | set(groups.prior) | set(scales)) - set(observation_spec))
+        unknown = sorted(
+            (set(groups.expert) | set(groups.prior) | set(scales)) - set(observation_spec)
+        )
         if unknown:
-            raise ValueError(f"Observation groups or scales name {unknown}, but the environment gives {sorted(observation_spec)}.")
+            raise ValueError(
+                f"Observation groups or scales name {unknown}, but the environment gives {sorted(observation_spec)}."
+            )
         beyond = sorted(set(groups.prior) - set(groups.expert))
         if beyond:
-            raise ValueError(f"The prior sees {beyond}, which the expert does not: the prior must see a part of it.")
-        super().__init__([Observed(key, tuple(observation_spec[key].shape), scales.get(key, 1.0)) for key in sorted(groups.expert)])
-        self.prior_columns = tuple(column for key in sorted(groups.prior) for column in self.columns(key))
+            raise ValueError(
+                f"The prior sees {beyond}, which the expert does not: the prior must see a part of it."
+            )
+        super().__init__(
+            [
+                Observed(key, tuple(observation_spec[key].shape), scales.get(key, 1.0))
+                for key in sorted(groups.expert)
+            ]
+        )
+        self.prior_columns = tuple(
+            column for key in sorted(groups.prior) for column in self.columns(key)
+        )
         if not self.prior_columns:
-            raise ValueError(f"The prior sees no number, observation_groups.prior is {groups.prior!r}: let it see at least one.")
+            raise ValueError(
+                f"The prior sees no number, observation_groups.prior is {groups.prior!r}: let it see at least one."
+            )
 
     def problem(self, row: Array) -> str | None:
         """Returns which key makes the sum of a row's squares overflow, and how; None where it does not."""
@@ -61,6 +76,8 @@ class ObservationLayout(iwpa.environment_spec.ObservationLayout):
             (odd,) = np.nonzero(~np.isfinite(values))
             if odd.size:
                 return f"the observation {key!r} is not finite: {values[odd[0]]} at {odd[0]}, {odd.size} of its {values.size} numbers"
-        largest = max(self._slices, key=lambda key: float(np.abs(row[self._slices[key]]).max(initial=0.0)))
+        largest = max(
+            self._slices, key=lambda key: float(np.abs(row[self._slices[key]]).max(initial=0.0))
+        )
         size = float(np.abs(row[self._slices[largest]]).max())
         return f"the observation {largest!r} reaches {size:.3g}, whose square overflows: bound it, or give it one of observation_scales"

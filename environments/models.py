@@ -34,13 +34,17 @@ def compiled_model(name: str, build: Callable[[], mujoco.MjModel], *sources: str
         try:
             return mujoco.MjModel.from_binary_path(str(path))
         except ValueError as error:  # Truncated or of another version.
-            logging.warning("The compiled model %s cannot be read (%s): it is built again.", path, error)
+            logging.warning(
+                "The compiled model %s cannot be read (%s): it is built again.", path, error
+            )
     with _quietly():
         model = build()
     try:
         _write(model, path)
     except OSError as error:
-        logging.warning("The compiled model cannot be kept in %s (%s): it will be built again.", path, error)
+        logging.warning(
+            "The compiled model cannot be kept in %s (%s): it will be built again.", path, error
+        )
     return model
 
 

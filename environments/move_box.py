@@ -26,7 +26,14 @@ import numpy as np
 
 from environments import composition
 from environments.arrays import Array
-from environments.distribution import DescribedReward, ObservationGroups, TaskDistribution, TaskEnvironment, distances, trains_densely
+from environments.distribution import (
+    DescribedReward,
+    ObservationGroups,
+    TaskDistribution,
+    TaskEnvironment,
+    distances,
+    trains_densely,
+)
 from environments.models import compiled_model
 from environments.simulation import Outcome, SimulatedEnvironment
 from environments.task import Task, TaskSet, draw_task_set
@@ -40,7 +47,16 @@ _WALL_THICKNESS = 0.1
 _FARTHEST = 2.0
 _BALL_REACH = 0.3  # Of the shell and the head around the ball's axis, rounded up.
 _BOX_WORTH, _BALL_WORTH = 5.0, 1.0
-_OBSERVED = ("joints_pos", "joints_vel", "sensors_velocimeter", "sensors_gyro", "sensors_accelerometer", "position", "heading", "box")
+_OBSERVED = (
+    "joints_pos",
+    "joints_vel",
+    "sensors_velocimeter",
+    "sensors_gyro",
+    "sensors_accelerometer",
+    "position",
+    "heading",
+    "box",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +70,9 @@ class _Choices:
     box_mass: float
     box_friction: float
 
-    def draw_box(self, stream: np.random.Generator, target: tuple[float, float]) -> tuple[float, float]:
+    def draw_box(
+        self, stream: np.random.Generator, target: tuple[float, float]
+    ) -> tuple[float, float]:
         """Returns where the box starts: uniform among the allowed places around the target."""
         while True:
             x, y = self.draw_place(stream)
@@ -65,7 +83,9 @@ class _Choices:
         """Returns a place for a box or target: uniform in the room without its margin."""
         return _draw_inside(stream, self.wall_distance)
 
-    def draw_ball(self, stream: np.random.Generator, box: tuple[float, float]) -> tuple[float, float]:
+    def draw_ball(
+        self, stream: np.random.Generator, box: tuple[float, float]
+    ) -> tuple[float, float]:
         """Returns where the ball starts: uniform in the room, where it can touch neither a wall nor the box."""
         while True:
             x, y = _draw_inside(stream, _BALL_REACH)
@@ -80,11 +100,19 @@ class _MoveBox(SimulatedEnvironment):
         super().__init__(model, task, substeps=_SUBSTEPS, episode_steps=_EPISODE_STEPS)
         self._choices = choices
         self._dense = dense
-        self.camera = composition.view((0.0, -0.4, 0.0), distance=10.0, azimuth=90.0, elevation=-50.0)
+        self.camera = composition.view(
+            (0.0, -0.4, 0.0), distance=10.0, azimuth=90.0, elevation=-50.0
+        )
         self._to_target = self._to_box = 0.0
-        data, head, kick = self.data, self.data.body("walker/head_body"), self.data.joint("walker/kick")
+        data, head, kick = (
+            self.data,
+            self.data.body("walker/head_body"),
+            self.data.joint("walker/kick"),
+        )
         self._ball, self._box = head.xpos, data.body("box/").xpos
-        self._ball_start = [data.joint(name).qpos for name in ("walker/root_x/", "walker/root_y/", "walker/steer")]
+        self._ball_start = [
+            data.joint(name).qpos for name in ("walker/root_x/", "walker/root_y/", "walker/steer")
+        ]
         self._box_start = data.joint("box/").qpos[:2]
         box = self.model.sensor("box/position").adr[0]
         self._observation = {
@@ -119,7 +147,9 @@ class _MoveBox(SimulatedEnvironment):
             return Outcome(reward, reached)
         ball_x, ball_y, _ = self._ball.tolist()
         to_box = math.hypot(ball_x - x, ball_y - y)
-        approach = _BOX_WORTH * (self._to_target - to_target) + _BALL_WORTH * (self._to_box - to_box)
+        approach = _BOX_WORTH * (self._to_target - to_target) + _BALL_WORTH * (
+            self._to_box - to_box
+        )
         self._to_target, self._to_box = to_target, to_box
         return Outcome(reward, reached, reward + approach)
 
@@ -139,7 +169,9 @@ class MoveBox(TaskDistribution):
 
     name = "move_box"
     observation_groups = ObservationGroups(expert=_OBSERVED, prior=_OBSERVED)
-    observation_scales = types.MappingProxyType({"joints_vel": 0.3, "sensors_gyro": 0.3, "sensors_accelerometer": 0.03, "position": 0.3})
+    observation_scales = types.MappingProxyType(
+        {"joints_vel": 0.3, "sensors_gyro": 0.3, "sensors_accelerometer": 0.03, "position": 0.3}
+    )
     episode_steps = _EPISODE_STEPS
     worst_reward = 0.0
     # The ball starts clear of the box, so that its place depends on the task, too; neither says where the target is.
@@ -185,12 +217,16 @@ class MoveBox(TaskDistribution):
                 f"wall_distance of {self.name} must be between half the box's diagonal and {_ROOM - _FARTHEST}, not {wall_distance}."
             )
         self.dense_training = trains_densely(training, self.name)
-        self._choices = _Choices(success_radius, minimal_distance, wall_distance, box_half_size, box_mass, box_friction)
+        self._choices = _Choices(
+            success_radius, minimal_distance, wall_distance, box_half_size, box_mass, box_friction
+        )
         self.task_set = self._draw_tasks(task_set_seed, redraw_box)
 
     def make_environment(self, seed: int) -> TaskEnvironment:
         box = (self._choices.box_half_size, self._choices.box_mass, self._choices.box_friction)
-        model = compiled_model(self.name, lambda: _build(*box), __file__, composition.__file__, repr(box))
+        model = compiled_model(
+            self.name, lambda: _build(*box), __file__, composition.__file__, repr(box)
+        )
         environment = _MoveBox(model, self.tasks("train")[0], self._choices, self.dense_training)
         environment.set_seed(seed)
         return environment
@@ -199,7 +235,9 @@ class MoveBox(TaskDistribution):
         return task.parameters[2:4]
 
     def described_reward(self, task: Task) -> DescribedReward:
-        def reward(observations: Mapping[str, Array], actions: Array, after: Mapping[str, Array]) -> tuple[Array, Array]:
+        def reward(
+            observations: Mapping[str, Array], actions: Array, after: Mapping[str, Array]
+        ) -> tuple[Array, Array]:
             reached = distances(after, "box", self.place(task)) < self._choices.success_radius
             return _SUCCESS_REWARD * reached, reached
 
@@ -216,7 +254,9 @@ class MoveBox(TaskDistribution):
         drawn = draw_task_set(draw, seed=seed)
         if not redraw_box:
             return drawn
-        training = tuple(Task(task.index, (*task.parameters[:4], 1.0)) for task in drawn.tasks("train"))
+        training = tuple(
+            Task(task.index, (*task.parameters[:4], 1.0)) for task in drawn.tasks("train")
+        )
         return TaskSet(drawn.name, {**drawn.splits, "train": training})
 
 
@@ -229,11 +269,19 @@ def _build(box_half_size: float, box_mass: float, box_friction: float) -> mujoco
     add_walls(arena)
     walker = jumping_ball.JumpingBallWithHead()
     sensors = walker.mjcf_model.sensor
-    composition.keep_sensors(walker.mjcf_model, (*sensors.velocimeter, *sensors.gyro, *sensors.accelerometer))
+    composition.keep_sensors(
+        walker.mjcf_model, (*sensors.velocimeter, *sensors.gyro, *sensors.accelerometer)
+    )
     # The shell's picture would make the model 17 MB large.
     walker.mjcf_model.find("texture", "body").remove()
     walker.mjcf_model.asset.add(
-        "texture", name="stripes", type="cube", builtin="checker", rgb1=(0.9, 0.6, 0.2), rgb2=(0.8, 0.4, 0.1), width=64
+        "texture",
+        name="stripes",
+        type="cube",
+        builtin="checker",
+        rgb1=(0.9, 0.6, 0.2),
+        rgb2=(0.8, 0.4, 0.1),
+        width=64,
     )
     walker.mjcf_model.find("material", "body").texture = "stripes"
     walker.create_root_joints(arena.attach(walker))
@@ -257,7 +305,13 @@ def add_box(arena: Any, half_size: float, mass: float, friction: float) -> Any:
 
     # Of two geoms that touch, the one of higher priority decides on friction; without it the floor's 1 would win over less.
     box = primitive.Primitive(
-        "box", [half_size] * 3, name="box", mass=mass, friction=(friction, 0.005, 0.0001), priority=1, rgba=(0.5, 0.35, 0.2, 1)
+        "box",
+        [half_size] * 3,
+        name="box",
+        mass=mass,
+        friction=(friction, 0.005, 0.0001),
+        priority=1,
+        rgba=(0.5, 0.35, 0.2, 1),
     )
     arena.add_free_entity(box).pos = (0, 0, half_size)
     return box
@@ -270,8 +324,16 @@ def add_walls(arena: Any) -> None:
             place, size = [0.0, 0.0, _WALL_HEIGHT / 2], [_ROOM, _ROOM, _WALL_HEIGHT / 2]
             place[axis], size[axis] = side * (_ROOM + _WALL_THICKNESS), _WALL_THICKNESS
             # Only the walls' feet are drawn: whole ones would hide the room.
-            arena.mjcf_model.worldbody.add("geom", type="box", pos=place, size=size, rgba=(0, 0, 0, 0))
-            arena.mjcf_model.worldbody.add("site", type="box", pos=(*place[:2], 0.1), size=(*size[:2], 0.1), rgba=(0.75, 0.77, 0.8, 1))
+            arena.mjcf_model.worldbody.add(
+                "geom", type="box", pos=place, size=size, rgba=(0, 0, 0, 0)
+            )
+            arena.mjcf_model.worldbody.add(
+                "site",
+                type="box",
+                pos=(*place[:2], 0.1),
+                size=(*size[:2], 0.1),
+                rgba=(0.75, 0.77, 0.8, 1),
+            )
 
 
 def _draw_inside(stream: np.random.Generator, margin: float) -> tuple[float, float]:

@@ -76,7 +76,9 @@ def _watch(child: int, ends_on: Collection[int]) -> NoReturn:
         if late or number == END_ALL:
             os.kill(child, signal.SIGKILL)
         # The terminal's Ctrl-C goes to the program itself as well.
-        elif received and number in _PASSED_ON and (number != signal.SIGINT or received.si_code <= 0):
+        elif (
+            received and number in _PASSED_ON and (number != signal.SIGINT or received.si_code <= 0)
+        ):
             os.kill(child, received.si_signo)
         if number in ends_on:
             deadline = min(deadline, time.monotonic() + _PATIENCE_SECONDS)

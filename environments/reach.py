@@ -25,7 +25,14 @@ import numpy as np
 
 from environments import composition
 from environments.arrays import Array
-from environments.distribution import DescribedReward, ObservationGroups, TaskDistribution, TaskEnvironment, distances, trains_densely
+from environments.distribution import (
+    DescribedReward,
+    ObservationGroups,
+    TaskDistribution,
+    TaskEnvironment,
+    distances,
+    trains_densely,
+)
 from environments.models import compiled_model
 from environments.simulation import Outcome, SimulatedEnvironment
 from environments.task import Task, draw_task_set
@@ -38,7 +45,14 @@ _BUMP_RADIUS = 0.1
 _LOWEST, _HIGHEST = (-0.2, -0.2, 0.02), (0.2, 0.2, 0.4)
 _START_POSES = 128
 _ARM_JOINTS = 6
-_KEYS = ("arm_joints_pos", "arm_joints_vel", "hand_joints_pos", "hand_joints_vel", "pinch_site_pos", "pinch_site_rmat")
+_KEYS = (
+    "arm_joints_pos",
+    "arm_joints_vel",
+    "hand_joints_pos",
+    "hand_joints_vel",
+    "pinch_site_pos",
+    "pinch_site_rmat",
+)
 _TOOL = "jaco_arm/jaco_hand/pinchsite"
 
 
@@ -48,7 +62,9 @@ class _Reach(SimulatedEnvironment):
     def __init__(self, model: mujoco.MjModel, task: Task, dense: bool):
         super().__init__(model, task, substeps=_SUBSTEPS, episode_steps=_EPISODE_STEPS)
         self._dense = dense
-        self.camera = composition.view((-0.05, 0.1, 0.33), distance=1.5, azimuth=125.0, elevation=-18.0)
+        self.camera = composition.view(
+            (-0.05, 0.1, 0.33), distance=1.5, azimuth=125.0, elevation=-18.0
+        )
         self._position, self._start_poses = self.data.qpos, self.model.key_qpos
         self._arm = self._position[:_ARM_JOINTS]
         self._angles = np.empty((_ARM_JOINTS, 2))
@@ -113,7 +129,9 @@ class Reach(TaskDistribution):
         return environment
 
     def described_reward(self, task: Task) -> DescribedReward:
-        def reward(observations: Mapping[str, Array], actions: Array, after: Mapping[str, Array]) -> Array:
+        def reward(
+            observations: Mapping[str, Array], actions: Array, after: Mapping[str, Array]
+        ) -> Array:
             return 1.0 * (distances(after, "pinch_site_pos", task.parameters) <= _RADIUS)
 
         return reward
@@ -131,7 +149,11 @@ def _build() -> mujoco.MjModel:
     from dm_control.entities.manipulators import kinova
     from dm_control.manipulation.shared import arenas, robots
 
-    arena, arm, hand = arenas.Standard(), kinova.JacoArm(), kinova.JacoHand(use_pinch_site_as_tcp=True)
+    arena, arm, hand = (
+        arenas.Standard(),
+        kinova.JacoArm(),
+        kinova.JacoHand(use_pinch_site_as_tcp=True),
+    )
     composition.add_target_mark(arena, "sphere")
     arm.attach(hand)
     arena.attach_offset(arm, robots.ARM_OFFSET)
@@ -151,7 +173,9 @@ def _solve_start_poses(root: Any, arm: Any, hand: Any) -> Iterator[Array]:
     from dm_control.manipulation.shared import workspaces
 
     physics = mjcf.Physics.from_mjcf_model(root)
-    place_tool = ToolCenterPointInitializer(hand, arm, Uniform(_LOWEST, _HIGHEST), workspaces.DOWN_QUATERNION)
+    place_tool = ToolCenterPointInitializer(
+        hand, arm, Uniform(_LOWEST, _HIGHEST), workspaces.DOWN_QUATERNION
+    )
     stream = np.random.RandomState(0)
     solved = 0
     while solved < _START_POSES:

@@ -44,7 +44,13 @@ class Moment(NamedTuple):
     def values(self) -> dict[str, Any]:
         """Returns everything in it by a name that a person understands."""
         seen = {observed(key): value for key, value in self.observation.items()}
-        return {**seen, "reward": self.reward, "training reward": self.training_reward, "discount": self.discount, "end": self.last}
+        return {
+            **seen,
+            "reward": self.reward,
+            "training reward": self.training_reward,
+            "discount": self.discount,
+            "end": self.last,
+        }
 
 
 class Difference(NamedTuple):
@@ -88,13 +94,19 @@ def call(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         raise
     except BaseException as error:
         _, *frames = traceback.extract_tb(error.__traceback__)
-        where = f" ({pathlib.Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+        where = (
+            f" ({pathlib.Path(frames[-1].filename).name}, line {frames[-1].lineno})"
+            if frames
+            else ""
+        )
         raise UnplayableError(f"{what} raises {described(error)}{where}.") from error
     finally:
         watchdog.stop()
 
 
-def record(environment: TaskEnvironment, actions: Array, given_meanwhile: Task | None = None) -> tuple[Moment, ...]:
+def record(
+    environment: TaskEnvironment, actions: Array, given_meanwhile: Task | None = None
+) -> tuple[Moment, ...]:
     """Plays one episode until it ends or the actions do.
 
     Args:
@@ -114,7 +126,9 @@ def record(environment: TaskEnvironment, actions: Array, given_meanwhile: Task |
         if not given and step == min(2, len(actions)):
             call("set_task() while an episode runs", environment.set_task, given_meanwhile)
             given = True
-        moments.append(_moment(environment, f"step() at step {step}", environment.step, action.copy()))
+        moments.append(
+            _moment(environment, f"step() at step {step}", environment.step, action.copy())
+        )
         if moments[-1].last:
             break
     if not given:  # It ended with its first step.
@@ -122,7 +136,9 @@ def record(environment: TaskEnvironment, actions: Array, given_meanwhile: Task |
     return tuple(moments)
 
 
-def first_difference(left: Sequence[Moment], right: Sequence[Moment], names: Collection[str] | None = None) -> Difference | None:
+def first_difference(
+    left: Sequence[Moment], right: Sequence[Moment], names: Collection[str] | None = None
+) -> Difference | None:
     """Compares two episodes as long as both last.
 
     Args:
@@ -142,21 +158,35 @@ def first_difference(left: Sequence[Moment], right: Sequence[Moment], names: Col
 
 
 def _same(left: Any, right: Any) -> bool:
-    return np.array_equal(np.asarray(left, np.float64), np.asarray(right, np.float64), equal_nan=True)
+    return np.array_equal(
+        np.asarray(left, np.float64), np.asarray(right, np.float64), equal_nan=True
+    )
 
 
-def _moment(environment: TaskEnvironment, what: str, function: Callable[..., Any], *arguments: Any) -> Moment:
+def _moment(
+    environment: TaskEnvironment, what: str, function: Callable[..., Any], *arguments: Any
+) -> Moment:
     timestep = call(what, function, *arguments)
     if not isinstance(timestep, dm_env.TimeStep):
-        raise UnplayableError(f"{what} returns a {type(timestep).__name__}: return a dm_env.TimeStep, such as dm_env.transition(...).")
+        raise UnplayableError(
+            f"{what} returns a {type(timestep).__name__}: return a dm_env.TimeStep, such as dm_env.transition(...)."
+        )
     if not isinstance(timestep.observation, Mapping):
         kind = type(timestep.observation).__name__
-        raise UnplayableError(f"{what} observes a {kind}: make it a dictionary of arrays by key, even when there is only one.")
-    observation = {key: _array(f"{what} observes {key!r}", value) for key, value in timestep.observation.items()}
+        raise UnplayableError(
+            f"{what} observes a {kind}: make it a dictionary of arrays by key, even when there is only one."
+        )
+    observation = {
+        key: _array(f"{what} observes {key!r}", value)
+        for key, value in timestep.observation.items()
+    }
     return Moment(
         observation,
         _number(f"the reward of {what}", timestep.reward),
-        _number(f"the training reward of {what}", call("training_reward", lambda: environment.training_reward)),
+        _number(
+            f"the training reward of {what}",
+            call("training_reward", lambda: environment.training_reward),
+        ),
         _number(f"the discount of {what}", timestep.discount),
         first=timestep.first(),
         last=timestep.last(),
@@ -168,8 +198,14 @@ def _array(what: str, value: Any) -> Array:
     try:
         array = np.array(value)
     except Exception as error:
-        raise UnplayableError(f"{what} as {reprlib.repr(value)}, which is no array: make it numbers in the shape of its spec.") from error
-    if not (array.dtype == np.bool_ or np.issubdtype(array.dtype, np.integer) or np.issubdtype(array.dtype, np.floating)):
+        raise UnplayableError(
+            f"{what} as {reprlib.repr(value)}, which is no array: make it numbers in the shape of its spec."
+        ) from error
+    if not (
+        array.dtype == np.bool_
+        or np.issubdtype(array.dtype, np.integer)
+        or np.issubdtype(array.dtype, np.floating)
+    ):
         raise UnplayableError(f"{what} with elements of type {array.dtype}: make them numbers.")
     return array
 
@@ -182,4 +218,6 @@ def _number(what: str, value: Any) -> float | None:
             raise TypeError(value)
         return float(value)
     except Exception as error:
-        raise UnplayableError(f"{what} is {reprlib.repr(value)}, of type {type(value).__name__}: make it a number.") from error
+        raise UnplayableError(
+            f"{what} is {reprlib.repr(value)}, of type {type(value).__name__}: make it a number."
+        ) from error

@@ -48,14 +48,18 @@ def load(name: str, **options: object) -> TaskDistribution:
     target = _BUILT_IN.get(name, name)
     module_name, _, factory_name = target.partition(":")
     if not factory_name:
-        raise UnknownEnvironmentError(f"Unknown environment {name!r}: choose {', '.join(_BUILT_IN)}, or name your own as module:factory.")
+        raise UnknownEnvironmentError(
+            f"Unknown environment {name!r}: choose {', '.join(_BUILT_IN)}, or name your own as module:factory."
+        )
     try:
         with unchanged_process():
             factory = getattr(importlib.import_module(module_name), factory_name)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise UnknownEnvironmentError(f"Cannot load the environment {name!r}: {described(error)}.") from error
+        raise UnknownEnvironmentError(
+            f"Cannot load the environment {name!r}: {described(error)}."
+        ) from error
     accepted = _accepted(factory, options, name)
     try:
         with unchanged_process():
@@ -63,17 +67,25 @@ def load(name: str, **options: object) -> TaskDistribution:
     except (KeyboardInterrupt, ValueError):  # The latter refuses an option.
         raise
     except BaseException as error:
-        raise UnknownEnvironmentError(f"The environment {name!r} cannot be made: {described(error)}.") from error
+        raise UnknownEnvironmentError(
+            f"The environment {name!r} cannot be made: {described(error)}."
+        ) from error
     if not isinstance(distribution, TaskDistribution):
-        raise UnknownEnvironmentError(f"The environment {name!r} made a {type(distribution).__name__}, not a TaskDistribution.")
+        raise UnknownEnvironmentError(
+            f"The environment {name!r} made a {type(distribution).__name__}, not a TaskDistribution."
+        )
     return distribution
 
 
-def _accepted(factory: Callable[..., object], options: Mapping[str, object], name: str) -> dict[str, object]:
+def _accepted(
+    factory: Callable[..., object], options: Mapping[str, object], name: str
+) -> dict[str, object]:
     try:
         parameters = inspect.signature(factory).parameters
     except (TypeError, ValueError) as error:
-        raise UnknownEnvironmentError(f"The environment {name!r} is not made by a Python function or class: {error}.") from error
+        raise UnknownEnvironmentError(
+            f"The environment {name!r} is not made by a Python function or class: {error}."
+        ) from error
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
         return dict(options)
     for option, value in options.items():

@@ -30,10 +30,16 @@ Policy = Callable[[Array], Array]
 PolicyFactory = Callable[[TaskDistribution, Task, int, str | None], Policy]
 
 # Resolved by name like an environment: this folder imports nothing of those that depend on it.
-_POLICIES = {"random": "environments.render:random_policy", "expert": "agents.playback:expert", "prior": "agents.playback:prior"}
+_POLICIES = {
+    "random": "environments.render:random_policy",
+    "expert": "agents.playback:expert",
+    "prior": "agents.playback:prior",
+}
 
 
-def random_policy(distribution: TaskDistribution, task: Task, seed: int, snapshot: str | None) -> Policy:
+def random_policy(
+    distribution: TaskDistribution, task: Task, seed: int, snapshot: str | None
+) -> Policy:
     """Returns a policy that draws every action uniformly from its bounds."""
     del task, snapshot
     size = EnvironmentBatch(distribution, 1).action_size
@@ -41,7 +47,9 @@ def random_policy(distribution: TaskDistribution, task: Task, seed: int, snapsho
     return lambda observation: stream.uniform(-1.0, 1.0, size).astype(np.float32)
 
 
-def play(distribution: TaskDistribution, task: Task, policy: Policy, seed: int, size: tuple[int, int]) -> list[Array]:
+def play(
+    distribution: TaskDistribution, task: Task, policy: Policy, seed: int, size: tuple[int, int]
+) -> list[Array]:
     """Plays an episode.
 
     Args:
@@ -64,7 +72,9 @@ def play(distribution: TaskDistribution, task: Task, policy: Policy, seed: int, 
     while not last:
         last = bool(batch.step(policy(batch.observations[0])[None]).last[0])
         if batch.fault(0) is not None:
-            raise RuntimeError(f"The episode was cut short in step {len(pictures)}: {batch.fault(0)}")
+            raise RuntimeError(
+                f"The episode was cut short in step {len(pictures)}: {batch.fault(0)}"
+            )
         pictures.append(batch.picture(0, *size))
     return pictures
 
@@ -82,7 +92,9 @@ def choose_renderer() -> None:
         if ctypes.util.find_library(library):
             os.environ["MUJOCO_GL"] = backend
             return
-    raise RuntimeError("Pictures need a GL library: apt-get install libosmesa6, or libegl1 and libgl1-mesa-dri.")
+    raise RuntimeError(
+        "Pictures need a GL library: apt-get install libosmesa6, or libegl1 and libgl1-mesa-dri."
+    )
 
 
 def main() -> int:
@@ -105,7 +117,9 @@ def main() -> int:
     pictures = play(distribution, task, policy, values.seed, (values.width, values.height))
     imageio.v3.imwrite(out.with_suffix(".png"), pictures[len(pictures) // 2])
     imageio.v3.imwrite(out.with_suffix(".mp4"), pictures, fps=20, macro_block_size=1)
-    print(f"{out.with_suffix('.png')} and {out.with_suffix('.mp4')}: {len(pictures) - 1} steps of {distribution.name}, {values.policy}")
+    print(
+        f"{out.with_suffix('.png')} and {out.with_suffix('.mp4')}: {len(pictures) - 1} steps of {distribution.name}, {values.policy}"
+    )
     return 0
 
 
@@ -115,7 +129,9 @@ def _policy_factory(name: str) -> PolicyFactory:
         with unchanged_process():
             made: PolicyFactory = getattr(importlib.import_module(module), factory)
     except (ImportError, AttributeError, ValueError) as error:
-        raise command_line.UsageError(f"Unknown policy {name!r} ({error}): choose {', '.join(_POLICIES)} or module:factory.") from error
+        raise command_line.UsageError(
+            f"Unknown policy {name!r} ({error}): choose {', '.join(_POLICIES)} or module:factory."
+        ) from error
     return made
 
 

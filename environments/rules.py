@@ -38,12 +38,17 @@ def declaration_findings(distribution: TaskDistribution) -> list[str]:
         if not accepts(value):
             findings.append(f"{name} is {_shown(value)}: it has to be {wanted}.")
     if not findings:
-        findings = [finding for split in SPLITS for finding in _split_findings(distribution.task_set, split)]
+        findings = [
+            finding for split in SPLITS for finding in _split_findings(distribution.task_set, split)
+        ]
     return findings or _place_findings(distribution) or _description_findings(distribution)
 
 
 def episode_findings(
-    distribution: TaskDistribution, spec: Mapping[str, specs.Array], moments: Sequence[Moment], reward_scale: float = 1.0
+    distribution: TaskDistribution,
+    spec: Mapping[str, specs.Array],
+    moments: Sequence[Moment],
+    reward_scale: float = 1.0,
 ) -> list[str]:
     """Returns what is wrong with an episode, one line for each broken rule, at the first step that breaks it.
 
@@ -57,7 +62,9 @@ def episode_findings(
         The findings.
     """
     if not moments[0].first:
-        return ["reset() does not return the start of an episode: return dm_env.restart(observation)."]
+        return [
+            "reset() does not return the start of an episode: return dm_env.restart(observation)."
+        ]
     found: dict[str, str] = {}
     for step, moment in enumerate(moments):
         for rule, problem in _observation_problems(distribution, spec, moment):
@@ -78,11 +85,17 @@ def episode_findings(
 
 
 def _is_keys(value: object) -> bool:
-    return isinstance(value, tuple) and all(isinstance(key, str) for key in value) and len(set(value)) == len(value)
+    return (
+        isinstance(value, tuple)
+        and all(isinstance(key, str) for key in value)
+        and len(set(value)) == len(value)
+    )
 
 
 def _is_groups(value: object) -> bool:
-    return isinstance(value, ObservationGroups) and all(_is_keys(keys) and keys for keys in (value.expert, value.prior))
+    return isinstance(value, ObservationGroups) and all(
+        _is_keys(keys) and keys for keys in (value.expert, value.prior)
+    )
 
 
 def _is_finite(value: object) -> bool:
@@ -97,7 +110,11 @@ def _is_scale(value: object) -> bool:
 
 
 def _is_scales(value: object) -> bool:
-    return isinstance(value, Mapping) and _is_keys(tuple(value)) and all(map(_is_scale, value.values()))
+    return (
+        isinstance(value, Mapping)
+        and _is_keys(tuple(value))
+        and all(map(_is_scale, value.values()))
+    )
 
 
 def _is_count(value: object) -> bool:
@@ -114,29 +131,53 @@ _DECLARATIONS: Mapping[str, tuple[Callable[[Any], object], str]] = {
         _is_groups,
         "ObservationGroups of two tuples of distinct keys, neither of them empty (a single key is written ('position',))",
     ),
-    "observation_scales": (_is_scales, "a mapping of observed keys to finite numbers other than 0, also in single precision"),
-    "episode_steps": (_is_count, f"a whole number of at least 1 and at most {_LONGEST_EPISODE}, a Python int"),
+    "observation_scales": (
+        _is_scales,
+        "a mapping of observed keys to finite numbers other than 0, also in single precision",
+    ),
+    "episode_steps": (
+        _is_count,
+        f"a whole number of at least 1 and at most {_LONGEST_EPISODE}, a Python int",
+    ),
     "worst_reward": (_is_finite, "a finite number"),
     "dense_training": (lambda value: isinstance(value, bool), "True or False"),
     "task_dependent": (_is_keys, "a tuple of observed keys"),
-    "place_names": (lambda value: _is_keys(value) and len(value) <= 2, "a tuple of at most two names"),
+    "place_names": (
+        lambda value: _is_keys(value) and len(value) <= 2,
+        "a tuple of at most two names",
+    ),
     "traced": (lambda value: value is None or isinstance(value, str), "an observed key, or None"),
 }
 
 
 def _split_findings(task_set: TaskSet, split: str) -> list[str]:
     if split not in task_set.splits:
-        return [f"task_set has no split {split!r} but {', '.join(map(repr, task_set.splits))}: the splits are {', '.join(SPLITS)}."]
+        return [
+            f"task_set has no split {split!r} but {', '.join(map(repr, task_set.splits))}: the splits are {', '.join(SPLITS)}."
+        ]
     tasks = task_set.splits[split]
     if not (tasks and isinstance(tasks, tuple) and all(isinstance(task, Task) for task in tasks)):
-        return [f"The split {split!r} of task_set is {reprlib.repr(tasks)}: it has to be a tuple of at least one Task."]
+        return [
+            f"The split {split!r} of task_set is {reprlib.repr(tasks)}: it has to be a tuple of at least one Task."
+        ]
     findings = []
     indices = [task.index for task in tasks]
     if indices != list(range(len(tasks))):
-        findings.append(f"The tasks of split {split!r} have the indices {reprlib.repr(indices)}: count 0, 1, 2 and so on.")
-    odd = [task for task in tasks if not (isinstance(task.parameters, tuple) and all(_is_finite(value) for value in task.parameters))]
+        findings.append(
+            f"The tasks of split {split!r} have the indices {reprlib.repr(indices)}: count 0, 1, 2 and so on."
+        )
+    odd = [
+        task
+        for task in tasks
+        if not (
+            isinstance(task.parameters, tuple)
+            and all(_is_finite(value) for value in task.parameters)
+        )
+    ]
     if odd:
-        findings.append(f"The split {split!r} has the task {reprlib.repr(odd[0])}: its parameters have to be a tuple of finite numbers.")
+        findings.append(
+            f"The split {split!r} has the task {reprlib.repr(odd[0])}: its parameters have to be a tuple of finite numbers."
+        )
     return findings
 
 
@@ -152,7 +193,11 @@ def _place_findings(distribution: TaskDistribution) -> list[str]:
                 place = call(f"place() of {split} task {task.index}", distribution.place, task)
             except UnplayableError as error:
                 return [str(error)]
-            if not (isinstance(place, Sequence | np.ndarray) and len(place) == len(names) and all(map(_is_finite, place))):
+            if not (
+                isinstance(place, Sequence | np.ndarray)
+                and len(place) == len(names)
+                and all(map(_is_finite, place))
+            ):
                 return [
                     f"place() of {split} task {task.index} is {reprlib.repr(place)}: "
                     f"it has to be a finite number for each of place_names, {names}."
@@ -173,7 +218,9 @@ def _shown(value: object) -> str:
     return f"{reprlib.repr(value)}{of_numpy}"
 
 
-def _observation_problems(distribution: TaskDistribution, spec: Mapping[str, specs.Array], moment: Moment) -> Iterator[tuple[str, str]]:
+def _observation_problems(
+    distribution: TaskDistribution, spec: Mapping[str, specs.Array], moment: Moment
+) -> Iterator[tuple[str, str]]:
     """Yields the name of each broken rule, and what is wrong."""
     given = moment.observation
     if set(given) != set(spec):
@@ -188,12 +235,18 @@ def _observation_problems(distribution: TaskDistribution, spec: Mapping[str, spe
                 f"the observation {key!r} has the shape {given[key].shape}, but its spec {spec[key].shape}: make them the same",
             )
         if not np.isfinite(given[key]).all():
-            yield f"finite {key}", f"the observation {key!r} is not finite: end the episode before numbers overflow"
+            yield (
+                f"finite {key}",
+                f"the observation {key!r} is not finite: end the episode before numbers overflow",
+            )
         elif key in distribution.observation_groups.expert:
             size = float(np.abs(given[key].astype(np.float64)).max(initial=0.0))
             scale = float(distribution.observation_scales.get(key, 1.0))
             if size > _MOST:
-                yield f"size of {key}", f"the observation {key!r} reaches {size:.3g}, more than float32 holds: bound it"
+                yield (
+                    f"size of {key}",
+                    f"the observation {key!r} reaches {size:.3g}, more than float32 holds: bound it",
+                )
             elif size * abs(scale) > LARGEST_SQUARED:
                 yield (
                     f"size of {key}",
@@ -202,13 +255,18 @@ def _observation_problems(distribution: TaskDistribution, spec: Mapping[str, spe
                 )
 
 
-def _reward_problems(distribution: TaskDistribution, moment: Moment, reward_scale: float) -> Iterator[tuple[str, str]]:
+def _reward_problems(
+    distribution: TaskDistribution, moment: Moment, reward_scale: float
+) -> Iterator[tuple[str, str]]:
     """Yields the name of each broken rule, and what is wrong."""
     for name, reward in (("reward", moment.reward), ("training_reward", moment.training_reward)):
         if reward is None or not math.isfinite(reward):
             continue
         if abs(reward) > _MOST:
-            yield f"size of {name}", f"the {name} is {reward:.3g}, more than float32 holds: scale it in the environment"
+            yield (
+                f"size of {name}",
+                f"the {name} is {reward:.3g}, more than float32 holds: scale it in the environment",
+            )
         elif abs(reward * reward_scale) > LARGEST_REWARD:
             scale = f"{scale_for(reward):g}"
             yield (
@@ -219,7 +277,10 @@ def _reward_problems(distribution: TaskDistribution, moment: Moment, reward_scal
             )
     worst, dense = distribution.worst_reward, distribution.dense_training
     if moment.first:
-        yield "restart", "step() starts a new episode: only reset() does, and the step after an episode's end"
+        yield (
+            "restart",
+            "step() starts a new episode: only reset() does, and the step after an episode's end",
+        )
     elif moment.reward is None or not math.isfinite(moment.reward):
         yield "reward", f"the reward is {moment.reward}: make it a finite number"
     elif moment.reward < worst - _ROUNDING * max(1.0, abs(worst)):
@@ -229,11 +290,20 @@ def _reward_problems(distribution: TaskDistribution, moment: Moment, reward_scal
         )
     if moment.training_reward is None:
         if dense:
-            yield "dense", "training_reward is None, but dense_training is True: return the reward that trains, or declare False"
+            yield (
+                "dense",
+                "training_reward is None, but dense_training is True: return the reward that trains, or declare False",
+            )
     elif not dense:
-        yield "dense", f"training_reward is {moment.training_reward:g}, but dense_training is False: declare True, or return None"
+        yield (
+            "dense",
+            f"training_reward is {moment.training_reward:g}, but dense_training is False: declare True, or return None",
+        )
     elif not math.isfinite(moment.training_reward):
-        yield "training reward", f"training_reward is {moment.training_reward}: make it a finite number"
+        yield (
+            "training reward",
+            f"training_reward is {moment.training_reward}: make it a finite number",
+        )
     if not moment.first and moment.discount not in ((0.0, 1.0) if moment.last else (1.0,)):
         yield (
             "discount",

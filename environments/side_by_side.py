@@ -13,7 +13,9 @@ from environments.recording import Moment
 from environments.task import Task
 
 
-def side_by_side(batch: EnvironmentBatch, alone: Sequence[Moment], actions: Array, task: Task, seed: int) -> str | None:
+def side_by_side(
+    batch: EnvironmentBatch, alone: Sequence[Moment], actions: Array, task: Task, seed: int
+) -> str | None:
     """Plays the same episode in all environments of a batch, step by step.
 
     Args:
@@ -38,7 +40,9 @@ def side_by_side(batch: EnvironmentBatch, alone: Sequence[Moment], actions: Arra
                 if (fault := batch.fault(place)) is not None:
                     return f"The episode is cut short {where}: {fault}. Mend it: training counts it as a fault."
             given = _expected(batch, moment)
-            if not all(np.array_equal(row, given) for row in _rows(batch, result.rewards, result.last)):
+            if not all(
+                np.array_equal(row, given) for row in _rows(batch, result.rewards, result.last)
+            ):
                 return (
                     f"The same task, seed and actions give another episode {where}: share nothing between environments, "
                     "and return arrays that you do not change afterwards."

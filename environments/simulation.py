@@ -16,7 +16,9 @@ from environments.distribution import TaskEnvironment
 from environments.task import Task
 
 # A simulation that diverges is reset by MuJoCo, which only counts a warning; the contact and memory warnings before these are harmless.
-_DIVERGENCE = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADCTRL) + 1)
+_DIVERGENCE = slice(
+    int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADCTRL) + 1
+)
 
 # MuJoCo's own way to warn is to append to a file in the current directory.
 mujoco.set_mju_user_warning(logging.getLogger("mujoco").info)
@@ -120,7 +122,9 @@ class SimulatedEnvironment(TaskEnvironment):
         self._ctrl[:] = action
         self.advance()
         if self._divergences.any():
-            raise FloatingPointError(f"the simulation diverged in step {self._steps + 1}: {_names(self._divergences)}")
+            raise FloatingPointError(
+                f"the simulation diverged in step {self._steps + 1}: {_names(self._divergences)}"
+            )
         self._steps += 1
         reward, terminated, self._training_reward = self.evaluate(action)
         self._over = terminated or self._steps == self._episode_steps
@@ -137,7 +141,10 @@ class SimulatedEnvironment(TaskEnvironment):
         mujoco.mj_step1(self.model, self.data)
 
     def picture(self, width: int, height: int) -> Array:
-        if self._renderer is None or (self._renderer.width, self._renderer.height) != (width, height):
+        if self._renderer is None or (self._renderer.width, self._renderer.height) != (
+            width,
+            height,
+        ):
             self._renderer = mujoco.Renderer(self.model, height, width)
         self._renderer.update_scene(self.data, camera=self.camera)
         picture: Array = self._renderer.render()
@@ -145,12 +152,16 @@ class SimulatedEnvironment(TaskEnvironment):
 
     def action_spec(self) -> specs.BoundedArray:
         low, high = self.model.actuator_ctrlrange.T
-        return specs.BoundedArray((self.model.nu,), np.float32, low.astype(np.float32), high.astype(np.float32), "control")
+        return specs.BoundedArray(
+            (self.model.nu,), np.float32, low.astype(np.float32), high.astype(np.float32), "control"
+        )
 
     def observation_spec(self) -> dict[str, specs.Array]:
         if self._over and self._steps == 0:
             mujoco.mj_forward(self.model, self.data)
-        return {key: specs.Array(value.shape, np.float32, key) for key, value in self.observe().items()}
+        return {
+            key: specs.Array(value.shape, np.float32, key) for key, value in self.observe().items()
+        }
 
 
 def _names(counts: Array) -> str:

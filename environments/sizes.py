@@ -26,7 +26,10 @@ class Sizes:
     """The largest numbers of all episodes that are played."""
 
     def __init__(self, distribution: TaskDistribution):
-        self._scales = {key: float(distribution.observation_scales.get(key, 1.0)) for key in distribution.observation_groups.expert}
+        self._scales = {
+            key: float(distribution.observation_scales.get(key, 1.0))
+            for key in distribution.observation_groups.expert
+        }
         self._observed = dict.fromkeys(self._scales, 0.0)
         self._reward = 0.0
 

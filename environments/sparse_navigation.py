@@ -20,7 +20,14 @@ import numpy as np
 from dm_env import specs
 
 from environments.arrays import Array
-from environments.distribution import DescribedReward, ObservationGroups, TaskDistribution, TaskEnvironment, distances, trains_densely
+from environments.distribution import (
+    DescribedReward,
+    ObservationGroups,
+    TaskDistribution,
+    TaskEnvironment,
+    distances,
+    trains_densely,
+)
 from environments.task import DEFAULT_SIZES, Task, TaskSet, draw_task_set, numbered
 
 _EPISODE_STEPS = 20
@@ -129,7 +136,9 @@ class SparseNavigation(TaskDistribution):
         elif task_set == "default":
             self.task_set = draw_task_set(_draw_angle, seed=task_set_seed)
         else:
-            raise ValueError(f"Unknown task set {task_set!r} of {self.name}: choose default or pearl.")
+            raise ValueError(
+                f"Unknown task set {task_set!r} of {self.name}: choose default or pearl."
+            )
         self.dense_training = trains_densely(training, self.name)
 
     def make_environment(self, seed: int) -> TaskEnvironment:
@@ -142,7 +151,9 @@ class SparseNavigation(TaskDistribution):
         return math.cos(angle), math.sin(angle)
 
     def described_reward(self, task: Task) -> DescribedReward:
-        def reward(observations: Mapping[str, Array], actions: Array, after: Mapping[str, Array]) -> Array:
+        def reward(
+            observations: Mapping[str, Array], actions: Array, after: Mapping[str, Array]
+        ) -> Array:
             distance = distances(after, "position", self.place(task))
             return np.where(distance <= _GOAL_RADIUS, 1.0 - distance, 0.0)
 
@@ -161,8 +172,14 @@ def _pearl_task_set(seed: int) -> TaskSet:
     angles = np.linspace(0.0, math.pi, 100)
     np.random.RandomState(1337).shuffle(angles)
     drawn = draw_task_set(_draw_angle, seed=seed, sizes={"validation": DEFAULT_SIZES["validation"]})
-    splits = {split: numbered(part) for split, part in (("train", angles[:80]), ("test", angles[-20:]))}
-    overlap = {task.parameters for task in drawn.tasks("validation")} & {task.parameters for task in splits["test"]}
+    splits = {
+        split: numbered(part) for split, part in (("train", angles[:80]), ("test", angles[-20:]))
+    }
+    overlap = {task.parameters for task in drawn.tasks("validation")} & {
+        task.parameters for task in splits["test"]
+    }
     if overlap:
-        raise ValueError(f"A validation goal equals a test goal ({overlap}): choose another task set seed than {seed}.")
+        raise ValueError(
+            f"A validation goal equals a test goal ({overlap}): choose another task set seed than {seed}."
+        )
     return TaskSet("pearl", {**splits, "validation": drawn.tasks("validation")})

@@ -67,7 +67,9 @@ def sweep(distribution: TaskDistribution, seconds: float | None) -> Sweep:
 
 def _in_turns(distribution: TaskDistribution) -> Iterator[tuple[str, Task]]:
     for tasks in itertools.zip_longest(*(distribution.tasks(split) for split in SPLITS)):
-        yield from ((split, task) for split, task in zip(SPLITS, tasks, strict=True) if task is not None)
+        yield from (
+            (split, task) for split, task in zip(SPLITS, tasks, strict=True) if task is not None
+        )
 
 
 def _step_once(batch: EnvironmentBatch, task: Task) -> tuple[int, str | None]:
@@ -83,7 +85,9 @@ def _step_once(batch: EnvironmentBatch, task: Task) -> tuple[int, str | None]:
 def _finding(split: str, bad: list[tuple[Task, str]]) -> str:
     (first, reason), number = bad[0], len(bad)
     others = ", ".join(str(task.index) for task, _ in bad[1:11])
-    more = f" So do {number - 1} more: {others}{', …' if number > 11 else ''}." if number > 1 else ""
+    more = (
+        f" So do {number - 1} more: {others}{', …' if number > 11 else ''}." if number > 1 else ""
+    )
     return (
         f"Task {first.index} of the split {split!r}, with the parameters {reprlib.repr(first.parameters)}, cannot be started and stepped: "
         f"{reason}.{more} Mend what it is built from, or leave it out of the task set."

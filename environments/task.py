@@ -44,7 +44,9 @@ class TaskSet:
         """
         tasks = self.tasks(split)
         if not 0 <= index < len(tasks):
-            raise ValueError(f"Task {index} is out of range: the {split} split has tasks 0 to {len(tasks) - 1}.")
+            raise ValueError(
+                f"Task {index} is out of range: the {split} split has tasks 0 to {len(tasks) - 1}."
+            )
         return tasks[index]
 
 
@@ -71,11 +73,17 @@ def draw_task_set(
     """
     unknown = [split for split in sizes if split not in SPLITS]
     if unknown:
-        raise ValueError(f"The splits of a task set are {', '.join(SPLITS)}; there is no {unknown[0]!r}: rename it in sizes.")
+        raise ValueError(
+            f"The splits of a task set are {', '.join(SPLITS)}; there is no {unknown[0]!r}: rename it in sizes."
+        )
     splits = {}
     for split, size in sizes.items():
-        streams = (np.random.default_rng([seed, SPLITS.index(split), index]) for index in range(size))
-        splits[split] = tuple(Task(index, tuple(draw(stream))) for index, stream in enumerate(streams))
+        streams = (
+            np.random.default_rng([seed, SPLITS.index(split), index]) for index in range(size)
+        )
+        splits[split] = tuple(
+            Task(index, tuple(draw(stream))) for index, stream in enumerate(streams)
+        )
     return TaskSet(name, splits)
 
 

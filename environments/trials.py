@@ -43,7 +43,10 @@ class TrialBatch:
         self._environments = environments
         self._reward_scale = reward_scale
         self._observed = environments.layout.size
-        self.observations = np.zeros((len(environments), trial_observation_size(self._observed, self.action_size)), np.float32)
+        self.observations = np.zeros(
+            (len(environments), trial_observation_size(self._observed, self.action_size)),
+            np.float32,
+        )
         self._tasks: list[Task | None] = [None] * len(environments)
         self._streams = [np.random.default_rng(0)] * len(environments)
         self._finished = np.zeros(len(environments), int)
@@ -96,7 +99,9 @@ class TrialBatch:
         for place in np.flatnonzero(result.last & ~last).tolist():
             self._start_episode(place)
         over = (last & ~result.faulted)[:, None]
-        self.observations[:, : self._observed] = np.where(over, self._first, self._environments.observations)
+        self.observations[:, : self._observed] = np.where(
+            over, self._first, self._environments.observations
+        )
         discounts = np.where(result.faulted, 0.0, 1.0).astype(np.float32)
         return StepBatch(result.rewards, result.training_rewards, discounts, last, result.faulted)
 
@@ -107,5 +112,7 @@ class TrialBatch:
     def _start_episode(self, place: int) -> None:
         task = self._tasks[place]
         assert task is not None, "A trial starts with `reset`."
-        self._failed_starts[place] += self._environments.reset(place, task, int(self._streams[place].integers(2**31)))
+        self._failed_starts[place] += self._environments.reset(
+            place, task, int(self._streams[place].integers(2**31))
+        )
         self.observations[place, : self._observed] = self._environments.observations[place]

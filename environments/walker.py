@@ -50,7 +50,9 @@ class WalkerEnvironment(SimulatedEnvironment):
         self._success_radius = success_radius
         self._dense = dense
         self._distance = 0.0
-        self.camera = self._view = composition.view((0.0, 0.0, 0.5), distance=7.0, azimuth=0.0, elevation=-22.0)
+        self.camera = self._view = composition.view(
+            (0.0, 0.0, 0.5), distance=7.0, azimuth=0.0, elevation=-22.0
+        )
         data, torso = self.data, self.data.body("walker/torso")
         self._root, self._position = data.qpos[:7], torso.xpos
         self._forces = composition.readings(model, data, mujoco.mjtSensor.mjSENS_TOUCH)
@@ -59,7 +61,9 @@ class WalkerEnvironment(SimulatedEnvironment):
             **composition.inertial_readings(model, data),
             "joints_pos": data.qpos[7:],
             "joints_vel": data.qvel[6:],
-            "end_effectors_pos": composition.readings(model, data, mujoco.mjtSensor.mjSENS_FRAMEPOS),
+            "end_effectors_pos": composition.readings(
+                model, data, mujoco.mjtSensor.mjSENS_FRAMEPOS
+            ),
             "world_zaxis": torso.xmat[6:],
             "sensors_touch": self._touching,
             "position": self._position,

@@ -1,4 +1,4 @@
-"""Gymnasium's own HalfCheetah, whose rewards are made to depend on a hidden speed, adapted to from the first episode on.
+"""Adapts to Gymnasium's own HalfCheetah, rewarded for a hidden speed, from the first episode on.
 
 pip install ./iwpa[progress] "gymnasium[mujoco]"
 python examples/half_cheetah.py --speed 1.2
@@ -20,12 +20,16 @@ TORSO_HEIGHT = 0.7
 
 
 class HiddenSpeed(gymnasium.Wrapper):
-    """Pays -|v - v*| - 0.05 |a|^2 for a hidden speed v*, and names observations as the snapshot was trained on them."""
+    """Pays -|v - v*| - 0.05 |a|^2 for a hidden speed v*; observations have the snapshot's names."""
 
     def __init__(self, speed: float):
-        """Makes the environment of a speed in m/s."""
-        # Everything is observed, the place along the track, too.
-        cheetah = gymnasium.make("HalfCheetah-v5", max_episode_steps=EPISODE_STEPS, exclude_current_positions_from_observation=False)
+        """Makes the environment for a speed in m/s."""
+        # Observations include the position along the track, which the snapshot's do too.
+        cheetah = gymnasium.make(
+            "HalfCheetah-v5",
+            max_episode_steps=EPISODE_STEPS,
+            exclude_current_positions_from_observation=False,
+        )
         super().__init__(cheetah)
         self._speed = speed
 
@@ -37,24 +41,34 @@ class HiddenSpeed(gymnasium.Wrapper):
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Makes a control step of 0.05 s."""
         state, _, terminated, truncated, info = super().step(action)
-        reward = -abs(info["x_velocity"] - self._speed) - CONTROL_COST * float(np.square(action).sum())
+        reward = -abs(info["x_velocity"] - self._speed) - CONTROL_COST * float(
+            np.square(action).sum()
+        )
         return named(state), reward, terminated, truncated, info
 
 
 def named(state: Any) -> dict[str, Any]:
-    """Returns Gymnasium's positions and velocities `[18]` by the names of the snapshot."""
+    """Returns Gymnasium's positions and velocities `[18]` under the snapshot's names."""
     position, velocity = state[:9], state[9:]
-    return {"joints": position[1:], "velocity": velocity, "torso": np.array([position[0], 0.0, position[1] + TORSO_HEIGHT])}
+    return {
+        "joints": position[1:],
+        "velocity": velocity,
+        "torso": np.array([position[0], 0.0, position[1] + TORSO_HEIGHT]),
+    }
 
 
 def main() -> None:
-    """Adapts, and prints each episode's return."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--speed", type=float, default=1.2, help="the hidden one, m/s, from 0 to 3")
+    """Adapts and prints each episode's return."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--speed", type=float, default=1.2, help="hidden speed in m/s, from 0 to 3")
     parser.add_argument("--episodes", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     flags = parser.parse_args()
-    found = iwpa.adapt(HiddenSpeed(flags.speed), "half_cheetah_velocity", flags.episodes, seed=flags.seed)
+    found = iwpa.adapt(
+        HiddenSpeed(flags.speed), "half_cheetah_velocity", flags.episodes, seed=flags.seed
+    )
     print("returns:", ", ".join(f"{value:.1f}" for value in found.returns))
     print(found.agent.diagnostics())
 

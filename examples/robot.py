@@ -1,9 +1,10 @@
-"""A robot's own control loop: 50 Hz in a thread of its own, long learning in another one, everything logged.
+"""A robot's control loop: control at 50 Hz in one thread, learning in another, every step logged.
 
     pip install ./iwpa
     python examples/robot.py --seconds 20
 
-The robot is a point that seeks a place it is paid for; put yours in its place. The log is a CSV file, a line for each control step.
+The robot is a point that seeks a hidden goal; replace it with your own. The log is a CSV file with
+one line per control step.
 """
 
 from __future__ import annotations
@@ -22,26 +23,26 @@ EPISODE_STEPS = 20
 
 
 class Robot:
-    """A point in the plane that is paid for being within 0.2 of a place on the unit circle."""
+    """A point in the plane that is rewarded within 0.2 of a goal on the unit circle."""
 
     def __init__(self, angle: float):
-        """Hides the place."""
+        """Places the goal at an angle in radians."""
         self._goal = np.array([np.cos(angle), np.sin(angle)])
         self.position = np.zeros(2)
 
     def home(self) -> None:
-        """Goes back to the start."""
+        """Returns to the start."""
         self.position = np.zeros(2)
 
     def move(self, action: np.ndarray) -> float:
-        """Makes a control step and returns what it is worth."""
+        """Makes a control step and returns its reward."""
         self.position = self.position + 0.1 * action
         distance = float(np.linalg.norm(self.position - self._goal))
         return 1.0 - distance if distance <= 0.2 else 0.0
 
 
 def control(agent: iwpa.Adapter, robot: Robot, stop: threading.Event, path: str) -> None:
-    """Runs until it is stopped, at most one action each period."""
+    """Runs the control loop until stopped, with at most one action per period."""
     with open(path, "w", newline="") as file:
         log = csv.writer(file)
         log.writerow(["episode", "step", "x", "y", "reward", "return", "milliseconds", "kl"])
@@ -56,17 +57,29 @@ def control(agent: iwpa.Adapter, robot: Robot, stop: threading.Event, path: str)
                 started = time.perf_counter()
                 action = agent.step(reward, robot.position, truncated=step == EPISODE_STEPS)
                 milliseconds = 1e3 * (time.perf_counter() - started)
-                found, place = agent.diagnostics(), robot.position.round(3)
-                log.writerow([found["episode"], step, *place, reward, found["return"], round(milliseconds, 3), found["kl"]])
+                found, position = agent.diagnostics(), robot.position.round(3)
+                log.writerow(
+                    [
+                        found["episode"],
+                        step,
+                        *position,
+                        reward,
+                        found["return"],
+                        round(milliseconds, 3),
+                        found["kl"],
+                    ]
+                )
 
 
 def main() -> None:
-    """Starts the robot, waits, stops it, and keeps what it has learned."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=20.0, help="how long it runs")
-    parser.add_argument("--angle", type=float, default=1.0, help="of the hidden place, in radians")
-    parser.add_argument("--log", default="robot.csv")
-    parser.add_argument("--save", default="robot", help="a directory to go on from by iwpa.restore")
+    """Starts the robot, waits, stops it, and saves the adaptation."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=20.0, help="duration in seconds")
+    parser.add_argument("--angle", type=float, default=1.0, help="the goal's angle in radians")
+    parser.add_argument("--log", default="robot.csv", help="the CSV file to write")
+    parser.add_argument("--save", default="robot", help="the directory to write for iwpa.restore")
     flags = parser.parse_args()
     agent, stop = iwpa.load("sparse_navigation").adapter(background="thread"), threading.Event()
     thread = threading.Thread(target=control, args=(agent, Robot(flags.angle), stop, flags.log))

@@ -1,4 +1,4 @@
-"""Offline warm start: what was logged at one speed says, under another reward function, what another speed would have paid.
+"""Offline warm start: relabels a log of the prior with the reward function of another speed.
 
 pip install ./iwpa "gymnasium[mujoco]"
 python examples/warm_start.py
@@ -18,8 +18,9 @@ STEP_SECONDS = 0.05
 
 
 def logged(steps: int) -> dict[str, Any]:
-    """Returns transitions of the behaviour prior, which runs at all speeds; their rewards are left out."""
-    environment, agent = HiddenSpeed(speed=0.0), iwpa.load("half_cheetah_velocity").adapter(method="prior")
+    """Returns transitions of the behaviour prior, which runs at all speeds, without rewards."""
+    environment = HiddenSpeed(speed=0.0)
+    agent = iwpa.load("half_cheetah_velocity").adapter(method="prior")
     rows: list[tuple[Any, Any, Any]] = []
     action = None
     while len(rows) < steps:
@@ -28,17 +29,26 @@ def logged(steps: int) -> dict[str, Any]:
             action = agent.reset(observation)
         after, reward, terminated, truncated, _ = environment.step(action)
         rows.append((observation, action, after))
-        observation, action = after, agent.step(reward, after, terminated=terminated, truncated=truncated)
+        observation = after
+        action = agent.step(reward, after, terminated=terminated, truncated=truncated)
     before, actions, later = zip(*rows, strict=True)
-    stacked = [{key: np.array([one[key] for one in part]) for key in part[0]} for part in (before, later)]
-    return {"observations": stacked[0], "actions": np.array(actions), "next_observations": stacked[1]}
+    stacked = [
+        {key: np.array([row[key] for row in part]) for key in part[0]} for part in (before, later)
+    ]
+    return {
+        "observations": stacked[0],
+        "actions": np.array(actions),
+        "next_observations": stacked[1],
+    }
 
 
 def main() -> None:
-    """Compares first episodes with and without the log."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--speed", type=float, default=2.0, help="that is wanted now, m/s")
-    parser.add_argument("--steps", type=int, default=1000, help="of the log")
+    """Compares the first episodes with and without the log."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--speed", type=float, default=2.0, help="the new task's speed in m/s")
+    parser.add_argument("--steps", type=int, default=1000, help="number of transitions in the log")
     parser.add_argument("--episodes", type=int, default=2)
     flags = parser.parse_args()
 
@@ -48,12 +58,15 @@ def main() -> None:
 
     log = logged(flags.steps)
     for warm in (False, True):
-        # The closed form learns from any transitions; directed exploration, the default, gains less from a log.
+        # The closed form learns from any transitions; the default method gains less from a log.
         agent = iwpa.load("half_cheetah_velocity").adapter(seed=0, method="shared_q_iw_ls")
         if warm:
             agent.warm_start(log, reward)
         found = iwpa.adapt(HiddenSpeed(flags.speed), agent, flags.episodes, progress=False)
-        print("with the log:   " if warm else "without the log:", ", ".join(f"{value:.1f}" for value in found.returns))
+        print(
+            "with the log:   " if warm else "without the log:",
+            ", ".join(f"{value:.1f}" for value in found.returns),
+        )
 
 
 if __name__ == "__main__":

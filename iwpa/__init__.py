@@ -11,4 +11,14 @@ from iwpa.environment_loop import Adaptation, adapt
 from iwpa.methods.registry import METHODS
 from iwpa.trained import Trained, load, names
 
-__all__ = ["METHODS", "Adaptation", "Adapter", "DamagedError", "Trained", "adapt", "load", "names", "restore"]
+__all__ = [
+    "METHODS",
+    "Adaptation",
+    "Adapter",
+    "DamagedError",
+    "Trained",
+    "adapt",
+    "load",
+    "names",
+    "restore",
+]

@@ -1,4 +1,4 @@
-"""One adaptation in a control loop of the user's: the engine with one replica, stepped from outside."""
+"""One adaptation inside your own control loop: the engine with one replica, driven step by step."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ _VERSION = 1
 
 
 class Adapter:
-    """Learns one task while a loop of the user's acts in it.
+    """Learns one task while your control loop acts in it.
 
-    Every number equals that of the engine's replica of the same seed (`iwpa.engine.adapt` with run seed 0, split test, task 0), as long as
-    `background` is False and `memory` holds all transitions.
+    Every number equals that of the engine's replica of the same seed (`iwpa.engine.adapt` with run
+    seed 0, split test, task 0), as long as `background` is False and `memory` holds all
+    transitions.
 
     Attributes:
-        snapshot: What it starts from.
+        snapshot: The snapshot that it starts from.
         method: Name of the method.
     """
 
@@ -50,51 +51,67 @@ class Adapter:
         """Begins an adaptation.
 
         Args:
-            snapshot: What training gave.
-            method: One of `iwpa.METHODS.names`; the best one that the snapshot serves where None.
-            seed: Of everything random.
-            adaptation: Hyper-parameters in place of the method's own, by the names of `AdaptationConfig`.
-            memory: How many transitions are kept, the newest. Of 65 features and K' = 16 one takes 4.4 kB.
-            background: False: what is to be learned is learned before the next action. `"thread"`: what takes long is learned in a thread
-                of its own. `"slices"`: a slice of it in each step. In both, what falls due meanwhile is left out within an episode.
+            snapshot: The trained networks.
+            method: One of `iwpa.METHODS.names`; None selects the best one that the snapshot serves.
+            seed: Seeds everything random.
+            adaptation: Hyper-parameters that replace the method's defaults, by the names of
+                `AdaptationConfig`.
+            memory: Number of transitions to keep, the newest ones. With 65 features and K' = 16
+                each takes 4.4 kB.
+            background: When learning happens. False: before the next action. `"thread"`: long jobs
+                run in a thread of their own. `"slices"`: one slice of a job runs in each step. With
+                the last two, updates that fall due within an episode while a job is running are
+                skipped.
 
         Raises:
-            ValueError: If there is no such method or hyper-parameter, the snapshot does not serve it, or does not say what it is of.
+            ValueError: If the method or a hyper-parameter does not exist, or the snapshot does not
+                serve the method or does not name its environment.
         """
         if snapshot.environment is None:
             raise ValueError(
-                f"The snapshot of step {snapshot.step} does not say what environment it is of (version 1): "
-                "resume its run with this version of the program, which writes one that does."
+                f"The snapshot of step {snapshot.step} does not name its environment (version 1): "
+                "resume its run with this version of the program, which writes snapshots that do."
             )
         if background not in WORK:
             raise ValueError(f"background takes False, 'thread' or 'slices', not {background!r}.")
         if memory < snapshot.environment.episode_steps:
-            raise ValueError(f"memory takes at least the {snapshot.environment.episode_steps} transitions of an episode, not {memory}.")
+            raise ValueError(
+                f"memory takes at least the {snapshot.environment.episode_steps} transitions of an "
+                f"episode, not {memory}."
+            )
         self.snapshot = snapshot
         self.method = METHODS.best(snapshot) if method is None else method
         self._environment = snapshot.environment
         self._exchange = Exchange(snapshot.environment)
         METHODS.known([self.method], snapshot.agent)
-        self._config = with_values(default_adaptation(self.method, 1, snapshot.environment.name), adaptation or {})
+        self._config = with_values(
+            default_adaptation(self.method, 1, snapshot.environment.name), adaptation or {}
+        )
         self._seed, self._memory, self._background = seed, memory, background
         replicas = [Replica("test", Task(0, ()), seed)]
         steps = snapshot.environment.episode_steps
         start = Start(snapshot, self._config, replicas, steps, 0, memory, WORK[background]())
-        self._engine = Engine(METHODS.make(self.method, start), replicas, reward_scale=snapshot.reward_scale, run_seed=0)
+        self._engine = Engine(
+            METHODS.make(self.method, start),
+            replicas,
+            reward_scale=snapshot.reward_scale,
+            run_seed=0,
+        )
         self._within_episode = False
-        self._everyone = np.ones(1, bool)
+        self._active = np.ones(1, bool)
 
     def reset(self, observation: Any) -> Array:
-        """Begins an episode; one that has not ended ends here, as by a time limit.
+        """Begins an episode. An unfinished one ends here, as if by a time limit.
 
         Args:
-            observation: The first one: a flat array `[D]`, or a mapping by name, unscaled.
+            observation: The first observation: a flat array `[D]` or a mapping by name, unscaled.
 
         Returns:
             The first action, in the environment's own bounds and shape.
 
         Raises:
-            ValueError: If the observation is not the snapshot's environment's; the adapter is then as before.
+            ValueError: If the observation does not match the snapshot's environment; the adapter is
+                left unchanged.
         """
         row = self._exchange.observation(observation)
         if self._within_episode and self._engine.lengths[0]:
@@ -103,30 +120,38 @@ class Adapter:
         self._within_episode = True
         return self._act()
 
-    def step(self, reward: Any, observation: Any, *, terminated: bool = False, truncated: bool = False) -> Array | None:
-        """Takes what the last action led to.
+    def step(
+        self, reward: Any, observation: Any, *, terminated: bool = False, truncated: bool = False
+    ) -> Array | None:
+        """Learns from the result of the last action and returns the next one.
 
-        An episode longer than the time limit of training goes on as another one of the same task, from the state that it has reached.
+        When an episode exceeds the training time limit, a new episode of the same task begins at
+        the state reached.
 
         Args:
-            reward: The task's own, unscaled.
-            observation: After the action: a flat array `[D]`, or a mapping by name, unscaled.
-            terminated: Whether the episode ended for good: nothing more can be earned.
-            truncated: Whether it was cut off, as by a time limit.
+            reward: The task's reward, unscaled.
+            observation: After the action: a flat array `[D]` or a mapping by name, unscaled.
+            terminated: Whether the episode reached a terminal state, after which nothing is earned.
+            truncated: Whether the episode was cut off, for example by a time limit.
 
         Returns:
-            The next action, in the environment's own bounds and shape; None where the episode has ended.
+            The next action, in the environment's own bounds and shape; None if the episode has
+            ended.
 
         Raises:
-            ValueError: If a number is not finite or of another shape; the adapter is then as before.
-            RuntimeError: If there is no episode.
+            ValueError: If a value is not finite or has the wrong shape; the adapter is left
+                unchanged.
+            RuntimeError: If no episode is running.
         """
         if not self._within_episode:
             when = "after the episode's end" if self._engine.episode else "before the first reset"
-            raise RuntimeError(f"step() comes {when}: call reset(observation), which gives the first action.")
+            raise RuntimeError(
+                f"step() was called {when}: call reset(observation), "
+                "which returns the first action."
+            )
         row, rewards = self._exchange.observation(observation), self._exchange.reward(reward)
         discounts = np.array([0.0 if terminated else 1.0], np.float32)
-        self._engine.observe(rewards, discounts, row, self._everyone)
+        self._engine.observe(rewards, discounts, row, self._active)
         if terminated or truncated:
             self._engine.end_episode()
             self._within_episode = False
@@ -141,57 +166,79 @@ class Adapter:
         log: Mapping[str, Any] | None = None,
         reward: Callable[[Any, Any, Any], Any] | None = None,
     ) -> None:
-        """Learns from logged transitions, or from a described reward, as if they had been experienced, between episodes.
+        """Learns from logged transitions as if the adapter had experienced them.
 
         Args:
-            log: `observations` and `next_observations` (arrays `[N, D]`, or mappings by name of `[N, ...]`), `actions` in the
-                environment's own bounds `[N, ...]`, `rewards` `[N]`, and `terminated` `[N]` where any were. Where None, the transitions
-                of training that come with the snapshot, whose observations are mappings by name: `reward` says what they would have paid.
-            reward: In place of logged rewards, what the task at hand would have paid: from the log's observations, actions and next
-                observations as they are to rewards `[N]`, or to a pair of rewards and of whether the task would have ended there for good.
+            log: `observations` and `next_observations` (arrays `[N, D]`, or mappings from names to
+                `[N, ...]`), `actions` in the environment's own bounds `[N, ...]`, `rewards` `[N]`,
+                and optionally `terminated` `[N]`. None takes the training transitions that come
+                with the snapshot; `reward`, which then receives observations as mappings by name,
+                must compute their rewards.
+            reward: The present task's reward function, which replaces logged rewards. It receives
+                the log's observations, actions and next observations as given, and returns rewards
+                `[N]` or a pair: rewards, and whether each transition ends in a terminal state.
 
         Raises:
-            ValueError: If an entry is missing, not finite or of another shape, the method learns nothing from a log, or the snapshot came
-                without transitions; the adapter is then as before.
-            RuntimeError: Within an episode.
+            ValueError: If an entry is missing, not finite or has the wrong shape, if the method
+                cannot learn from a log, or if the snapshot has no transitions; the adapter is left
+                unchanged.
+            RuntimeError: If an episode is running.
         """
         if self._within_episode:
-            raise RuntimeError("warm_start() is for between episodes: end this one first, by step(..., truncated=True).")
+            raise RuntimeError(
+                "warm_start() works only between episodes: end this one with "
+                "step(..., truncated=True)."
+            )
         if log is None:
             experience = self.snapshot.experience
             if reward is None or experience is None:
-                why = "or a reward" if reward is None else "as this snapshot has no transitions of training"
-                raise ValueError(f"warm_start() needs a log, {why}.")
-            described = self._exchange.log(self._exchange.described(experience), reward)
-            self._engine.warm_start(dataclasses.replace(described, trained=(experience.rewards, experience.tasks)))
+                if reward is None:
+                    raise ValueError("warm_start() needs a log or a reward function.")
+                raise ValueError(
+                    "warm_start() needs a log: this snapshot holds no training transitions."
+                )
+            unlabelled = self._exchange.log(self._exchange.unlabelled_log(experience), reward)
+            training = (experience.rewards, experience.tasks)
+            self._engine.warm_start(dataclasses.replace(unlabelled, trained=training))
         else:
             self._engine.warm_start(self._exchange.log(log, reward))
 
     def diagnostics(self) -> dict[str, Any]:
-        """Returns how the adaptation stands.
+        """Returns the present state of the adaptation, for logging.
 
         Returns:
-            `episode` and `step` within it; `return` so far; `temperature`; `kl`, the episode's mean realised KL from the prior in nats;
-            `td_error` of the last episode; where the method has them `value` of the present state in the task's rewards, `transitions`
-            in memory, `failed_solves`, and `hypotheses`, the likeliest training tasks and their probabilities. None where infinite or
-            without meaning.
+            `episode` and the `step` within it; the `return` so far; `temperature`; `kl`, the
+            episode's mean realised KL from the prior in nats; `td_error` of the last episode; and,
+            if the method has them, the present state's `value` in unscaled rewards, the number of
+            `transitions` in memory, `failed_solves`, and `hypotheses`, the likeliest training tasks
+            and their probabilities. Values that are infinite or undefined are None.
         """
         method = self._engine.method
         found = {
             name: finite_or_none(np.broadcast_to(values, 1)[0])
-            for name, values in (("temperature", method.temperatures()), ("kl", method.realised_kl()), ("td_error", method.td_errors()))
+            for name, values in (
+                ("temperature", method.temperatures()),
+                ("kl", method.realised_kl()),
+                ("td_error", method.td_errors()),
+            )
         }
         details = method.details(0) if self._engine.episode else {}
         if "value" in details:
             details["value"] /= self.snapshot.reward_scale
-        counts = {"episode": self._engine.episode, "step": int(self._engine.lengths[0]), "return": float(self._engine.returns[0])}
+        counts = {
+            "episode": self._engine.episode,
+            "step": int(self._engine.lengths[0]),
+            "return": float(self._engine.returns[0]),
+        }
         return {**counts, **found, **details}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes a directory from which `iwpa.restore` goes on to the bit; what is being learned meanwhile is finished first.
+        """Writes a directory from which `iwpa.restore` continues bit for bit.
+
+        Unfinished background learning completes first.
 
         Raises:
-            OSError: If the disk is full or not writable; an older directory of this name is then as it was.
+            OSError: If the disk is full or not writable; an older directory of this name is kept.
         """
         self._engine.method.settle()
         manifest = {
@@ -209,11 +256,11 @@ class Adapter:
             durable.write_arrays(directory, _STATE, self._engine.state(), manifest)
 
     def export_onnx(self, path: str | os.PathLike[str]) -> None:
-        """Writes the policy as it is adapted now as one ONNX graph, which learns no more: see `iwpa.onnx_export.export`.
+        """Writes the present policy as a fixed ONNX graph: see `iwpa.onnx_export.export`.
 
         Raises:
             ImportError: If the package onnx is not installed.
-            ValueError: If the method is no importance weighting of the prior.
+            ValueError: If the method does not importance-weight the prior.
         """
         self._engine.method.settle()
         onnx_export.export(path, self.snapshot, self._environment, self._engine.method.frozen(0))
@@ -223,23 +270,27 @@ class Adapter:
 
 
 def restore(path: str | os.PathLike[str]) -> Adapter:
-    """Returns an adapter that goes on where `Adapter.save` wrote it.
+    """Returns an adapter that continues where `Adapter.save` left off.
 
     Raises:
-        DamagedError: If the directory is truncated, altered or of a version that is not known here.
+        DamagedError: If the directory is truncated, altered or of an unknown version.
     """
     directory = pathlib.Path(path)
     version = durable.read_manifest(directory).get("version")
     if version != _VERSION:
         raise durable.DamagedError(
-            f"{directory} is an adapter of version {version!r}, but this program reads {_VERSION}: use the release of iwpa that wrote it."
+            f"{directory} is an adapter of version {version!r}, but this program reads {_VERSION}: "
+            "use the release of iwpa that wrote it."
         )
     state, manifest = durable.read_arrays(directory, _STATE)
     try:
-        options = {name: manifest[name] for name in ("method", "seed", "adaptation", "memory", "background")}
+        options = {
+            name: manifest[name]
+            for name in ("method", "seed", "adaptation", "memory", "background")
+        }
         adapter = Adapter(snapshots.read_snapshot(directory / "snapshot"), **options)
         adapter._engine.restore(state)
         adapter._within_episode = bool(manifest["within_episode"])
     except (KeyError, TypeError) as error:
-        raise durable.DamagedError(f"The manifest of {directory} lacks something: {error}") from error
+        raise durable.DamagedError(f"The manifest of {directory} is incomplete: {error}") from error
     return adapter

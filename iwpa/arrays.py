@@ -1,4 +1,4 @@
-"""The type of every numpy array here; docstrings state what it holds."""
+"""The type of every numpy array in `iwpa`; docstrings give shapes and contents."""
 
 from __future__ import annotations
 

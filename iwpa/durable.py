@@ -1,4 +1,4 @@
-"""Directories and files that appear whole or not at all: snapshots and checkpoints outlive a kill at any moment."""
+"""Directories and files written atomically: complete or absent, even if their writer is killed."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from iwpa.arrays import Array
 
 MANIFEST = "manifest.json"
 _TEMPORARY = ".unfinished-"
-_LONGEST_REASON = 300  # characters: what a damaged manifest says may be of any length
+_LONGEST_REASON = 300  # characters: text from a damaged manifest may be of any length
 
 
 class DamagedError(ValueError):
-    """A directory is not what its manifest says: truncated, altered or incomplete."""
+    """A directory does not match its manifest: truncated, altered or incomplete."""
 
 
 @contextlib.contextmanager
 def publish(target: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Gives a temporary directory that takes the name `target` once its files are on the disk.
+    """Yields a temporary directory and renames it to `target` once its files are on disk.
 
     Args:
         target: The final directory; an older one of this name is replaced.
 
     Yields:
-        Where to write the files.
+        The directory to write the files to.
 
     Raises:
-        OSError: If the disk is full or not writable; `target` is then as it was.
+        OSError: If the disk is full or not writable; `target` is left unchanged.
     """
     temporary = target.with_name(f"{_TEMPORARY}{target.name}-{os.getpid()}")
     replaced = target.with_name(f"{temporary.name}-replaced")
@@ -49,7 +49,7 @@ def publish(target: pathlib.Path) -> Iterator[pathlib.Path]:
         for path in [*temporary.rglob("*"), temporary]:
             _sync(path)
         if target.exists():
-            # Deleting takes long, renaming does not: between the two renames there is hardly time to be killed.
+            # Deleting is slow and renaming is fast: a kill between two renames is unlikely.
             target.rename(replaced)
         temporary.rename(target)
         _sync(target.parent)
@@ -60,12 +60,12 @@ def publish(target: pathlib.Path) -> Iterator[pathlib.Path]:
 
 @contextlib.contextmanager
 def publish_file(target: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Gives a temporary name to write a file under, which becomes `target` once it is on the disk.
+    """Yields a temporary path and renames it to `target` once the file is on disk.
 
-    No two processes are given the same name, whatever hosts they are on.
+    Temporary names are unique across processes and hosts.
 
     Raises:
-        OSError: If the disk is full or not writable; `target` is then as it was, and nothing else is left.
+        OSError: If the disk is full or not writable; `target` is left unchanged, without leftovers.
     """
     temporary = target.with_name(f"{_TEMPORARY}{secrets.token_hex(4)}-{target.name}")
     try:
@@ -78,7 +78,7 @@ def publish_file(target: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def remove_unfinished(parent: pathlib.Path) -> None:
-    """Deletes what processes that were killed while writing left behind."""
+    """Deletes temporary files and directories left behind by killed writers."""
     for path in parent.glob(f"{_TEMPORARY}*"):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -87,21 +87,27 @@ def remove_unfinished(parent: pathlib.Path) -> None:
 
 
 def numbered(parent: pathlib.Path) -> list[pathlib.Path]:
-    """Returns the published directories whose names are numbers, in their order."""
-    return sorted((path for path in parent.glob("*") if path.name.isdigit()), key=lambda path: int(path.name))
+    """Returns the published directories whose names are numbers, in numerical order."""
+    return sorted(
+        (path for path in parent.glob("*") if path.name.isdigit()), key=lambda path: int(path.name)
+    )
 
 
-def write_arrays(directory: pathlib.Path, name: str, arrays: Mapping[str, Array], manifest: Mapping[str, Any]) -> None:
-    """Writes arrays and the manifest that holds their sha256.
+def write_arrays(
+    directory: pathlib.Path, name: str, arrays: Mapping[str, Array], manifest: Mapping[str, Any]
+) -> None:
+    """Writes a file of arrays and a manifest that holds its sha256.
 
     Args:
-        directory: Where to.
-        name: Of the file of arrays.
-        arrays: By name.
-        manifest: What else the manifest says, JSON values.
+        directory: The directory to write to.
+        name: Name of the file of arrays.
+        arrays: The arrays by name.
+        manifest: The manifest's other entries, JSON values.
     """
     path = directory / name
-    safetensors.numpy.save_file({key: np.asarray(value, order="C") for key, value in arrays.items()}, path)
+    safetensors.numpy.save_file(
+        {key: np.asarray(value, order="C") for key, value in arrays.items()}, path
+    )
     content = {**manifest, "sha256": {name: _digest(path)}}
     (directory / MANIFEST).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
 
@@ -110,7 +116,7 @@ def read_manifest(directory: pathlib.Path) -> dict[str, Any]:
     """Returns the manifest.
 
     Raises:
-        DamagedError: If it is missing or no JSON object.
+        DamagedError: If it is missing or not a JSON object.
     """
     try:
         content: Any = json.loads((directory / MANIFEST).read_text())
@@ -122,34 +128,41 @@ def read_manifest(directory: pathlib.Path) -> dict[str, Any]:
 
 
 def read_arrays(directory: pathlib.Path, name: str) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Returns arrays and manifest, nothing of which can execute code.
+    """Returns a file's arrays and the manifest; reading them cannot execute code.
 
     Raises:
-        DamagedError: If a file is missing, truncated, or not the one that the manifest was written for.
+        DamagedError: If a file is missing, truncated or does not match the manifest.
     """
     manifest = read_manifest(directory)
     path = directory / name
     try:
         if _digest(path) != manifest["sha256"][name]:
-            raise DamagedError(f"{path} is truncated or altered: its sha256 differs from the manifest's.")
+            raise DamagedError(
+                f"{path} is truncated or altered: its sha256 differs from the manifest's."
+            )
         return safetensors.numpy.load_file(path), manifest
     except (OSError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise DamagedError(f"{path} cannot be read: {error}") from error
 
 
 def check(directory: pathlib.Path) -> None:
-    """Checks every file that the manifest knows.
+    """Checks every file that the manifest lists.
 
     Raises:
-        DamagedError: If one is missing, truncated or altered.
+        DamagedError: If a file is missing, truncated or altered.
     """
     manifest = read_manifest(directory)
     try:
         for name, digest in manifest["sha256"].items():
             if _digest(directory / name) != digest:
-                raise DamagedError(f"{directory / name[:_LONGEST_REASON]} is truncated or altered: its sha256 differs from the manifest's.")
+                raise DamagedError(
+                    f"{directory / name[:_LONGEST_REASON]} is truncated or altered: "
+                    "its sha256 differs from the manifest's."
+                )
     except (OSError, AttributeError, KeyError, TypeError) as error:
-        raise DamagedError(f"{directory} cannot be checked: {str(error)[:_LONGEST_REASON]}") from error
+        raise DamagedError(
+            f"{directory} cannot be checked: {str(error)[:_LONGEST_REASON]}"
+        ) from error
 
 
 def _digest(path: pathlib.Path) -> str:

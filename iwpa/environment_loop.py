@@ -1,4 +1,4 @@
-"""Adaptation to a Gymnasium or dm_env environment in one call."""
+"""Adapts to a Gymnasium or dm_env environment in one call."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from iwpa.trained import Trained, load
 
 
 class Adaptation(NamedTuple):
-    """What came of it.
+    """The result of an adaptation.
 
     Attributes:
-        agent: The adapter, which may go on.
-        returns: Of each episode, `[N]`.
-        lengths: Of each in control steps, `[N]`.
+        agent: The adapter, which can continue to adapt.
+        returns: Return of each episode, `[N]`.
+        lengths: Length of each episode in control steps, `[N]`.
     """
 
     agent: Adapter
@@ -28,7 +28,7 @@ class Adaptation(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What a step of the environment gave."""
+    """The result of a step of the environment."""
 
     reward: Any
     observation: Any
@@ -37,7 +37,7 @@ class Step(NamedTuple):
 
 
 class Loop(Protocol):
-    """An environment as the loop here sees it."""
+    """The interface to an environment that `adapt` uses."""
 
     def reset(self, seed: int | None) -> Any: ...
     def step(self, action: Array) -> Step: ...
@@ -52,23 +52,25 @@ def adapt(
     progress: bool = True,
     **options: Any,
 ) -> Adaptation:
-    """Adapts to an environment from its first episode on.
+    """Adapts to an environment over several episodes.
 
     Args:
-        environment: Of Gymnasium or dm_env, with the snapshot's observations and actions.
-        snapshot: What `iwpa.load` takes, or gave, or an adapter that goes on.
-        episodes: N.
-        seed: Of a new adapter, and of a Gymnasium environment's first reset.
+        environment: A Gymnasium or dm_env environment with the snapshot's observations and actions.
+        snapshot: An argument or result of `iwpa.load`, or an adapter to continue.
+        episodes: N, number of episodes.
+        seed: Seed of a new adapter and of a Gymnasium environment's first reset.
         progress: Whether to show a progress bar, if tqdm is installed.
-        **options: Of a new `Adapter`.
+        **options: Further arguments of a new `Adapter`.
 
     Raises:
-        ValueError: If the environment's observations or actions are not the snapshot's.
+        ValueError: If the environment's observations or actions do not match the snapshot's.
     """
     if isinstance(snapshot, Adapter):
         agent = snapshot
     else:
-        agent = (snapshot if isinstance(snapshot, Trained) else load(snapshot)).adapter(seed=seed, **options)
+        agent = (snapshot if isinstance(snapshot, Trained) else load(snapshot)).adapter(
+            seed=seed, **options
+        )
     loop = _loop(environment)
     _check_actions(environment, agent)
     returns, lengths = np.zeros(episodes), np.zeros(episodes, int)
@@ -78,7 +80,9 @@ def adapt(
             step = loop.step(action)
             returns[episode] += step.reward
             lengths[episode] += 1
-            action = agent.step(step.reward, step.observation, terminated=step.terminated, truncated=step.truncated)
+            action = agent.step(
+                step.reward, step.observation, terminated=step.terminated, truncated=step.truncated
+            )
     return Adaptation(agent, returns, lengths)
 
 
@@ -112,15 +116,29 @@ def _loop(environment: Any) -> Loop:
 
 
 def _check_actions(environment: Any, agent: Adapter) -> None:
-    """Actions within other bounds would be executed as others than were meant."""
-    spec = environment.action_spec() if hasattr(environment, "action_spec") else environment.action_space
+    """Refuses other action bounds, under which the environment would misread actions.
+
+    Raises:
+        ValueError: If the bounds or the shape differ from the snapshot's.
+    """
+    spec = (
+        environment.action_spec()
+        if hasattr(environment, "action_spec")
+        else environment.action_space
+    )
     low, high = (spec.minimum, spec.maximum) if hasattr(spec, "minimum") else (spec.low, spec.high)
     own = agent.snapshot.environment
-    assert own is not None, "an adapter was made of it"
-    for bound, theirs, ours in (("lowest", low, own.action_low), ("highest", high, own.action_high)):
+    assert own is not None, "an adapter requires it"
+    for bound, theirs, ours in (
+        ("lowest", low, own.action_low),
+        ("highest", high, own.action_high),
+    ):
         theirs = np.broadcast_to(theirs, spec.shape)
         if theirs.shape != np.shape(ours) or not np.allclose(theirs, ours, atol=1e-6):
-            raise ValueError(f"The environment's {bound} actions are {theirs.tolist()}, but those of {own.name} are {ours}.")
+            raise ValueError(
+                f"The environment's {bound} actions are {theirs.tolist()}, "
+                f"but those of {own.name} are {ours}."
+            )
 
 
 def _progress(episodes: Iterable[int], wanted: bool) -> Iterable[int]:

@@ -1,4 +1,4 @@
-"""What a user's loop hands over, checked and turned into what the engine takes, and actions on their way back."""
+"""Checks and converts the values that a user's loop and the engine exchange."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from iwpa.method import Logged
 
 
 class Exchange:
-    """Checks and converts for one environment. Nothing here has a state."""
+    """Converts between one environment's values and the engine's arrays. Stateless."""
 
     def __init__(self, environment: EnvironmentSpec):
         self._name = environment.name
@@ -26,12 +26,12 @@ class Exchange:
         """Returns the scaled flat observation, float32 `[1, D]`.
 
         Raises:
-            ValueError: If it has another shape, lacks a key, or holds what is not finite.
+            ValueError: If it has the wrong shape, lacks a key, or holds a value that is not finite.
         """
         return self._rows(observation, (), "observation")[None]
 
     def reward(self, reward: Any) -> Array:
-        """Returns a reward, float32 `[1]`.
+        """Returns the reward as an array, float32 `[1]`.
 
         Raises:
             ValueError: If it is not one finite number.
@@ -42,12 +42,15 @@ class Exchange:
         return values.reshape(1)
 
     def action(self, actions: Array) -> Array:
-        """Returns the environment's own action from an unclipped one `[1, A]`."""
+        """Maps an unclipped action `[1, A]` to the environment's own bounds and shape."""
         own: Array = self._bounds.own(actions)[0]
         return own
 
-    def described(self, experience: Experience) -> dict[str, Any]:
-        """Returns transitions as a log without rewards, as `log` takes it: observations by name, the environment's own actions."""
+    def unlabelled_log(self, experience: Experience) -> dict[str, Any]:
+        """Converts transitions to a log without rewards, in the form that `log` takes.
+
+        Observations are unscaled and by name; actions are in the environment's own bounds.
+        """
         return {
             "observations": self._layout.named(experience.observations),
             "actions": self._bounds.own(experience.actions),
@@ -55,19 +58,31 @@ class Exchange:
         }
 
     def log(self, log: Mapping[str, Any], reward: Callable[[Any, Any, Any], Any] | None) -> Logged:
-        """Returns logged transitions as `Adapter.warm_start` takes them.
+        """Converts the arguments of `Adapter.warm_start` to the engine's arrays.
 
         Raises:
-            ValueError: If an entry is missing, of another shape, or not finite.
+            ValueError: If an entry is missing, not finite or has the wrong shape.
         """
-        for name in ("observations", "actions", "next_observations", *(() if reward else ("rewards",))):
+        for name in (
+            "observations",
+            "actions",
+            "next_observations",
+            *(() if reward else ("rewards",)),
+        ):
             if name not in log:
-                raise ValueError(f"The log lacks {name!r}; it has {', '.join(map(repr, log)) or 'nothing'}.")
-        observations, actions, after = (log[name] for name in ("observations", "actions", "next_observations"))
+                raise ValueError(
+                    f"The log lacks {name!r}; it has {', '.join(map(repr, log)) or 'nothing'}."
+                )
+        observations, actions, after = (
+            log[name] for name in ("observations", "actions", "next_observations")
+        )
         own = _numbers(actions, "log's actions")
         count = len(own) if own.ndim else 0
         if not count or own.shape[1:] != self._action_shape:
-            raise ValueError(f"The log's actions have shape {own.shape}, but those of {self._name} have [N, {list(self._action_shape)}].")
+            raise ValueError(
+                f"The log's actions have shape {own.shape}, "
+                f"but those of {self._name} have [N, {list(self._action_shape)}]."
+            )
         paid = reward(observations, actions, after) if reward else log["rewards"]
         ends = log.get("terminated", np.zeros(count))
         if isinstance(paid, tuple):
@@ -75,7 +90,9 @@ class Exchange:
         rewards, terminated = _numbers(paid, "log's rewards"), _numbers(ends, "log's terminated")
         for name, values in (("rewards", rewards), ("terminated", terminated)):
             if values.shape != (count,):
-                raise ValueError(f"The log's {name} have shape {values.shape}, but there are {count} actions.")
+                raise ValueError(
+                    f"The log's {name} have shape {values.shape}, but there are {count} actions."
+                )
         for name, values in (("actions", own), ("rewards", rewards), ("terminated", terminated)):
             _check_finite(values.reshape(count, -1), f"log's {name}")
         return Logged(
@@ -87,7 +104,7 @@ class Exchange:
         )
 
     def _rows(self, observation: Any, leading: tuple[int, ...], what: str) -> Array:
-        """Returns scaled flat observations, float32 `[*leading, D]`, from an array or a mapping by name."""
+        """Converts an array or a mapping to scaled observations, float32 `[*leading, D]`."""
         rows = np.empty((*leading, self._layout.size), np.float32)
         if isinstance(observation, Mapping):
             for key, shape, _ in self._layout.observed:
@@ -95,13 +112,19 @@ class Exchange:
                     raise ValueError(f"The {what} lacks {key!r}: {self._name} has {self._parts}.")
                 values = _numbers(observation[key], f"{what}'s {key!r}")
                 if values.shape != (*leading, *shape):
-                    raise ValueError(f"The {what}'s {key!r} has shape {values.shape}, but that of {self._name} {(*leading, *shape)}.")
+                    raise ValueError(
+                        f"The {what}'s {key!r} has shape {values.shape}, "
+                        f"but that of {self._name} has {(*leading, *shape)}."
+                    )
                 columns = self._layout.columns(key)
                 rows[..., columns.start : columns.stop] = values.reshape(*leading, len(columns))
         else:
             values = _numbers(observation, what)
             if values.shape != rows.shape:
-                raise ValueError(f"The {what} has shape {values.shape}, but that of {self._name} {rows.shape}: {self._parts}.")
+                raise ValueError(
+                    f"The {what} has shape {values.shape}, "
+                    f"but that of {self._name} has {rows.shape}: {self._parts}."
+                )
             rows[:] = values
         if not np.isfinite(rows).all():
             self._refuse(rows.reshape(-1, self._layout.size), what)
@@ -119,11 +142,11 @@ def _numbers(values: Any, what: str) -> Array:
         given = np.asarray(values)
         if given.dtype == np.float32:
             return given
-        # What is beyond float32 becomes infinite, and is refused as that.
+        # Values beyond float32 become infinite and are refused as such.
         with np.errstate(over="ignore"):
             return given.astype(np.float32)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"The {what} is no array of numbers: {error}.") from error
+        raise ValueError(f"The {what} is not an array of numbers: {error}.") from error
 
 
 def _check_finite(rows: Array, what: str) -> None:
@@ -131,4 +154,6 @@ def _check_finite(rows: Array, what: str) -> None:
     if len(bad):
         row, column = bad[0].tolist()
         where = f"number {column}" if len(rows) == 1 else f"row {row}, number {column}"
-        raise ValueError(f"The {what} holds {rows[row, column]} ({where}): all must be finite.")
+        raise ValueError(
+            f"The {what} holds {rows[row, column]} ({where}): all values must be finite."
+        )

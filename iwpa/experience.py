@@ -1,4 +1,4 @@
-"""Transitions of training that come with a snapshot, so that a described reward has something to be asked about."""
+"""Training transitions that come with a snapshot, to which a reward function can be applied."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Experience:
     Attributes:
         observations: Before the step, scaled, `[N, D]`.
         actions: Unclipped, `[N, A]`.
-        next_observations: After it, scaled, `[N, D]`.
-        rewards: What their own tasks paid, scaled, `[N]`.
+        next_observations: After the step, scaled, `[N, D]`.
+        rewards: Rewards of their own tasks, scaled, `[N]`.
         tasks: Indices of these tasks, `[N]`.
     """
 
@@ -27,22 +27,27 @@ class Experience:
     tasks: Array
 
     def arrays(self) -> dict[str, Array]:
-        """Returns the arrays by their names in a snapshot's file."""
-        return {f"experience/{field.name}": getattr(self, field.name) for field in dataclasses.fields(self)}
+        """Returns the arrays under their names in a snapshot's file."""
+        return {
+            f"experience/{field.name}": getattr(self, field.name)
+            for field in dataclasses.fields(self)
+        }
 
 
 def split(arrays: Mapping[str, Array]) -> tuple[dict[str, Array], Experience | None]:
-    """Returns a file's weights, and its transitions where it holds any.
+    """Separates a file's weights from its transitions, which are None if it holds none.
 
     Raises:
         KeyError: If one of the transitions' arrays is missing.
-        ValueError: If they are not of as many transitions, `[N, ...]`.
+        ValueError: If the transitions' arrays are not 2-D with the same first dimension N.
     """
     own = [field.name for field in dataclasses.fields(Experience)]
     weights = {name: value for name, value in arrays.items() if not name.startswith("experience/")}
     if len(weights) == len(arrays):
         return weights, None
     parts = [arrays[f"experience/{name}"] for name in own]
-    if len({part.shape[:1] for part in parts}) > 1 or [part.ndim for part in parts] != [2, 2, 2, 1, 1]:
-        raise ValueError(f"The transitions have the shapes {[part.shape for part in parts]}.")
+    shapes = [part.shape for part in parts]
+    ranks = [len(shape) for shape in shapes]
+    if ranks != [2, 2, 2, 1, 1] or len({shape[0] for shape in shapes}) > 1:
+        raise ValueError(f"The transitions have the shapes {shapes}, not [N, ...].")
     return weights, Experience(*parts)

@@ -1,4 +1,4 @@
-"""Which values a hyper-parameter or a flag may have: declared once, checked everywhere."""
+"""Declarations of hyper-parameters and flags: default, help text and allowed values."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 _METADATA = "leaf"
-# Where no bound is declared: what every 32-bit number holds.
+# Bounds where none are declared: within every 32-bit number's range.
 _LARGEST = {int: 2**31 - 1, float: 1e9}
 _T = TypeVar("_T")
 
 
 @dataclasses.dataclass(frozen=True)
 class Allowed:
-    """Which values are allowed.
+    """The allowed values of a field.
 
     Attributes:
-        kind: `int`, `float`, `bool` or `str`; of each element, where the value is a tuple.
-        above: An exclusive bound.
-        at_least: An inclusive one.
-        below: An exclusive bound.
-        at_most: An inclusive one.
-        choices: All there are, where they can be listed.
-        shortest: How many elements a tuple has at least; None for a single value.
-        distinct: Whether no element may come twice.
+        kind: `int`, `float`, `bool` or `str`; for a tuple, the type of its elements.
+        above: Exclusive lower bound.
+        at_least: Inclusive lower bound.
+        below: Exclusive upper bound.
+        at_most: Inclusive upper bound.
+        choices: All allowed strings, if they can be listed.
+        shortest: Minimum length of a tuple; None for a single value.
+        distinct: Whether a tuple's elements must differ.
     """
 
     kind: type[int] | type[float] | type[bool] | type[str]
@@ -41,10 +41,10 @@ class Allowed:
     distinct: bool = False
 
     def check(self, value: object) -> Any:
-        """Returns the value, whole numbers as floats where those are wanted and lists as tuples.
+        """Returns the value, with integers converted to floats and lists to tuples where declared.
 
         Raises:
-            ValueError: If it is not allowed; the message is to follow the value's name.
+            ValueError: If it is not allowed; the message is written to follow the field's name.
         """
         if self.shortest is None:
             if self._allows(value):
@@ -54,10 +54,11 @@ class Allowed:
         raise ValueError(f"takes {self}, not {value!r}")
 
     def parse(self, text: str) -> Any:
-        """Returns the value that a text states, elements separated by commas.
+        """Parses a value from text, with elements separated by commas.
 
         Raises:
-            ValueError: If it states none that is allowed; the message is to follow its name.
+            ValueError: If the value is not allowed; the message is written to follow the field's
+                name.
         """
         try:
             if self.shortest is None:
@@ -72,7 +73,7 @@ class Allowed:
         elif self.kind is bool:
             text = "true or false"
         elif self.kind is str:
-            text = "a text"
+            text = "a non-empty string"
         else:
             text = f"a {'whole ' if self.kind is int else ''}number {self._bounds()}"
         if self.shortest is None:
@@ -95,7 +96,7 @@ class Allowed:
         return not self.distinct or len(set(values)) == len(values)
 
     def _within(self, value: Any) -> bool:
-        """NaN is within no bounds, since there are always two."""
+        """Returns whether a number is within both bounds, which NaN never is."""
         low, high = self._limits()
         return bool(
             (value > self.above if self.above is not None else value >= low)
@@ -121,13 +122,13 @@ class Allowed:
     def _read(self, text: str) -> object:
         if self.kind is bool:
             return {"true": True, "false": False}.get(text.lower())
-        # A flag that lacks its value takes the next flag for it.
+        # A flag without a value takes the next flag as its value.
         return None if text.startswith("--") else self.kind(text)
 
 
 @dataclasses.dataclass(frozen=True)
 class Leaf:
-    """What is declared of one field: its default, what it is for, and which values it may have."""
+    """The declaration of one field: its default, help text and allowed values."""
 
     default: Any
     help: str
@@ -135,12 +136,12 @@ class Leaf:
 
 
 def field(default: Any, help: str, **allowed: Any) -> Any:
-    """Returns a dataclass's field that is explained and has a range.
+    """Returns a dataclass field with a help text and a range.
 
     Args:
-        default: Of the field's type: a number, a truth value, a word or a tuple of whole numbers.
-        help: What it is for, with its unit.
-        **allowed: Of `Allowed`, without the kind.
+        default: The default, which sets the type: a number, bool, string or tuple of integers.
+        help: The help text, with units.
+        **allowed: Arguments of `Allowed` other than `kind`.
     """
     if isinstance(default, tuple):
         leaf = Leaf(default, help, Allowed(int, **{"shortest": 1, **allowed}))
@@ -150,10 +151,10 @@ def field(default: Any, help: str, **allowed: Any) -> Any:
 
 
 def check(instance: Any) -> None:
-    """Checks and converts every declared field of a dataclass; first in its `__post_init__`.
+    """Checks and converts every declared field of a dataclass; call it first in `__post_init__`.
 
     Raises:
-        ValueError: If a value is not allowed; the message names the field, the value and what is.
+        ValueError: If a value is not allowed; the message names field, value and allowed values.
     """
     for part in dataclasses.fields(instance):
         leaf = part.metadata.get(_METADATA)
@@ -163,7 +164,7 @@ def check(instance: Any) -> None:
 
 
 def leaves(kind: type[Any]) -> dict[str, Leaf]:
-    """Returns what is declared of a dataclass's fields, those in groups by dotted names."""
+    """Returns the declarations of a dataclass's fields, with dotted names in nested groups."""
     found: dict[str, Leaf] = {}
     for part in dataclasses.fields(kind):
         group = part.default_factory
@@ -175,14 +176,14 @@ def leaves(kind: type[Any]) -> dict[str, Leaf]:
 
 
 def check_values(known: Mapping[str, Leaf], values: Mapping[str, object]) -> None:
-    """Checks values one by one.
+    """Checks each value against its declaration.
 
     Args:
-        known: What is declared, of `leaves`.
-        values: By dotted names.
+        known: The declarations, as returned by `leaves`.
+        values: Values by dotted names.
 
     Raises:
-        ValueError: If a name is unknown or its value not allowed.
+        ValueError: If a name is unknown or its value is not allowed.
     """
     for name, value in values.items():
         if name not in known:
@@ -192,14 +193,14 @@ def check_values(known: Mapping[str, Leaf], values: Mapping[str, object]) -> Non
 
 
 def with_values(config: _T, changes: Mapping[str, object]) -> _T:
-    """Returns a configuration with other values.
+    """Returns a copy of a config with some values changed.
 
     Args:
-        config: A frozen dataclass, whose groups of fields are dataclasses, too.
-        changes: The values, by dotted names.
+        config: A frozen dataclass; its groups of fields are dataclasses too.
+        changes: The new values by dotted names.
 
     Raises:
-        ValueError: If a name is unknown, a value not allowed, or values do not go together.
+        ValueError: If a name is unknown, a value is not allowed, or values contradict one another.
     """
     check_values(leaves(type(config)), changes)
     changed: _T = _replaced(config, changes)
@@ -207,12 +208,12 @@ def with_values(config: _T, changes: Mapping[str, object]) -> _T:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Returns which of the known names is most like a name."""
+    """Returns the known name closest to the given one."""
     return difflib.get_close_matches(name, list(known), 1, cutoff=0.0)[0]
 
 
 def flattened(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:
-    """Returns nested values by dotted names."""
+    """Flattens nested values to dotted names."""
     flat: dict[str, object] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
@@ -226,7 +227,7 @@ def read_values(path: str | os.PathLike[str]) -> dict[str, object]:
     """Returns the values of a JSON file by dotted names.
 
     Raises:
-        ValueError: If it cannot be read, or is not an object with each name once.
+        ValueError: If it cannot be read, is not a JSON object, or repeats a name.
     """
     try:
         values = json.loads(
@@ -238,14 +239,14 @@ def read_values(path: str | os.PathLike[str]) -> dict[str, object]:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}.") from error
     if not isinstance(values, dict):
-        raise ValueError(f"{path} holds {type(values).__name__}, not names with values in braces.")
+        raise ValueError(f"{path} holds {type(values).__name__}, not a JSON object.")
     return flattened(values)
 
 
 def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        raise ValueError(f"a name comes twice among {', '.join(name for name, _ in pairs)}")
+        raise ValueError(f"a name is repeated among {', '.join(name for name, _ in pairs)}")
     return values
 
 

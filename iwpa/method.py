@@ -1,4 +1,4 @@
-"""What a method of adaptation is: how R replicas act and learn, whoever steps their environments."""
+"""The interface of an adaptation method: how R replicas act and learn from transitions."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from iwpa.state import Stateful
 
 @dataclasses.dataclass(frozen=True)
 class Transitions:
-    """What the last control step gave to R replicas.
+    """The results of the last control step of R replicas.
 
     Attributes:
-        rewards: The tasks' own rewards times the training's reward scale, `[R]`.
+        rewards: The tasks' rewards times the training's reward scale, `[R]`.
         discounts: The environments' discounts, `[R]`.
         observations: After the step, `[R, D]`.
         active: Which replicas made the step, `[R]`.
@@ -32,15 +32,16 @@ class Transitions:
 
 @dataclasses.dataclass(frozen=True)
 class Logged:
-    """N transitions that somebody else made, in the order of time where it matters.
+    """N transitions from another source; those of recurrent agents must be in temporal order.
 
     Attributes:
         observations: Before the step, scaled, `[N, D]`.
         actions: In [-1, 1], `[N, A]`.
-        rewards: The task's own, `[N]`.
-        discounts: 0 where the episode ended for good, `[N]`.
+        rewards: The task's rewards, `[N]`.
+        discounts: 0 at terminal states, else 1, `[N]`.
         next_observations: After the step, scaled, `[N, D]`.
-        trained: Where the transitions are of training: what their own tasks paid, scaled, and these tasks' indices, `[N]` each.
+        trained: For training transitions, the scaled rewards of their own tasks and these tasks'
+            indices, each `[N]`.
     """
 
     observations: Array
@@ -52,16 +53,16 @@ class Logged:
 
 
 class Frozen(NamedTuple):
-    """What importance weighting of the prior has learned, for a policy that learns no more.
+    """The parameters of an importance-weighted policy that no longer learns.
 
     Attributes:
         head: w, `[d]`.
         samples: K.
-        temperature: tau, infinite for the prior itself; None where it is calibrated at each state.
-        kl_bound: epsilon, to which it then is.
-        floor_share: How low it then may be, as a share of the spread of the values.
-        expert: Of which training task, if any, the expert makes the proposals `from_expert`.
-        from_expert: Which proposals it makes instead of the prior, `[K]`.
+        temperature: tau, infinite for the prior itself; None if calibrated at each state.
+        kl_bound: epsilon, the bound of calibration at each state.
+        floor_share: Lower limit of the calibrated tau, as a share of the spread of the values.
+        expert: The training task whose expert makes the proposals `from_expert`, if any.
+        from_expert: Which proposals the expert makes instead of the prior, `[K]`.
     """
 
     head: Array
@@ -74,15 +75,18 @@ class Frozen(NamedTuple):
 
 
 class Method(Stateful, abc.ABC):
-    """How R replicas act and learn. All arrays have the replicas in front; no replica may depend on another."""
+    """Acts and learns in R replicas. The first axis of every array is the replica's.
+
+    No replica may depend on another.
+    """
 
     @abc.abstractmethod
     def begin_episode(self, observations: Array, streams: Sequence[np.random.Generator]) -> None:
-        """Prepares an episode.
+        """Begins an episode.
 
         Args:
-            observations: The first ones, `[R, D]`.
-            streams: Each replica's random numbers for the actions of this episode.
+            observations: The first observations, `[R, D]`.
+            streams: Each replica's random generator for the actions of this episode.
         """
 
     @abc.abstractmethod
@@ -90,42 +94,54 @@ class Method(Stateful, abc.ABC):
         """Returns unclipped actions, `[R, A]`."""
 
     def observe(self, transitions: Transitions) -> None:
-        """Takes the step's result, and learns where the method learns within episodes."""
+        """Processes a step's results; methods that learn within episodes learn here."""
 
     def end_episode(self, streams: Sequence[np.random.Generator]) -> None:
-        """Learns after an episode, from random numbers for its updates."""
+        """Learns after an episode.
+
+        Args:
+            streams: Each replica's random generator for updates.
+        """
 
     def warm_start(self, log: Logged, streams: Sequence[np.random.Generator]) -> None:
-        """Learns from logged transitions, whose rewards are scaled, in every replica alike.
+        """Learns from logged transitions with scaled rewards, alike in every replica.
 
         Raises:
-            ValueError: If the method learns nothing from them.
+            ValueError: If the method cannot learn from a log.
         """
-        raise ValueError(f"{type(self).__name__} learns nothing from logged transitions: choose another method.")
+        raise ValueError(
+            f"{type(self).__name__} cannot learn from logged transitions: choose another method."
+        )
 
-    def details(self, place: int) -> dict[str, Any]:
-        """Returns what else is known of a replica, by the names of `Adapter.diagnostics`; the value in scaled rewards."""
+    def details(self, replica: int) -> dict[str, Any]:
+        """Returns a replica's further diagnostics, by the names of `Adapter.diagnostics`.
+
+        The value is in scaled rewards.
+        """
         return {}
 
-    def frozen(self, place: int) -> Frozen:
-        """Returns what a replica has learned.
+    def frozen(self, replica: int) -> Frozen:
+        """Returns the policy that a replica has learned.
 
         Raises:
-            ValueError: If the method is no importance weighting of the prior.
+            ValueError: If the method does not importance-weight the prior on frozen features.
         """
-        raise ValueError(f"{type(self).__name__} is no importance weighting of the prior on frozen features, which alone can be exported.")
+        raise ValueError(
+            f"{type(self).__name__} cannot be exported: only importance weighting of the prior on "
+            "frozen features can."
+        )
 
     def settle(self) -> None:
-        """Finishes what is being learned meanwhile."""
+        """Finishes background learning."""
 
     def temperatures(self) -> Array:
-        """Returns tau of every replica, `[R]`; NaN where it has no meaning."""
+        """Returns tau of every replica, `[R]`; NaN if undefined."""
         return np.array(np.nan)
 
     def realised_kl(self) -> Array:
-        """Returns the mean KL from the prior over the episode, `[R]`; NaN where it has no meaning."""
+        """Returns the mean realised KL from the prior over the episode, `[R]`; NaN if undefined."""
         return np.array(np.nan)
 
     def td_errors(self) -> Array:
-        """Returns the mean squared TD error over the episode, `[R]`; NaN where it has no meaning."""
+        """Returns the mean squared TD error over the episode, `[R]`; NaN if undefined."""
         return np.array(np.nan)

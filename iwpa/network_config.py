@@ -1,4 +1,4 @@
-"""Sizes of the networks, and what they connect to."""
+"""Sizes of the networks, and the sizes of their inputs and outputs."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ ENCODERS = ("lstm", "product")
 
 @dataclasses.dataclass(frozen=True)
 class NetworkConfig:
-    """Sizes of the networks; each field's text says what it is, and its range what it may be."""
+    """Hyper-parameters of the networks; each field declares its help text and range."""
 
     feature_layers: tuple[int, ...] = field(
         (128, 64, 32),
-        "Hidden layers of psi and, last, how many features it has besides the constant.",
+        "Sizes of psi's hidden layers and, last, its number of features without the constant.",
         at_least=1,
         at_most=4096,
         shortest=2,
     )
     policy_layers: tuple[int, ...] = field(
         (64, 64),
-        "Hidden layers of the experts and of the prior.",
+        "Sizes of the hidden layers of the experts and of the prior.",
         at_least=1,
         at_most=4096,
     )
@@ -35,30 +35,33 @@ class NetworkConfig:
     )
     min_std: float = field(
         0.1,
-        "Floor of every action's standard deviation; no weighting leaves the prior's support.",
+        "Lower bound of every action's standard deviation; weighting never widens the prior.",
         above=0,
     )
-    max_std: float = field(0.9, "Its ceiling, above min_std.", above=0)
+    max_std: float = field(
+        0.9, "Upper bound of every action's standard deviation; above min_std.", above=0
+    )
     recurrent_size: int = field(
         64,
-        "Units of each LSTM, where the agent has any.",
+        "Units of each LSTM in recurrent agents.",
         at_least=1,
         at_most=4096,
     )
     latent_size: int = field(
         8,
-        "Length of z, by which `pearl` knows a task.",
+        "Length of z, the latent by which `pearl` represents a task.",
         at_least=1,
         at_most=4096,
     )
     encoder: str = field(
         "lstm",
-        "How `pearl` reads a context: one LSTM, or a product of a Gaussian factor for each row.",
+        "How `pearl` encodes a context: an LSTM, or a product of one Gaussian factor per row.",
         choices=ENCODERS,
     )
     critic: str = field(
         "task_id",
-        "What the critic knows a training task by: a head of its own, or f of its description.",
+        "How the critic tells training tasks apart: a head per task, or a head computed from the "
+        "task's description.",
         choices=CRITICS,
     )
 
@@ -72,14 +75,14 @@ class NetworkConfig:
 
 @dataclasses.dataclass(frozen=True)
 class NetworkSpec:
-    """What the networks connect to.
+    """Sizes of the networks' inputs and outputs.
 
     Attributes:
         observation_size: D; experts and critic see the whole observation.
         prior_columns: Columns of the observation that the prior sees.
         action_size: A.
         tasks: Number of training tasks.
-        task_reward_heads: Whether there are heads u_i beside w_i.
+        task_reward_heads: Whether there are heads u_i, of the tasks' own rewards, besides w_i.
     """
 
     observation_size: int

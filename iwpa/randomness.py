@@ -1,4 +1,7 @@
-"""Random numbers of adaptation: functions of (run, split, task, seed, episode), never of a replica's place among others."""
+"""Random numbers of adaptation, which depend on (run, split, task, seed, episode) alone.
+
+They never depend on a replica's index in its batch.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from iwpa.task import SPLITS, Task
 
 
 class Purpose(enum.IntEnum):
-    """What a stream of random numbers is for; streams of different purposes are independent."""
+    """The purpose of a random stream; streams of different purposes are independent."""
 
     RESET = 0
     ACTIONS = 1
@@ -22,12 +25,12 @@ class Purpose(enum.IntEnum):
 
 @dataclasses.dataclass(frozen=True)
 class Replica:
-    """One adaptation: a task, tried with one seed.
+    """One adaptation: a task and a seed.
 
     Attributes:
-        split: Of the task.
-        task: What is adapted to.
-        seed: Which of several independent tries.
+        split: The task's split.
+        task: The task to adapt to.
+        seed: Distinguishes independent adaptations to the same task.
     """
 
     split: str
@@ -35,10 +38,20 @@ class Replica:
     seed: int
 
     def stream(self, run_seed: int, episode: int, purpose: Purpose) -> np.random.Generator:
-        """Returns the stream of one episode and purpose. The method is not part of its key: all methods see the same numbers."""
-        key = [run_seed, SPLITS.index(self.split), self.task.index, self.seed, episode, int(purpose)]
+        """Returns the random generator of one episode and purpose.
+
+        The method is not part of its key: all methods draw the same numbers.
+        """
+        key = [
+            run_seed,
+            SPLITS.index(self.split),
+            self.task.index,
+            self.seed,
+            episode,
+            int(purpose),
+        ]
         return np.random.Generator(np.random.SFC64(np.random.SeedSequence(key)))
 
     def reset_seed(self, run_seed: int, episode: int) -> int:
-        """Returns the environment's seed in an episode."""
+        """Returns the environment's seed for an episode."""
         return int(self.stream(run_seed, episode, Purpose.RESET).integers(2**31))

@@ -1,4 +1,4 @@
-"""Snapshots: the trained networks as adaptation uses them, on disk, rebuilt from their manifest alone."""
+"""Snapshots: trained networks on disk, which adaptation rebuilds from their manifest alone."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from iwpa.network_config import NetworkConfig, NetworkSpec
 from iwpa.networks import NumpyExpert, NumpyFeatures, NumpyPrior, described_heads, sub_weights
 
 WEIGHTS = "weights.safetensors"
-# The first did not say what environment it is of.
+# Version 1 does not name its environment.
 _VERSION = 2
 
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
-    """Networks of one learner step.
+    """The trained networks at one learner step.
 
     Attributes:
         step: The learner step.
-        spec: What the networks connect to.
-        networks: Their sizes.
+        spec: Sizes of the networks' inputs and outputs.
+        networks: Sizes of the networks.
         discount: gamma.
-        reward_scale: What rewards were multiplied by in the losses.
+        reward_scale: Factor applied to rewards in the losses.
         weights: All online weights by name.
-        agent: What was trained.
-        environment: In what; None in snapshots of version 1, which did not say.
-        licence: Of the weights, where it is stated.
-        experience: Transitions of training, where it left some.
+        agent: Name of the agent that was trained.
+        environment: The environment of training; None in snapshots of version 1.
+        licence: Licence of the weights, if stated.
+        experience: Training transitions, if any were kept.
     """
 
     step: int
@@ -59,19 +59,25 @@ class Snapshot:
         return NumpyFeatures(sub_weights(self.weights, "features"))
 
     def task_heads(self) -> Array:
-        """Returns the training tasks' heads, `[tasks, d]`: those fitted to the tasks' own rewards, where training has another."""
+        """Returns the training tasks' heads, `[tasks, d]`.
+
+        If the training reward differs from the tasks' rewards, these are the heads fitted to the
+        latter.
+        """
         return self._heads("task_reward_heads" if self.spec.task_reward_heads else "heads")
 
     def reward_heads(self) -> tuple[Array, float]:
-        """Returns v_i of the training tasks, `[tasks, d]`, and what they erred by in training, of scaled rewards.
+        """Returns v_i of the training tasks, `[tasks, d]`, and their RMS error in training.
+
+        The error is in scaled rewards.
 
         Raises:
-            ValueError: If training left none.
+            ValueError: If the snapshot has no reward heads.
         """
         if "reward_variance" not in self.weights:
             raise ValueError(
-                f"The snapshot of step {self.step} is of a version that trained no heads of rewards: "
-                "train it anew, or adapt by shared_q_iw_posterior or shared_q_iw_ls."
+                f"The snapshot of step {self.step} is of a version without reward heads: "
+                "train it again, or adapt with shared_q_iw_posterior or shared_q_iw_ls."
             )
         return self._heads("reward_heads"), float(np.sqrt(self.weights["reward_variance"][0]))
 
@@ -86,7 +92,7 @@ class Snapshot:
 
 
 def write(directory: pathlib.Path, snapshot: Snapshot) -> None:
-    """Writes a snapshot's files into a directory, as `read_snapshot` wants them.
+    """Writes a snapshot's files to a directory, in the format of `read_snapshot`.
 
     Raises:
         OSError: If the disk is full or not writable.
@@ -112,14 +118,14 @@ def read_snapshot(directory: pathlib.Path) -> Snapshot:
     """Rebuilds a snapshot from its directory.
 
     Raises:
-        DamagedError: If it is truncated, altered or of a version that is not known here.
+        DamagedError: If it is truncated, altered or of an unknown version.
     """
-    # First of all: weights of a later version may have another form.
+    # Checked first: weights of a later version may have another format.
     version = durable.read_manifest(directory).get("version")
     if version not in range(1, _VERSION + 1):
         raise durable.DamagedError(
-            f"{directory} is a snapshot of version {version!r}, but this program reads versions 1 to {_VERSION}: "
-            "use the release of iwpa that wrote it, or a later one."
+            f"{directory} is a snapshot of version {version!r}, but this program reads "
+            f"versions 1 to {_VERSION}: use the release of iwpa that wrote it, or a later one."
         )
     arrays, manifest = durable.read_arrays(directory, WEIGHTS)
     environment = manifest.get("environment")
@@ -132,13 +138,15 @@ def read_snapshot(directory: pathlib.Path) -> Snapshot:
             discount=float(manifest["discount"]),
             reward_scale=float(manifest["reward_scale"]),
             weights=weights,
-            agent=str(manifest.get("agent", "multitask")),  # Those of earlier versions do not say.
+            agent=str(manifest.get("agent", "multitask")),  # Earlier versions name none.
             environment=None if environment is None else EnvironmentSpec.from_json(environment),
             licence=manifest.get("licence"),
             experience=transitions,
         )
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-        raise durable.DamagedError(f"The manifest of {directory} lacks something: {str(error)[:300]}") from error
+        raise durable.DamagedError(
+            f"The manifest of {directory} is incomplete: {str(error)[:300]}"
+        ) from error
 
 
 def snapshot_steps(parent: pathlib.Path) -> list[int]:
@@ -147,11 +155,11 @@ def snapshot_steps(parent: pathlib.Path) -> list[int]:
 
 
 def newest_readable(parent: pathlib.Path, at_most: int | None = None) -> Snapshot | None:
-    """Returns the newest snapshot that is undamaged, warning of each that is not; None where there is none.
+    """Returns the newest undamaged snapshot, or None; logs a warning about each damaged one.
 
     Args:
         parent: The run's `snapshots` directory.
-        at_most: The highest step to look at.
+        at_most: The latest step to consider.
     """
     for step in reversed(snapshot_steps(parent)):
         if at_most is not None and step > at_most:
@@ -159,21 +167,26 @@ def newest_readable(parent: pathlib.Path, at_most: int | None = None) -> Snapsho
         try:
             return read_snapshot(parent / str(step))
         except durable.DamagedError as error:
-            logging.warning("Skipping a damaged snapshot for the one before it: %s", error)
+            logging.warning("Skipping a damaged snapshot in favour of the one before it: %s", error)
     return None
 
 
 def check_fits(snapshot: Snapshot, spec: NetworkSpec) -> None:
-    """Checks that a snapshot belongs to an environment.
+    """Checks that a snapshot fits an environment.
 
     Raises:
-        ValueError: Naming the first field that differs.
+        ValueError: If a field differs; the message names the first.
     """
     for field in dataclasses.fields(NetworkSpec):
         own, wanted = getattr(snapshot.spec, field.name), getattr(spec, field.name)
         if own != wanted:
-            raise ValueError(f"The snapshot of step {snapshot.step} has {field.name} {own}, but the environment needs {wanted}.")
+            raise ValueError(
+                f"The snapshot of step {snapshot.step} has {field.name} {own}, "
+                f"but the environment needs {wanted}."
+            )
 
 
 def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    return {
+        key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+    }

@@ -1,4 +1,4 @@
-"""A task: one control problem of a family."""
+"""Tasks: the control problems of a family."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ SPLITS = ("train", "validation", "test")
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """One control problem of a family. Numbers of numpy's become Python's, which records can hold.
+    """One control problem of a family. Converts numpy numbers to Python's, which records can hold.
 
     Attributes:
-        index: Its place in its split; for training tasks this is the task id that experts and critic heads are keyed by.
-        parameters: What distinguishes it (a goal, a velocity), in the distribution's own units.
+        index: Its index in its split; for training tasks, the task id of its expert and critic
+            head.
+        parameters: What defines it (a goal, a velocity), in the distribution's own units.
     """
 
     index: int

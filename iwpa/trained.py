@@ -1,4 +1,4 @@
-"""What training gave, by the name of a shipped snapshot or from a folder."""
+"""Loads trained networks: a shipped snapshot by name, or one from a directory."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _DATA = pathlib.Path(__file__).resolve().parent / "data"
 
 
 class Trained:
-    """A snapshot, and where it came from.
+    """A snapshot and its directory.
 
     Attributes:
-        snapshot: The networks.
+        snapshot: The trained networks.
         path: The snapshot's directory.
     """
 
@@ -27,27 +27,29 @@ class Trained:
         self.snapshot, self.path = snapshot, path
 
     def adapter(self, **options: Any) -> Adapter:
-        """Begins an adaptation to one task, with the options of `Adapter`.
+        """Begins an adaptation to one task; takes the keyword arguments of `Adapter`.
 
         Raises:
-            ValueError: If an option makes no sense.
+            ValueError: If an argument is invalid.
         """
         return Adapter(self.snapshot, **options)
 
     def describe(self) -> None:
-        """Prints what the snapshot is: environment, observations and scales, actions, control step, training, licence, sha256."""
+        """Prints the environment, observations, scales, actions, training, licence and sha256."""
         print(self)
 
     def __str__(self) -> str:
         snapshot, environment = self.snapshot, self.snapshot.environment
+        sha256 = hashlib.sha256((self.path / snapshots.WEIGHTS).read_bytes()).hexdigest()
         lines = [f"snapshot      {self.path}"]
         if environment is None:
             lines.append("environment   not stated (version 1)")
         else:
-            layout = environment.layout()
+            layout, seconds = environment.layout(), environment.control_step
             lines += [
-                f"environment   {environment.name}, episodes of {environment.episode_steps} control steps",
-                f"control step  {'not stated' if environment.control_step is None else f'{environment.control_step:g} s'}",
+                f"environment   {environment.name}, "
+                f"episodes of {environment.episode_steps} control steps",
+                f"control step  {'not stated' if seconds is None else f'{seconds:g} s'}",
                 f"observations  {layout.size} numbers; as a flat array in this order:",
             ]
             prior = set(snapshot.spec.prior_columns)
@@ -57,11 +59,13 @@ class Trained:
             low, high = environment.action_low, environment.action_high
             lines.append(f"actions       {snapshot.spec.action_size} numbers from {low} to {high}")
         lines += [
-            f"training      {snapshot.step} learner steps of the agent {snapshot.agent} on {snapshot.spec.tasks} tasks, "
-            f"discount {snapshot.discount:g}, rewards times {snapshot.reward_scale:g}",
-            f"methods       {', '.join(METHODS.served_by_snapshot(snapshot))}; by default {METHODS.best(snapshot)}",
+            f"training      {snapshot.step} learner steps of the agent {snapshot.agent} on "
+            f"{snapshot.spec.tasks} tasks, discount {snapshot.discount:g}, "
+            f"rewards times {snapshot.reward_scale:g}",
+            f"methods       {', '.join(METHODS.served_by_snapshot(snapshot))}; "
+            f"by default {METHODS.best(snapshot)}",
             f"licence       {snapshot.licence or 'not stated'}",
-            f"sha256        {hashlib.sha256((self.path / snapshots.WEIGHTS).read_bytes()).hexdigest()}",
+            f"sha256        {sha256}",
         ]
         return "\n".join(lines)
 
@@ -72,19 +76,23 @@ def names() -> list[str]:
 
 
 def load(source: str | os.PathLike[str]) -> Trained:
-    """Reads a snapshot.
+    """Loads a snapshot.
 
     Args:
-        source: The name of a shipped one, a snapshot's directory, or a run directory, of which the newest is taken.
+        source: The name of a shipped snapshot, a snapshot's directory, or a run directory, whose
+            newest snapshot is loaded.
 
     Raises:
-        ValueError: If there is none.
-        DamagedError: If it is truncated, altered or of a version that is not known here.
+        ValueError: If there is no such snapshot.
+        DamagedError: If it is truncated, altered or of an unknown version.
     """
     path = _DATA / source if str(source) in names() else pathlib.Path(source)
     if not (path / durable.MANIFEST).is_file():
         steps = snapshots.snapshot_steps(path / "snapshots")
         if not steps:
-            raise ValueError(f"There is no snapshot {str(source)!r}: name one of {', '.join(names())}, or a directory with a snapshot.")
+            raise ValueError(
+                f"There is no snapshot {str(source)!r}: name one of {', '.join(names())}, "
+                "or a directory that holds a snapshot."
+            )
         path = path / "snapshots" / str(steps[-1])
     return Trained(snapshots.read_snapshot(path), path)

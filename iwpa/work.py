@@ -1,4 +1,4 @@
-"""When learning that takes long is done: at once, in a thread of its own, or a slice each control step."""
+"""Schedules long learning jobs: at once, in a thread, or in slices, one per control step."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ Background = Literal[False, "thread", "slices"]
 
 
 class Work(abc.ABC):
-    """Does jobs, which are iterators over their slices, one after the other.
+    """Runs jobs one after the other; a job is an iterator over its slices.
 
     Attributes:
-        waits: Whether a job may be unfinished while the loop goes on, so that what it reads must be left alone.
+        waits: Whether the control loop may continue while a job is unfinished; arrays that the job
+            reads must then not change.
     """
 
     waits: ClassVar[bool] = True
 
     @abc.abstractmethod
     def start(self, job: Job) -> None:
-        """Begins a job, after finishing the one before it."""
+        """Starts a job, after finishing the previous one."""
 
     @property
     @abc.abstractmethod
@@ -31,14 +32,14 @@ class Work(abc.ABC):
 
     @abc.abstractmethod
     def finish(self) -> None:
-        """Finishes the present job."""
+        """Finishes the current job."""
 
     def advance(self) -> None:  # noqa: B027
-        """Does what is due in one control step."""
+        """Does one control step's share of the current job."""
 
 
 class AtOnce(Work):
-    """Finishes every job before anything else: deterministic, and as the paper's algorithm has it."""
+    """Runs every job to its end at once: deterministic, and as in the paper's algorithm."""
 
     waits: ClassVar[bool] = False
     busy = False
@@ -48,11 +49,11 @@ class AtOnce(Work):
             pass
 
     def finish(self) -> None:
-        """Nothing is left."""
+        """Does nothing: no job is ever unfinished."""
 
 
 class InSlices(Work):
-    """Does so many slices each control step: deterministic, and without threads."""
+    """Runs a fixed number of slices each control step: deterministic and without threads."""
 
     def __init__(self, slices: int = 1):
         self._slices = slices
@@ -77,7 +78,7 @@ class InSlices(Work):
 
 
 class InThread(Work):
-    """Does jobs in a thread; what one raises is raised by the next call."""
+    """Runs jobs in a thread; an exception in a job is raised by the next call."""
 
     def __init__(self) -> None:
         self._executor = concurrent.futures.ThreadPoolExecutor(1, "iwpa-learning")

@@ -2,10 +2,10 @@
 
     make taste SPEED=1.2, or python -m launch.taste --speed=1.2
 
-The cheetah is paid for running at a speed that it is not told; each step's reward says how far off it
-is. One episode is played by the prior, which does not adapt, then some by the default method. A line
-for each shows the speed over its ten seconds, as it runs; a video shows the prior's episode above the
-last one.
+The cheetah is paid for running at a speed that it is not told; each step's reward says how far off
+it is. One episode is played by the prior, which does not adapt, then some by the default method. A
+line for each shows the speed over its ten seconds, as it runs; a video shows the prior's episode
+above the last one.
 """
 
 from __future__ import annotations
@@ -113,11 +113,14 @@ def main() -> int:
     environment, missing = _drawable(values.seed)
     trained = iwpa.load(_ENVIRONMENT)
     print(
-        f"A cheetah is paid for running at {values.speed:g} m/s, but is not told so: it has to find "
-        "out from rewards.\nA block is half a second, its height the speed, from 0 to 3 m/s.\n"
+        f"A cheetah is paid for running at {values.speed:g} m/s, but is not told so: it has to "
+        "find out from rewards.\nA block is half a second, its height the speed, from 0 to 3 m/s.\n"
     )
     print(f"{'':<20} {'speed while it runs':<20} {'2nd half':>10} {'return':>9}")
-    prior, learner = trained.adapter(method="prior", seed=values.seed), trained.adapter(seed=values.seed)
+    prior, learner = (
+        trained.adapter(method="prior", seed=values.seed),
+        trained.adapter(seed=values.seed),
+    )
     titles = [f"learning, episode {episode + 1}" for episode in range(values.episodes)]
     played = []
     for title in ("prior, no learning", *titles):
@@ -128,8 +131,9 @@ def main() -> int:
         played.append(play(environment, agent, title, filmed=filmed))
     before, first, last = played[0], played[1], played[-1]
     print(
-        f"\nThe prior can run, but not as fast as it should: it returned {before.total:.0f} (0 is perfect).\n"
-        f"{learner.method} returned {first.total:.0f} in its first episode, {last.total:.0f} in its last."
+        f"\nThe prior can run, but not as fast as it should: it returned {before.total:.0f} "
+        f"(0 is perfect).\n{learner.method} returned {first.total:.0f} in its first episode, "
+        f"{last.total:.0f} in its last."
     )
     if missing:
         print(f"No video: {missing}")

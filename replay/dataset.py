@@ -57,7 +57,10 @@ class SequenceDataset:
             except queue.Empty:
                 if not warned and time.monotonic() - waiting_since > _STARVED_SECONDS:
                     warned = True
-                    print(f"No batch from replay for {_STARVED_SECONDS:.0f} s: {self.trouble}", flush=True)
+                    print(
+                        f"No batch from replay for {_STARVED_SECONDS:.0f} s: {self.trouble}",
+                        flush=True,
+                    )
         return None
 
     def close(self) -> None:

@@ -75,14 +75,18 @@ class SequenceSpec:
         return {
             "observations": floats[..., : self.observation_size],
             "actions": floats[..., :-1, self.observation_size : first_scalar],
-            **{name: floats[..., :-1, first_scalar + column] for column, name in enumerate(SCALARS)},
+            **{
+                name: floats[..., :-1, first_scalar + column] for column, name in enumerate(SCALARS)
+            },
             "task": integers[..., 0],
             "learner_step": integers[..., 1],
             **({"memory": packed["memory"]} if self.memory else {}),
         }
 
 
-def example_batch(spec: SequenceSpec, *, batch_size: int, seed: int, tasks: int = 1) -> dict[str, Array]:
+def example_batch(
+    spec: SequenceSpec, *, batch_size: int, seed: int, tasks: int = 1
+) -> dict[str, Array]:
     """Returns a random batch of the shape that replay gives, to compile, to test and to measure with."""
     stream = np.random.default_rng(seed)
     batch: dict[str, Array] = {}

@@ -30,7 +30,9 @@ def check_table(client: reverb.Client, name: str) -> None:
         )
 
 
-def make_tables(config: ReplayConfig, spec: SequenceSpec, *, batch_size: int, name: str = TABLE) -> list[reverb.Table]:
+def make_tables(
+    config: ReplayConfig, spec: SequenceSpec, *, batch_size: int, name: str = TABLE
+) -> list[reverb.Table]:
     """Returns the server's tables: one of sequences, sampled uniformly.
 
     Args:

@@ -47,7 +47,10 @@ class SequenceWriter:
         self._spec = spec
         self._should_stop = should_stop
         self._observed = spec.observation_size
-        self._floats = np.zeros((environments, spec.rows + 1, spec.observation_size + spec.action_size + len(SCALARS)), np.float32)
+        self._floats = np.zeros(
+            (environments, spec.rows + 1, spec.observation_size + spec.action_size + len(SCALARS)),
+            np.float32,
+        )
         self._tasks = np.zeros(environments, np.int32)
         self._cursors = np.zeros(environments, np.int64)
         self._rows = np.arange(environments)
@@ -100,12 +103,16 @@ class SequenceWriter:
         """
         if self._memory is not None:
             self._memory.take(memories, self._cursors)
-        transitions = np.column_stack([actions, log_probs, rewards, task_rewards, discounts, self._ones])
+        transitions = np.column_stack(
+            [actions, log_probs, rewards, task_rewards, discounts, self._ones]
+        )
         self._floats[self._rows, self._cursors, self._observed :] = transitions
         self._cursors += 1
         self._floats[self._rows, self._cursors, : self._observed] = observations
         self._cursors[faulted] = self._spec.burn_in
-        for place in np.flatnonzero(((self._cursors == self._spec.rows) | last) & ~faulted).tolist():
+        for place in np.flatnonzero(
+            ((self._cursors == self._spec.rows) | last) & ~faulted
+        ).tolist():
             self._insert(place, learner_step)
             self._begin_next(place)
 
@@ -123,7 +130,10 @@ class SequenceWriter:
         floats = self._floats[place].copy()
         floats[length, self._observed :] = 0.0
         floats[length + 1 :] = 0.0
-        item = {"floats": floats, "integers": np.array([self._tasks[place], learner_step], np.int32)}
+        item = {
+            "floats": floats,
+            "integers": np.array([self._tasks[place], learner_step], np.int32),
+        }
         if self._memory is not None:
             item["memory"] = self._memory.current[place].copy()
         if self._writer is None:

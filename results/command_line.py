@@ -23,14 +23,20 @@ _LONGEST_PATH, _LONGEST_NAME = 4096, 255  # bytes, on Linux
 def fail(program: str, message: str, code: int) -> int:
     """Prints an error in one line; returns the exit code."""
     line = " ".join(message.splitlines())
-    print(f"{program}:", line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}...", file=sys.stderr)
+    print(
+        f"{program}:",
+        line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}...",
+        file=sys.stderr,
+    )
     return code
 
 
 def run(program: str, main: Callable[[Sequence[str]], int]) -> NoReturn:
     """Parses the flags, runs a program and ends the process; where nobody reads any more what it prints, quietly."""
     for name in ("stdin", "stdout", "stderr"):
-        if getattr(sys, name) is None:  # It was closed when the program started (`>&-`); no file of ours may take its number.
+        if (
+            getattr(sys, name) is None
+        ):  # It was closed when the program started (`>&-`); no file of ours may take its number.
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115
     try:
         app.run(main, flags_parser=flag_parser(program))
@@ -103,7 +109,11 @@ class Paths(Text):
             return argument
         alone = "," in argument and os.path.isdir(os.path.expanduser(argument))
         try:
-            texts = [argument] if alone else next(csv.reader([argument], skipinitialspace=True, strict=True)) or [""]
+            texts = (
+                [argument]
+                if alone
+                else next(csv.reader([argument], skipinitialspace=True, strict=True)) or [""]
+            )
         except csv.Error as error:
             raise ValueError(f"takes {self.syntactic_help}, not {argument!r}: {error}") from error
         paths = [local_path(super(Paths, self).parse(text.strip())) for text in texts]
@@ -126,15 +136,24 @@ def local_path(text: str) -> str:
       ValueError: it is none that every part of the program can open; the message is to follow its name.
     """
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
-        raise ValueError(f"takes a path on this machine, not {text!r}: mount what is there, or copy it here")
+        raise ValueError(
+            f"takes a path on this machine, not {text!r}: mount what is there, or copy it here"
+        )
     expanded = os.path.expanduser(text)
     if expanded.startswith("~"):
-        raise ValueError(f"takes a path, not {text!r}: there is no such user; a folder of that name is ./{text}")
+        raise ValueError(
+            f"takes a path, not {text!r}: there is no such user; a folder of that name is ./{text}"
+        )
     whole = os.path.abspath(expanded)
     if not whole.isprintable():
         raise ValueError(f"takes a path of UTF-8 without control characters, not {whole!r}")
-    if len(whole.encode()) >= _LONGEST_PATH or max(map(len, whole.encode().split(b"/"))) > _LONGEST_NAME:
-        raise ValueError(f"takes a path that file systems can hold, not one of {len(whole)} characters: {whole[:60]!r}...")
+    if (
+        len(whole.encode()) >= _LONGEST_PATH
+        or max(map(len, whole.encode().split(b"/"))) > _LONGEST_NAME
+    ):
+        raise ValueError(
+            f"takes a path that file systems can hold, not one of {len(whole)} characters: {whole[:60]!r}..."
+        )
     return expanded
 
 

@@ -6,7 +6,7 @@ from results import summary
 
 
 def conclusion(result: summary.Summary) -> str | None:
-    """Returns how the best adapting method compares with acting without adaptation, None where nothing does.
+    """Returns how the best adapting method compares with the prior, None where nothing adapts.
 
     The best is the one of the highest mean return over all episodes, so that early gains count.
     """
@@ -17,8 +17,8 @@ def conclusion(result: summary.Summary) -> str | None:
     episodes = len(best.by_episode)
     first, last = best.by_episode[0], best.last3_mean
     text = (
-        f"In words: on tasks that training never saw, {best.method} returns {first:.1f} in its first "
-        f"episode and {last:.1f} in the last three of {episodes}"
+        f"In words: on tasks that training never saw, {best.method} returns {first:.1f} in its "
+        f"first episode and {last:.1f} in the last three of {episodes}"
     )
     prior = next((method for method in result.methods if method.method == "prior"), None)
     if prior is not None:

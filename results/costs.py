@@ -20,7 +20,15 @@ def training_cpu_seconds(run_dir: str | os.PathLike[str]) -> float:
     return sum(newest.values())
 
 
-def adaptation_cpu_seconds(run_dir: str | os.PathLike[str], split: str, snapshot: int) -> dict[str, float]:
+def adaptation_cpu_seconds(
+    run_dir: str | os.PathLike[str], split: str, snapshot: int
+) -> dict[str, float]:
     """Returns the CPU time of one whole adaptation by each method that finished it, in its newest configuration."""
-    finished: Sequence[Mapping[str, Any]] = [event for event in store.read_records(run_dir, "events") if event["event"] == ADAPTED]
-    return {event["method"]: float(event["cpu_seconds"]) for event in finished if (event["split"], event["snapshot"]) == (split, snapshot)}
+    finished: Sequence[Mapping[str, Any]] = [
+        event for event in store.read_records(run_dir, "events") if event["event"] == ADAPTED
+    ]
+    return {
+        event["method"]: float(event["cpu_seconds"])
+        for event in finished
+        if (event["split"], event["snapshot"]) == (split, snapshot)
+    }

@@ -48,7 +48,9 @@ class _History:
     counts: array.array[float] = dataclasses.field(default_factory=_numbers)  # of the first counter
     cpu_seconds: array.array[float] = dataclasses.field(default_factory=_numbers)
     memory: array.array[float] = dataclasses.field(default_factory=_numbers)
-    processes: list[tuple[str, int]] = dataclasses.field(default_factory=list)  # host and pid of each
+    processes: list[tuple[str, int]] = dataclasses.field(
+        default_factory=list
+    )  # host and pid of each
 
     def thin(self) -> None:
         """Forgets every second beat, so that a run of weeks costs no more than one of days."""
@@ -73,19 +75,30 @@ class FleetLog:
         self._histories: dict[str, _History] = {}
         self._restarts: dict[str, int] = {}
 
-    def extend(self, heartbeats: Iterable[Mapping[str, Any]], events: Iterable[Mapping[str, Any]]) -> None:
+    def extend(
+        self, heartbeats: Iterable[Mapping[str, Any]], events: Iterable[Mapping[str, Any]]
+    ) -> None:
         """Takes records in the order written."""
         for record in heartbeats:
             try:
                 count = float(next(iter(record["counters"].values()), 0.0))
                 process = (str(record["host"]), int(record["pid"]))
-                numbers = float(record["time"]), count, float(record["cpu_seconds"]), float(record["memory_mib"])
+                numbers = (
+                    float(record["time"]),
+                    count,
+                    float(record["cpu_seconds"]),
+                    float(record["memory_mib"]),
+                )
                 history = self._histories.setdefault(str(record["node"]), _History(record))
             except (AttributeError, KeyError, TypeError, ValueError):
                 self.malformed += 1
                 continue
             history.last = record
-            for values, number in zip((history.times, history.counts, history.cpu_seconds, history.memory), numbers, strict=True):
+            for values, number in zip(
+                (history.times, history.counts, history.cpu_seconds, history.memory),
+                numbers,
+                strict=True,
+            ):
                 values.append(number)
             if len(history.times) > _MOST_BEATS:
                 history.thin()
@@ -103,8 +116,12 @@ class FleetLog:
     def _node(self, name: str, history: _History) -> Node:
         first = max(0, len(history.times) - _RATE_BEATS)
         seconds = history.times[-1] - history.times[first]
-        done, used = (values[-1] - values[first] for values in (history.counts, history.cpu_seconds))
-        same_process = seconds > 0 and done >= 0 and used >= 0  # a restarted node counts from 0 again
+        done, used = (
+            values[-1] - values[first] for values in (history.counts, history.cpu_seconds)
+        )
+        same_process = (
+            seconds > 0 and done >= 0 and used >= 0
+        )  # a restarted node counts from 0 again
         host, pid = history.processes[-1]
         return Node(
             name=name,
@@ -131,15 +148,27 @@ class FleetLog:
                 silent = max(STALE_SECONDS, 3 * float(np.median(seconds)))
                 known = (seconds > 0) & (seconds < silent) & (done >= 0)
                 rates = np.where(known, done / np.where(known, seconds, 1.0), np.nan)
-                panels.setdefault(f"{history.work.capitalize()} per second", {})[name] = _points(times[1:], rates)
+                panels.setdefault(f"{history.work.capitalize()} per second", {})[name] = _points(
+                    times[1:], rates
+                )
             panels.setdefault("Memory, MiB", {})[name] = _points(times, np.array(history.memory))
-        return FleetFigure({title: panels[title] for title in sorted(panels, key=lambda title: (title.startswith("Memory"), title))})
+        return FleetFigure(
+            {
+                title: panels[title]
+                for title in sorted(panels, key=lambda title: (title.startswith("Memory"), title))
+            }
+        )
 
 
-def _points(times: figures.FloatArray, values: figures.FloatArray) -> tuple[list[str], list[float | None]]:
+def _points(
+    times: figures.FloatArray, values: figures.FloatArray
+) -> tuple[list[str], list[float | None]]:
     """Returns local times as text and values, thinned to what a screen shows; None where a value is unknown."""
     step = max(1, len(times) // _MOST_POINTS)
-    moments = [datetime.datetime.fromtimestamp(time).isoformat(sep=" ", timespec="seconds") for time in times[::step].tolist()]
+    moments = [
+        datetime.datetime.fromtimestamp(time).isoformat(sep=" ", timespec="seconds")
+        for time in times[::step].tolist()
+    ]
     return moments, [value if value == value else None for value in values[::step].tolist()]
 
 
@@ -147,7 +176,9 @@ def _points(times: figures.FloatArray, values: figures.FloatArray) -> tuple[list
 class FleetFigure:
     """What the nodes did over time."""
 
-    panels: Mapping[str, Mapping[str, tuple[list[str], list[float | None]]]]  # times and values by title and node
+    panels: Mapping[
+        str, Mapping[str, tuple[list[str], list[float | None]]]
+    ]  # times and values by title and node
 
     def columns(self) -> dict[str, list[Any]]:
         """Returns the figure as a table, one row for each node and moment."""

@@ -43,7 +43,9 @@ def save_adaptation(figure: figures.AdaptationFigure, path: pathlib.Path) -> Non
         for curve in figure.curves:
             colour = figures.colour(curve.method)
             if not figure.is_share:
-                axes.fill_between(curve.episodes, curve.low, curve.high, color=colour, alpha=0.16, linewidth=0)
+                axes.fill_between(
+                    curve.episodes, curve.low, curve.high, color=colour, alpha=0.16, linewidth=0
+                )
             axes.plot(curve.episodes, curve.values, color=colour, linewidth=2)
         axes.margins(y=0.09)
         if figure.is_share:
@@ -56,24 +58,48 @@ def save_adaptation(figure: figures.AdaptationFigure, path: pathlib.Path) -> Non
         _save(canvas, path)
 
 
-def save_training(validation: training_figures.ValidationFigure, training: training_figures.TrainingFigure, path: pathlib.Path) -> None:
+def save_training(
+    validation: training_figures.ValidationFigure,
+    training: training_figures.TrainingFigure,
+    path: pathlib.Path,
+) -> None:
     """Draws the validation score of the snapshots above the return in training, against learner steps."""
     with matplotlib.rc_context(_STYLE):
         canvas = matplotlib.figure.Figure(figsize=(8, 5))
         canvas.set_layout_engine("constrained", hspace=0.08)
         above, below = canvas.subplots(2, 1, sharex=True)
         score = figures.colour("shared_q_iw")
-        above.plot(validation.learner_steps, validation.scores, color=score, linewidth=2, marker="o", markersize=4)
+        above.plot(
+            validation.learner_steps,
+            validation.scores,
+            color=score,
+            linewidth=2,
+            marker="o",
+            markersize=4,
+        )
         selected = validation.learner_steps == validation.selected
-        above.plot(validation.learner_steps[selected], validation.scores[selected], "o", color=score, markersize=12, fillstyle="none")
-        for step, value in zip(validation.learner_steps[selected], validation.scores[selected], strict=True):
-            above.annotate("selected", (step, value), (0, 11), "data", "offset points", color=_INK, ha="center")
+        above.plot(
+            validation.learner_steps[selected],
+            validation.scores[selected],
+            "o",
+            color=score,
+            markersize=12,
+            fillstyle="none",
+        )
+        for step, value in zip(
+            validation.learner_steps[selected], validation.scores[selected], strict=True
+        ):
+            above.annotate(
+                "selected", (step, value), (0, 11), "data", "offset points", color=_INK, ha="center"
+            )
         above.margins(y=0.2)
         above.set_ylabel("validation score")
         for panel in training.panels:
             series = panel.series.get(training_figures.RETURN)
             if series is not None:
-                below.plot(series.learner_steps, series.values, color=figures.colour("iw"), linewidth=1.5)
+                below.plot(
+                    series.learner_steps, series.values, color=figures.colour("iw"), linewidth=1.5
+                )
         below.set_ylabel("return in training")
         below.set_xlabel("learner steps")
         below.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.0f}"))
@@ -136,7 +162,9 @@ def _mark_levels(axes: matplotlib.axes.Axes, levels: Sequence[figures.Level]) ->
         x, y, alignment = places[level.name]
         axes.axhline(level.value, color=_FAINT, linewidth=1, linestyle=(0, (5, 4)), zorder=1)
         row = axes.get_yaxis_transform()
-        axes.annotate(level.label, (x, level.value), (0, y), row, "offset points", color=_FAINT, ha=alignment)
+        axes.annotate(
+            level.label, (x, level.value), (0, y), row, "offset points", color=_FAINT, ha=alignment
+        )
 
 
 def _label_ends(axes: matplotlib.axes.Axes, curves: Sequence[figures.MethodCurve]) -> None:
@@ -175,4 +203,6 @@ def spread(positions: Sequence[float], spacing: float, low: float, high: float) 
 def _save(canvas: matplotlib.figure.Figure, path: pathlib.Path) -> None:
     suffix = path.suffix[1:]
     with publish_file(path) as temporary:
-        canvas.savefig(temporary, format=suffix, dpi=160, metadata={"Date": None} if suffix == "svg" else None)
+        canvas.savefig(
+            temporary, format=suffix, dpi=160, metadata={"Date": None} if suffix == "svg" else None
+        )

@@ -45,7 +45,9 @@ th:last-child, td:last-child { padding-right: 0; }
 """
 
 # Nothing may be fetched: the browser itself holds the page to it.
-_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+)
 
 _TRAINING_COLUMNS = 2
 _COLUMNS = (
@@ -68,11 +70,19 @@ def format_page(result: summary.Summary) -> str:
         _methods_table(result.methods),
         f'<p class="caption">{html.escape(_COLUMNS)}</p>',
         _claims_table(result.claims),
-        _figure("Return while adapting", plotly_figures.adaptation(result.adaptation_figure), "adaptation"),
+        _figure(
+            "Return while adapting",
+            plotly_figures.adaptation(result.adaptation_figure),
+            "adaptation",
+        ),
         f'<p class="caption">{html.escape(result.adaptation_figure.caption)}</p>',
         _figure("Finding reward", plotly_figures.adaptation(result.found_figure), "found"),
         f'<p class="caption">{html.escape(result.found_figure.caption)}</p>',
-        _figure("Selection of the snapshot", plotly_figures.validation({"": result.validation_figure}), "validation"),
+        _figure(
+            "Selection of the snapshot",
+            plotly_figures.validation({"": result.validation_figure}),
+            "validation",
+        ),
         f'<p class="caption">{html.escape(result.validation_figure.caption)}</p>',
         *training_curves(result.training_figure),
     ]
@@ -115,7 +125,11 @@ def write_page(content: str, folder: pathlib.Path) -> pathlib.Path:
 def _facts(result: summary.Summary) -> str:
     training = result.training
     facts = [
-        ("Selected snapshot", f"{result.selected.snapshot}", f"validation {table.number(result.selected.score)}"),
+        (
+            "Selected snapshot",
+            f"{result.selected.snapshot}",
+            f"validation {table.number(result.selected.score)}",
+        ),
         ("Learner steps", f"{training.learner_steps:,}", training.ending),
         ("Training", f"{training.minutes:.1f} min", "over all restarts"),
         ("Experts' return", table.number(result.experts_return), "on training tasks"),
@@ -201,6 +215,9 @@ def _figure(title: str, chart: Chart, name: str) -> str:
         validate=False,
         include_plotlyjs=False,  # it stands in the page's head, once
         div_id=name,
-        config={"displayModeBar": False, "responsive": True},  # drag to zoom, double-click to go back
+        config={
+            "displayModeBar": False,
+            "responsive": True,
+        },  # drag to zoom, double-click to go back
     )
     return f"<h2>{html.escape(title)}</h2>\n{drawn}"

@@ -32,7 +32,9 @@ class Line:
     low: FloatArray  # [P], NaN where there is no interval
     high: FloatArray  # [P]
     sources: tuple[tuple[str, int | None, int | None], ...]  # n runs: run directory, task and seed
-    values: FloatArray  # [n, P], what each returned: single episodes, or the smoothed curve of training
+    values: (
+        FloatArray  # [n, P], what each returned: single episodes, or the smoothed curve of training
+    )
 
     @property
     def runs(self) -> int:
@@ -48,7 +50,9 @@ class Panel:
     x_title: str
     lines: tuple[Line, ...]
     environment_steps: tuple[int, ...]  # of training, of each run directory that recorded it
-    one_seed: str = ""  # which runs differ in nothing, not even in the seed: they are no independent ones
+    one_seed: str = (
+        ""  # which runs differ in nothing, not even in the seed: they are no independent ones
+    )
 
     @property
     def title(self) -> str:
@@ -59,7 +63,11 @@ class Panel:
     def caption(self) -> str:
         """How much training and how many runs are behind it."""
         runs = f"{_span([line.runs for line in self.lines])} runs a line"
-        trained = f"{_span(self.environment_steps)} environment steps of training, " if self.environment_steps else ""
+        trained = (
+            f"{_span(self.environment_steps)} environment steps of training, "
+            if self.environment_steps
+            else ""
+        )
         return f"{trained}{runs}{self.one_seed and f'; {self.one_seed}'}"
 
 

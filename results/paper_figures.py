@@ -37,7 +37,10 @@ _ENVIRONMENTS = {
     "2": ("go_to_ring", "move_box", "reach", "go_to_target"),
     "4": tuple(TITLES),
 }
-_CRITICS = {"task_id": ("Task id", figures.colour("shared_q")), "task_description": ("Task description", figures.colour("shared_q_iw_ls"))}
+_CRITICS = {
+    "task_id": ("Task id", figures.colour("shared_q")),
+    "task_description": ("Task description", figures.colour("shared_q_iw_ls")),
+}
 _GRID = 200  # points of a training curve
 _GRID_SMOOTHING = 10  # of these
 
@@ -67,7 +70,12 @@ def paper_figure(run_dirs: Sequence[str | os.PathLike[str]], figure: str) -> lis
         by_environment.setdefault(environment, []).append((run_dir, identity))
     panel = _training_panel if figure == "4" else _adaptation_panel
     shown = [name for name in _ENVIRONMENTS[figure] if name in by_environment]
-    return [dataclasses.replace(panel(name, by_environment[name]), one_seed=_of_one_seed(by_environment[name])) for name in shown]
+    return [
+        dataclasses.replace(
+            panel(name, by_environment[name]), one_seed=_of_one_seed(by_environment[name])
+        )
+        for name in shown
+    ]
 
 
 def _of_one_seed(runs: Sequence[tuple[pathlib.Path, Mapping[str, Any]]]) -> str:
@@ -76,34 +84,58 @@ def _of_one_seed(runs: Sequence[tuple[pathlib.Path, Mapping[str, Any]]]) -> str:
     for run_dir, identity in runs:
         if "seed" in identity:  # Early versions did not say.
             alike.setdefault(json.dumps(identity, sort_keys=True), []).append(run_dir.name)
-    return "; ".join(f"{' and '.join(names)} are runs of one seed" for names in alike.values() if len(names) > 1)
+    return "; ".join(
+        f"{' and '.join(names)} are runs of one seed" for names in alike.values() if len(names) > 1
+    )
 
 
-def _adaptation_panel(environment: str, runs: Sequence[tuple[pathlib.Path, Mapping[str, Any]]]) -> Panel:
+def _adaptation_panel(
+    environment: str, runs: Sequence[tuple[pathlib.Path, Mapping[str, Any]]]
+) -> Panel:
     pooled: dict[str, list[tuple[str, records.AdaptationRun]]] = {}
     for run_dir, _ in runs:
         recorded = records.adaptation_runs(store.read_records(run_dir, "adaptation"))
-        selected = selection.selected_snapshot(store.read_records(run_dir, "events")) or selection.select_snapshot(recorded)
+        selected = selection.selected_snapshot(
+            store.read_records(run_dir, "events")
+        ) or selection.select_snapshot(recorded)
         tested, _ = summary.tested(recorded, selected.snapshot, "test")
         for method, of_method in tested.items():
             pooled.setdefault(method, []).extend((run_dir.name, run) for run in of_method)
     if not pooled:
         names = ", ".join(str(run_dir) for run_dir, _ in runs)
-        raise summary.RunDirectoryError(f"no test of {environment} is complete in {names}: finish it with python -m launch.evaluate")
+        raise summary.RunDirectoryError(
+            f"no test of {environment} is complete in {names}: finish it with python -m launch.evaluate"
+        )
     lines = []
     for method in figures.ordered(pooled):
         returns = records.returns_by_episode([run for _, run in pooled[method]])
         points = statistics.trailing_mean(returns)
         low, high = statistics.confidence_interval_95(points)
         window = figures.smoothing_window(points.shape[1])
-        mean, low, high = (statistics.smooth(part, window) for part in (points.mean(axis=0), low, high))
+        mean, low, high = (
+            statistics.smooth(part, window) for part in (points.mean(axis=0), low, high)
+        )
         episodes = np.arange(1.0, points.shape[1] + 1)
         sources = tuple((name, run.key.task, run.key.seed) for name, run in pooled[method])
-        lines.append(Line(method, figures.label(method), figures.colour(method), episodes, mean, low, high, sources, returns))
+        lines.append(
+            Line(
+                method,
+                figures.label(method),
+                figures.colour(method),
+                episodes,
+                mean,
+                low,
+                high,
+                sources,
+                returns,
+            )
+        )
     return Panel(environment, "episodes", tuple(lines), _environment_steps(runs))
 
 
-def _training_panel(environment: str, runs: Sequence[tuple[pathlib.Path, Mapping[str, Any]]]) -> Panel:
+def _training_panel(
+    environment: str, runs: Sequence[tuple[pathlib.Path, Mapping[str, Any]]]
+) -> Panel:
     by_critic: dict[str, list[tuple[str, FloatArray, FloatArray]]] = {}
     for run_dir, identity in runs:
         steps, returns = _training_curve(store.read_records(run_dir, "training"))
@@ -115,18 +147,41 @@ def _training_panel(environment: str, runs: Sequence[tuple[pathlib.Path, Mapping
     for critic, (label, colour) in _CRITICS.items():
         curves = by_critic.get(critic)
         if curves:
-            grid = np.linspace(max(steps[0] for _, steps, _ in curves), min(steps[-1] for _, steps, _ in curves), _GRID)
-            points = np.stack([statistics.smooth(np.interp(grid, steps, returns), _GRID_SMOOTHING) for _, steps, returns in curves])
+            grid = np.linspace(
+                max(steps[0] for _, steps, _ in curves),
+                min(steps[-1] for _, steps, _ in curves),
+                _GRID,
+            )
+            points = np.stack(
+                [
+                    statistics.smooth(np.interp(grid, steps, returns), _GRID_SMOOTHING)
+                    for _, steps, returns in curves
+                ]
+            )
             low, high = statistics.confidence_interval_95(points)
             sources = tuple((name, None, None) for name, _, _ in curves)
-            lines.append(Line(critic, label, colour, grid, np.asarray(points.mean(axis=0), np.float64), low, high, sources, points))
+            lines.append(
+                Line(
+                    critic,
+                    label,
+                    colour,
+                    grid,
+                    np.asarray(points.mean(axis=0), np.float64),
+                    low,
+                    high,
+                    sources,
+                    points,
+                )
+            )
     return Panel(environment, "environment steps", tuple(lines), _environment_steps(runs))
 
 
 def _environment_steps(runs: Sequence[tuple[pathlib.Path, Mapping[str, Any]]]) -> tuple[int, ...]:
     """Returns the environment steps of each run's training, of those that have a record of it."""
     last = (store.read_records(run_dir, "training")[-1:] for run_dir, _ in runs)
-    steps = (record.get("environment_steps") for records_of_run in last for record in records_of_run)
+    steps = (
+        record.get("environment_steps") for records_of_run in last for record in records_of_run
+    )
     return tuple(int(number) for number in steps if number is not None)
 
 
@@ -155,9 +210,13 @@ def write_figure(panels: Sequence[Panel], stem: pathlib.Path) -> list[pathlib.Pa
         (panel.environment, line.name, *point, line.runs)
         for panel in panels
         for line in panel.lines
-        for point in zip(*(part.tolist() for part in (line.x, line.mean, line.low, line.high)), strict=True)
+        for point in zip(
+            *(part.tolist() for part in (line.x, line.mean, line.low, line.high)), strict=True
+        )
     ]
-    _write_table(paths[3], ("environment", "line", "x", "mean", "ci95_low", "ci95_high", "runs"), curves)
+    _write_table(
+        paths[3], ("environment", "line", "x", "mean", "ci95_low", "ci95_high", "runs"), curves
+    )
     runs = [
         (panel.environment, line.name, *source, *values)
         for panel in panels
@@ -165,15 +224,26 @@ def write_figure(panels: Sequence[Panel], stem: pathlib.Path) -> list[pathlib.Pa
         for source, values in zip(line.sources, line.values.tolist(), strict=True)
     ]
     points = max(len(line.x) for panel in panels for line in panel.lines)
-    names = ("environment", "line", "run_dir", "task", "seed", *(f"value_{place}" for place in range(1, points + 1)))
+    names = (
+        "environment",
+        "line",
+        "run_dir",
+        "task",
+        "seed",
+        *(f"value_{place}" for place in range(1, points + 1)),
+    )
     return [*paths, _write_table(stem.with_name(f"{stem.name}_runs.csv"), names, runs)]
 
 
-def _write_table(path: pathlib.Path, names: Sequence[str], rows: Sequence[Sequence[str | float | None]]) -> pathlib.Path:
+def _write_table(
+    path: pathlib.Path, names: Sequence[str], rows: Sequence[Sequence[str | float | None]]
+) -> pathlib.Path:
     with publish_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(names)
-        writer.writerows([f"{value:.6g}" if isinstance(value, float) else value for value in row] for row in rows)
+        writer.writerows(
+            [f"{value:.6g}" if isinstance(value, float) else value for value in row] for row in rows
+        )
     return path
 
 

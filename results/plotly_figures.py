@@ -43,14 +43,26 @@ def adaptation(figure: figures.AdaptationFigure, run_dirs: Sequence[str] = _ALON
                 "mode": "lines" if len(curve.episodes) > 1 else "markers",
                 "name": html.escape(curve.label),  # plotly reads tags in a name
                 "legendgroup": curve.label,
-                "line": {"color": figures.colour(curve.method), "width": 2.5, "dash": dash(curve.run_dir, run_dirs)},
+                "line": {
+                    "color": figures.colour(curve.method),
+                    "width": 2.5,
+                    "dash": dash(curve.run_dir, run_dirs),
+                },
                 "hovertemplate": f"%{{y:{number}}}  [%{{customdata[0]:{number}}}, %{{customdata[1]:{number}}}]",
             }
         )
-    described = layout(figure.quantity, "episode", figure.title, height=360 if figure.is_share else 460)
+    described = layout(
+        figure.quantity, "episode", figure.title, height=360 if figure.is_share else 460
+    )
     for level in figure.levels:
         place = run_dirs.index(level.run_dir) if level.run_dir in run_dirs else 0
-        mark_level(described, level.value, html.escape(level.label), right=level.name == "prior", place=place)
+        mark_level(
+            described,
+            level.value,
+            html.escape(level.label),
+            right=level.name == "prior",
+            place=place,
+        )
     if figure.is_share:
         described["yaxis"] |= {"range": [0, 1.04], "tickformat": ".0%"}
     if all(len(curve.episodes) <= _EPISODES_TICKED for curve in figure.curves):
@@ -59,7 +71,9 @@ def adaptation(figure: figures.AdaptationFigure, run_dirs: Sequence[str] = _ALON
 
 
 def validation(
-    by_run_dir: Mapping[str, training_figures.ValidationFigure], axis_name: str = "steps", run_dirs: Sequence[str] = _ALONE
+    by_run_dir: Mapping[str, training_figures.ValidationFigure],
+    axis_name: str = "steps",
+    run_dirs: Sequence[str] = _ALONE,
 ) -> Chart:
     """Draws the score of the snapshots, those selected ringed.
 
@@ -71,7 +85,11 @@ def validation(
     data: list[dict[str, Any]] = []
     for name, figure in by_run_dir.items():
         colour = figures.colour(figure.method)
-        x, y, steps = figure.against(axis_name).tolist(), figure.scores.tolist(), figure.learner_steps.tolist()
+        x, y, steps = (
+            figure.against(axis_name).tolist(),
+            figure.scores.tolist(),
+            figure.learner_steps.tolist(),
+        )
         data.append(
             {
                 "type": "scatter",
@@ -82,7 +100,9 @@ def validation(
                 "name": html.escape(name) or "score",
                 "line": {"color": colour, "width": 2, "dash": dash(name, run_dirs)},
                 "marker": {"size": 7},
-                "error_y": error_bars(figure.scores.tolist(), figure.low.tolist(), figure.high.tolist(), colour),
+                "error_y": error_bars(
+                    figure.scores.tolist(), figure.low.tolist(), figure.high.tolist(), colour
+                ),
                 "hovertemplate": "%{y:.2f} at step %{customdata:,}",
                 "showlegend": len(by_run_dir) > 1,
             }
@@ -94,7 +114,12 @@ def validation(
                 "x": [x[place] for place in ringed],
                 "y": [y[place] for place in ringed],
                 "mode": "markers+text",
-                "marker": {"symbol": "circle-open", "size": 17, "line": {"width": 2.5}, "color": colour},
+                "marker": {
+                    "symbol": "circle-open",
+                    "size": 17,
+                    "line": {"width": 2.5},
+                    "color": colour,
+                },
                 "text": ["selected"] * len(ringed),
                 "textposition": "top center",
                 "textfont": {"color": INK},
@@ -103,7 +128,15 @@ def validation(
                 "showlegend": False,
             }
         )
-    return {"data": data, "layout": layout(f"validation {axis_name}", training_figures.AXES[axis_name], "validation score", height=380)}
+    return {
+        "data": data,
+        "layout": layout(
+            f"validation {axis_name}",
+            training_figures.AXES[axis_name],
+            "validation score",
+            height=380,
+        ),
+    }
 
 
 class Line(NamedTuple):
@@ -145,12 +178,27 @@ def training(
                 hue = HUES[(rank if alone else run_dirs.index(name)) % len(HUES)]
                 line_dash = "solid" if alone else _DASHES[rank % len(_DASHES)]
                 x, y = series.against(axis_name).tolist(), panel.drawn(quantity).tolist()
-                panels.setdefault(panel.title, []).append(Line(words[rank], x, y, hue, line_dash, None if alone else name))
-    logarithmic = {panel.title for figure in by_run_dir.values() for panel in figure.panels if panel.logarithmic}
-    return grid(f"training {axis_name}", panels, training_figures.AXES[axis_name], columns, logarithmic)
+                panels.setdefault(panel.title, []).append(
+                    Line(words[rank], x, y, hue, line_dash, None if alone else name)
+                )
+    logarithmic = {
+        panel.title
+        for figure in by_run_dir.values()
+        for panel in figure.panels
+        if panel.logarithmic
+    }
+    return grid(
+        f"training {axis_name}", panels, training_figures.AXES[axis_name], columns, logarithmic
+    )
 
 
-def grid(name: str, panels: Mapping[str, Sequence[Line]], x_title: str, columns: int, logarithmic: Collection[str] = frozenset()) -> Chart:
+def grid(
+    name: str,
+    panels: Mapping[str, Sequence[Line]],
+    x_title: str,
+    columns: int,
+    logarithmic: Collection[str] = frozenset(),
+) -> Chart:
     """Draws small diagrams that share their horizontal axis; a title names its lines in their colours.
 
     Args:
@@ -166,13 +214,21 @@ def grid(name: str, panels: Mapping[str, Sequence[Line]], x_title: str, columns:
     width, height = (1 - (columns - 1) * _COLUMN_GAP) / columns, _PANEL_HEIGHT / inside
     described = layout(name, "", "", height=inside + 100)
     above = 76 if any(line.legend for lines in panels.values() for line in lines) else 44
-    described |= {"margin": {"l": 56, "r": 16, "t": above, "b": 56}, "annotations": [], "xaxis": axis(), "yaxis": axis()}
+    described |= {
+        "margin": {"l": 56, "r": 16, "t": above, "b": 56},
+        "annotations": [],
+        "xaxis": axis(),
+        "yaxis": axis(),
+    }
     described["legend"] |= {"y": 1 + 34 / inside}
     data: list[dict[str, Any]] = []
     in_legend: set[str | None] = {None}
     for place, (title, lines) in enumerate(panels.items()):
         number = str(place + 1) if place else ""
-        left, top = (place % columns) * (width + _COLUMN_GAP), 1 - (place // columns) * (height + _PANEL_GAP / inside)
+        left, top = (
+            (place % columns) * (width + _COLUMN_GAP),
+            1 - (place // columns) * (height + _PANEL_GAP / inside),
+        )
         described[f"xaxis{number}"] = {
             **axis(),
             "domain": [left, left + width],
@@ -182,7 +238,13 @@ def grid(name: str, panels: Mapping[str, Sequence[Line]], x_title: str, columns:
             "title": axis_title(x_title if place + columns >= len(panels) else "", 8),
         }
         scale = _logarithmic_scale(lines) if title in logarithmic else {}
-        described[f"yaxis{number}"] = {**axis(), "domain": [max(0.0, top - height), top], "anchor": f"x{number}", "nticks": 5, **scale}
+        described[f"yaxis{number}"] = {
+            **axis(),
+            "domain": [max(0.0, top - height), top],
+            "anchor": f"x{number}",
+            "nticks": 5,
+            **scale,
+        }
         described["annotations"].append(
             {
                 "text": _title(title, lines),
@@ -197,7 +259,14 @@ def grid(name: str, panels: Mapping[str, Sequence[Line]], x_title: str, columns:
             }
         )
         for line in lines:
-            data.append({**_trace(line), "xaxis": f"x{number}", "yaxis": f"y{number}", "showlegend": line.legend not in in_legend})
+            data.append(
+                {
+                    **_trace(line),
+                    "xaxis": f"x{number}",
+                    "yaxis": f"y{number}",
+                    "showlegend": line.legend not in in_legend,
+                }
+            )
             in_legend.add(line.legend)
     return {"data": data, "layout": described}
 
@@ -232,7 +301,9 @@ def _title(title: str, lines: Sequence[Line]) -> str:
         else f"<span style='color:{line.hue}'>{html.escape(name)}</span>"
         for name, line in names.items()
     ]
-    return f"<b>{html.escape(title)}</b>" + (f"   {'  '.join(parts)}" if 1 < len(parts) <= len(HUES) else "")
+    return f"<b>{html.escape(title)}</b>" + (
+        f"   {'  '.join(parts)}" if 1 < len(parts) <= len(HUES) else ""
+    )
 
 
 def _band(curve: figures.MethodCurve) -> list[dict[str, Any]]:

@@ -33,10 +33,25 @@ def layout(name: str, x_title: str, y_title: str, height: int) -> dict[str, Any]
         "paper_bgcolor": _TRANSPARENT,
         "plot_bgcolor": _TRANSPARENT,
         "font": {"family": "system-ui, sans-serif", "size": _TEXT_SIZE, "color": INK},
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "uirevision": "legend"},
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "y": 1.02,
+            "yanchor": "bottom",
+            "uirevision": "legend",
+        },
         "hovermode": "x unified",
-        "hoverlabel": {"bgcolor": "#24292F", "bordercolor": "#24292F", "font": {"color": "#F6F8FA"}},
-        "xaxis": {**axis(), "title": axis_title(x_title, 8), "spikethickness": 1, "spikecolor": INK},
+        "hoverlabel": {
+            "bgcolor": "#24292F",
+            "bordercolor": "#24292F",
+            "font": {"color": "#F6F8FA"},
+        },
+        "xaxis": {
+            **axis(),
+            "title": axis_title(x_title, 8),
+            "spikethickness": 1,
+            "spikecolor": INK,
+        },
         "yaxis": {**axis(), "title": axis_title(y_title, 12)},
         "shapes": [],
         "annotations": [],
@@ -47,7 +62,11 @@ def layout(name: str, x_title: str, y_title: str, height: int) -> dict[str, Any]
 def resized(described: Mapping[str, Any], text_size: int) -> dict[str, Any]:
     """Returns a chart's layout with text of another size, in pixels; without it, plotly makes titles of axes larger than all else."""
     font = {"size": text_size}
-    axes = {name: {**part, "title": {**part["title"], "font": font}} for name, part in described.items() if name[1:5] == "axis"}
+    axes = {
+        name: {**part, "title": {**part["title"], "font": font}}
+        for name, part in described.items()
+        if name[1:5] == "axis"
+    }
     return {**described, **axes, "font": {**described["font"], **font}}
 
 
@@ -58,10 +77,19 @@ def axis_title(text: str, standoff: int) -> dict[str, Any]:
 
 def axis() -> dict[str, Any]:
     """Returns what all axes look like."""
-    return {"title": {"text": ""}, "gridcolor": _GRID, "zeroline": False, "linecolor": _GRID, "ticks": "", "automargin": True}
+    return {
+        "title": {"text": ""},
+        "gridcolor": _GRID,
+        "zeroline": False,
+        "linecolor": _GRID,
+        "ticks": "",
+        "automargin": True,
+    }
 
 
-def error_bars(values: Sequence[float], low: Sequence[float], high: Sequence[float], colour: str) -> dict[str, Any]:
+def error_bars(
+    values: Sequence[float], low: Sequence[float], high: Sequence[float], colour: str
+) -> dict[str, Any]:
     """Returns plotly's description of the bars from `low` to `high` through `values`."""
     return {
         "type": "data",
@@ -74,16 +102,47 @@ def error_bars(values: Sequence[float], low: Sequence[float], high: Sequence[flo
     }
 
 
-def mark_level(described: dict[str, Any], value: float, text: str, *, right: bool, colour: str = INK, place: int = 0) -> None:
+def mark_level(
+    described: dict[str, Any],
+    value: float,
+    text: str,
+    *,
+    right: bool,
+    colour: str = INK,
+    place: int = 0,
+) -> None:
     """Adds a dashed horizontal line with its name, which is HTML, above its left end or below its right one.
 
     The prior's name stands at the right, since all lines begin at its level. Names of several run directories stand at places 0, 1, …
     """
     line = {"color": colour, "width": 1.2, "dash": "dash"}
-    described["shapes"].append({"type": "line", "xref": "x domain", "x0": 0, "x1": 1, "y0": value, "y1": value, "line": line})
+    described["shapes"].append(
+        {
+            "type": "line",
+            "xref": "x domain",
+            "x0": 0,
+            "x1": 1,
+            "y0": value,
+            "y1": value,
+            "line": line,
+        }
+    )
     inwards = place * _LEVEL_NAME_WIDTH
-    side = {"x": 1 - inwards, "xanchor": "right", "yanchor": "top"} if right else {"x": inwards, "xanchor": "left", "yanchor": "bottom"}
-    described["annotations"].append({"text": text, "showarrow": False, "xref": "x domain", "y": value, "font": {"color": colour}, **side})
+    side = (
+        {"x": 1 - inwards, "xanchor": "right", "yanchor": "top"}
+        if right
+        else {"x": inwards, "xanchor": "left", "yanchor": "bottom"}
+    )
+    described["annotations"].append(
+        {
+            "text": text,
+            "showarrow": False,
+            "xref": "x domain",
+            "y": value,
+            "font": {"color": colour},
+            **side,
+        }
+    )
 
 
 def faint(colour: str, opacity: float) -> str:

@@ -42,9 +42,16 @@ class Recording:
           folder: where the films are.
           paths: where the body was after each of the T steps of an episode, [T + 1, D] for each episode, or none.
         """
-        content = {"key": dataclasses.asdict(self.key), "returns": self.returns, "films": self.films}
+        content = {
+            "key": dataclasses.asdict(self.key),
+            "returns": self.returns,
+            "films": self.films,
+        }
         (folder / _PATHS).write_text(
-            json.dumps([np.round(np.array(path, dtype=np.float64), _DECIMALS).tolist() for path in paths]), encoding="utf-8"
+            json.dumps(
+                [np.round(np.array(path, dtype=np.float64), _DECIMALS).tolist() for path in paths]
+            ),
+            encoding="utf-8",
         )
         (folder / _FILE).write_text(json.dumps(content) + "\n", encoding="utf-8")
 
@@ -70,10 +77,20 @@ class RecordingReader:
         found = []
         for name in sorted(names - self._seen):
             try:
-                recording = _recording(json.loads((self._folder / name / _FILE).read_text(encoding="utf-8")))
+                recording = _recording(
+                    json.loads((self._folder / name / _FILE).read_text(encoding="utf-8"))
+                )
                 if recording.name != name:
                     raise ValueError(f"{name} holds {recording.name}")
-            except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+            except (
+                OSError,
+                ValueError,
+                KeyError,
+                TypeError,
+                AttributeError,
+                OverflowError,
+                RecursionError,
+            ):
                 self.malformed += 1
             else:
                 found.append(recording)
@@ -83,7 +100,12 @@ class RecordingReader:
 
 def _recording(content: Mapping[str, Any]) -> Recording:
     return Recording(
-        key=records.RunKey(**{field.name: content["key"][field.name] for field in dataclasses.fields(records.RunKey)}),
+        key=records.RunKey(
+            **{
+                field.name: content["key"][field.name]
+                for field in dataclasses.fields(records.RunKey)
+            }
+        ),
         returns=tuple(float(value) for value in content["returns"]),
         films={int(episode): str(name) for episode, name in content["films"].items()},
     )
@@ -92,7 +114,9 @@ def _recording(content: Mapping[str, Any]) -> Recording:
 def read_paths(run_dir: str | os.PathLike[str], recording: Recording) -> list[FloatArray]:
     """Returns where the body was in each episode, [T + 1, D] each; nothing where it was not traced."""
     try:
-        paths = json.loads((pathlib.Path(run_dir) / FOLDER / recording.name / _PATHS).read_text(encoding="utf-8"))
+        paths = json.loads(
+            (pathlib.Path(run_dir) / FOLDER / recording.name / _PATHS).read_text(encoding="utf-8")
+        )
         return [np.array(path, dtype=np.float64) for path in paths]
     except (OSError, ValueError, TypeError, OverflowError, RecursionError):
         return []

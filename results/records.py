@@ -44,7 +44,9 @@ class AdaptationRun:
     planned_episodes: int
     returns: FloatArray  # [E]
     lengths: FloatArray  # [E], steps
-    found: BoolArray  # [E], whether this run had seen two different rewards by the end of the episode
+    found: (
+        BoolArray  # [E], whether this run had seen two different rewards by the end of the episode
+    )
     temperatures: FloatArray  # [E]
     kls: FloatArray  # [E], nats
     td_errors: FloatArray  # [E], mean squared
@@ -101,7 +103,9 @@ class AdaptationLog:
         """Returns all runs that have an episode, sorted by key."""
         for values in self._changed:
             key = RunKey(*values)
-            run = max((_run(key, *attempt) for attempt in self._attempts[values].items()), key=_rank)
+            run = max(
+                (_run(key, *attempt) for attempt in self._attempts[values].items()), key=_rank
+            )
             if run.episodes:
                 self._runs[values] = run
         if self._changed:
@@ -127,13 +131,23 @@ _NUMBERS = ("return", "length", "temperature", "kl", "td_error")
 
 def _episode(record: Mapping[str, Any]) -> _Episode:
     get = record.get
-    numbers = (record["return"], record["length"], get("temperature"), get("kl"), get("td_error"))  # the last not in early versions
+    numbers = (
+        record["return"],
+        record["length"],
+        get("temperature"),
+        get("kl"),
+        get("td_error"),
+    )  # the last not in early versions
     planned, fault, failed_starts = record["episodes"], record["fault"], get("failed_starts", 0)
     if not all(number is None or kinds.is_number(number) for number in numbers):
         raise TypeError(f"not numbers: {numbers}")
-    if not (kinds.is_count(planned) and kinds.is_count(failed_starts) and isinstance(fault, str | None)):
+    if not (
+        kinds.is_count(planned) and kinds.is_count(failed_starts) and isinstance(fault, str | None)
+    ):
         raise TypeError(f"not those of an episode: {planned!r}, {failed_starts!r}, {fault!r}")
-    return _Episode(float(record["time"]), planned, fault, failed_starts, bool(record["found"]), numbers)
+    return _Episode(
+        float(record["time"]), planned, fault, failed_starts, bool(record["found"]), numbers
+    )
 
 
 def adaptation_runs(records: Iterable[Mapping[str, Any]]) -> list[AdaptationRun]:
@@ -145,10 +159,16 @@ def adaptation_runs(records: Iterable[Mapping[str, Any]]) -> list[AdaptationRun]
 
 def _run(key: RunKey, attempt: str, by_episode: Mapping[int, _Episode]) -> AdaptationRun:
     episodes: list[_Episode] = []
-    while len(episodes) + 1 in by_episode:  # A lost line must not shift the episodes after it: the run ends there.
+    while (
+        len(episodes) + 1 in by_episode
+    ):  # A lost line must not shift the episodes after it: the run ends there.
         episodes.append(by_episode[len(episodes) + 1])
     # None becomes NaN.
-    numbers = np.array([episode.numbers for episode in episodes], dtype=np.float64).reshape(len(episodes), len(_NUMBERS)).T
+    numbers = (
+        np.array([episode.numbers for episode in episodes], dtype=np.float64)
+        .reshape(len(episodes), len(_NUMBERS))
+        .T
+    )
     returns, lengths, temperatures, kls, td_errors = numbers
     return AdaptationRun(
         key=key,
@@ -197,23 +217,32 @@ def comparable_runs(runs: Sequence[AdaptationRun]) -> list[AdaptationRun]:
 def returns_by_episode(runs: Sequence[AdaptationRun]) -> FloatArray:
     """Returns the runs' returns over the episodes that all of them have reached, shape [R, E]."""
     episodes = min((run.episodes for run in runs), default=0)
-    return np.array([run.returns[:episodes] for run in runs], dtype=np.float64).reshape(len(runs), episodes)
+    return np.array([run.returns[:episodes] for run in runs], dtype=np.float64).reshape(
+        len(runs), episodes
+    )
 
 
 def found_by_episode(runs: Sequence[AdaptationRun]) -> BoolArray:
     """Returns whether each run had found reward by the end of each episode that all have reached, shape [R, E]."""
     episodes = min((run.episodes for run in runs), default=0)
-    return np.array([run.found[:episodes] for run in runs], dtype=np.bool_).reshape(len(runs), episodes)
+    return np.array([run.found[:episodes] for run in runs], dtype=np.bool_).reshape(
+        len(runs), episodes
+    )
 
 
 def levels(records: Iterable[Mapping[str, Any]], snapshot: int) -> dict[str, float | None]:
     """Returns the mean return of "experts" and "prior" at one snapshot, None where it was not measured; see `level_returns`."""
     by_task = level_returns(records, snapshot)
-    returns = {level: [value for values in tasks.values() for value in values] for level, tasks in by_task.items()}
+    returns = {
+        level: [value for values in tasks.values() for value in values]
+        for level, tasks in by_task.items()
+    }
     return {level: float(np.mean(values)) if values else None for level, values in returns.items()}
 
 
-def level_returns(records: Iterable[Mapping[str, Any]], snapshot: int) -> dict[str, dict[int, list[float]]]:
+def level_returns(
+    records: Iterable[Mapping[str, Any]], snapshot: int
+) -> dict[str, dict[int, list[float]]]:
     """Returns the returns of "experts" and "prior" on each training task at one snapshot; where a record has null, NaN.
 
     Args:
@@ -225,7 +254,9 @@ def level_returns(records: Iterable[Mapping[str, Any]], snapshot: int) -> dict[s
     for record in records:
         if record["snapshot"] == snapshot:
             value = record["return"]
-            returns[record["level"]][record["task"], record["repeat"]] = np.nan if value is None else value
+            returns[record["level"]][record["task"], record["repeat"]] = (
+                np.nan if value is None else value
+            )
     by_task: dict[str, dict[int, list[float]]] = {"experts": {}, "prior": {}}
     for level, values in returns.items():
         for (task, _), value in values.items():

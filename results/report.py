@@ -120,7 +120,11 @@ def _method_as_json(method: summary.MethodSummary) -> dict[str, Any]:
 def _main(argv: Sequence[str]) -> int:
     run_dir = flags.FLAGS.run_dir
     if run_dir is None or len(argv) > 1:
-        return fail(_PROGRAM, "say which run to report: python -m results.report --run_dir=runs/NAME [--json]", USAGE_ERROR)
+        return fail(
+            _PROGRAM,
+            "say which run to report: python -m results.report --run_dir=runs/NAME [--json]",
+            USAGE_ERROR,
+        )
     try:
         failed = failed_run.read(run_dir)
         if failed is not None:
@@ -132,7 +136,9 @@ def _main(argv: Sequence[str]) -> int:
         print(as_json(result))
         return 0
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal without ± shows ? instead of a traceback
+        sys.stdout.reconfigure(
+            errors="replace"
+        )  # a terminal without ± shows ? instead of a traceback
     print(table.format_table(result))
     if flags.FLAGS.split != "test":
         return 0
@@ -162,8 +168,15 @@ def _report_failure(failed: failed_run.FailedRun) -> int:
 def define_flags() -> None:
     """Defines the program's flags."""
     flags.DEFINE(Path(), "run_dir", None, "The run directory, runs/NAME.")
-    flags.DEFINE_enum("split", "test", ["train", "validation", "test"], "Which tasks to report; the page is about the test tasks alone.")
-    flags.DEFINE_bool("json", False, "Print one line of JSON instead of the table, and write no files.")
+    flags.DEFINE_enum(
+        "split",
+        "test",
+        ["train", "validation", "test"],
+        "Which tasks to report; the page is about the test tasks alone.",
+    )
+    flags.DEFINE_bool(
+        "json", False, "Print one line of JSON instead of the table, and write no files."
+    )
 
 
 if __name__ == "__main__":

@@ -46,7 +46,9 @@ class Selection:
 def selecting_method(runs: Iterable[records.AdaptationRun]) -> str:
     """Returns which method's validations select the snapshot: that of which there are any."""
     recorded = {run.key.method for run in runs if run.key.split == "validation"}
-    return next((method for method in SELECTION_METHODS if method in recorded), SELECTION_METHODS[0])
+    return next(
+        (method for method in SELECTION_METHODS if method in recorded), SELECTION_METHODS[0]
+    )
 
 
 def score_snapshots(runs: Iterable[records.AdaptationRun]) -> dict[int, float]:
@@ -68,9 +70,13 @@ def select_snapshot(runs: Iterable[records.AdaptationRun]) -> Selection:
       SelectionError: no snapshot has been validated completely.
     """
     validated = validated_returns(runs)
-    scores = {snapshot: score for snapshot, score in _scores(validated).items() if np.isfinite(score)}
+    scores = {
+        snapshot: score for snapshot, score in _scores(validated).items() if np.isfinite(score)
+    }
     if not scores:
-        raise SelectionError("no snapshot has a complete validation yet: repeat the command that started the run, it finishes them")
+        raise SelectionError(
+            "no snapshot has a complete validation yet: repeat the command that started the run, it finishes them"
+        )
     best = validated[max(scores, key=lambda step: (scores[step], step))]
     chosen = max(snapshot for snapshot in scores if _as_good(validated[snapshot], best))
     return Selection(chosen, scores[chosen])
@@ -90,16 +96,27 @@ def validated_returns(runs: Iterable[records.AdaptationRun]) -> dict[int, dict[P
     for run in candidates:
         if run.complete:
             complete.setdefault(run.key.snapshot, []).append(run)
-    complete = {snapshot: of_snapshot for snapshot, of_snapshot in complete.items() if len(of_snapshot) == len(pairs)}
-    episodes = min((run.episodes for of_snapshot in complete.values() for run in of_snapshot), default=0)
+    complete = {
+        snapshot: of_snapshot
+        for snapshot, of_snapshot in complete.items()
+        if len(of_snapshot) == len(pairs)
+    }
+    episodes = min(
+        (run.episodes for of_snapshot in complete.values() for run in of_snapshot), default=0
+    )
     return {
-        snapshot: {(run.key.task, run.key.seed): float(np.mean(run.returns[:episodes])) for run in of_snapshot}
+        snapshot: {
+            (run.key.task, run.key.seed): float(np.mean(run.returns[:episodes]))
+            for run in of_snapshot
+        }
         for snapshot, of_snapshot in sorted(complete.items())
     }
 
 
 def _scores(validated: Mapping[int, Mapping[Pair, float]]) -> dict[int, float]:
-    return {snapshot: float(np.mean(list(returns.values()))) for snapshot, returns in validated.items()}
+    return {
+        snapshot: float(np.mean(list(returns.values()))) for snapshot, returns in validated.items()
+    }
 
 
 def _as_good(returns: Mapping[Pair, float], best: Mapping[Pair, float]) -> bool:

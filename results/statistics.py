@@ -70,7 +70,9 @@ def trailing_mean(by_episode: npt.ArrayLike, window: int = 3) -> FloatArray:
     padding = np.zeros((*array.shape[:-1], window - 1))
     padded = np.concatenate([padding, array], axis=-1)
     sums = np.lib.stride_tricks.sliding_window_view(padded, window, axis=-1).sum(axis=-1)
-    return np.asarray(sums / np.minimum(np.arange(1, array.shape[-1] + 1), window), dtype=np.float64)
+    return np.asarray(
+        sums / np.minimum(np.arange(1, array.shape[-1] + 1), window), dtype=np.float64
+    )
 
 
 def smooth(curve: npt.ArrayLike, window: int) -> FloatArray:
@@ -88,7 +90,9 @@ def interquartile_means(values: npt.ArrayLike) -> FloatArray:
     return _trimmed_mean(np.asarray(values, dtype=np.float64).T)
 
 
-def stratified_bootstrap_interval(values: npt.ArrayLike, tasks: npt.ArrayLike, seed: int = 0) -> Interval:
+def stratified_bootstrap_interval(
+    values: npt.ArrayLike, tasks: npt.ArrayLike, seed: int = 0
+) -> Interval:
     """Returns the percentile interval of the interquartile mean; each task's runs are redrawn among themselves.
 
     Args:
@@ -96,11 +100,15 @@ def stratified_bootstrap_interval(values: npt.ArrayLike, tasks: npt.ArrayLike, s
       tasks: the task of each run, shape [R].
       seed: of the draws.
     """
-    low, high = stratified_bootstrap_intervals(np.asarray(values)[:, None], tasks, BOOTSTRAP_REPETITIONS, seed)
+    low, high = stratified_bootstrap_intervals(
+        np.asarray(values)[:, None], tasks, BOOTSTRAP_REPETITIONS, seed
+    )
     return Interval(float(low[0]), float(high[0]))
 
 
-def stratified_bootstrap_intervals(values: npt.ArrayLike, tasks: npt.ArrayLike, repetitions: int, seed: int = 0) -> FloatArray:
+def stratified_bootstrap_intervals(
+    values: npt.ArrayLike, tasks: npt.ArrayLike, repetitions: int, seed: int = 0
+) -> FloatArray:
     """Returns the same interval for each episode; runs are redrawn whole, the same for all episodes.
 
     Args:
@@ -124,7 +132,9 @@ def stratified_bootstrap_intervals(values: npt.ArrayLike, tasks: npt.ArrayLike, 
     return np.asarray(np.percentile(_trimmed_mean(drawn), [2.5, 97.5], axis=1), dtype=np.float64)
 
 
-def paired_task_bootstrap(a: npt.ArrayLike, b: npt.ArrayLike, tasks: npt.ArrayLike, seed: int = 0) -> Difference:
+def paired_task_bootstrap(
+    a: npt.ArrayLike, b: npt.ArrayLike, tasks: npt.ArrayLike, seed: int = 0
+) -> Difference:
     """Returns the mean of a − b with a percentile interval over redrawn tasks, each with all its seeds.
 
     Args:
@@ -166,7 +176,9 @@ def episodes_to_90_percent(progress_by_episode: npt.ArrayLike) -> int | None:
       progress_by_episode: shape [R, E].
     """
     mean = trailing_mean(np.mean(np.asarray(progress_by_episode, dtype=np.float64), axis=0))
-    reached = np.flatnonzero(mean >= 0.9 - 1e-9)  # The mean of three times 0.9 may fall short of 0.9 by a rounding.
+    reached = np.flatnonzero(
+        mean >= 0.9 - 1e-9
+    )  # The mean of three times 0.9 may fall short of 0.9 by a rounding.
     return int(reached[0]) + 1 if len(reached) else None
 
 
@@ -175,7 +187,9 @@ def auc(progress_by_episode: npt.ArrayLike) -> float:
     return float(np.mean(np.asarray(progress_by_episode, dtype=np.float64)))
 
 
-def returns_after_found(returns: npt.ArrayLike, found: npt.ArrayLike, first: int = 3, last: int = 5) -> float | None:
+def returns_after_found(
+    returns: npt.ArrayLike, found: npt.ArrayLike, first: int = 3, last: int = 5
+) -> float | None:
     """Returns the mean return of the `first` to the `last` episode after each run's first rewarded one.
 
     It separates learning from exploration. Runs that found no reward, or found it too late to have all those episodes,
@@ -200,7 +214,9 @@ def _trimmed_mean(values: FloatArray) -> FloatArray:
     """Returns the mean over the last axis without its lowest and highest quarter."""
     count = values.shape[-1]
     cut = count // 4
-    return np.asarray(np.sort(values, axis=-1)[..., cut : count - cut].mean(axis=-1), dtype=np.float64)
+    return np.asarray(
+        np.sort(values, axis=-1)[..., cut : count - cut].mean(axis=-1), dtype=np.float64
+    )
 
 
 def _percentile_interval(samples: FloatArray) -> Interval:

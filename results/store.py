@@ -25,7 +25,9 @@ from results import kinds
 Record = dict[str, Any]
 _SUFFIX = ".jsonl"
 _LONGEST_TEXT = 2000  # characters of a text in a record
-_LONGEST_LINE = 1 << 16  # bytes of a record; what is longer is none of ours, and costs many times its size when it is parsed
+_LONGEST_LINE = (
+    1 << 16
+)  # bytes of a record; what is longer is none of ours, and costs many times its size when it is parsed
 _BLOCK = 1 << 18  # bytes that are read at once
 
 
@@ -158,8 +160,14 @@ def read_records(run_dir: str | os.PathLike[str], kind: str) -> list[Record]:
     records = reader.poll()
     if reader.unreadable:
         path = reader.unreadable[0]
-        why = "a link to what is not there" if os.path.islink(path) and not os.path.exists(path) else "no file that can be read"
-        raise UnreadableError(f"{path} is {why}: bring it back, or delete it if its records do not count")
+        why = (
+            "a link to what is not there"
+            if os.path.islink(path) and not os.path.exists(path)
+            else "no file that can be read"
+        )
+        raise UnreadableError(
+            f"{path} is {why}: bring it back, or delete it if its records do not count"
+        )
     return records
 
 
@@ -185,7 +193,11 @@ def _newest(path: str) -> float:
     try:
         with _opened(path) as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - _LONGEST_LINE))
-            times = [float(record["time"]) for record in _decode(file.read()) if record is not None and kinds.is_time(record["time"])]
+            times = [
+                float(record["time"])
+                for record in _decode(file.read())
+                if record is not None and kinds.is_time(record["time"])
+            ]
     except OSError:
         return start
     return max([start, *times])
@@ -201,7 +213,11 @@ def _start(path: str) -> float:
 def _paths(folder: pathlib.Path) -> list[str]:
     """Returns the path of each file of records, by name; an editor's hidden files are none."""
     try:
-        return sorted(os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(_SUFFIX) and not name.startswith("."))
+        return sorted(
+            os.path.join(folder, name)
+            for name in os.listdir(folder)
+            if name.endswith(_SUFFIX) and not name.startswith(".")
+        )
     except FileNotFoundError:
         return []
 
@@ -241,9 +257,13 @@ def _time(record: Record) -> float:
 
 
 def _encode(record: Mapping[str, Any]) -> bytes:
-    line = json.dumps(_bounded(plain(record)), allow_nan=False, separators=(",", ":")).encode() + b"\n"
+    line = (
+        json.dumps(_bounded(plain(record)), allow_nan=False, separators=(",", ":")).encode() + b"\n"
+    )
     if len(line) > _LONGEST_LINE:
-        raise ValueError(f"a record of {len(line)} bytes is longer than the {_LONGEST_LINE} that readers take: {line[:100]!r} ...")
+        raise ValueError(
+            f"a record of {len(line)} bytes is longer than the {_LONGEST_LINE} that readers take: {line[:100]!r} ..."
+        )
     return line
 
 
@@ -268,7 +288,10 @@ def _decode(text: bytes) -> list[Record | None]:
             values = ()
     if len(values) != len(lines):  # At least one is corrupt: neither JSON nor, perhaps, UTF-8.
         values = map(_value, lines)
-    return [value if isinstance(value, dict) and isinstance(value.get("time"), (int, float)) else None for value in values]
+    return [
+        value if isinstance(value, dict) and isinstance(value.get("time"), (int, float)) else None
+        for value in values
+    ]
 
 
 def _value(line: bytes) -> Any:

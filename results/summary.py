@@ -67,8 +67,12 @@ class MethodSummary:
     iqm_interval: statistics.Interval  # stratified bootstrap
     auc: float | None  # mean progress over all episodes
     episodes_to_90_percent: int | None
-    td_error: float | None  # mean over all episodes of the squared TD error, None where there is no critic
-    return_after_found: float | None  # mean over the 3rd to 5th episode after the first rewarded one
+    td_error: (
+        float | None
+    )  # mean over all episodes of the squared TD error, None where there is no critic
+    return_after_found: (
+        float | None
+    )  # mean over the 3rd to 5th episode after the first rewarded one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,11 +137,15 @@ def summarise(run_dir: str | os.PathLike[str], split: str = "test") -> Summary:
         training=training_progress(log, events),
         experts_return=levels["experts"],
         prior_return=levels["prior"],
-        methods=tuple(summarise_method(method, of_method, levels) for method, of_method in by_method.items()),
+        methods=tuple(
+            summarise_method(method, of_method, levels) for method, of_method in by_method.items()
+        ),
         claims=tuple(_claims(by_method)),
         notes=(*notes, *_fault_notes(by_method)),
         adaptation_figure=figures.adaptation_figure(by_method, levels["experts"], levels["prior"]),
-        found_figure=figures.adaptation_figure(by_method, None, None, figures.AdaptationView("found")),
+        found_figure=figures.adaptation_figure(
+            by_method, None, None, figures.AdaptationView("found")
+        ),
         validation_figure=training_figures.validation_figure(runs, selected.snapshot, log),
         training_figure=training_figures.training_figure(log),
     )
@@ -151,9 +159,13 @@ def identity(run_dir: pathlib.Path) -> Mapping[str, Any]:
     """
     path = run_dir / "run.json"
     if not run_dir.is_dir():
-        raise RunDirectoryError(f"there is no folder {run_dir}: pass --run_dir=runs/NAME of a run that was started")
+        raise RunDirectoryError(
+            f"there is no folder {run_dir}: pass --run_dir=runs/NAME of a run that was started"
+        )
     if not path.is_file():
-        raise RunDirectoryError(f"{run_dir} is no run directory, it has no run.json: pass --run_dir=runs/NAME")
+        raise RunDirectoryError(
+            f"{run_dir} is no run directory, it has no run.json: pass --run_dir=runs/NAME"
+        )
     try:
         found: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))["identity"]
         str(found["environment"])
@@ -171,7 +183,9 @@ def refuse_failed(run_dir: str | os.PathLike[str], events: Sequence[Mapping[str,
         raise RunDirectoryError(f"{run_dir} shows no result, because its {failed}")
 
 
-def tested(runs: Sequence[records.AdaptationRun], snapshot: int, split: str) -> tuple[dict[str, list[records.AdaptationRun]], list[str]]:
+def tested(
+    runs: Sequence[records.AdaptationRun], snapshot: int, split: str
+) -> tuple[dict[str, list[records.AdaptationRun]], list[str]]:
     """Returns the complete test runs of each method in its newest configuration, and notes on what is left out."""
     tested = [run for run in runs if run.key.split == split and run.key.snapshot == snapshot]
     pairs = {(run.key.task, run.key.seed) for run in tested}
@@ -182,13 +196,19 @@ def tested(runs: Sequence[records.AdaptationRun], snapshot: int, split: str) -> 
         newest = records.of_newest_configuration(of_method)
         if len(newest) < len(of_method):
             configuration = newest[0].key.configuration
-            earlier = ", ".join(sorted({run.key.configuration for run in of_method} - {configuration}))
-            notes.append(f"{method} was tested in several configurations: the newest, {configuration}, is shown; others are {earlier}.")
+            earlier = ", ".join(
+                sorted({run.key.configuration for run in of_method} - {configuration})
+            )
+            notes.append(
+                f"{method} was tested in several configurations: the newest, {configuration}, is shown; others are {earlier}."
+            )
         complete = [run for run in newest if run.complete]
         if complete:
             by_method[method] = complete
         if len(complete) < len(pairs):
-            notes.append(f"{method} is incomplete: {len(complete)} of {len(pairs)} runs have all their episodes.")
+            notes.append(
+                f"{method} is incomplete: {len(complete)} of {len(pairs)} runs have all their episodes."
+            )
     return by_method, notes
 
 
@@ -199,13 +219,19 @@ def _fault_notes(by_method: Mapping[str, Sequence[records.AdaptationRun]]) -> li
         failed_starts = sum(run.failed_starts for run in runs)
         if reasons:
             episodes = sum(run.episodes for run in runs)
-            notes.append(f"{method}: faults cut short {len(reasons)} of {episodes} episodes, the first by {reasons[0]}")
+            notes.append(
+                f"{method}: faults cut short {len(reasons)} of {episodes} episodes, the first by {reasons[0]}"
+            )
         if failed_starts:
-            notes.append(f"{method}: the environment failed to start an episode {failed_starts} times before it did.")
+            notes.append(
+                f"{method}: the environment failed to start an episode {failed_starts} times before it did."
+            )
     return notes
 
 
-def training_progress(log: training_figures.TrainingLog, events: Sequence[Mapping[str, Any]]) -> Training:
+def training_progress(
+    log: training_figures.TrainingLog, events: Sequence[Mapping[str, Any]]
+) -> Training:
     """Takes the last training record, or the event that says that training is over if nothing was trained after it."""
     learner_steps, minutes = log.reached
     failed = failure.training_failure(events)
@@ -214,12 +240,16 @@ def training_progress(log: training_figures.TrainingLog, events: Sequence[Mappin
     for event in reversed(events):
         if event["event"] == "training_finished":
             if event["learner_steps"] >= learner_steps:
-                return Training(int(event["learner_steps"]), float(event["minutes"]), str(event["reason"]))
+                return Training(
+                    int(event["learner_steps"]), float(event["minutes"]), str(event["reason"])
+                )
             break
     return Training(learner_steps, minutes, None)
 
 
-def summarise_method(method: str, runs: Sequence[records.AdaptationRun], levels: Mapping[str, float | None]) -> MethodSummary:
+def summarise_method(
+    method: str, runs: Sequence[records.AdaptationRun], levels: Mapping[str, float | None]
+) -> MethodSummary:
     """Summarises one method's complete runs, at least one, given the levels of "experts" and "prior"."""
     returns, found = records.returns_by_episode(runs), records.found_by_episode(runs)
     last3 = _last3(runs)
@@ -237,9 +267,13 @@ def summarise_method(method: str, runs: Sequence[records.AdaptationRun], levels:
         last3_mean=float(last3.mean()),
         last3_interval=statistics.Interval(float(low), float(high)),
         iqm=statistics.interquartile_mean(last3),
-        iqm_interval=statistics.stratified_bootstrap_interval(last3, [run.key.task for run in runs]),
+        iqm_interval=statistics.stratified_bootstrap_interval(
+            last3, [run.key.task for run in runs]
+        ),
         auc=None if progress is None else statistics.auc(progress),
-        episodes_to_90_percent=None if progress is None else statistics.episodes_to_90_percent(progress),
+        episodes_to_90_percent=None
+        if progress is None
+        else statistics.episodes_to_90_percent(progress),
         td_error=_mean_or_none([run.td_errors for run in runs]),
         return_after_found=statistics.returns_after_found(returns, found),
     )
@@ -264,7 +298,9 @@ def _claims(by_method: Mapping[str, Sequence[records.AdaptationRun]]) -> list[Cl
         pairs = sorted(a.keys() & b.keys())
         if pairs:
             difference = statistics.paired_task_bootstrap(
-                [a[pair] for pair in pairs], [b[pair] for pair in pairs], [task for task, _ in pairs]
+                [a[pair] for pair in pairs],
+                [b[pair] for pair in pairs],
+                [task for task, _ in pairs],
             )
             claims.append(Claim(method, baseline, difference, len(pairs)))
     return claims

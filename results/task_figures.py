@@ -44,11 +44,30 @@ class TaskFigure:
     def columns(self) -> dict[str, list[Any]]:
         """Returns the figure as a table, one row for each task."""
         rows = [
-            (point.task, *point.place, point.value, point.lowest, point.highest, point.found, point.runs)
+            (
+                point.task,
+                *point.place,
+                point.value,
+                point.lowest,
+                point.highest,
+                point.found,
+                point.runs,
+            )
             for point in self.points
             if len(point.place) == len(self.names)
         ]
-        return figures.as_columns(("task", *self.names, "final_return", "lowest_seed", "highest_seed", "found_share", "n"), rows)
+        return figures.as_columns(
+            (
+                "task",
+                *self.names,
+                "final_return",
+                "lowest_seed",
+                "highest_seed",
+                "found_share",
+                "n",
+            ),
+            rows,
+        )
 
 
 def task_figure(
@@ -83,7 +102,9 @@ def task_figure(
 
 
 def expert_figure(
-    returns: Mapping[str, Mapping[int, Sequence[float]]], places: tasks.TaskPlaces | None, levels: Mapping[str, float | None]
+    returns: Mapping[str, Mapping[int, Sequence[float]]],
+    places: tasks.TaskPlaces | None,
+    levels: Mapping[str, float | None],
 ) -> TaskFigure:
     """Builds the figure of the experts on their own training tasks.
 
@@ -92,7 +113,10 @@ def expert_figure(
       places: where tasks lie.
       levels: the means of both.
     """
-    points = [_point(task, places, "train", values, None) for task, values in sorted(returns["experts"].items())]
+    points = [
+        _point(task, places, "train", values, None)
+        for task, values in sorted(returns["experts"].items())
+    ]
     repeats = max((point.runs for point in points), default=0)
     return TaskFigure(
         method="experts",
@@ -104,9 +128,23 @@ def expert_figure(
     )
 
 
-def _point(task: int, places: tasks.TaskPlaces | None, split: str, values: Sequence[float], found: float | None) -> TaskPoint:
+def _point(
+    task: int,
+    places: tasks.TaskPlaces | None,
+    split: str,
+    values: Sequence[float],
+    found: float | None,
+) -> TaskPoint:
     place = places.place(split, task) if places else ()
-    return TaskPoint(task, place, float(np.mean(values)), float(min(values)), float(max(values)), found, len(values))
+    return TaskPoint(
+        task,
+        place,
+        float(np.mean(values)),
+        float(min(values)),
+        float(max(values)),
+        found,
+        len(values),
+    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -127,8 +165,18 @@ class PathFigure:
         return figures.as_columns(("episode", "step", *self.names), rows)
 
 
-def path_figure(paths: Sequence[FloatArray], goal: tuple[float, ...], names: tuple[str, ...]) -> PathFigure:
+def path_figure(
+    paths: Sequence[FloatArray], goal: tuple[float, ...], names: tuple[str, ...]
+) -> PathFigure:
     """Builds the figure from the paths of all episodes: the first, the last, and some in between."""
-    chosen = np.unique(np.linspace(0, len(paths) - 1, min(len(paths), _MOST_PATHS)).round().astype(int)) if paths else []
-    fitting = {int(place) + 1: paths[place] for place in chosen if paths[place].ndim == 2 and paths[place].shape[1] == len(names)}
+    chosen = (
+        np.unique(np.linspace(0, len(paths) - 1, min(len(paths), _MOST_PATHS)).round().astype(int))
+        if paths
+        else []
+    )
+    fitting = {
+        int(place) + 1: paths[place]
+        for place in chosen
+        if paths[place].ndim == 2 and paths[place].shape[1] == len(names)
+    }
     return PathFigure(names, goal, fitting if names else {})

@@ -18,7 +18,9 @@ class TaskPlaces:
     """The places of all tasks of a run."""
 
     names: tuple[str, ...]  # of the coordinates, with units: none, one or two
-    places: Mapping[str, Sequence[tuple[float, ...]]]  # by split, in the order of the tasks' numbers
+    places: Mapping[
+        str, Sequence[tuple[float, ...]]
+    ]  # by split, in the order of the tasks' numbers
 
     def place(self, split: str, task: int) -> tuple[float, ...]:
         """Returns the task's coordinates; empty where it has none or is unknown."""
@@ -33,7 +35,9 @@ def write_tasks(run_dir: str | os.PathLike[str], tasks: TaskPlaces) -> None:
       OSError: it cannot be written.
     """
     with publish_file(pathlib.Path(run_dir) / _FILE) as temporary:
-        temporary.write_text(json.dumps({"names": tasks.names, "places": tasks.places}) + "\n", encoding="utf-8")
+        temporary.write_text(
+            json.dumps({"names": tasks.names, "places": tasks.places}) + "\n", encoding="utf-8"
+        )
 
 
 def read_tasks(run_dir: str | os.PathLike[str]) -> TaskPlaces | None:
@@ -42,10 +46,21 @@ def read_tasks(run_dir: str | os.PathLike[str]) -> TaskPlaces | None:
         content = json.loads((pathlib.Path(run_dir) / _FILE).read_text(encoding="utf-8"))
         names = tuple(str(name) for name in content["names"])
         places = {
-            str(split): [tuple(float(number) for number in place) for place in of_split] for split, of_split in content["places"].items()
+            str(split): [tuple(float(number) for number in place) for place in of_split]
+            for split, of_split in content["places"].items()
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ):
         return None
-    if len(names) > 2 or any(len(place) != len(names) for of_split in places.values() for place in of_split):
+    if len(names) > 2 or any(
+        len(place) != len(names) for of_split in places.values() for place in of_split
+    ):
         return None
     return TaskPlaces(names, places)

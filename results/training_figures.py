@@ -89,7 +89,9 @@ class TrainingLog:
         self._steps: list[float] = []
         self._minutes: list[float] = []
         self._seen, self._stride = 0, 1
-        self._values: dict[str, list[float]] = {}  # each as long as the steps, NaN where a quantity is unknown
+        self._values: dict[
+            str, list[float]
+        ] = {}  # each as long as the steps, NaN where a quantity is unknown
 
     def extend(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Takes records in the order written."""
@@ -181,7 +183,9 @@ class ValidationFigure:
         }
 
 
-def validation_figure(runs: Iterable[records.AdaptationRun], selected: int | None, training: TrainingLog) -> ValidationFigure:
+def validation_figure(
+    runs: Iterable[records.AdaptationRun], selected: int | None, training: TrainingLog
+) -> ValidationFigure:
     """Builds the figure.
 
     Args:
@@ -191,7 +195,10 @@ def validation_figure(runs: Iterable[records.AdaptationRun], selected: int | Non
     """
     runs = list(runs)
     method = selection.selecting_method(runs)
-    validated = {step: np.array(list(by_pair.values())) for step, by_pair in selection.validated_returns(runs).items()}
+    validated = {
+        step: np.array(list(by_pair.values()))
+        for step, by_pair in selection.validated_returns(runs).items()
+    }
     steps = list(validated)
     intervals = [statistics.confidence_interval_95(returns) for returns in validated.values()]
     low, high = np.array(intervals, dtype=np.float64).reshape(-1, 2).T
@@ -248,7 +255,9 @@ class TrainingFigure:
         return figures.as_columns(("quantity", "learner_steps", "minutes", "value"), rows)
 
 
-def training_figure(training: TrainingLog, panels: Mapping[str, tuple[str, ...]] | None = None) -> TrainingFigure:
+def training_figure(
+    training: TrainingLog, panels: Mapping[str, tuple[str, ...]] | None = None
+) -> TrainingFigure:
     """Builds the figure from the panels asked for, by title, or else from everything that the learner records of itself."""
     names = training.names()
     if panels is None:

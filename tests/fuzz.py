@@ -55,17 +55,27 @@ def fuzz(folder: pathlib.Path, inputs: int, seed: int) -> Iterator[str]:
             yield f"{reader.name}, input {number} of seed {seed} ({kept}): {wrong}"
 
 
-def _tried(reader: readers.Reader, folder: pathlib.Path, size: int, *, measured: bool) -> str | None:
+def _tried(
+    reader: readers.Reader, folder: pathlib.Path, size: int, *, measured: bool
+) -> str | None:
     """Returns what was wrong with how a damaged file was read, None if nothing."""
     signal.alarm(_LONGEST_SECONDS)
     if measured:
         tracemalloc.start()
     try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), np.errstate(all="ignore"):
+        with (
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+            np.errstate(all="ignore"),
+        ):
             reader.read(folder)
         wrong = None
     except reader.errors as error:
-        wrong = f"an error of many lines, {error!r}" if len(str(error)) > 5000 or str(error).count("\n") > 3 else None
+        wrong = (
+            f"an error of many lines, {error!r}"
+            if len(str(error)) > 5000 or str(error).count("\n") > 3
+            else None
+        )
     except HangError:
         wrong = f"no answer within {_LONGEST_SECONDS} s"
     except Exception as error:
@@ -86,17 +96,24 @@ def _hang(*_: object) -> None:
 
 def main() -> int:
     """Returns 0 if nothing was found."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--inputs", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     signal.signal(signal.SIGALRM, _hang)
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="iwpa-fuzz-", dir=_MEMORY if _MEMORY.is_dir() else None))
+    folder = pathlib.Path(
+        tempfile.mkdtemp(prefix="iwpa-fuzz-", dir=_MEMORY if _MEMORY.is_dir() else None)
+    )
     started, found = time.monotonic(), 0
     for finding in fuzz(folder, arguments.inputs, arguments.seed):
         found += 1
         print(finding, flush=True)
-    print(f"{arguments.inputs} inputs in {time.monotonic() - started:.0f} s: {found} findings", flush=True)
+    print(
+        f"{arguments.inputs} inputs in {time.monotonic() - started:.0f} s: {found} findings",
+        flush=True,
+    )
     if not found:
         shutil.rmtree(folder)
     return int(found > 0)

@@ -40,7 +40,14 @@ _STEPS_OF_EPISODE = 5
 _KINDS = ("adaptation", "events", "heartbeats", "levels", "training")
 _CALL_REPLAY = ["learner-0", *(f"actor-{index}" for index in range(_ACTORS))]
 # Each of the eleven nodes in turn: none is killed more than three times in ten minutes, which ends a program.
-_ORDER = ["actor-0", "learner-0", "actor-1", "replay-0", "validation-0", *(f"actor-{index}" for index in range(2, _ACTORS))]
+_ORDER = [
+    "actor-0",
+    "learner-0",
+    "actor-1",
+    "replay-0",
+    "validation-0",
+    *(f"actor-{index}" for index in range(2, _ACTORS)),
+]
 _LOOK_SECONDS = 0.25
 
 
@@ -59,20 +66,31 @@ class Watch:
                 self.manifests[step] = durable.read_manifest(folder)
 
 
-def train(program: Program, minutes: float, period: float, log: pathlib.Path) -> tuple[collections.Counter[str], Watch]:
+def train(
+    program: Program, minutes: float, period: float, log: pathlib.Path
+) -> tuple[collections.Counter[str], Watch]:
     """Runs the program to its end; returns how often each node was killed, and what checkpoints there were."""
     kills: collections.Counter[str] = collections.Counter()
     watch = Watch(program.run_dir)
-    limits = (f"--minutes={minutes}", f"--learner_steps={max(20, round(_STEPS_A_MINUTE * minutes))}")
+    limits = (
+        f"--minutes={minutes}",
+        f"--learner_steps={max(20, round(_STEPS_A_MINUTE * minutes))}",
+    )
     command = program.command(f"--actors={_ACTORS}", *limits, "--methods=prior,shared_q_iw_ls")
     with log.open("w") as output:
         environment = {**ENVIRONMENT, **program.variables}
-        program.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        program.process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
     next_kill, turn = time.monotonic() + period, 0
     while program.process.poll() is None:
         time.sleep(_LOOK_SECONDS)
         watch.look()
-        if time.monotonic() < next_kill or not watch.manifests or program.events("training_finished"):
+        if (
+            time.monotonic() < next_kill
+            or not watch.manifests
+            or program.events("training_finished")
+        ):
             continue
         next_kill = time.monotonic() + period
         nodes = program.node_pids()
@@ -91,7 +109,11 @@ def balance(program: Program, kills: collections.Counter[str], watch: Watch) -> 
     wrong: list[str] = []
 
     def check(what: str, found: object, wanted: object) -> None:
-        print(f"{'ok ' if found == wanted else 'BAD'} {what}: {found}" + ("" if found == wanted else f", not {wanted}"), flush=True)
+        print(
+            f"{'ok ' if found == wanted else 'BAD'} {what}: {found}"
+            + ("" if found == wanted else f", not {wanted}"),
+            flush=True,
+        )
         if found != wanted:
             wrong.append(what)
 
@@ -99,9 +121,15 @@ def balance(program: Program, kills: collections.Counter[str], watch: Watch) -> 
     records = {kind: reader.poll() for kind, reader in readers.items()}
     check("corrupt lines", sum(reader.corrupt for reader in readers.values()), 0)
     restarts = [event for event in records["events"] if event["event"] == "node_restarted"]
-    killed = collections.Counter(event["node"] for event in restarts if event["reason"] == "was killed by signal 9")
-    check("restarts after a kill, by node", dict(sorted(killed.items())), dict(sorted(kills.items())))
-    caused = collections.Counter(event["node"] for event in restarts if event["reason"] != "was killed by signal 9")
+    killed = collections.Counter(
+        event["node"] for event in restarts if event["reason"] == "was killed by signal 9"
+    )
+    check(
+        "restarts after a kill, by node", dict(sorted(killed.items())), dict(sorted(kills.items()))
+    )
+    caused = collections.Counter(
+        event["node"] for event in restarts if event["reason"] != "was killed by signal 9"
+    )
     wanted = {name: kills["replay-0"] for name in sorted(_CALL_REPLAY)} if kills["replay-0"] else {}
     check("restarts because replay came back, by node", dict(sorted(caused.items())), wanted)
     lives = {name: 1 + killed[name] + caused[name] for name in sorted({*killed, *caused})}
@@ -109,9 +137,21 @@ def balance(program: Program, kills: collections.Counter[str], watch: Watch) -> 
     check("times that the learner resumed", len(resumed), lives.get("learner-0", 1) - 1)
     pids = collections.defaultdict(set)
     for beat in records["heartbeats"]:
-        pids[beat["node"].removesuffix("-0") if beat["node"] in ("learner-0", "replay-0") else beat["node"]].add(beat["pid"])
-    more = {name: len(pids[name.removesuffix("-0") if name in ("learner-0", "replay-0") else name]) - lives[name] for name in lives}
-    check("nodes with more processes than lives", [name for name, surplus in more.items() if surplus > 0], [])
+        pids[
+            beat["node"].removesuffix("-0")
+            if beat["node"] in ("learner-0", "replay-0")
+            else beat["node"]
+        ].add(beat["pid"])
+    more = {
+        name: len(pids[name.removesuffix("-0") if name in ("learner-0", "replay-0") else name])
+        - lives[name]
+        for name in lives
+    }
+    check(
+        "nodes with more processes than lives",
+        [name for name, surplus in more.items() if surplus > 0],
+        [],
+    )
     ends = [event for event in records["events"] if event["event"] == "training_finished"]
     check("ends of training", len(ends), 1)
     (end,) = ends
@@ -123,14 +163,30 @@ def balance(program: Program, kills: collections.Counter[str], watch: Watch) -> 
     steps, episodes = manifest["counters"]["environment_steps"], manifest["counters"]["episodes"]
     unfinished = steps - _STEPS_OF_EPISODE * episodes
     most = (
-        settings.config.environments_per_actor * (_STEPS_OF_EPISODE - 1) * sum(lives.get(f"actor-{index}", 1) for index in range(_ACTORS))
+        settings.config.environments_per_actor
+        * (_STEPS_OF_EPISODE - 1)
+        * sum(lives.get(f"actor-{index}", 1) for index in range(_ACTORS))
     )
-    check(f"steps beyond whole episodes ({unfinished} of {steps}) within what the actors' lives explain", 0 <= unfinished <= most, True)
-    check_resumptions(check, resumed, [event for event in restarts if event["node"] == "learner-0"], watch)
+    check(
+        f"steps beyond whole episodes ({unfinished} of {steps}) within what the actors' lives explain",
+        0 <= unfinished <= most,
+        True,
+    )
+    check_resumptions(
+        check, resumed, [event for event in restarts if event["node"] == "learner-0"], watch
+    )
     period = settings.learner_steps // 20
     planned = sorted({*range(period, end["learner_steps"] + 1, period), end["learner_steps"]})
     check("snapshots", snapshots.snapshot_steps(run.snapshots), planned)
-    check("damaged snapshots", [step for step in planned if snapshots.newest_readable(run.snapshots, at_most=step).step != step], [])
+    check(
+        "damaged snapshots",
+        [
+            step
+            for step in planned
+            if snapshots.newest_readable(run.snapshots, at_most=step).step != step
+        ],
+        [],
+    )
     check_adaptations(check, run, settings, records, planned)
     check("unfinished folders", [str(path) for path in run.path.rglob(".unfinished-*")], [])
     check("processes left", leftover_processes(run.path), [])
@@ -154,16 +210,32 @@ def check_resumptions(check, resumed, restarts, watch) -> None:
 def check_adaptations(check, run, settings, records, planned) -> None:
     """Checks that the records of adaptation are those of what was planned, once each."""
     episodes = collections.Counter(
-        tuple(record[name] for name in ("split", "method", "configuration", "task", "seed", "snapshot", "attempt", "episode"))
+        tuple(
+            record[name]
+            for name in (
+                "split",
+                "method",
+                "configuration",
+                "task",
+                "seed",
+                "snapshot",
+                "attempt",
+                "episode",
+            )
+        )
         for record in records["adaptation"]
     )
-    check("episodes that are there twice", [key for key, count in episodes.items() if count > 1], [])
+    check(
+        "episodes that are there twice", [key for key, count in episodes.items() if count > 1], []
+    )
     runs = adaptation_runs(records["adaptation"])
     distribution = settings.distribution()
     complete = {found.key for found in runs if found.complete}
     validation = evaluation.validation_assignment(settings, distribution)
     wanted = {key for step in planned for key in validation.keys(distribution, step)}
-    (selected,) = {record["snapshot"] for record in records["events"] if record["event"] == "snapshot_selected"}
+    (selected,) = {
+        record["snapshot"] for record in records["events"] if record["event"] == "snapshot_selected"
+    }
     for method in settings.methods:
         config = settings.adaptation_config(method, settings.config.adaptation_episodes)
         wanted |= set(evaluation.Assignment(method, "test", config).keys(distribution, selected))
@@ -173,19 +245,27 @@ def check_adaptations(check, run, settings, records, planned) -> None:
 
 def main() -> int:
     """Returns 0 if everything balances."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--minutes", type=float, default=60.0, help="of training")
     parser.add_argument("--seconds", type=float, default=20.0, help="between two kills")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="iwpa-soak-") as folder:
         temporary = pathlib.Path(folder, "tmp")
         temporary.mkdir()
-        program = Program(pathlib.Path(folder, "run"), "tiny_distribution:ModestLine", variables={"TMPDIR": str(temporary)})
+        program = Program(
+            pathlib.Path(folder, "run"),
+            "tiny_distribution:ModestLine",
+            variables={"TMPDIR": str(temporary)},
+        )
         log = pathlib.Path(folder, "output")
         kills, watch = train(program, arguments.minutes, arguments.seconds, log)
         print(log.read_text()[-2000:])
         if program.process is None or program.process.returncode:
-            print(f"BAD the program ended with exit code {program.process and program.process.returncode}")
+            print(
+                f"BAD the program ended with exit code {program.process and program.process.returncode}"
+            )
             return 1
         wrong = balance(program, kills, watch)
         left = [str(path) for path in temporary.iterdir() if path.name.startswith("iwpa-")]

@@ -25,7 +25,12 @@ print("measured", *NAMES)
 
 def test_the_benchmark_of_adaptation_can_run_every_method_and_every_k():
     run = subprocess.run(
-        [sys.executable, "-c", _ONE_EPISODE_OF_EACH], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", _ONE_EPISODE_OF_EACH],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("measured prior")

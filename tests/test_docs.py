@@ -1,4 +1,4 @@
-"""What the Markdown pages promise: links that lead somewhere, Python that compiles, targets that exist."""
+"""What the Markdown pages promise: links that lead somewhere, Python that compiles."""
 
 from __future__ import annotations
 

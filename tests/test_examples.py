@@ -17,7 +17,15 @@ EXAMPLES = ROOT / "examples"
 def run(*arguments, folder, **variables):
     environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg", **variables}
     command = [sys.executable, *map(str, arguments)]
-    shown = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    shown = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
     assert shown.returncode == 0, shown.stderr
     return shown.stdout
 
@@ -42,7 +50,9 @@ def test_the_robot_runs_and_logs(tmp_path):
 
 
 def test_an_offline_warm_start_helps_from_the_first_episode_on(tmp_path):
-    cold, warm = run(EXAMPLES / "warm_start.py", "--episodes=1", "--steps=400", folder=tmp_path).splitlines()
+    cold, warm = run(
+        EXAMPLES / "warm_start.py", "--episodes=1", "--steps=400", folder=tmp_path
+    ).splitlines()
     assert returns(warm) > returns(cold)
 
 

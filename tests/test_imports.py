@@ -19,7 +19,9 @@ def imports_of(*packages: str) -> dict[str, set[str]]:
 
 
 def test_every_package_is_looked_at():
-    ours = setuptools.find_packages(str(ROOT), exclude=("tests*", "benchmarks*", "examples*", "tools*"))
+    ours = setuptools.find_packages(
+        str(ROOT), exclude=("tests*", "benchmarks*", "examples*", "tools*")
+    )
     assert {name.partition(".")[0] for name in ours} == set(PACKAGES)
 
 

@@ -19,15 +19,21 @@ from replay.sequence import SCALARS, SequenceSpec
 from replay.writer import SequenceWriter
 from results import command_line, records, store
 
-few = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+few = settings(
+    max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 
 numbers = st.integers(-(2**53), 2**53) | st.floats()
 values = st.recursive(
     st.none() | st.booleans() | numbers | st.text(max_size=50),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4)
+    ),
     max_leaves=10,
 )
-written = st.dictionaries(st.text(min_size=1, max_size=10).filter(lambda name: name != "time"), values, max_size=5)
+written = st.dictionaries(
+    st.text(min_size=1, max_size=10).filter(lambda name: name != "time"), values, max_size=5
+)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +52,9 @@ def as_json_has_it(value):
 
 @few
 @given(st.lists(written, max_size=8), st.lists(st.integers(0, 10**6), max_size=5))
-def test_records_come_back_once_each_in_their_order_however_a_reader_meets_the_writing(folder, given_records, cuts):
+def test_records_come_back_once_each_in_their_order_however_a_reader_meets_the_writing(
+    folder, given_records, cuts
+):
     with tempfile.TemporaryDirectory(dir=folder) as run:
         with store.RecordWriter(run, "notes", "writer") as writer:
             writer.extend(given_records)
@@ -54,14 +62,16 @@ def test_records_come_back_once_each_in_their_order_however_a_reader_meets_the_w
         content = b"".join(file.read_bytes() for file in files)
         reader, found = store.RecordReader(run, "notes"), []
         # A reader that comes while the file grows by pieces of any length.
-        for end in [*sorted(cut % (len(content) + 1) for cut in cuts), len(content)] if files else []:
+        for end in (
+            [*sorted(cut % (len(content) + 1) for cut in cuts), len(content)] if files else []
+        ):
             files[0].write_bytes(content[:end])
             found += reader.poll()
         assert reader.corrupt == 0
         assert not reader.replaced
-        assert [{key: value for key, value in record.items() if key != "time"} for record in found] == [
-            as_json_has_it(record) for record in given_records
-        ]
+        assert [
+            {key: value for key, value in record.items() if key != "time"} for record in found
+        ] == [as_json_has_it(record) for record in given_records]
 
 
 @few
@@ -80,41 +90,69 @@ def test_a_file_that_was_cut_short_keeps_every_record_before_the_cut(folder, giv
 
 
 @few
-@given(st.permutations([(attempt, episode) for attempt in "123" for episode in range(1, 5)]), st.sets(st.integers(0, 11)))
+@given(
+    st.permutations([(attempt, episode) for attempt in "123" for episode in range(1, 5)]),
+    st.sets(st.integers(0, 11)),
+)
 def test_the_attempt_that_counts_does_not_depend_on_the_order_in_which_records_come(order, lost):
     def record(attempt, episode):
-        key = {"split": "test", "method": "iw", "configuration": "a", "task": 0, "seed": 0, "snapshot": 7}
+        key = {
+            "split": "test",
+            "method": "iw",
+            "configuration": "a",
+            "task": 0,
+            "seed": 0,
+            "snapshot": 7,
+        }
         one = {"return": float(episode), "length": 5, "found": True, "fault": None}
         return {**key, **one, "attempt": attempt, "episode": episode, "episodes": 4, "time": 1.0}
 
     kept = [pair for place, pair in enumerate(order) if place not in lost]
     runs = records.adaptation_runs(record(*pair) for pair in kept)
     in_order = records.adaptation_runs(record(*pair) for pair in sorted(kept))
-    assert [(run.attempt, run.returns.tolist()) for run in runs] == [(run.attempt, run.returns.tolist()) for run in in_order]
+    assert [(run.attempt, run.returns.tolist()) for run in runs] == [
+        (run.attempt, run.returns.tolist()) for run in in_order
+    ]
     for run in runs:
         assert {(run.attempt, episode) for episode in range(1, run.episodes + 1)} <= set(kept)
 
 
 weights = st.dictionaries(
     st.text("abcdefgh/_", min_size=1, max_size=8),
-    arrays.arrays(np.float32, arrays.array_shapes(max_dims=3, max_side=5), elements=st.floats(width=32)),
+    arrays.arrays(
+        np.float32, arrays.array_shapes(max_dims=3, max_side=5), elements=st.floats(width=32)
+    ),
     max_size=4,
 )
 
 
 @few
-@given(weights, st.dictionaries(st.text(min_size=1).filter(lambda name: name != "sha256"), st.integers(), max_size=3), st.data())
-def test_arrays_on_disk_come_back_bit_for_bit_or_are_said_to_be_damaged(folder, given_weights, manifest, data):
+@given(
+    weights,
+    st.dictionaries(
+        st.text(min_size=1).filter(lambda name: name != "sha256"), st.integers(), max_size=3
+    ),
+    st.data(),
+)
+def test_arrays_on_disk_come_back_bit_for_bit_or_are_said_to_be_damaged(
+    folder, given_weights, manifest, data
+):
     with tempfile.TemporaryDirectory(dir=folder) as place:
         target = pathlib.Path(place, "7")
         with durable.publish(target) as directory:
             durable.write_arrays(directory, "w.safetensors", given_weights, manifest)
         found, described = durable.read_arrays(target, "w.safetensors")
-        assert {name: value.tobytes() for name, value in found.items()} == {name: value.tobytes() for name, value in given_weights.items()}
+        assert {name: value.tobytes() for name, value in found.items()} == {
+            name: value.tobytes() for name, value in given_weights.items()
+        }
         assert {name: value for name, value in described.items() if name != "sha256"} == manifest
         content = (target / "w.safetensors").read_bytes()
         at = data.draw(st.integers(0, len(content) - 1))
-        damaged = content[:at] if data.draw(st.booleans()) else content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+        damaged = (
+            content[:at]
+            if data.draw(st.booleans())
+            else content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+        )
         (target / "w.safetensors").write_bytes(damaged)
         with pytest.raises(durable.DamagedError, match=r"w\.safetensors is truncated or altered"):
             durable.read_arrays(target, "w.safetensors")
@@ -143,9 +181,15 @@ class Kept:
 
 @few
 @given(
-    st.integers(1, 4), st.integers(1, 3), st.integers(1, 6), st.lists(st.integers(1, 13), min_size=1, max_size=4), st.integers(0, 2**32 - 1)
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.integers(1, 6),
+    st.lists(st.integers(1, 13), min_size=1, max_size=4),
+    st.integers(0, 2**32 - 1),
 )
-def test_every_transition_of_every_episode_is_in_exactly_one_sequence_as_it_was(observed, action, length, episodes, seed):
+def test_every_transition_of_every_episode_is_in_exactly_one_sequence_as_it_was(
+    observed, action, length, episodes, seed
+):
     spec = SequenceSpec(observed, action, length)
     kept, stream = Kept(), np.random.default_rng(seed)
     writer = SequenceWriter(kept, 1, spec, lambda: False)
@@ -155,10 +199,22 @@ def test_every_transition_of_every_episode_is_in_exactly_one_sequence_as_it_was(
         writer.start_episode(0, task, state)
         for step in range(steps):
             numbers = stream.normal(size=4).astype(np.float32)
-            taken, after = stream.normal(size=(1, action)).astype(np.float32), stream.normal(size=(1, observed)).astype(np.float32)
+            taken, after = (
+                stream.normal(size=(1, action)).astype(np.float32),
+                stream.normal(size=(1, observed)).astype(np.float32),
+            )
             last = np.array([step == steps - 1])
-            writer.append(taken, *(numbers[place : place + 1] for place in range(4)), after, last, np.array([False]), step)
-            played.append((task, state.tolist(), taken[0].tolist(), numbers.tolist(), after[0].tolist()))
+            writer.append(
+                taken,
+                *(numbers[place : place + 1] for place in range(4)),
+                after,
+                last,
+                np.array([False]),
+                step,
+            )
+            played.append(
+                (task, state.tolist(), taken[0].tolist(), numbers.tolist(), after[0].tolist())
+            )
             state = after[0]
     found = []
     for item in kept.items:
@@ -199,7 +255,11 @@ def test_a_message_to_a_daemon_is_one_line_that_says_the_same(message):
     assert json.loads(line) == message
 
 
-names = st.text(st.characters(blacklist_categories=("Cc", "Cs", "Cf", "Zl", "Zp", "Zs", "Co", "Cn")), min_size=1, max_size=20)
+names = st.text(
+    st.characters(blacklist_categories=("Cc", "Cs", "Cf", "Zl", "Zp", "Zs", "Co", "Cn")),
+    min_size=1,
+    max_size=20,
+)
 
 
 @few

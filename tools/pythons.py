@@ -27,12 +27,21 @@ def candidates(minor: int) -> list[pathlib.Path]:
     """Returns where a Python of a minor version may be."""
     pyenv = pathlib.Path(os.environ.get("PYENV_ROOT", pathlib.Path.home() / ".pyenv"), "versions")
     own = sorted(pyenv.glob(f"3.{minor}.*/bin/python3.{minor}"))
-    return [*own, *(pathlib.Path(folder, f"python3.{minor}") for folder in ("/usr/local/bin", "/usr/bin"))]
+    return [
+        *own,
+        *(pathlib.Path(folder, f"python3.{minor}") for folder in ("/usr/local/bin", "/usr/bin")),
+    ]
 
 
 def works(python: pathlib.Path) -> bool:
     """Returns whether there is such a Python."""
-    return python.exists() and subprocess.run([python, "-c", "import ssl, venv"], capture_output=True, check=False).returncode == 0
+    return (
+        python.exists()
+        and subprocess.run(
+            [python, "-c", "import ssl, venv"], capture_output=True, check=False
+        ).returncode
+        == 0
+    )
 
 
 def check(python: pathlib.Path, minor: int) -> bool:
@@ -61,7 +70,11 @@ def check(python: pathlib.Path, minor: int) -> bool:
         [inside, str(ROOT / "tests" / "support" / "exported.py")],
     ]
     # Elsewhere than in the sources, which would be imported instead of what was installed.
-    return all(subprocess.run(command, cwd=environment.parent / "tests", env=plain, check=False).returncode == 0 for command in commands)
+    return all(
+        subprocess.run(command, cwd=environment.parent / "tests", env=plain, check=False).returncode
+        == 0
+        for command in commands
+    )
 
 
 def main() -> int:
@@ -70,7 +83,10 @@ def main() -> int:
     pythons = {minor: python for minor, python in found.items() if python is not None}
     print(f"Pythons: {', '.join(map(str, pythons.values())) or 'none'}", flush=True)
     if len(pythons) < FEWEST:
-        print(f"At least {FEWEST} of Python 3.{MINORS[0]} to 3.{MINORS[-1]} are needed, from pyenv or the system.", file=sys.stderr)
+        print(
+            f"At least {FEWEST} of Python 3.{MINORS[0]} to 3.{MINORS[-1]} are needed, from pyenv or the system.",
+            file=sys.stderr,
+        )
         return 1
     failed = [f"3.{minor}" for minor, python in pythons.items() if not check(python, minor)]
     if failed:

@@ -1,1 +1,1 @@
-"""The compared methods that train networks; `iwpa` has the engine, and the others."""
+"""The compared methods that train networks; `iwpa` has the engine and the other methods."""

@@ -1,4 +1,4 @@
-"""What R replicas have experienced, for methods that train networks on it."""
+"""The transitions of R replicas, for methods that train networks on them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from environments.arrays import Array
 
 
 class Experience:
-    """Every transition of R replicas; each draws from its own ones alone.
+    """All transitions of R replicas; each replica draws from its own.
 
     Attributes:
         observations: `[R, C, D]`.
@@ -19,12 +19,20 @@ class Experience:
         rewards: Scaled, `[R, C]`.
         discounts: gamma times the environment's discount, `[R, C]`.
         next_observations: `[R, C, D]`.
-        next_actions: K' proposals of the prior there, `[R, C, K', A]`; K' = 0 where a policy of the method's own acts.
-        counts: How many transitions each replica has, `[R]`.
+        next_actions: K' proposals of the prior at the next observations, `[R, C, K', A]`; K' = 0
+            for methods with their own policy.
+        counts: Number of transitions of each replica, `[R]`.
     """
 
-    def __init__(self, replicas: int, observation_size: int, action_size: int, capacity: int, next_samples: int = 0):
-        """Makes room.
+    def __init__(
+        self,
+        replicas: int,
+        observation_size: int,
+        action_size: int,
+        capacity: int,
+        next_samples: int = 0,
+    ):
+        """Allocates the arrays.
 
         Args:
             replicas: R.
@@ -54,7 +62,7 @@ class Experience:
         """Adds one transition to each active replica.
 
         Args:
-            active: Which, `[R]`.
+            active: Which replicas are active, `[R]`.
             observations: `[R, D]`.
             actions: `[R, A]`.
             rewards: `[R]`.
@@ -62,16 +70,16 @@ class Experience:
             next_observations: `[R, D]`.
             next_actions: `[R, K', A]`.
         """
-        rows = np.flatnonzero(active)
-        places = self.counts[rows]
-        self.observations[rows, places] = observations[rows]
-        self.actions[rows, places] = actions[rows]
-        self.rewards[rows, places] = rewards[rows]
-        self.discounts[rows, places] = discounts[rows]
-        self.next_observations[rows, places] = next_observations[rows]
+        replicas = np.flatnonzero(active)
+        ends = self.counts[replicas]
+        self.observations[replicas, ends] = observations[replicas]
+        self.actions[replicas, ends] = actions[replicas]
+        self.rewards[replicas, ends] = rewards[replicas]
+        self.discounts[replicas, ends] = discounts[replicas]
+        self.next_observations[replicas, ends] = next_observations[replicas]
         if next_actions is not None:
-            self.next_actions[rows, places] = next_actions[rows]
-        self.counts[rows] += 1
+            self.next_actions[replicas, ends] = next_actions[replicas]
+        self.counts[replicas] += 1
 
     def draw(
         self,
@@ -84,29 +92,32 @@ class Experience:
         size: int,
         samples: int,
     ) -> Minibatches:
-        """Draws minibatches of some replicas, uniformly and with replacement, and the noise that goes with them.
+        """Draws minibatches for some replicas, uniformly and with replacement, and their noise.
 
         Args:
-            replicas: Which, c of them.
-            streams: Of all R.
-            learning: Which replicas draw, `[R]`; the others' minibatches mean nothing.
+            replicas: Which replicas, c of them.
+            streams: Random generators of all R replicas.
+            learning: Which replicas draw, `[R]`; the minibatches of others are meaningless.
             count: How many minibatches to draw.
-            room: U, how many there is room for; those beyond `count` mean nothing.
+            room: U, the number of minibatches in the result; those beyond `count` are meaningless.
             size: M.
             samples: S; 0 for no noise.
 
         Returns:
             The minibatches of c replicas.
         """
-        places = np.arange(len(streams))[replicas]
-        rows = np.zeros((len(places), room, size), int)
-        noise = np.zeros((len(places), room, 2, samples * size, self.actions.shape[2]), np.float32)
-        for index, place in enumerate(places):
-            if learning[place]:
-                rows[index, :count] = streams[place].integers(self.counts[place], size=(count, size))
+        drawing = np.arange(len(streams))[replicas]
+        chosen = np.zeros((len(drawing), room, size), int)
+        noise = np.zeros((len(drawing), room, 2, samples * size, self.actions.shape[2]), np.float32)
+        for row, replica in enumerate(drawing):
+            if learning[replica]:
+                stream = streams[replica]
+                chosen[row, :count] = stream.integers(self.counts[replica], size=(count, size))
                 if samples:
-                    noise[index, :count] = streams[place].standard_normal((count, *noise.shape[2:]), np.float32)
-        where = (places[:, None, None], rows)
+                    noise[row, :count] = stream.standard_normal(
+                        (count, *noise.shape[2:]), np.float32
+                    )
+        where = (drawing[:, None, None], chosen)
         return Minibatches(
             observations=self.observations[where],
             actions=self.actions[where],

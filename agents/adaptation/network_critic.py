@@ -1,4 +1,7 @@
-"""A critic of importance weighting whose features learn: fresh ones (IW), or those of training (Shared Q + IW with the whole critic)."""
+"""The critic of importance weighting whose features learn.
+
+They start anew (IW), or as those of training (Shared Q + IW with `whole_critic`).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from iwpa.work import Job
 
 
 class NetworkCritic(Critic):
-    """Q(s, a) = psi(s, a)^T w with psi and w of each replica's own, both learned by TD(0)."""
+    """Q(s, a) = psi(s, a)^T w, where each replica learns its own psi and w by TD(0)."""
 
     def __init__(
         self,
@@ -33,42 +36,60 @@ class NetworkCritic(Critic):
         *,
         shared_q: bool,
     ):
-        """Draws fresh networks, or a fresh head alone.
+        """Draws new networks, or a new head alone.
 
         Args:
-            snapshot: For sizes, discount and psi.
+            snapshot: Gives sizes, discount and psi.
             config: Hyper-parameters.
-            initial: Each replica's random numbers for its initial weights.
-            proposals: Without features.
-            shared_q: Whether psi starts as the snapshot's, under a head drawn as for frozen features; else both are new, and Q is 0.
+            initial: Each replica's random generator for its initial weights.
+            proposals: The prior's proposals, without features.
+            shared_q: Whether psi starts as the snapshot's, under a head drawn as for frozen
+                features; otherwise both are new, and Q is 0.
         """
         replicas, states = proposals.actions.shape[:2]
         self._config, self._proposals = config, proposals
         self._discount = np.float32(snapshot.discount)
         size = group_size(replicas)
-        self._critic, target = (StackedCritic(snapshot.spec, snapshot.networks, size, name=name) for name in ("critic", "target"))
+        self._critic, target = (
+            StackedCritic(snapshot.spec, snapshot.networks, size, name=name)
+            for name in ("critic", "target")
+        )
         spec, capacity = snapshot.spec, config.episodes * (states - 1)
-        experience = Experience(replicas, spec.observation_size, spec.action_size, capacity, config.next_action_samples)
+        experience = Experience(
+            replicas, spec.observation_size, spec.action_size, capacity, config.next_action_samples
+        )
         weights = initial_critic(self._critic, snapshot, initial, shared_q=shared_q)
-        self._training = Training(CriticLearner(self._critic, target, config), weights, experience, config)
+        self._training = Training(
+            CriticLearner(self._critic, target, config), weights, experience, config
+        )
         self._read_weights()
-        self._rows = np.arange(replicas)
+        self._replicas = np.arange(replicas)
         self._episode_start = experience.counts.copy()
 
     def begin_episode(self) -> None:
         self._episode_start = self._training.experience.counts.copy()
 
     def q_values(self, step: int) -> Array:
-        psi = self._psi(self._proposals.observations[:, step, None], self._proposals.actions[:, step])
+        psi = self._psi(
+            self._proposals.observations[:, step, None], self._proposals.actions[:, step]
+        )
         return _values(psi, self._weights)
 
     def episode_values(self, states: int) -> Callable[[], Array]:
-        observations, actions = self._proposals.observations[:, :states], self._proposals.actions[:, :states]
-        return lambda: np.stack([self._of_replica(place, observations[place], actions[place]) for place in self._rows])
+        observations, actions = (
+            self._proposals.observations[:, :states],
+            self._proposals.actions[:, :states],
+        )
+        return lambda: np.stack(
+            [self._of_replica(r, observations[r], actions[r]) for r in self._replicas]
+        )
 
-    def _of_replica(self, place: int, observations: Array, actions: Array) -> Array:
-        """Q of one replica, whose activations fit into the cache, for observations `[N, D]` and actions `[N, K, A]`, `[N, K]`."""
-        weights = {name: value[place : place + 1] for name, value in self._weights.items()}
+    def _of_replica(self, replica: int, observations: Array, actions: Array) -> Array:
+        """Returns one replica's Q, `[N, K]`, for observations `[N, D]` and actions `[N, K, A]`.
+
+        The activations of one replica fit into the processor's cache.
+        """
+        weights = {name: value[replica : replica + 1] for name, value in self._weights.items()}
         samples = actions.shape[1]
         flat = actions.reshape(1, -1, actions.shape[-1])
         features = NumpyFeatures(sub_weights(weights, "features"))
@@ -80,23 +101,29 @@ class NetworkCritic(Critic):
         self._training.experience.append(
             transitions.active,
             proposals.observations[:, step],
-            proposals.actions[self._rows, step, choices],
+            proposals.actions[self._replicas, step, choices],
             transitions.rewards,
             self._discount * transitions.discounts,
             transitions.observations,
             proposals.actions[:, step + 1, : self._config.next_action_samples],
         )
 
-    def learn_within_episode(self, tau: Array, active: Array, step: int, streams: Sequence[np.random.Generator]) -> Job:
+    def learn_within_episode(
+        self, tau: Array, active: Array, step: int, streams: Sequence[np.random.Generator]
+    ) -> Job:
         if step % self._config.update_period == 0:
             self._learn(1, active, streams, tau)
         return ()
 
     def learn_after_episode(self, tau: Array, streams: Sequence[np.random.Generator]) -> Job:
-        self._learn(self._config.updates_per_episode, self._training.experience.counts > 0, streams, tau)
+        self._learn(
+            self._config.updates_per_episode, self._training.experience.counts > 0, streams, tau
+        )
         return ()
 
-    def _learn(self, updates: int, learning: Array, streams: Sequence[np.random.Generator], tau: Array) -> None:
+    def _learn(
+        self, updates: int, learning: Array, streams: Sequence[np.random.Generator], tau: Array
+    ) -> None:
         self._training.learn(updates, learning, streams, tau)
         self._read_weights()
 
@@ -106,32 +133,55 @@ class NetworkCritic(Critic):
 
     def td_errors(self, tau: Array) -> Array:
         experience = self._training.experience
-        errors = np.full(len(self._rows), np.nan)
-        for place in np.flatnonzero(experience.counts > self._episode_start):
-            rows = slice(self._episode_start[place], experience.counts[place])
-            q_values = self._of_replica(place, experience.observations[place, rows], experience.actions[place, rows, None])[:, 0]
-            next_q_values = self._of_replica(place, experience.next_observations[place, rows], experience.next_actions[place, rows])
-            values = state_values(next_q_values, tau[place], soft=self._config.soft_values)
-            errors[place] = np.square(q_values - experience.rewards[place, rows] - experience.discounts[place, rows] * values).mean()
+        errors = np.full(len(self._replicas), np.nan)
+        for replica in np.flatnonzero(experience.counts > self._episode_start):
+            steps = slice(self._episode_start[replica], experience.counts[replica])
+            q_values = self._of_replica(
+                replica,
+                experience.observations[replica, steps],
+                experience.actions[replica, steps, None],
+            )[:, 0]
+            next_q_values = self._of_replica(
+                replica,
+                experience.next_observations[replica, steps],
+                experience.next_actions[replica, steps],
+            )
+            values = state_values(next_q_values, tau[replica], soft=self._config.soft_values)
+            errors[replica] = np.square(
+                q_values
+                - experience.rewards[replica, steps]
+                - experience.discounts[replica, steps] * values
+            ).mean()
         return errors
 
 
 def initial_critic(
-    critic: StackedCritic, snapshot: Snapshot, streams: Sequence[np.random.Generator], *, shared_q: bool
+    critic: StackedCritic,
+    snapshot: Snapshot,
+    streams: Sequence[np.random.Generator],
+    *,
+    shared_q: bool,
 ) -> dict[str, Array]:
-    """Returns the weights that R critics start from, by name.
+    """Returns the initial weights of R critics, by name.
 
     Args:
-        critic: The network, of any number of replicas.
-        snapshot: For psi.
-        streams: R of them.
+        critic: The stacked critic, of any number of replicas.
+        snapshot: Gives psi.
+        streams: The random generators of the R replicas.
         shared_q: As for `NetworkCritic`.
     """
     if not shared_q:
         return {f"critic/{name}": value for name, value in initial_weights(critic, streams).items()}
-    psi = repeated_weights(sub_weights(snapshot.weights, "features"), len(streams)) if critic.feature_variables else {}
+    psi = (
+        repeated_weights(sub_weights(snapshot.weights, "features"), len(streams))
+        if critic.feature_variables
+        else {}
+    )
     heads = draw_heads(streams, critic.features.size)[:, None]
-    return {"critic/heads": heads, **{f"critic/features/{name}": value for name, value in psi.items()}}
+    return {
+        "critic/heads": heads,
+        **{f"critic/features/{name}": value for name, value in psi.items()},
+    }
 
 
 def _values(psi: Array, weights: Weights) -> Array:

@@ -1,4 +1,4 @@
-"""Methods with a policy network of their own: From Scratch, DISTRAL and Shared Q."""
+"""Methods that train a policy network: From Scratch, DISTRAL and Shared Q."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from iwpa.snapshots import Snapshot
 
 
 class Parametric(Method):
-    """Acts by a Gaussian policy that is learned by SVG(0), with a critic that is learned by TD(0)."""
+    """Acts with a Gaussian policy learned by SVG(0) from a critic learned by TD(0)."""
 
     def __init__(
         self,
@@ -32,26 +32,38 @@ class Parametric(Method):
         from_prior: bool,
         shared_q: bool,
     ):
-        """Draws what is new.
+        """Makes the policy and the critic, and draws the new weights among theirs.
 
         Args:
-            snapshot: For sizes, discount, prior and psi.
+            snapshot: Gives sizes, discount, prior and psi.
             config: Hyper-parameters.
-            initial: Each replica's random numbers for its initial weights.
+            initial: Each replica's random generator for its initial weights.
             episode_steps: E, the time limit.
-            from_prior: Whether the policy starts as the prior, with its inputs, and pays for leaving it (equation 1). Else it is new, sees
-                the whole observation, and is paid for its entropy.
-            shared_q: Whether the critic has the snapshot's psi under a fresh head; else it is new.
+            from_prior: Whether the policy starts as the prior, sees what the prior sees, and pays
+                for its KL from the prior (equation 1). Otherwise it is new, sees the whole
+                observation, and gets an entropy bonus.
+            shared_q: Whether the critic has the snapshot's psi under a new head; otherwise it is
+                new.
         """
         spec, replicas = snapshot.spec, len(initial)
         self._networks, self._config = snapshot.networks, config
         self._discount = np.float32(snapshot.discount)
         self._columns = spec.prior_columns if from_prior else tuple(range(spec.observation_size))
         self._prior = snapshot.prior() if from_prior else None
-        self._policy = Policy(len(self._columns), spec.action_size, snapshot.networks, stack=(group_size(replicas),), name="policy")
+        self._policy = Policy(
+            len(self._columns),
+            spec.action_size,
+            snapshot.networks,
+            stack=(group_size(replicas),),
+            name="policy",
+        )
         learner, weights = self._learner(snapshot, initial, shared_q=shared_q)
-        experience = Experience(replicas, spec.observation_size, spec.action_size, config.episodes * episode_steps)
-        self._training = Training(learner, weights, experience, config, samples=config.value_samples)
+        experience = Experience(
+            replicas, spec.observation_size, spec.action_size, config.episodes * episode_steps
+        )
+        self._training = Training(
+            learner, weights, experience, config, samples=config.value_samples
+        )
         self._acting = NumpyPolicy(self._training.weights(self._policy), self._networks)
         self._noise = np.zeros((replicas, episode_steps, spec.action_size), np.float32)
         self._streams: Sequence[np.random.Generator] = ()
@@ -65,10 +77,13 @@ class Parametric(Method):
     def _learner(
         self, snapshot: Snapshot, initial: Sequence[np.random.Generator], *, shared_q: bool
     ) -> tuple[ActorCriticLearner, dict[str, Array]]:
-        """Returns the learner and what all trained networks start from."""
+        """Returns the learner, and the initial weights of all trained networks by name."""
         spec, networks, replicas = snapshot.spec, snapshot.networks, len(initial)
         frozen = snapshot.weights if shared_q and not self._config.whole_critic else None
-        critic, target = (StackedCritic(spec, networks, group_size(replicas), frozen, name=name) for name in ("critic", "target"))
+        critic, target = (
+            StackedCritic(spec, networks, group_size(replicas), frozen, name=name)
+            for name in ("critic", "target")
+        )
         weights = initial_critic(critic, snapshot, initial, shared_q=shared_q)
         prior = None
         if self._prior is None:
@@ -79,7 +94,9 @@ class Parametric(Method):
             prior = Policy(len(self._columns), spec.action_size, networks, name="prior")
             import_weights(prior, trained)
         weights.update({f"policy/{name}": value for name, value in policy.items()})
-        return ActorCriticLearner(critic, target, self._policy, self._config, columns=self._columns, prior=prior), weights
+        return ActorCriticLearner(
+            critic, target, self._policy, self._config, columns=self._columns, prior=prior
+        ), weights
 
     def begin_episode(self, observations: Array, streams: Sequence[np.random.Generator]) -> None:
         self._step = 0
@@ -87,8 +104,8 @@ class Parametric(Method):
         self._lengths[:] = 0
         self._streams = streams
         self._observations = observations.copy()
-        for place, stream in enumerate(streams):
-            self._noise[place] = stream.standard_normal(self._noise.shape[1:], np.float32)
+        for replica, stream in enumerate(streams):
+            self._noise[replica] = stream.standard_normal(self._noise.shape[1:], np.float32)
 
     def act(self) -> Array:
         seen = self._observations[:, self._columns]
@@ -104,7 +121,9 @@ class Parametric(Method):
         self._kl_sums += np.where(active, self._kl, 0.0)
         self._lengths += active
         discounts, after = self._discount * transitions.discounts, transitions.observations
-        self._training.experience.append(active, self._observations, self._actions, transitions.rewards, discounts, after)
+        self._training.experience.append(
+            active, self._observations, self._actions, transitions.rewards, discounts, after
+        )
         self._observations = after.copy()
         self._step += 1
         if self._step % self._config.update_period == 0:

@@ -1,4 +1,4 @@
-"""What the networks of R replicas hold, and their training on what each has experienced, group by group."""
+"""The training of R replicas' networks on each replica's experience, group by group."""
 
 from __future__ import annotations
 
@@ -12,28 +12,35 @@ from agents.adaptation.learner import CriticLearner
 from environments.arrays import Array
 from iwpa.methods.config import AdaptationConfig
 
-# Updates are compiled for blocks of one size: small ones bound the memory, large ones are drawn and followed faster.
+# Minibatches in a block. Updates are compiled for blocks of one size; small blocks bound the
+# memory, large ones are drawn and learned from faster.
 _BLOCK = 10
 
 
 class Training:
-    """Weights and moments of R replicas' networks.
+    """The weights and moments of R replicas' networks, and the experience they are trained on.
 
     Attributes:
-        experience: What they are trained on.
+        experience: Transitions of the R replicas.
     """
 
     def __init__(
-        self, learner: CriticLearner, weights: Mapping[str, Array], experience: Experience, config: AdaptationConfig, *, samples: int = 0
+        self,
+        learner: CriticLearner,
+        weights: Mapping[str, Array],
+        experience: Experience,
+        config: AdaptationConfig,
+        *,
+        samples: int = 0,
     ):
-        """Starts from weights.
+        """Starts from the given weights.
 
         Args:
-            learner: Of c replicas, a divisor of R.
-            weights: Those of all trained networks by name, `[R, ...]`.
-            experience: Of R replicas.
+            learner: Updates groups of c replicas, where c divides R.
+            weights: Initial weights of all trained networks by name, `[R, ...]`.
+            experience: Transitions of the R replicas.
             config: Hyper-parameters.
-            samples: S, actions of a policy of the method's own that an expectation needs noise for.
+            samples: S, samples per expectation over the method's own policy; 0 without one.
         """
         self.experience = experience
         self._learner, self._config, self._samples = learner, config, samples
@@ -44,14 +51,20 @@ class Training:
         """Returns the present weights of one of the learner's networks by name, `[R, ...]`."""
         return self._learner.weights(network, self._state)
 
-    def learn(self, updates: int, learning: Array, streams: Sequence[np.random.Generator], tau: Array | None = None) -> None:
-        """Makes updates from minibatches.
+    def learn(
+        self,
+        updates: int,
+        learning: Array,
+        streams: Sequence[np.random.Generator],
+        tau: Array | None = None,
+    ) -> None:
+        """Draws minibatches and makes updates from them.
 
         Args:
-            updates: How many.
-            learning: Which replicas take part, `[R]`.
-            streams: R of them.
-            tau: Temperatures of importance weighting, `[R]`, where it acts.
+            updates: How many updates to make.
+            learning: Which replicas learn, `[R]`.
+            streams: The random generators of the R replicas.
+            tau: Temperatures of importance weighting, `[R]`; None for methods without it.
         """
         temperatures = np.ones(self._replicas, np.float32) if tau is None else tau
         for start in range(0, self._replicas, self._learner.replicas):
@@ -61,7 +74,17 @@ class Training:
             state: Sequence[Array] = [part[group] for part in self._state]
             for done in range(0, updates, _BLOCK):
                 count, size = min(_BLOCK, updates - done), self._config.minibatch
-                minibatches = self.experience.draw(group, streams, learning, count=count, room=_BLOCK, size=size, samples=self._samples)
-                state = self._learner.update(state, minibatches, learning[group], temperatures[group], count)
+                minibatches = self.experience.draw(
+                    group,
+                    streams,
+                    learning,
+                    count=count,
+                    room=_BLOCK,
+                    size=size,
+                    samples=self._samples,
+                )
+                state = self._learner.update(
+                    state, minibatches, learning[group], temperatures[group], count
+                )
             for part, value in zip(self._state, state, strict=True):
                 part[group] = value

@@ -1,8 +1,8 @@
-"""The settings that come with the program, as data.
+"""The presets of training: default configs by agent and environment, as data.
 
-`AGENT/ENVIRONMENT.json` states what of training differs from the defaults of `agents/config.py`;
-`default.json` beside it holds for every environment without a file of its own. A copy can be
-changed and handed to a command by `--config=FILE`. Those of adaptation are in `iwpa/presets`.
+`AGENT/ENVIRONMENT.json` overrides defaults of `agents/config.py`; `default.json` beside it applies
+to every environment without its own file. To change a preset, pass an edited copy to a command by
+`--config=FILE`. The presets of adaptation are in `iwpa/presets`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ _FOLDER = pathlib.Path(__file__).parent
 
 
 def preset(folder: str, environment: str) -> dict[str, object] | None:
-    """Returns the values of a file by dotted names, or None where there is no such file.
+    """Returns a preset's values by dotted names, or None if there is no such preset.
 
     Args:
-        folder: Of an agent.
-        environment: Its registered name, or `default`.
+        folder: The agent's folder.
+        environment: The environment's registered name, or `default`.
     """
     path = _FOLDER / folder / f"{environment}.json"
     return read_values(path) if path.is_file() else None

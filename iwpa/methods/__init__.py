@@ -1,1 +1,1 @@
-"""How a held-out task is learned by what trains no network."""
+"""Adaptation methods that train no network."""

@@ -1,4 +1,4 @@
-"""Hyper-parameters of adaptation (Algorithm 1 and appendix C of the paper, where it states them)."""
+"""Hyper-parameters of adaptation, from the paper's Algorithm 1 and appendix C where stated."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from iwpa.fields import check, field
 
 @dataclasses.dataclass(frozen=True)
 class AdaptationConfig:
-    """How a method adapts; each field's text says what it is, and its range what it may be."""
+    """Hyper-parameters of adaptation methods; each field declares its help text and range."""
 
     # More would not fit into memory.
-    episodes: int = field(40, "N, episodes of adaptation.", at_least=1, at_most=10_000)
+    episodes: int = field(40, "N, number of adaptation episodes.", at_least=1, at_most=10_000)
     action_samples: int = field(
         64,
-        "K, proposals from the prior at each state (not stated in the paper).",
+        "K, number of proposals from the prior at each state (not stated in the paper).",
         at_least=2,
         at_most=4096,
     )
     next_action_samples: int = field(
         16,
-        "K', of those, how many form the value of a next state in an update.",
+        "K', number of these proposals that estimate a next state's value in an update.",
         at_least=1,
         at_most=4096,
     )
     kl_bound: float = field(
         1.5,
-        "epsilon, how far the improved policy may be from the prior, in nats; below log K.",
+        "epsilon, bound on the policy's mean KL from the prior, in nats; below log K.",
         above=0,
     )
     update_period: int = field(
@@ -40,32 +40,34 @@ class AdaptationConfig:
     )
     updates_per_episode: int = field(
         100,
-        "M, updates after each episode (100 in the paper).",
+        "M, number of updates after each episode (100 in the paper).",
         at_least=1,
         at_most=1_000_000,
     )
     minibatch: int = field(
         128,
-        "Transitions in an update (128 in the paper).",
+        "Number of transitions in an update (128 in the paper).",
         at_least=1,
         at_most=65_536,
     )
-    learning_rate: float = field(1e-2, "Of Adam, on the critic's head.", above=0, at_most=1)
+    learning_rate: float = field(
+        1e-2, "Adam's learning rate for the critic's head.", above=0, at_most=1
+    )
     feature_learning_rate: float = field(
         1e-3,
-        "Of Adam, on the critic's features where they learn, too; 0 keeps them.",
+        "Adam's learning rate for the critic's features, in methods that train them; 0: frozen.",
         at_least=0,
         at_most=1,
     )
     policy_learning_rate: float = field(
         1e-3,
-        "Of Adam, on a policy of the method's own.",
+        "Adam's learning rate for the policy network, in methods that train one.",
         above=0,
         at_most=1,
     )
     whole_critic: bool = field(
         False,
-        "Whether Shared Q goes on to train psi instead of its head alone (Algorithm 1's option).",
+        "Whether Shared Q also trains psi, not only its head (an option in Algorithm 1).",
     )
     soft_values: bool = field(
         False,
@@ -73,13 +75,13 @@ class AdaptationConfig:
     )
     target_rate: float = field(
         0.05,
-        "Polyak: share of the online head that enters the target head at each update.",
+        "Polyak averaging: weight of the online head in each update of the target head.",
         above=0,
         at_most=1,
     )
     ridge: float = field(
         0.3,
-        "Penalty on the squared head in the closed form, constant feature excepted.",
+        "Penalty on the squared norm of the head in the closed form, except its constant.",
         at_least=0,
     )
     solve_period: int = field(
@@ -89,28 +91,28 @@ class AdaptationConfig:
     )
     error_correlation: float = field(
         2.0,
-        "How many transitions count as one where errors of values weigh training tasks.",
+        "Number of correlated TD errors that count as one in the likelihood of a training task.",
         above=0,
     )
     value_samples: int = field(
         1,
-        "S, samples of a policy of the method's own for each expectation over its actions.",
+        "S, action samples for each expectation over a trained policy network.",
         at_least=1,
         at_most=1024,
     )
     kl_cost: float = field(
         0.01,
-        "lambda, the price of such a policy for leaving the prior.",
+        "lambda, weight of a trained policy network's KL from the prior.",
         at_least=0,
     )
     entropy_cost: float = field(
         1e-3,
-        "Entropy bonus of such a policy that has no prior.",
+        "Entropy bonus of a trained policy network without a prior.",
         at_least=0,
     )
     max_gradient_norm: float = field(
         40.0,
-        "Each trained network's gradient is scaled down to this norm, replica by replica.",
+        "Bound on the norm of each network's gradient, per replica; larger ones are scaled down.",
         above=0,
     )
 
@@ -127,6 +129,6 @@ class AdaptationConfig:
             raise ValueError(f"kl_bound takes a number below {limit}, not {self.kl_bound}.")
 
     def digest(self) -> str:
-        """Returns a short name of exactly these values, part of every record's key."""
+        """Returns a short hash of the values, which is part of every record's key."""
         text = json.dumps(dataclasses.asdict(self), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:10]

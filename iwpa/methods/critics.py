@@ -1,4 +1,4 @@
-"""The critic of importance weighting: what it has to offer, and the linear one on frozen features."""
+"""Critics of importance weighting: the interface, and the linear critic on frozen features."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from iwpa.work import Job
 
 
 class Critic(Stateful, abc.ABC):
-    """Q of R replicas at the proposals of the present episode, and how it learns."""
+    """Evaluates and learns Q in R replicas, at the proposals of the present episode."""
 
     @abc.abstractmethod
     def begin_episode(self) -> None:
-        """Begins to count the transitions that `td_errors` is about."""
+        """Marks the first transition that `td_errors` covers."""
 
     @abc.abstractmethod
     def q_values(self, step: int) -> Array:
@@ -30,61 +30,68 @@ class Critic(Stateful, abc.ABC):
 
     @abc.abstractmethod
     def episode_values(self, states: int) -> Callable[[], Array]:
-        """Returns what gives Q(s, a_k) of the proposals at the episode's first S states, `[R, S, K]`, by the head of that time."""
+        """Returns a function that evaluates Q(s, a_k) at the episode's first S states, `[R, S, K]`.
 
-    @abc.abstractmethod
-    def observe(self, step: int, choices: Array, transitions: Transitions, tau: Array) -> None:
-        """Remembers a transition.
-
-        Args:
-            step: The place in the episode of the state that was left; the proposals at the next one are made.
-            choices: Which of its proposals acted, `[R]`.
-            transitions: What it led to.
-            tau: Temperatures that acted, `[R]`.
+        It uses the head at the time of the call.
         """
 
     @abc.abstractmethod
-    def learn_within_episode(self, tau: Array, active: Array, step: int, streams: Sequence[np.random.Generator]) -> Job:
-        """Returns what there is to learn after the control step number `step` of an episode.
+    def observe(self, step: int, choices: Array, transitions: Transitions, tau: Array) -> None:
+        """Stores a transition.
+
+        Args:
+            step: Index in the episode of the state left; the next state's proposals exist already.
+            choices: Indices of the proposals executed there, `[R]`.
+            transitions: Results of the step.
+            tau: Temperatures that chose the action, `[R]`.
+        """
+
+    @abc.abstractmethod
+    def learn_within_episode(
+        self, tau: Array, active: Array, step: int, streams: Sequence[np.random.Generator]
+    ) -> Job:
+        """Returns the learning job that is due after a control step, if any.
 
         Args:
             tau: Temperatures, `[R]`.
             active: Which replicas made the step, `[R]`.
-            step: From 1.
-            streams: Each replica's random numbers.
+            step: Number of the step in the episode, from 1.
+            streams: Each replica's random generator.
         """
 
     @abc.abstractmethod
     def learn_after_episode(self, tau: Array, streams: Sequence[np.random.Generator]) -> Job:
-        """Returns what there is to learn after an episode."""
+        """Returns the learning job that is due after an episode."""
 
-    def details(self, place: int) -> dict[str, Any]:
-        """Returns what else is known of a replica, by the names of `Adapter.diagnostics`."""
+    def details(self, replica: int) -> dict[str, Any]:
+        """Returns a replica's further diagnostics, by the names of `Adapter.diagnostics`."""
         return {}
 
     @abc.abstractmethod
     def td_errors(self, tau: Array) -> Array:
-        """Returns the mean squared TD error over the episode, `[R]`; NaN where it has no transition."""
+        """Returns the mean squared TD error over the episode, `[R]`; NaN without transitions."""
 
 
 class LinearCritic(Critic):
-    """Q(s, a) = psi(s, a)^T w with frozen psi: every feature is computed once, when its proposal is made.
+    """Q(s, a) = psi(s, a)^T w with frozen psi, evaluated once per proposal.
 
     Attributes:
-        head: w, and how it is learned.
-        memory: What it is learned from.
+        head: w and its learning rule.
+        memory: The transitions from which it learns.
     """
 
     remembered: ClassVar[tuple[str, ...]] = ("head", "memory", "_episode_start")
 
-    def __init__(self, head: Head, proposals: Proposals, *, next_samples: int, capacity: int, discount: float):
-        """Makes room.
+    def __init__(
+        self, head: Head, proposals: Proposals, *, next_samples: int, capacity: int, discount: float
+    ):
+        """Allocates the memory.
 
         Args:
-            head: w, and how it is learned.
-            proposals: With features.
-            next_samples: K', how many proposals value a next state.
-            capacity: Transitions of a whole adaptation.
+            head: w and its learning rule.
+            proposals: The proposals, with features.
+            next_samples: K', number of proposals that estimate a next state's value.
+            capacity: Number of transitions that the memory holds per replica.
             discount: gamma.
         """
         replicas, size = head.weights.shape
@@ -98,7 +105,9 @@ class LinearCritic(Critic):
         self._episode_start = self.memory.counts.copy()
 
     def q_values(self, step: int) -> Array:
-        q_values: Array = np.matmul(self._proposals.features[:, step], self.head.weights[:, :, None])[..., 0]
+        q_values: Array = np.matmul(
+            self._proposals.features[:, step], self.head.weights[:, :, None]
+        )[..., 0]
         return q_values
 
     def episode_values(self, states: int) -> Callable[[], Array]:
@@ -107,28 +116,40 @@ class LinearCritic(Critic):
 
     def observe(self, step: int, choices: Array, transitions: Transitions, tau: Array) -> None:
         features = self._proposals.features[self._rows, step, choices]
-        self.remember(step + 1, features, transitions.rewards, transitions.discounts, tau, transitions.active)
+        self.remember(
+            step + 1, features, transitions.rewards, transitions.discounts, tau, transitions.active
+        )
 
-    def remember(self, step: int, features: Array, rewards: Array, discounts: Array, tau: Array, active: Array) -> None:
-        """Remembers a transition of each active replica, whoever chose its action.
+    def remember(
+        self,
+        step: int,
+        features: Array,
+        rewards: Array,
+        discounts: Array,
+        tau: Array,
+        active: Array,
+    ) -> None:
+        """Stores a transition of each active replica, from whichever policy.
 
         Args:
-            step: The place in the episode of the state that it led to; the proposals there are made.
+            step: Index in the episode of the state reached; its proposals exist already.
             features: psi(s, a), `[R, d]`.
-            rewards: Scaled, `[R]`.
-            discounts: The environments', `[R]`.
+            rewards: Scaled rewards, `[R]`.
+            discounts: The environments' discounts, `[R]`.
             tau: Temperatures, `[R]`.
-            active: Which replicas, `[R]`.
+            active: Which replicas made the step, `[R]`.
         """
         next_features = self._proposals.features[:, step, : self.memory.next_features.shape[2]]
         discounts = self._discount * discounts
         self.memory.append(active, features, next_features, rewards, discounts, tau)
         self.head.weigh(features, next_features, rewards, discounts, tau, active)
 
-    def details(self, place: int) -> dict[str, Any]:
-        return {"transitions": int(self.memory.kept[place]), **self.head.details(place)}
+    def details(self, replica: int) -> dict[str, Any]:
+        return {"transitions": int(self.memory.kept[replica]), **self.head.details(replica)}
 
-    def learn_within_episode(self, tau: Array, active: Array, step: int, streams: Sequence[np.random.Generator]) -> Job:
+    def learn_within_episode(
+        self, tau: Array, active: Array, step: int, streams: Sequence[np.random.Generator]
+    ) -> Job:
         return self.head.learn_within_episode(self.memory, tau, active, step, streams)
 
     def learn_after_episode(self, tau: Array, streams: Sequence[np.random.Generator]) -> Job:

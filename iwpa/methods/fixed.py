@@ -1,4 +1,4 @@
-"""Policies that do not learn: the prior, the floor of every comparison, and the experts, its ceiling."""
+"""Fixed policies, as bounds of every comparison: the prior from below, the experts from above."""
 
 from __future__ import annotations
 
@@ -15,13 +15,23 @@ from iwpa.snapshots import Snapshot
 
 
 class PriorMethod(Method):
-    """Acts by the prior, with the very proposals and choices that importance weighting makes while its temperature is infinite."""
+    """Acts with the prior.
+
+    Proposals and choices equal those of importance weighting at an infinite temperature.
+    """
 
     remembered: ClassVar[tuple[str, ...]] = ("_proposals", "_step")
 
-    def __init__(self, snapshot: Snapshot, config: AdaptationConfig, replicas: int, episode_steps: int):
+    def __init__(
+        self, snapshot: Snapshot, config: AdaptationConfig, replicas: int, episode_steps: int
+    ):
         self._proposals = Proposals(
-            snapshot.prior(), None, snapshot.spec, replicas=replicas, samples=config.action_samples, steps=episode_steps
+            snapshot.prior(),
+            None,
+            snapshot.spec,
+            replicas=replicas,
+            samples=config.action_samples,
+            steps=episode_steps,
         )
         self._rows = np.arange(replicas)
         self._features = snapshot.networks.feature_layers[-1] + 1
@@ -38,7 +48,7 @@ class PriorMethod(Method):
         actions: Array = self._proposals.actions[self._rows, self._step, choices]
         return actions
 
-    def frozen(self, place: int) -> Frozen:
+    def frozen(self, replica: int) -> Frozen:
         return Frozen(np.zeros(self._features, np.float32), self._uniform.shape[1], np.inf)
 
     def observe(self, transitions: Transitions) -> None:
@@ -47,7 +57,7 @@ class PriorMethod(Method):
 
 
 class ExpertMethod(Method):
-    """Acts by the experts of training tasks, with sampled actions."""
+    """Samples actions from the experts of training tasks."""
 
     def __init__(self, snapshot: Snapshot, tasks: Sequence[int]):
         self._expert = snapshot.expert()
@@ -61,4 +71,6 @@ class ExpertMethod(Method):
     def act(self) -> Array:
         distribution = self._expert(self._observations, self._tasks)
         size = distribution.mean.shape[1]
-        return distribution.sample(np.stack([stream.standard_normal(size, np.float32) for stream in self._streams]))
+        return distribution.sample(
+            np.stack([stream.standard_normal(size, np.float32) for stream in self._streams])
+        )

@@ -1,4 +1,7 @@
-"""Importance weighting of the prior (Algorithm 1): the prior proposes, a critic disposes. With Shared Q it is the paper's IWPA."""
+"""Importance weighting of the prior (Algorithm 1): the prior proposes, a critic weights.
+
+With the Shared Q critic it is the paper's IWPA.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,14 @@ from iwpa.work import Job, Work
 
 
 class ImportanceWeighting(Method):
-    """Acts by pi(a|s) proportional to pi_0(a|s) exp(Q(s, a) / tau), sampled from K proposals; learns Q and calibrates tau.
+    """Acts with pi(a|s) proportional to pi_0(a|s) exp(Q(s, a) / tau), sampled from K proposals.
 
-    What is due while an earlier job is unfinished is left out within an episode, and waits for it after one.
+    Learns Q and calibrates tau. Within an episode, updates that fall due while an earlier job is
+    unfinished are skipped; after an episode, they wait for it.
 
     Attributes:
         critic: Q.
-        seen: The rewards seen, scaled.
+        seen: Range of the scaled rewards seen.
     """
 
     remembered: ClassVar[tuple[str, ...]] = (
@@ -33,18 +37,26 @@ class ImportanceWeighting(Method):
         *("_tau", "_choices", "_kl", "_valid", "_kl_sums", "_td_errors"),
     )
 
-    def __init__(self, critic: Critic, proposals: Proposals, seen: RewardRange, config: AdaptationConfig, work: Work):
+    def __init__(
+        self,
+        critic: Critic,
+        proposals: Proposals,
+        seen: RewardRange,
+        config: AdaptationConfig,
+        work: Work,
+    ):
         """Starts as the prior.
 
         Args:
             critic: Q.
-            proposals: The prior's, which `critic` reads.
-            seen: The rewards seen, kept here; the temperature depends on them, and a critic may.
+            proposals: The prior's proposals, which `critic` evaluates.
+            seen: Range of the rewards seen, updated here; tau depends on it, and a critic may.
             config: Hyper-parameters.
-            work: When to learn.
+            work: Schedules learning.
         """
         replicas, states = proposals.actions.shape[:2]
-        self.critic, self._proposals, self.seen, self._config, self._work = critic, proposals, seen, config, work
+        self.critic, self._proposals, self.seen = critic, proposals, seen
+        self._config, self._work = config, work
         self._tau = np.full(replicas, np.inf, np.float32)
         self._rows = np.arange(replicas)
         self._choices = np.zeros(replicas, int)
@@ -60,7 +72,7 @@ class ImportanceWeighting(Method):
         self._episode += 1
         self._step = 0
         self._streams = streams
-        # What is unfinished of the last episode goes on reading its own arrays.
+        # An unfinished job of the last episode still reads that episode's arrays.
         self._valid = np.zeros_like(self._valid)
         self._kl_sums[:] = 0.0
         self.critic.begin_episode()
@@ -92,65 +104,81 @@ class ImportanceWeighting(Method):
         self._work.finish()
         self._td_errors = self.critic.td_errors(self._tau)
         learning = self.critic.learn_after_episode(self._tau, streams)
-        self._work.start(itertools.chain(learning, self._calibrated(np.ones(len(self._rows), bool))))
+        self._work.start(
+            itertools.chain(learning, self._calibrated(np.ones(len(self._rows), bool)))
+        )
 
     def warm_start(self, log: Logged, streams: Sequence[np.random.Generator]) -> None:
-        """Goes through the log as through episodes of the longest kind, whose actions somebody else chose."""
+        """Replays the log as episodes of maximum length."""
         if not isinstance(self.critic, LinearCritic):
-            raise ValueError("A critic whose features learn does not learn from logged transitions.")
+            raise ValueError(
+                "A critic that trains its features cannot learn from logged transitions."
+            )
         room = self._proposals.actions.shape[1] - 1
         starts = range(0, len(log.rewards), room)
         for number, start in enumerate(starts, 1):
             rows = range(start, min(start + room, len(log.rewards)))
-            features = self._proposals.features_of(log.observations[rows.start : rows.stop], log.actions[rows.start : rows.stop])
+            features = self._proposals.features_of(
+                log.observations[rows.start : rows.stop], log.actions[rows.start : rows.stop]
+            )
             self._proposals.begin_episode(streams, anew=self._work.waits)
             self._valid = np.zeros_like(self._valid)
             for step, row in enumerate(rows, start=1):
-                self._follow(self.critic, step, features[step - 1], log, row)
+                self._replay(self.critic, step, features[step - 1], log, row)
             self._step = len(rows)
-            # A closed form begins anew each time: it is enough to solve it when there is twice as much.
-            if number == len(starts) or not self.critic.head.is_closed_form or number & (number - 1) == 0:
+            # A closed form starts from all data: solving it each time the data doubles is enough.
+            if (
+                number == len(starts)
+                or not self.critic.head.is_closed_form
+                or number & (number - 1) == 0
+            ):
                 learning = self.critic.learn_after_episode(self._tau, streams)
                 self._work.start(itertools.chain(learning, self._calibrated(self._rows >= 0)))
                 self._work.finish()
 
-    def _follow(self, critic: LinearCritic, step: int, features: Array, log: Logged, row: int) -> None:
-        """Takes a logged transition for the step that led to the state number `step` of an episode."""
-        everyone = self._rows >= 0
+    def _replay(
+        self, critic: LinearCritic, step: int, features: Array, log: Logged, row: int
+    ) -> None:
+        """Stores a logged transition as the one that led to state number `step` of an episode."""
+        active = self._rows >= 0
         rewards, discounts, after, psi = (
-            np.repeat(part[None], len(everyone), axis=0)
+            np.repeat(part[None], len(active), axis=0)
             for part in (log.rewards[row], log.discounts[row], log.next_observations[row], features)
         )
-        self.seen.update(rewards, everyone)
-        self._proposals.propose(after, step, everyone)
+        self.seen.update(rewards, active)
+        self._proposals.propose(after, step, active)
         self._valid[:, step] = True
-        self._look(step)
-        critic.remember(step, psi, rewards, discounts, self._tau, everyone)
+        self._calibrate_at(step)
+        critic.remember(step, psi, rewards, discounts, self._tau, active)
 
-    def _look(self, step: int) -> None:
-        """Looks at a state before its values are used; where the temperature is an episode's, nothing depends on it."""
+    def _calibrate_at(self, step: int) -> None:
+        """Calibrates tau at a state; does nothing here, where tau is calibrated per episode."""
 
-    def details(self, place: int) -> dict[str, Any]:
+    def details(self, replica: int) -> dict[str, Any]:
         q_values = self.critic.q_values(self._step)
-        value = state_values(q_values, self._tau[:, None], soft=self._config.soft_values)[place]
-        return {"value": float(value), **self.critic.details(place)}
+        value = state_values(q_values, self._tau[:, None], soft=self._config.soft_values)[replica]
+        return {"value": float(value), **self.critic.details(replica)}
 
-    def frozen(self, place: int) -> Frozen:
+    def frozen(self, replica: int) -> Frozen:
         if not isinstance(self.critic, LinearCritic):
-            return super().frozen(place)
-        return Frozen(self.critic.head.weights[place].copy(), self._config.action_samples, float(self._tau[place]))
+            return super().frozen(replica)
+        head, tau = self.critic.head.weights[replica].copy(), float(self._tau[replica])
+        return Frozen(head, self._config.action_samples, tau)
 
     def settle(self) -> None:
         self._work.finish()
 
     def _calibrated(self, where: Array) -> Job:
-        """Returns the job of calibrating tau on the states of this episode so far, of some replicas, `[R]`."""
-        # As many states as any replica has visited: the rest of the arrays is room.
-        valid, q_values = self._valid[:, : self._step + 1].copy(), self.critic.episode_values(self._step + 1)
+        """Returns the job that calibrates tau on the episode's states, in some replicas `[R]`."""
+        # States that some replica has visited; the rest of the arrays is unused.
+        valid, q_values = (
+            self._valid[:, : self._step + 1].copy(),
+            self.critic.episode_values(self._step + 1),
+        )
 
         def calibrated() -> Iterator[None]:
             tau = calibrate(q_values(), valid, self.seen.width, self._config.kl_bound)
-            # An episode that ended before its first step says nothing.
+            # An episode that ended before its first step has no states to calibrate on.
             self._tau = np.where(where & valid.any(axis=1), tau, self._tau).astype(np.float32)
             yield
 

@@ -1,4 +1,4 @@
-"""What R replicas have experienced, as the frozen features see it: all that a linear head needs, computed once per transition."""
+"""The replicas' transitions as frozen features: all that a linear head learns from."""
 
 from __future__ import annotations
 
@@ -14,31 +14,38 @@ from iwpa.state import Stateful
 
 
 class FeatureMemory(Stateful):
-    """Transitions of R replicas with the features of the action taken and of K' proposals at the next state.
+    """Transitions of R replicas, as features of the action and of K' proposals at the next state.
 
-    Of each replica the newest C are kept: a new one takes the oldest one's place. While somebody reads (`held`), transitions that would
-    take a place wait.
+    Each replica keeps its newest C transitions in a ring buffer. While a reader holds the memory
+    (`held`), transitions that would overwrite others wait.
 
     Attributes:
         features: psi(s, a), `[R, C, d]`.
         next_features: psi(s', a'_k), `[R, C, K', d]`.
         rewards: `[R, C]`.
         discounts: gamma times the environment's discount, `[R, C]`.
-        temperatures: tau that acted, `[R, C]`.
-        counts: How many transitions each replica has had, `[R]`; number n is at the place n modulo C.
+        temperatures: tau that chose the action, `[R, C]`.
+        counts: Number of transitions added per replica, `[R]`; number n is in row n modulo C.
         capacity: C.
     """
 
-    remembered: ClassVar[tuple[str, ...]] = ("features", "next_features", "rewards", "discounts", "temperatures", "counts")
+    remembered: ClassVar[tuple[str, ...]] = (
+        "features",
+        "next_features",
+        "rewards",
+        "discounts",
+        "temperatures",
+        "counts",
+    )
 
     def __init__(self, replicas: int, next_samples: int, features: int, capacity: int):
-        """Makes room.
+        """Allocates the memory.
 
         Args:
             replicas: R.
             next_samples: K'.
             features: d.
-            capacity: C, transitions of a whole adaptation.
+            capacity: C, transitions per replica.
         """
         self.capacity = capacity
         self.features = np.zeros((replicas, capacity, features), np.float32)
@@ -53,7 +60,7 @@ class FeatureMemory(Stateful):
 
     @property
     def kept(self) -> Array:
-        """How many transitions of each replica are here, `[R]`: those at the first places."""
+        """Number of transitions held per replica, `[R]`; they are in the first rows."""
         return np.minimum(self.counts, self.capacity)
 
     def append(
@@ -68,25 +75,25 @@ class FeatureMemory(Stateful):
         """Adds one transition to each active replica.
 
         Args:
-            active: Which, `[R]`.
+            active: Which replicas are active, `[R]`.
             features: `[R, d]`.
             next_features: `[R, K', d]`.
             rewards: `[R]`.
             discounts: `[R]`.
             temperatures: `[R]`.
         """
-        rows = np.flatnonzero(active)
+        replicas = np.flatnonzero(active)
         parts = (features, next_features, rewards, discounts, temperatures)
         with self._lock:
             if self._readers and (self.counts >= self.capacity).any():
-                self._waiting.append((rows, *(part[rows] for part in parts)))
+                self._waiting.append((replicas, *(part[replicas] for part in parts)))
             else:
                 self._store_waiting()
-                self._store(rows, *(part[rows] for part in parts))
+                self._store(replicas, *(part[replicas] for part in parts))
 
     @contextlib.contextmanager
     def held(self) -> Iterator[Array]:
-        """Leaves the transitions that are here in their places as long as somebody reads them; gives `kept`."""
+        """Protects the present transitions from being overwritten meanwhile; yields `kept`."""
         with self._lock:
             self._readers += 1
             kept = self.kept
@@ -98,14 +105,18 @@ class FeatureMemory(Stateful):
                 if not self._readers:
                     self._store_waiting()
 
-    def since(self, place: int, start: int) -> Array:
-        """Returns where a replica's transitions from number `start` on are, as far as they are kept."""
-        return np.arange(max(start, self.counts[place] - self.capacity), self.counts[place]) % self.capacity
+    def since(self, replica: int, start: int) -> Array:
+        """Returns the rows of a replica's transitions from number `start` on, if still kept."""
+        count = self.counts[replica]
+        return np.arange(max(start, count - self.capacity), count) % self.capacity
 
     def state(self) -> dict[str, Array]:
-        """Returns the state, without room that is empty."""
+        """Returns the state without unused rows."""
         used = int(self.kept.max())
-        return {name: array if name == "counts" else array[:, :used] for name, array in super().state().items()}
+        return {
+            name: array if name == "counts" else array[:, :used]
+            for name, array in super().state().items()
+        }
 
     def restore(self, state: Mapping[str, Array]) -> None:
         whole = {"counts": state["counts"]}
@@ -120,9 +131,9 @@ class FeatureMemory(Stateful):
         for step in waiting:
             self._store(*step)
 
-    def _store(self, rows: Array, *parts: Array) -> None:
-        places = self.counts[rows] % self.capacity
+    def _store(self, replicas: Array, *parts: Array) -> None:
+        rows = self.counts[replicas] % self.capacity
         names = ("features", "next_features", "rewards", "discounts", "temperatures")
         for name, part in zip(names, parts, strict=True):
-            getattr(self, name)[rows, places] = part
-        self.counts[rows] += 1
+            getattr(self, name)[replicas, rows] = part
+        self.counts[replicas] += 1

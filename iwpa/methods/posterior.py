@@ -1,8 +1,9 @@
-"""Directed exploration by what training tasks would have paid (ours): a head that is the posterior mean over theirs.
+"""Directed exploration (ours): the head is the posterior mean of the training tasks' heads.
 
-Every training task i left a head u_i, and with it says what a transition would have paid in task i: u_i^T psi(s, a) - gamma V_i(s').
-Tasks that would have paid otherwise lose weight. While nothing is found, the mean head thus turns away from where nothing was paid and
-towards what remains; once a reward is met, it is that of the training tasks nearby. A ridge regression towards it learns the rest.
+The head u_i of every training task i predicts the reward of a transition in task i: u_i^T psi(s, a)
+- gamma V_i(s'). Tasks whose predictions are wrong lose weight. While nothing is found, the mean
+head thus turns away from where nothing was paid towards what remains; once a reward is found, it is
+the mean of similar training tasks. A ridge regression drawn towards it learns the difference.
 """
 
 from __future__ import annotations
@@ -23,44 +24,61 @@ from iwpa.methods.proposals import softmax, state_values
 from iwpa.methods.temperature import FLOOR_SHARE, calibrate
 from iwpa.work import Job
 
-# Of squared scaled rewards: keeps the first comparison of errors from dividing by 0.
+# In squared scaled rewards: keeps the first comparison of errors from dividing by 0.
 _LEAST_ERROR = 1e-12
-# A head of a smaller norm, as a share of their median, is of a task that training did not learn.
+# Training did not learn a task whose head's norm is below this share of the median.
 _LEARNED = 0.75
-# How many training tasks diagnostics name.
+# Number of training tasks in diagnostics.
 _LIKELIEST = 5
 
 
 class PosteriorHead(RidgeHead):
-    """The posterior mean of the training tasks' heads, and a ridge regression that is drawn towards it once two rewards differ.
+    """The posterior mean of the training tasks' heads, refined by a ridge regression towards it.
 
-    The likelihood is Gaussian in the one-step errors, of the variance that the best task's errors have. Neighbouring errors are alike, so
-    that `error_correlation` of them count as one; before as many are known, the mean over all tasks stands in for the best task's.
+    The regression starts once two rewards differ. The likelihood is Gaussian in the one-step
+    errors, with the variance of the best task's errors. Successive errors are correlated, so that
+    `error_correlation` of them count as one; the mean over all tasks serves as that many errors of
+    prior data for the variance.
 
-    Tasks that training did not learn are left out: their heads promise next to nothing anywhere, which would explain best that nothing is
-    found.
+    Tasks that training did not learn are excluded: their heads predict almost nothing anywhere,
+    which would best explain finding nothing.
 
     Attributes:
-        tasks: Indices of the N training tasks that training learned, `[N]`.
-        posterior: Of each of them, `[R, N]`.
+        tasks: Indices of the N tasks that training learned, `[N]`.
+        posterior: Probability of each of them, `[R, N]`.
     """
 
-    remembered: ClassVar[tuple[str, ...]] = (*RidgeHead.remembered, "_squared_errors", "_weighed", "_offsets", "posterior")
+    remembered: ClassVar[tuple[str, ...]] = (
+        *RidgeHead.remembered,
+        "_squared_errors",
+        "_weighed",
+        "_offsets",
+        "posterior",
+    )
 
-    def __init__(self, task_heads: Array, replicas: int, config: AdaptationConfig, seen: RewardRange, discount: float):
+    def __init__(
+        self,
+        task_heads: Array,
+        replicas: int,
+        config: AdaptationConfig,
+        seen: RewardRange,
+        discount: float,
+    ):
         """Starts from the mean of the training tasks' heads.
 
         Args:
             task_heads: u_i of all training tasks, `[tasks, d]`.
             replicas: R.
             config: Hyper-parameters.
-            seen: The rewards seen.
+            seen: Range of the rewards seen.
             discount: gamma.
         """
         norms = np.linalg.norm(task_heads[:, :-1], axis=1)
         self.tasks = np.flatnonzero(norms >= _LEARNED * np.median(norms))
         task_heads = task_heads[self.tasks]
-        super().__init__(np.repeat(task_heads.mean(axis=0)[None], replicas, axis=0), config, seen, discount)
+        super().__init__(
+            np.repeat(task_heads.mean(axis=0)[None], replicas, axis=0), config, seen, discount
+        )
         self._task_heads = task_heads
         self._squared_errors = np.zeros((replicas, len(task_heads)))
         self._offsets = np.zeros_like(self.weights)
@@ -79,8 +97,19 @@ class PosteriorHead(RidgeHead):
         self.weights = self._centres + self._offsets
         return job
 
-    def weigh(self, features: Array, next_features: Array, rewards: Array, discounts: Array, tau: Array, active: Array) -> None:
-        """Takes a transition of the active replicas for evidence of which training tasks theirs is like; arrays as in `FeatureMemory`."""
+    def weigh(
+        self,
+        features: Array,
+        next_features: Array,
+        rewards: Array,
+        discounts: Array,
+        tau: Array,
+        active: Array,
+    ) -> None:
+        """Updates the posterior from a transition of the active replicas.
+
+        Arrays are as in `FeatureMemory`.
+        """
         rows = np.flatnonzero(active)
         q_values = features[rows] @ self._task_heads.T
         next_q_values = np.swapaxes(next_features[rows] @ self._task_heads.T, 1, 2)
@@ -90,45 +119,55 @@ class PosteriorHead(RidgeHead):
         self._weighed[rows] += 1
         counts, share = self._weighed[:, None], self._config.error_correlation
         means = self._squared_errors.mean(axis=1, keepdims=True) / np.maximum(counts, 1)
-        variance = (self._squared_errors.min(axis=1, keepdims=True) + share * means) / (counts + share)
+        variance = (self._squared_errors.min(axis=1, keepdims=True) + share * means) / (
+            counts + share
+        )
         self.posterior = softmax(-0.5 * self._squared_errors / (share * (variance + _LEAST_ERROR)))
         self._centres = (self.posterior @ self._task_heads).astype(np.float32)
 
     def _job(self, memory: FeatureMemory, tau: Array, where: Array, improvements: int) -> Job:
-        # Before two rewards differ there is nothing to add to the mean head.
+        # Until two rewards differ there is nothing to add to the mean head.
         return super()._job(memory, tau, where & (self._seen.width > 0), improvements)
 
-    def details(self, place: int) -> dict[str, Any]:
-        likeliest = np.argsort(-self.posterior[place], kind="stable")[:_LIKELIEST]
-        hypotheses = {int(self.tasks[one]): float(self.posterior[place, one]) for one in likeliest}
-        return {**super().details(place), "hypotheses": hypotheses}
+    def details(self, replica: int) -> dict[str, Any]:
+        posterior = self.posterior[replica]
+        likeliest = np.argsort(-posterior, kind="stable")[:_LIKELIEST]
+        hypotheses = {int(self.tasks[index]): float(posterior[index]) for index in likeliest}
+        return {**super().details(replica), "hypotheses": hypotheses}
 
-    def _temperatures(self, memory: FeatureMemory, place: int, tau: Array) -> Array:
-        return memory.temperatures[place, :, None]
+    def _temperatures(self, memory: FeatureMemory, replica: int, tau: Array) -> Array:
+        return memory.temperatures[replica, :, None]
 
-    def _take(self, place: int, solution: Array, centre: Array) -> None:
-        self._offsets[place] = solution - centre
+    def _set_head(self, replica: int, solution: Array, centre: Array) -> None:
+        self._offsets[replica] = solution - centre
         self.weights = self._centres + self._offsets
 
 
 class PosteriorWeighting(ImportanceWeighting):
-    """Importance weighting whose temperature is calibrated at each state, from the first on: the head has a meaning before any reward."""
+    """Importance weighting that calibrates its temperature at each state.
+
+    It does so from the first state on, because the head is informative before any reward.
+    """
 
     def act(self) -> Array:
-        self._look(self._step)
+        self._calibrate_at(self._step)
         return super().act()
 
-    def _look(self, step: int) -> None:
+    def _calibrate_at(self, step: int) -> None:
         q_values = self.critic.q_values(step)
-        # Until rewards differ, the range of the values stands in for theirs.
+        # Until rewards differ, the range of the values replaces theirs.
         width = np.where(self.seen.width > 0, self.seen.width, np.ptp(q_values, axis=1))
         everywhere = np.ones((len(q_values), 1), bool)
-        self._tau = calibrate(q_values[:, None], everywhere, width, self._config.kl_bound).astype(np.float32)
+        self._tau = calibrate(q_values[:, None], everywhere, width, self._config.kl_bound).astype(
+            np.float32
+        )
 
-    def frozen(self, place: int) -> Frozen:
-        learned = super().frozen(place)
-        return learned._replace(temperature=None, kl_bound=self._config.kl_bound, floor_share=FLOOR_SHARE)
+    def frozen(self, replica: int) -> Frozen:
+        learned = super().frozen(replica)
+        return learned._replace(
+            temperature=None, kl_bound=self._config.kl_bound, floor_share=FLOOR_SHARE
+        )
 
     def _calibrated(self, where: Array) -> Job:
-        """Nothing is left to calibrate between states."""
+        """Returns an empty job: `_calibrate_at` calibrates each state."""
         return ()

@@ -1,4 +1,4 @@
-"""K actions of the prior at every state of an episode, their value features, and the choice among them (paper equation 2)."""
+"""The K actions proposed at each state, their features, and the choice among them (equation 2)."""
 
 from __future__ import annotations
 
@@ -12,34 +12,42 @@ from iwpa.network_config import NetworkSpec
 from iwpa.networks import NumpyFeatures, NumpyGaussian, NumpyPrior
 from iwpa.state import Stateful
 
-# Where another policy proposes beside the prior, one of this many proposals in a row is the prior's.
+# With a second policy, one of this many successive proposals is still the prior's.
 _PRIOR_EVERY = 4
 
 
-class Beside(Protocol):
-    """A policy that proposes beside the prior, and may differ between replicas."""
+class SecondPolicy(Protocol):
+    """A policy that proposes actions besides the prior and may differ between replicas."""
 
     def __call__(self, observations: Array, rows: Array) -> NumpyGaussian:
-        """Maps observations `[r, D]` of the replicas `rows` `[r]` to distributions over `[r, A]`."""
+        """Maps observations `[r, D]` of replicas `rows` `[r]` to distributions over `[r, A]`."""
 
 
 class Proposals(Stateful):
     """The proposals of R replicas in the present episode.
 
-    Proposals are made when a state is reached. They serve to act there, to value it as the next state of the step that led
-    to it (their first K'), and, once the episode is over, to calibrate the temperature: psi is evaluated once for all three.
+    Proposals are drawn when a state is reached and serve three purposes: to act there, to estimate
+    its value as the next state of the step before (their first K'), and to calibrate the
+    temperature after the episode. psi is evaluated once for all three.
 
-    With a policy beside the prior they are of the mixture m of both, and importance weighting is of m:
-    pi(a|s) proportional to m(a|s) exp(Q(s, a) / tau).
+    With a second policy besides the prior, proposals come from the mixture m of both, and
+    importance weighting is of m: pi(a|s) proportional to m(a|s) exp(Q(s, a) / tau).
 
     Attributes:
-        observations: `[R, E + 1, D]`; E + 1 states with the last one.
+        observations: `[R, E + 1, D]`; E + 1 states, including the last one.
         actions: `[R, E + 1, K, A]`.
-        from_beside: Which of K proposals a policy beside the prior makes where there is one, `[K]`.
-        features: psi of every proposal, `[R, E + 1, K, d]`; empty (d = 0) where psi is not frozen or not needed.
+        from_second: Which proposals a second policy makes, if there is one, `[K]`.
+        features: psi of every proposal, `[R, E + 1, K, d]`; d = 0 if psi is not frozen or not
+            needed.
     """
 
-    remembered: ClassVar[tuple[str, ...]] = ("observations", "actions", "features", "_noise", "_uniforms")
+    remembered: ClassVar[tuple[str, ...]] = (
+        "observations",
+        "actions",
+        "features",
+        "_noise",
+        "_uniforms",
+    )
 
     def __init__(
         self,
@@ -50,25 +58,27 @@ class Proposals(Stateful):
         replicas: int,
         samples: int,
         steps: int,
-        beside: Beside | None = None,
+        second: SecondPolicy | None = None,
     ):
-        """Makes room.
+        """Allocates the arrays.
 
         Args:
             prior: pi_0.
-            features: psi, or None where it is not evaluated here.
-            spec: For D and A.
+            features: psi, or None if it is not evaluated here.
+            spec: Defines D and A.
             replicas: R.
             samples: K.
-            steps: E, the time limit.
-            beside: What makes three of four proposals instead of the prior, if anything.
+            steps: E, the time limit in control steps.
+            second: The policy that makes three of four proposals instead of the prior, if any.
         """
-        self._prior, self._beside = prior, beside
-        self.from_beside = np.arange(samples) % _PRIOR_EVERY != 0
+        self._prior, self._second = prior, second
+        self.from_second = np.arange(samples) % _PRIOR_EVERY != 0
         self._psi = features
         self.observations = np.zeros((replicas, steps + 1, spec.observation_size), np.float32)
         self.actions = np.zeros((replicas, steps + 1, samples, spec.action_size), np.float32)
-        self.features = np.zeros((replicas, steps + 1, samples, features.size if features else 0), np.float32)
+        self.features = np.zeros(
+            (replicas, steps + 1, samples, features.size if features else 0), np.float32
+        )
         self._noise = np.zeros_like(self.actions)
         self._uniforms = np.zeros((replicas, steps + 1))
 
@@ -76,21 +86,22 @@ class Proposals(Stateful):
         """Draws an episode's random numbers from each replica's own stream.
 
         Args:
-            streams: R of them.
-            anew: Whether `features` is a new array, because somebody still reads the last episode's.
+            streams: R random generators.
+            anew: Whether to allocate a new array for `features`, because an unfinished job still
+                reads the last episode's.
         """
         if anew:
             self.features = np.zeros_like(self.features)
-        for place, stream in enumerate(streams):
-            self._noise[place] = stream.standard_normal(self._noise.shape[1:], np.float32)
-            self._uniforms[place] = stream.random(self._uniforms.shape[1])
+        for row, stream in enumerate(streams):
+            self._noise[row] = stream.standard_normal(self._noise.shape[1:], np.float32)
+            self._uniforms[row] = stream.random(self._uniforms.shape[1])
 
     def propose(self, observations: Array, step: int, active: Array) -> None:
-        """Makes the proposals of a state.
+        """Draws the proposals at a state.
 
         Args:
             observations: `[R, D]`.
-            step: Its place in the episode.
+            step: The state's index in the episode.
             active: Which replicas have reached it, `[R]`.
         """
         where: slice | Array = slice(None) if active.all() else np.flatnonzero(active)
@@ -101,17 +112,19 @@ class Proposals(Stateful):
             self.features[where, step] = self._psi(observations[where][:, None], actions)
 
     def _draw(self, observations: Array, noise: Array, rows: Array) -> Array:
-        """Returns the proposals of the replicas `rows` `[r]` from standard normal draws, `[r, K, A]`."""
+        """Returns proposals `[r, K, A]` of replicas `rows` `[r]` from standard normal noise."""
         distribution = self._prior(observations)
         actions: Array = distribution.mean[:, None] + distribution.std[:, None] * noise
-        if self._beside is not None:
-            distribution = self._beside(observations, rows)
-            others = self.from_beside
-            actions[:, others] = distribution.mean[:, None] + distribution.std[:, None] * noise[:, others]
+        if self._second is not None:
+            distribution = self._second(observations, rows)
+            others = self.from_second
+            actions[:, others] = (
+                distribution.mean[:, None] + distribution.std[:, None] * noise[:, others]
+            )
         return actions
 
     def features_of(self, observations: Array, actions: Array) -> Array:
-        """Returns psi of actions `[N, A]` at observations `[N, D]`, `[N, d]`."""
+        """Returns psi `[N, d]` of actions `[N, A]` at observations `[N, D]`."""
         assert self._psi is not None, "psi is not evaluated here"
         return self._psi(observations, actions)
 
@@ -120,10 +133,10 @@ class Proposals(Stateful):
 
         Args:
             logits: Q(s, a_k) / tau, `[R, K]`.
-            step: The state's place in the episode.
+            step: The state's index in the episode.
 
         Returns:
-            The indices `[R]`, and the KL of the distribution from the uniform one over the proposals, in nats, `[R]`.
+            The indices `[R]`, and the KL of the distribution from the uniform one, in nats, `[R]`.
         """
         weights = softmax(logits)
         cumulative = np.cumsum(weights, axis=1)
@@ -140,12 +153,13 @@ def softmax(logits: Array) -> Array:
 
 
 def state_values(q_values: Array, tau: Array, *, soft: bool) -> Array:
-    """Values states by their proposals.
+    """Estimates the values of states from their proposals.
 
     Args:
         q_values: Q(s, a_k), `[..., K]`.
         tau: The temperature, broadcast against `[..., 1]`; infinite for the prior itself.
-        soft: Whether V(s) = tau log mean_k exp(Q / tau), which charges the KL from the prior at the price tau; else sum_k q_k Q.
+        soft: Whether V(s) = tau log mean_k exp(Q / tau), which charges tau times the KL from the
+            prior; otherwise V(s) = sum_k q_k Q(s, a_k).
 
     Returns:
         V(s), `[...]`.
@@ -154,15 +168,17 @@ def state_values(q_values: Array, tau: Array, *, soft: bool) -> Array:
         expected: Array = (softmax(q_values / tau) * q_values).sum(axis=-1)
         return expected
     finite = np.isfinite(tau)
-    price = np.where(finite, tau, 1.0)
+    finite_tau = np.where(finite, tau, 1.0)
     highest = q_values.max(axis=-1, keepdims=True)
-    values = highest + price * np.log(np.exp((q_values - highest) / price).mean(axis=-1, keepdims=True))
+    values = highest + finite_tau * np.log(
+        np.exp((q_values - highest) / finite_tau).mean(axis=-1, keepdims=True)
+    )
     result: Array = np.where(finite, values, q_values.mean(axis=-1, keepdims=True))[..., 0]
     return result
 
 
 def kl_from_uniform(weights: Array) -> Array:
-    """Returns sum_k q_k log(K q_k) over the last axis: the sampled KL(q || pi_0), between 0 and log K."""
+    """Returns the sampled KL(q || pi_0) = sum_k q_k log(K q_k), from 0 to log K; last axis."""
     samples = weights.shape[-1]
     logs = np.log(np.maximum(weights * samples, np.finfo(np.float32).tiny))
     result: Array = (weights * logs).sum(axis=-1)

@@ -62,7 +62,9 @@ def label(method: str) -> str:
 def ordered(methods: Iterable[str]) -> list[str]:
     """Returns `methods` in the order of every table and legend: the known ones first."""
     known = list(_COLOURS)
-    return sorted(methods, key=lambda method: (known.index(method) if method in known else len(known), method))
+    return sorted(
+        methods, key=lambda method: (known.index(method) if method in known else len(known), method)
+    )
 
 
 # What a figure of adaptation shows against episodes, with the title of its axis.
@@ -141,9 +143,14 @@ class AdaptationFigure:
         rows = [
             (curve.run_dir, curve.method, *point, curve.runs)
             for curve in self.curves
-            for point in zip(*(part.tolist() for part in (curve.episodes, curve.values, curve.low, curve.high)), strict=True)
+            for point in zip(
+                *(part.tolist() for part in (curve.episodes, curve.values, curve.low, curve.high)),
+                strict=True,
+            )
         ]
-        return as_columns(("run", "method", "episode", self.quantity, "ci95_low", "ci95_high", "n"), rows)
+        return as_columns(
+            ("run", "method", "episode", self.quantity, "ci95_low", "ci95_high", "n"), rows
+        )
 
 
 def as_columns(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
@@ -178,16 +185,23 @@ def adaptation_figure(
     for method in ordered(runs):
         shown = records.comparable_runs(runs[method])
         if shown:
-            curves.append(_curve(method, shown, _points(shown, view.quantity, experts, prior), view.statistic))
+            curves.append(
+                _curve(method, shown, _points(shown, view.quantity, experts, prior), view.statistic)
+            )
     levels = _levels(view.quantity, experts, prior)
-    window = view.smoothing or smoothing_window(max((len(curve.episodes) for curve in curves), default=0))
+    window = view.smoothing or smoothing_window(
+        max((len(curve.episodes) for curve in curves), default=0)
+    )
     return AdaptationFigure(
         quantity=view.quantity,
         curves=tuple(_smoothed(curve, window) for curve in curves),
         levels=levels,
         caption=_caption(
             view,
-            {curve.method: number_of_runs(records.comparable_runs(runs[curve.method])) for curve in curves},
+            {
+                curve.method: number_of_runs(records.comparable_runs(runs[curve.method]))
+                for curve in curves
+            },
             window,
             with_levels=bool(levels),
         ),
@@ -197,12 +211,22 @@ def adaptation_figure(
 def overlaid(by_run_dir: Mapping[str, AdaptationFigure]) -> AdaptationFigure:
     """Returns the figures of several run directories, at least one, as one whose curves and levels carry the directories' names."""
     first = next(iter(by_run_dir.values()))
-    curves = [dataclasses.replace(curve, run_dir=name) for name, figure in by_run_dir.items() for curve in figure.curves]
-    place = {method: rank for rank, method in enumerate(ordered({curve.method for curve in curves}))}
+    curves = [
+        dataclasses.replace(curve, run_dir=name)
+        for name, figure in by_run_dir.items()
+        for curve in figure.curves
+    ]
+    place = {
+        method: rank for rank, method in enumerate(ordered({curve.method for curve in curves}))
+    }
     return AdaptationFigure(
         quantity=first.quantity,
         curves=tuple(sorted(curves, key=lambda curve: place[curve.method])),
-        levels=tuple(dataclasses.replace(level, run_dir=name) for name, figure in by_run_dir.items() for level in figure.levels),
+        levels=tuple(
+            dataclasses.replace(level, run_dir=name)
+            for name, figure in by_run_dir.items()
+            for level in figure.levels
+        ),
         caption=_common_text({name: figure.caption for name, figure in by_run_dir.items()}),
     )
 
@@ -230,10 +254,17 @@ def _points(
     return trailing
 
 
-def _curve(method: str, runs: Sequence[records.AdaptationRun], points: FloatArray | records.BoolArray, statistic: str) -> MethodCurve:
+def _curve(
+    method: str,
+    runs: Sequence[records.AdaptationRun],
+    points: FloatArray | records.BoolArray,
+    statistic: str,
+) -> MethodCurve:
     if statistic == "iqm":
         values = statistics.interquartile_means(points)
-        low, high = statistics.stratified_bootstrap_intervals(points, [run.key.task for run in runs], _BAND_REPETITIONS)
+        low, high = statistics.stratified_bootstrap_intervals(
+            points, [run.key.task for run in runs], _BAND_REPETITIONS
+        )
     else:
         values = np.asarray(points.mean(axis=0), dtype=np.float64)
         low, high = statistics.confidence_interval_95(points)
@@ -256,10 +287,16 @@ def _levels(quantity: str, experts: float | None, prior: float | None) -> tuple[
     return tuple(Level(name, value) for name, value in known.items() if value is not None)
 
 
-def _caption(view: AdaptationView, counts: Mapping[str, str], window: int, *, with_levels: bool) -> str:
+def _caption(
+    view: AdaptationView, counts: Mapping[str, str], window: int, *, with_levels: bool
+) -> str:
     """Returns what the figure shows, over how many runs of each method."""
     different = sorted(set(counts.values()))
-    number = different[0] if len(different) == 1 else ", ".join(f"{count} of {label(method)}" for method, count in counts.items())
+    number = (
+        different[0]
+        if len(different) == 1
+        else ", ".join(f"{count} of {label(method)}" for method, count in counts.items())
+    )
     if view.quantity == "found":
         return (
             f"Share of {number} that have met a reward by the end of each episode. Where reward is sparse, a run cannot "
@@ -276,7 +313,9 @@ def _caption(view: AdaptationView, counts: Mapping[str, str], window: int, *, wi
         "progress": "Return of the last 3 episodes on a scale from the prior's level (0) to the experts' (1)",
     }[view.quantity]
     smoothed = f" Smoothed over {window} episodes." if window > 1 else ""
-    dashed = " Dashed: the experts' level on the training tasks, and the prior's." if with_levels else ""
+    dashed = (
+        " Dashed: the experts' level on the training tasks, and the prior's." if with_levels else ""
+    )
     return f"{what}, {averaged} over n = {number}.{smoothed}{dashed}"
 
 

@@ -16,20 +16,34 @@ from agents.config import Config, LossConfig, OptimiserConfig
 from agents.learning import Learner
 from agents.networks import MultiTaskNetworks
 from agents.registry import make_agent
-from environments import EnvironmentBatch, ObservationGroups, Task, TaskDistribution, TaskEnvironment, TaskSet
+from environments import (
+    EnvironmentBatch,
+    ObservationGroups,
+    Task,
+    TaskDistribution,
+    TaskEnvironment,
+    TaskSet,
+)
 from iwpa.network_config import NetworkConfig, NetworkSpec
 from replay.config import ReplayConfig
 from replay.sequence import SequenceSpec, example_batch
 from replay.writer import SequenceWriter
 
-_SPEC = NetworkSpec(observation_size=3, prior_columns=(0, 2), action_size=2, tasks=2, task_reward_heads=True)
+_SPEC = NetworkSpec(
+    observation_size=3, prior_columns=(0, 2), action_size=2, tasks=2, task_reward_heads=True
+)
 _CONFIG = Config(
     networks=NetworkConfig(feature_layers=(16, 8), policy_layers=(8, 8), embedding_size=3),
     losses=LossConfig(
         **{"discount": 0.6, "reward_scale": 0.5, "action_samples": 2},
-        # The multipliers move, but not far from 0.05 and 0.01.
+        # The multipliers change, but stay close to 0.05 and 0.01.
         **{"kl_cost": 0.05, "kl_target": 0.01, "kl_rate": 0.01, "kl_cost_min": 0.045},
-        **{"entropy_cost": 0.01, "std_target": 0.9, "entropy_rate": 0.01, "entropy_cost_max": 0.011},
+        **{
+            "entropy_cost": 0.01,
+            "std_target": 0.9,
+            "entropy_rate": 0.01,
+            "entropy_cost_max": 0.011,
+        },
     ),
     optimiser=OptimiserConfig(learning_rate=5e-3, target_rate=0.05, batch_size=32),
     replay=ReplayConfig(sequence_length=3, capacity=1000, samples_per_insert=1000.0, min_size=32),
@@ -38,7 +52,10 @@ _SEQUENCE = SequenceSpec(3, 2, length=3)
 
 
 class _Countdown(TaskEnvironment):
-    """Counts down from a random length to a reward of 1 that ends it; or pays 0.4 a step for ever, cut off at a random length."""
+    """Counts down from a random length, then pays 1 and terminates.
+
+    The endless task pays 0.4 a step instead, and its episodes are truncated at a random length.
+    """
 
     def __init__(self):
         self._task = Task(0, (0.0,))
@@ -66,11 +83,17 @@ class _Countdown(TaskEnvironment):
         self._reward = 0.4 if endless else float(self._left == 0)
         if self._left:
             return dm_env.transition(self._reward, self._observation())
-        return (dm_env.truncation if endless else dm_env.termination)(self._reward, self._observation())
+        return (dm_env.truncation if endless else dm_env.termination)(
+            self._reward, self._observation()
+        )
 
     def _observation(self):
         endless = self._task.parameters[0]
-        return {"left": np.array([0.0 if endless else self._left / 5]), "endless": np.array([endless]), "one": np.ones(1)}
+        return {
+            "left": np.array([0.0 if endless else self._left / 5]),
+            "endless": np.array([endless]),
+            "one": np.ones(1),
+        }
 
     def observation_spec(self):
         return {name: specs.Array((1,), np.float64) for name in ("left", "endless", "one")}
@@ -92,7 +115,7 @@ class _CountdownDistribution(TaskDistribution):
 
 
 class _Recorder:
-    """In place of a replay client: keeps the items."""
+    """Stands in for a replay client; keeps the items."""
 
     def __init__(self, spec=_SEQUENCE):
         self._spec = spec
@@ -110,20 +133,28 @@ class _Recorder:
 
     def flush(self, block_until_num_items, timeout_ms): ...
 
-    def batch(self, places):
-        """Returns the items at `places` as replay would give them."""
-        packed = {key: np.stack([self.items[place][key] for place in places]) for key in self.items[0]}
+    def batch(self, indices):
+        """Returns the items at `indices` as replay would give them."""
+        packed = {
+            key: np.stack([self.items[index][key] for index in indices]) for key in self.items[0]
+        }
         return self._spec.unpack(packed)
 
 
 @pytest.fixture(scope="session")
 def tiny():
-    return types.SimpleNamespace(spec=_SPEC, config=_CONFIG, distribution=_CountdownDistribution, recorder=_Recorder, sequence=_SEQUENCE)
+    return types.SimpleNamespace(
+        spec=_SPEC,
+        config=_CONFIG,
+        distribution=_CountdownDistribution,
+        recorder=_Recorder,
+        sequence=_SEQUENCE,
+    )
 
 
 @pytest.fixture(scope="session")
 def configured():
-    """Gives the small hyper-parameters of an agent, and the shape of its sequences."""
+    """Returns a small config for an agent, and the shape of its sequences."""
 
     def configure(agent):
         if agent == "multitask":
@@ -133,8 +164,12 @@ def configured():
             agent=agent,
             trial_episodes=3,
             networks=dataclasses.replace(_CONFIG.networks, recurrent_size=5, latent_size=3),
-            losses=dataclasses.replace(_CONFIG.losses, kl_target=0.0, task_reward_heads=False, latent_cost=0.1),
-            replay=dataclasses.replace(_CONFIG.replay, **({"burn_in": 2} if agent == "rl2" else {"context_length": 10})),
+            losses=dataclasses.replace(
+                _CONFIG.losses, kl_target=0.0, task_reward_heads=False, latent_cost=0.1
+            ),
+            replay=dataclasses.replace(
+                _CONFIG.replay, **({"burn_in": 2} if agent == "rl2" else {"context_length": 10})
+            ),
         )
         return config, make_agent(agent).sequence(_SPEC, config)
 
@@ -143,12 +178,14 @@ def configured():
 
 @pytest.fixture(scope="session")
 def act(configured):
-    """Acts in environments as an agent's actor does; returns what it wrote, and its behaviour."""
+    """Runs an agent's actor for some steps; returns what it wrote, and its behaviour."""
 
     def act(agent, weights, steps, environments=None, size=4):
         config, sequence = configured(agent)
         parts, recorder = make_agent(agent), _Recorder(sequence)
-        environments = parts.make_environments(environments or EnvironmentBatch(_CountdownDistribution(), size), config)
+        environments = parts.make_environments(
+            environments or EnvironmentBatch(_CountdownDistribution(), size), config
+        )
         behaviour = parts.make_behaviour(_SPEC, config, size, [7])
         behaviour.update(weights)
         writer = SequenceWriter(recorder, size, sequence, lambda: False)
@@ -170,7 +207,9 @@ def make_batch():
         lengths = 1 + np.arange(rows) % 3
         batch["mask"] = (np.arange(3) < lengths[:, None]).astype(np.float32)
         batch["discounts"][::4, 0] = 0.0
-        batch["log_probs"] = np.random.default_rng(seed).normal(-2.0, 0.5, (rows, 3)).astype(np.float32)
+        batch["log_probs"] = (
+            np.random.default_rng(seed).normal(-2.0, 0.5, (rows, 3)).astype(np.float32)
+        )
         for key in ("actions", "log_probs", "rewards", "task_rewards", "discounts"):
             batch[key][batch["mask"] == 0] = 0.0
         return batch
@@ -179,7 +218,7 @@ def make_batch():
 
 
 def perturb(networks, seed):
-    """Gives every weight a value far from its initial one, so that nothing is 0 or 1 by chance."""
+    """Sets every weight far from its initial value, so that nothing is 0 or 1 by chance."""
     stream = np.random.default_rng(seed)
     for variable in networks.variables:
         variable.assign(stream.normal(0.0, 0.5, variable.shape))
@@ -187,8 +226,11 @@ def perturb(networks, seed):
 
 @pytest.fixture(scope="session")
 def pair():
-    """Online and target networks of different weights."""
-    networks = MultiTaskNetworks(_SPEC, _CONFIG.networks), MultiTaskNetworks(_SPEC, _CONFIG.networks)
+    """Online and target networks with different weights."""
+    networks = (
+        MultiTaskNetworks(_SPEC, _CONFIG.networks),
+        MultiTaskNetworks(_SPEC, _CONFIG.networks),
+    )
     for seed, part in enumerate(networks):
         perturb(part, seed)
     return networks
@@ -202,7 +244,7 @@ def _compiled():
 
 @pytest.fixture
 def learner(_compiled):
-    """The learner as it was made; its step is compiled at most once."""
+    """The learner in its initial state; its step is compiled at most once."""
     learner, initial = _compiled
     learner.restore(initial)
     return learner

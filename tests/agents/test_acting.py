@@ -14,14 +14,16 @@ from replay.writer import SequenceWriter
 
 @pytest.fixture
 def make_actor(tiny):
-    """Makes an actor, the batch of environments that it acts in and the recorder of what it writes."""
+    """Makes an actor, the batch of environments that it acts in, and the recorder it writes to."""
 
     def make(distribution=None, size=4, seed=0, tasks=None):
         distribution = distribution or tiny.distribution()
         recorder = tiny.recorder()
         environments = EnvironmentBatch(distribution, size)
         writer = SequenceWriter(recorder, size, tiny.sequence, lambda: False)
-        actor = Actor(environments, tasks or distribution.tasks("train"), writer, _Behaviour(size), seed)
+        actor = Actor(
+            environments, tasks or distribution.tasks("train"), writer, _Behaviour(size), seed
+        )
         return actor, environments, recorder
 
     return make
@@ -35,9 +37,9 @@ class _Behaviour(Behaviour):
 
     def update(self, weights): ...
 
-    def begin_episode(self, place, task, *, new_task):
+    def begin_episode(self, row, task, *, new_task):
         assert new_task
-        self._tasks[place] = task
+        self._tasks[row] = task
 
     def act(self, observations):
         mean = np.repeat(self._tasks[:, None], 2, axis=1)
@@ -55,7 +57,9 @@ def test_replay_holds_the_unclipped_action_and_its_density(make_actor):
     expected = (-0.5 * z**2 - 0.5 * np.log(2 * np.pi)).sum(axis=-1)
     np.testing.assert_allclose(batch["log_probs"][real], expected[real], rtol=1e-4, atol=1e-5)
     assert set(batch["learner_step"]) == {9}
-    np.testing.assert_array_equal(batch["rewards"], 4 * batch["task_rewards"])  # what trains, and the task's own
+    np.testing.assert_array_equal(
+        batch["rewards"], 4 * batch["task_rewards"]
+    )  # training reward, task's own reward
 
 
 def test_sequences_belong_to_one_episode_of_one_task(make_actor):
@@ -65,7 +69,10 @@ def test_sequences_belong_to_one_episode_of_one_task(make_actor):
     batch = recorder.batch(range(len(recorder.items)))
     for row in range(len(recorder.items)):
         length = int(batch["mask"][row].sum())
-        endless, left = batch["observations"][row, : length + 1, 0], 5 * batch["observations"][row, : length + 1, 1]
+        endless, left = (
+            batch["observations"][row, : length + 1, 0],
+            5 * batch["observations"][row, : length + 1, 1],
+        )
         assert (endless == batch["task"][row]).all()
         if not batch["task"][row]:
             np.testing.assert_allclose(np.diff(left), -1, atol=1e-5)
@@ -81,17 +88,25 @@ def test_every_task_is_played_once_in_each_round(make_actor, monkeypatch):
     actor, environments, _ = make_actor(tasks=tuple(Task(index, (0.0,)) for index in range(7)))
     del actor
     played = []
-    monkeypatch.setattr(environments, "reset", lambda place, task, seed: played.append(task.index) or ())
+    monkeypatch.setattr(
+        environments, "reset", lambda row, task, seed: played.append(task.index) or ()
+    )
     writer = types.SimpleNamespace(start_episode=lambda *arguments: None)
     for seed in range(5):
-        other = Actor(environments, tuple(Task(index, (0.0,)) for index in range(4)), writer, _Behaviour(4), seed)
+        other = Actor(
+            environments,
+            tuple(Task(index, (0.0,)) for index in range(4)),
+            writer,
+            _Behaviour(4),
+            seed,
+        )
         del other
     for start in range(0, 20, 4):
         assert sorted(played[start : start + 4]) == [0, 1, 2, 3]
     assert len({tuple(played[start : start + 4]) for start in range(0, 20, 4)}) > 1
 
 
-def test_the_seed_decides_everything(make_actor):
+def test_the_seed_determines_everything(make_actor):
     recorders = []
     for seed in ([0, 1], [0, 1], [0, 2]):
         actor, _, recorder = make_actor(seed=seed)
@@ -103,7 +118,7 @@ def test_the_seed_decides_everything(make_actor):
     assert not np.array_equal(recorders[0]["actions"], recorders[2]["actions"])
 
 
-def test_the_report_counts_steps_and_whole_episodes_and_starts_anew(make_actor):
+def test_the_report_counts_steps_and_whole_episodes_since_the_last_one(make_actor):
     actor, _, recorder = make_actor()
     for _ in range(50):
         actor.step(learner_step=0)
@@ -113,7 +128,9 @@ def test_the_report_counts_steps_and_whole_episodes_and_starts_anew(make_actor):
     ended = (batch["mask"].sum(axis=1) < 3) | (batch["discounts"][:, -1] == 0)
     assert report.episodes >= ended.sum()
     assert report.faults == {}
-    assert 0.4 < report.returns / report.episodes < 2.0  # a countdown returns 1, the endless task 0.4 to 2
+    assert (
+        0.4 < report.returns / report.episodes < 2.0
+    )  # a countdown returns 1, the endless task 0.4 to 2
     assert report.training_returns == pytest.approx(4 * report.returns)
     assert actor.take_report().environment_steps == 0
 
@@ -147,23 +164,29 @@ def test_faults_are_counted_by_reason_and_leave_nothing_in_replay(make_actor, ti
     for _ in range(35):
         actor.step(learner_step=0)
     report = actor.take_report()
-    assert {reason.partition(" (")[0] for reason in report.faults} == {"RuntimeError: the body fell apart", "OSError: no display"}
+    assert {reason.partition(" (")[0] for reason in report.faults} == {
+        "RuntimeError: the body fell apart",
+        "OSError: no display",
+    }
     assert sum(count for reason, count in report.faults.items() if "fell apart" in reason) == 20
-    assert sum(count for reason, count in report.faults.items() if "no display" in reason) == counts["resets"] // 5
+    assert (
+        sum(count for reason, count in report.faults.items() if "no display" in reason)
+        == counts["resets"] // 5
+    )
     assert report.environment_steps == 140
     batch = recorder.batch(range(len(recorder.items)))
-    # Every sequence is full or ends with its episode; those that a fault cut short are not there.
+    # Every sequence is full or ends with its episode; those that a fault cut short are missing.
     length = batch["mask"].sum(axis=1).astype(int)
     for row in np.flatnonzero((length < 3) & (batch["task"] == 0)):
         assert batch["discounts"][row, length[row] - 1] == 0
 
 
 @pytest.mark.parametrize("episodes", [1, 3])
-def test_a_task_is_played_so_many_episodes_in_a_row(tiny, episodes):
+def test_an_actor_plays_consecutive_episodes_of_a_task(tiny, episodes):
     played = []
 
     class Watched(_Behaviour):
-        def begin_episode(self, place, task, *, new_task):
+        def begin_episode(self, row, task, *, new_task):
             played.append((task, new_task))
 
     environments = EnvironmentBatch(tiny.distribution(), 1)
@@ -175,10 +198,14 @@ def test_a_task_is_played_so_many_episodes_in_a_row(tiny, episodes):
     runs = [played[start : start + episodes] for start in range(0, 5 * episodes, episodes)]
     assert all(len({task for task, _ in run}) == 1 for run in runs)
     assert sorted(run[0][0] for run in runs) == [0, 1, 2, 3, 4]
-    assert [new for run in runs for _, new in run] == [place == 0 for _ in range(5) for place in range(episodes)]
+    assert [new for run in runs for _, new in run] == [
+        episode == 0 for _ in range(5) for episode in range(episodes)
+    ]
 
 
-def test_a_training_task_that_cannot_be_started_is_named_and_the_others_go_on(make_actor, tiny, monkeypatch):
+def test_a_training_task_that_cannot_start_is_named_and_the_others_go_on(
+    make_actor, tiny, monkeypatch
+):
     distribution = tiny.distribution()
     make_environment = distribution.make_environment
 

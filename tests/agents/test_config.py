@@ -25,7 +25,7 @@ def test_networks_without_a_hidden_layer_are_refused(sizes):
 
 
 @pytest.mark.parametrize("wrong", [{"discount": 1.0}, {"discount": -0.1}, {"action_samples": 0}])
-def test_an_objective_of_no_use_is_refused_with_its_value(wrong):
+def test_a_value_out_of_range_is_refused_and_named(wrong):
     (value,) = wrong.values()
     with pytest.raises(ValueError, match=str(value)):
         LossConfig(**wrong)
@@ -48,7 +48,7 @@ def test_defaults_fit_the_episode_and_are_json(environment, steps, agent):
     json.dumps(config.as_dict())
 
 
-def test_a_preset_states_only_what_differs_from_the_defaults_of_the_fields_or_is_known_by_a_name():
+def test_a_preset_overrides_some_defaults_and_keeps_the_others():
     config = default_config("half_cheetah_velocity", 200)
     assert (config.losses.kl_cost, config.losses.trace_decay) == (0.002, LossConfig().trace_decay)
 
@@ -65,7 +65,7 @@ def test_general_values_keep_their_proportions_where_episodes_are_short():
 
 
 @pytest.mark.parametrize("config", [Config(), AdaptationConfig()])
-def test_every_hyper_parameter_is_declared_and_explained_and_its_default_allowed(config):
+def test_every_hyper_parameter_is_declared_with_a_help_text_and_a_valid_default(config):
     declared = leaves(type(config))
     assert declared.keys() == flattened(dataclasses.asdict(config)).keys()
     assert all(leaf.help.endswith(".") for leaf in declared.values())

@@ -1,4 +1,7 @@
-"""What the check lets pass can be trained on: actors step it without a fault, and a learner's step is made from what they wrote."""
+"""What passes the conformance check can be trained on.
+
+Actors step it without a fault, and what they wrote gives a learner step that is not skipped.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from environments import EnvironmentBatch
 from environments.examination import check
 
 
-# The learner may go on from example to example: each makes one step.
+# All examples may share the learner: each makes one step.
 @settings(
     max_examples=40,
     deadline=None,
@@ -22,8 +25,8 @@ def test_a_generated_distribution_that_conforms_trains(act, learner, member: Mem
     assert check(Family(member), quick=True) == []
     batch = EnvironmentBatch(Family(member), 4)
     recorder, _ = act("multitask", learner.get_variables(["all"])[0], 12, batch)
-    assert [batch.fault(place) for place in range(4)] == [None] * 4
+    assert [batch.fault(row) for row in range(4)] == [None] * 4
     assert len(recorder.items) >= 4
     skipped = learner.skipped
-    learner.step(recorder.batch([place % len(recorder.items) for place in range(32)]))
+    learner.step(recorder.batch([index % len(recorder.items) for index in range(32)]))
     assert learner.skipped == skipped

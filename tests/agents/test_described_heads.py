@@ -1,4 +1,4 @@
-"""Critics that know training tasks by structured descriptions: Q_i = psi(s, a)^T f(g_i), in training only."""
+"""Critics that tell training tasks apart by their descriptions: Q_i = psi(s, a)^T f(g_i)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ DESCRIPTIONS = np.array([[3.0, 0.0], [5.0, -40.0]])
 
 @pytest.fixture
 def config(tiny):
-    return dataclasses.replace(tiny.config, networks=dataclasses.replace(tiny.config.networks, critic="task_description"))
+    return dataclasses.replace(
+        tiny.config, networks=dataclasses.replace(tiny.config.networks, critic="task_description")
+    )
 
 
 def networks_of(tiny, config, descriptions=DESCRIPTIONS):
@@ -33,7 +35,7 @@ def inputs(rows=4):
     return tuple(tf.constant(stream.normal(size=(rows, size)), tf.float32) for size in (3, 2))
 
 
-def test_a_value_is_that_of_the_features_under_the_head_of_the_tasks_description(tiny, config):
+def test_a_value_is_the_features_times_the_head_of_the_tasks_description(tiny, config):
     networks = networks_of(tiny, config)
     states, actions = inputs()
     tasks = np.array([0, 1, 1, 0])
@@ -48,25 +50,39 @@ def test_a_value_is_that_of_the_features_under_the_head_of_the_tasks_description
 def test_tasks_of_the_same_description_have_the_same_value_whatever_their_ids(tiny, config):
     networks = networks_of(tiny, config, np.array([[1.0], [7.0], [1.0]]))
     states, actions = inputs()
-    first, other, same = (networks.values(states, actions, tf.constant([task] * 4)).numpy() for task in range(3))
+    first, other, same = (
+        networks.values(states, actions, tf.constant([task] * 4)).numpy() for task in range(3)
+    )
     np.testing.assert_array_equal(first, same)
     assert not np.allclose(first, other)
 
 
-def test_experts_and_prior_know_nothing_of_descriptions(tiny, config):
-    one, other = (networks_of(tiny, config, descriptions) for descriptions in (DESCRIPTIONS, -3 * DESCRIPTIONS[::-1] + 1))
+def test_experts_and_prior_do_not_see_descriptions(tiny, config):
+    one, other = (
+        networks_of(tiny, config, descriptions)
+        for descriptions in (DESCRIPTIONS, -3 * DESCRIPTIONS[::-1] + 1)
+    )
     states, _ = inputs()
     tasks = tf.constant([0, 1, 1, 0])
     for left, right in zip(
-        (*one.expert(states, tasks), *one.prior(states)), (*other.expert(states, tasks), *other.prior(states)), strict=True
+        (*one.expert(states, tasks), *one.prior(states)),
+        (*other.expert(states, tasks), *other.prior(states)),
+        strict=True,
     ):
         np.testing.assert_array_equal(left, right)
-    assert {variable.ref() for variable in one.group("expert")}.isdisjoint(variable.ref() for variable in one.heads.variables)
+    assert {variable.ref() for variable in one.group("expert")}.isdisjoint(
+        variable.ref() for variable in one.heads.variables
+    )
 
 
-def test_f_is_shared_by_all_tasks_and_its_weights_are_the_critics(tiny, config):
-    few, many = networks_of(tiny, config), networks_of(tiny, config, np.random.default_rng(0).normal(size=(50, 2)))
-    shapes = [[tuple(variable.shape) for variable in networks.group("critic")] for networks in (few, many)]
+def test_f_is_shared_by_all_tasks_and_belongs_to_the_critic(tiny, config):
+    few, many = (
+        networks_of(tiny, config),
+        networks_of(tiny, config, np.random.default_rng(0).normal(size=(50, 2))),
+    )
+    shapes = [
+        [tuple(variable.shape) for variable in networks.group("critic")] for networks in (few, many)
+    ]
     assert shapes[0] == shapes[1]
     critic = {variable.ref() for variable in few.group("critic")}
     for heads in (few.heads, few.task_reward_heads, few.reward_heads):
@@ -74,7 +90,9 @@ def test_f_is_shared_by_all_tasks_and_its_weights_are_the_critics(tiny, config):
         assert len(heads.variables) == len(heads.trainable_variables) + 1
 
 
-def test_a_step_trains_f_online_follows_with_the_target_and_keeps_the_descriptions(tiny, config, make_batch):
+def test_a_step_trains_f_online_follows_with_the_target_and_keeps_the_descriptions(
+    tiny, config, make_batch
+):
     learner = Learner(make_agent(config.agent, DESCRIPTIONS), tiny.spec, config, 3)
     before = learner.save()
     learner.step(make_batch())
@@ -84,7 +102,9 @@ def test_a_step_trains_f_online_follows_with_the_target_and_keeps_the_descriptio
             weights = [name for name in before if name.startswith(f"{kind}/{heads}/")]
             assert {name.rpartition("/")[2] for name in weights} == {"w", "b", "descriptions"}
             for name in weights:
-                assert np.array_equal(before[name], after[name]) == name.endswith("descriptions"), name
+                assert np.array_equal(before[name], after[name]) == name.endswith("descriptions"), (
+                    name
+                )
 
 
 def test_adaptation_finds_the_heads_of_the_training_tasks_in_the_snapshot(tiny, config, tmp_path):
@@ -100,4 +120,6 @@ def test_adaptation_finds_the_heads_of_the_training_tasks_in_the_snapshot(tiny, 
 def test_heads_by_id_are_found_in_a_snapshot_as_they_are(pair, tiny, tmp_path):
     online, _ = pair
     write_snapshot(tmp_path, 1, tiny.spec, tiny.config, export_weights(online))
-    np.testing.assert_array_equal(snapshots.read_snapshot(tmp_path / "1").task_heads(), online.task_reward_heads)
+    np.testing.assert_array_equal(
+        snapshots.read_snapshot(tmp_path / "1").task_heads(), online.task_reward_heads
+    )

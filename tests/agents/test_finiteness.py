@@ -25,7 +25,7 @@ def batch(**changes):
     }
 
 
-def test_what_the_batch_holds_is_the_cause_of_all_that_follows():
+def test_a_batch_that_is_not_finite_is_named_as_the_only_cause():
     rewards = np.array([1.0, np.inf], np.float32)
     said = not_finite(batch(rewards=rewards), metrics(critic_loss=np.nan))
     assert said == "rewards in the batch from replay"
@@ -40,6 +40,6 @@ def test_what_the_batch_holds_is_the_cause_of_all_that_follows():
         (metrics(), "something that no metric shows"),
     ],
 )
-def test_of_a_finite_batch_the_first_effect_is_named_and_the_largest_number(measured, named):
+def test_for_a_finite_batch_the_first_effect_and_the_largest_number_are_named(measured, named):
     said = not_finite(batch(rewards=np.array([1.0, -1e30], np.float32)), measured)
     assert said == f"{named}, though the batch is: its largest number is 1e+30, among rewards"

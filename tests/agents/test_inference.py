@@ -35,7 +35,9 @@ def test_experts_are_those_of_the_learner(pair, tiny):
 def test_the_prior_is_that_of_the_learner(pair, tiny, leading):
     networks, _ = pair
     observations = 3 * _normal(*leading, 3)
-    own = NumpyPrior(export_weights(networks), tiny.spec.prior_columns, tiny.config.networks)(observations)
+    own = NumpyPrior(export_weights(networks), tiny.spec.prior_columns, tiny.config.networks)(
+        observations
+    )
     theirs = networks.prior(np.atleast_2d(observations))
     _close(np.atleast_2d(own.mean), theirs.mean)
     _close(np.atleast_2d(own.std), theirs.std)
@@ -58,7 +60,10 @@ def test_stacked_networks_are_evaluated_side_by_side(tiny):
     for variable in (*policy.variables, *features.variables):
         variable.assign(_normal(*variable.shape))
     observations, actions = _normal(replicas, 5, 3), 2 * _normal(replicas, 5, 2)
-    weights = [{v.name.partition("/")[2].removesuffix(":0"): v.numpy() for v in module.variables} for module in (policy, features)]
+    weights = [
+        {v.name.partition("/")[2].removesuffix(":0"): v.numpy() for v in module.variables}
+        for module in (policy, features)
+    ]
     distribution, psi = (
         networks.NumpyPolicy(weights[0], tiny.config.networks)(observations),
         networks.NumpyFeatures(weights[1])(observations, actions),
@@ -66,7 +71,12 @@ def test_stacked_networks_are_evaluated_side_by_side(tiny):
     _close(distribution.mean, policy(observations).mean)
     _close(distribution.std, policy(observations).std)
     _close(psi, features(observations, actions))
-    for replica in range(replicas):  # and each is what it would be alone
+    for replica in range(replicas):  # each gives the same as alone
         alone = [{name: value[replica] for name, value in part.items()} for part in weights]
-        _close(networks.NumpyPolicy(alone[0], tiny.config.networks)(observations[replica]).mean, distribution.mean[replica])
-        _close(networks.NumpyFeatures(alone[1])(observations[replica], actions[replica]), psi[replica])
+        _close(
+            networks.NumpyPolicy(alone[0], tiny.config.networks)(observations[replica]).mean,
+            distribution.mean[replica],
+        )
+        _close(
+            networks.NumpyFeatures(alone[1])(observations[replica], actions[replica]), psi[replica]
+        )

@@ -23,7 +23,11 @@ def _noise(seed=5):
 
 def _kl(left, right):
     """KL(left || right) of diagonal Gaussians, by the textbook."""
-    per_axis = np.log(right.std / left.std) + (left.std**2 + (left.mean - right.mean) ** 2) / (2 * right.std**2) - 0.5
+    per_axis = (
+        np.log(right.std / left.std)
+        + (left.std**2 + (left.mean - right.mean) ** 2) / (2 * right.std**2)
+        - 0.5
+    )
     return per_axis.sum(axis=-1)
 
 
@@ -32,7 +36,10 @@ class _Numpy:
 
     def __init__(self, networks, config, spec):
         weights = export_weights(networks)
-        self._expert, self._features = NumpyExpert(weights, config.networks), NumpyFeatures(sub_weights(weights, "features"))
+        self._expert, self._features = (
+            NumpyExpert(weights, config.networks),
+            NumpyFeatures(sub_weights(weights, "features")),
+        )
         self.prior = NumpyPrior(weights, spec.prior_columns, config.networks)
         self._heads = [weights["heads"], weights["task_reward_heads"], weights["reward_heads"]]
 
@@ -48,7 +55,10 @@ class _Numpy:
 
 
 def _by_hand(online, target, batch, noise, config):
-    """The losses, and the critic's gradient with respect to its heads, transition by transition (design and paper, appendix A)."""
+    """Returns the losses and the critic's gradient for its heads, one transition at a time.
+
+    Source: the paper's appendix A.
+    """
     costs = config.losses
     critic, policy, prior, count = 0.0, 0.0, 0.0, batch["mask"].sum()
     gradients = np.zeros((3, 2, 9))
@@ -59,7 +69,12 @@ def _by_hand(online, target, batch, noise, config):
             trace = 0.0
             for t in reversed(range(length)):
                 after = target.expert(states[t + 1], task)
-                value = np.mean([target.value(states[t + 1], after.mean + after.std * e, task, kind) for e in noise.value[:, b, t]])
+                value = np.mean(
+                    [
+                        target.value(states[t + 1], after.mean + after.std * e, task, kind)
+                        for e in noise.value[:, b, t]
+                    ]
+                )
                 if kind == 0:
                     value -= costs.kl_cost * _kl(after, target.prior(states[t + 1]))
                 discount = costs.discount * batch["discounts"][b, t]
@@ -78,20 +93,35 @@ def _by_hand(online, target, batch, noise, config):
             critic += 0.5 * error**2 / count
             gradients[2, task] += error * online.psi(states[t], actions[t]) / count
             now = online.expert(states[t], task)
-            value = np.mean([target.value(states[t], now.mean + now.std * e, task, 0) for e in noise.policy[:, b, t]])
+            value = np.mean(
+                [
+                    target.value(states[t], now.mean + now.std * e, task, 0)
+                    for e in noise.policy[:, b, t]
+                ]
+            )
             entropy = np.log(now.std * np.sqrt(2 * np.pi * np.e)).sum()
-            policy += (costs.kl_cost * _kl(now, target.prior(states[t])) - value - costs.entropy_cost * entropy) / count
+            policy += (
+                costs.kl_cost * _kl(now, target.prior(states[t]))
+                - value
+                - costs.entropy_cost * entropy
+            ) / count
             prior += _kl(now, online.prior(states[t])) / count
     return critic, policy, prior, gradients
 
 
 @pytest.mark.parametrize("trace_decay", [1.0, 0.6])
-def test_the_losses_are_those_of_the_paper_transition_by_transition(pair, tiny, make_batch, constant, trace_decay):
+def test_the_losses_are_those_of_the_paper_transition_by_transition(
+    pair, tiny, make_batch, constant, trace_decay
+):
     fixed = {"kl_target": 0.0, "std_target": 0.0}
-    costs = dataclasses.replace(tiny.config.losses, kl_cost=0.3, entropy_cost=0.2, trace_decay=trace_decay, **fixed)
+    costs = dataclasses.replace(
+        tiny.config.losses, kl_cost=0.3, entropy_cost=0.2, trace_decay=trace_decay, **fixed
+    )
     config = dataclasses.replace(tiny.config, losses=costs)
     batch, noise = make_batch(1), _noise()
-    critic, policy, prior, by_heads = _by_hand(*(_Numpy(part, config, tiny.spec) for part in pair), batch, noise, config)
+    critic, policy, prior, by_heads = _by_hand(
+        *(_Numpy(part, config, tiny.spec) for part in pair), batch, noise, config
+    )
     with tf.GradientTape() as tape:
         total, metrics = total_loss(*pair, constant(batch), noise, config, Costs(0.3, 0.2))
     assert metrics["critic_loss"].numpy() == pytest.approx(critic, rel=1e-4)
@@ -99,18 +129,25 @@ def test_the_losses_are_those_of_the_paper_transition_by_transition(pair, tiny, 
     assert metrics["prior_loss"].numpy() == pytest.approx(prior, rel=1e-4)
     assert total.numpy() == pytest.approx(critic + policy + prior, rel=1e-4)
     for gradient, expected in zip(
-        tape.gradient(total, [pair[0].heads, pair[0].task_reward_heads, pair[0].reward_heads]), by_heads, strict=True
+        tape.gradient(total, [pair[0].heads, pair[0].task_reward_heads, pair[0].reward_heads]),
+        by_heads,
+        strict=True,
     ):
         np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-5)
 
 
 def test_targets_are_constants_to_critic_and_prior(pair, tiny, make_batch, constant):
-    # The policy's loss does pass through the target critic and prior, whose variables the learner does not watch.
+    # The policy's loss does pass through the target critic and prior, but the learner does not
+    # watch their variables.
     online, target = pair
     with tf.GradientTape(persistent=True) as tape:
-        _, metrics = total_loss(online, target, constant(make_batch()), _noise(), tiny.config, Costs(0.05, 0.01))
+        _, metrics = total_loss(
+            online, target, constant(make_batch()), _noise(), tiny.config, Costs(0.05, 0.01)
+        )
     for loss in ("critic_loss", "prior_loss"):
-        assert tape.gradient(metrics[loss], list(target.variables)) == [None] * len(target.variables)
+        assert tape.gradient(metrics[loss], list(target.variables)) == [None] * len(
+            target.variables
+        )
 
 
 def test_quantiles_of_the_ratio_are_over_real_transitions_alone(pair, tiny, make_batch, constant):
@@ -122,7 +159,9 @@ def test_quantiles_of_the_ratio_are_over_real_transitions_alone(pair, tiny, make
     policy = pair[1].expert(batch["observations"][:, :-1], tf.constant(batch["task"]))
     ratios = np.sort(np.exp(policy.log_prob(batch["actions"]).numpy() - batch["log_probs"])[real])
     for percent in (10, 50, 90):
-        assert metrics[f"rho_q{percent}"].numpy() == pytest.approx(ratios[round(percent / 100 * (len(ratios) - 1))], rel=1e-4)
+        assert metrics[f"rho_q{percent}"].numpy() == pytest.approx(
+            ratios[round(percent / 100 * (len(ratios) - 1))], rel=1e-4
+        )
 
 
 def test_a_step_moves_every_online_variable_and_its_target_by_the_polyak_share(learner, make_batch):
@@ -141,7 +180,9 @@ def test_a_step_moves_every_online_variable_and_its_target_by_the_polyak_share(l
     assert all(np.isfinite(value) for value in metrics.values())
 
 
-@pytest.mark.parametrize("key", ["rewards", "task_rewards", "observations", "actions", "log_probs", "discounts"])
+@pytest.mark.parametrize(
+    "key", ["rewards", "task_rewards", "observations", "actions", "log_probs", "discounts"]
+)
 def test_a_step_from_a_non_finite_batch_is_skipped_and_counted(learner, make_batch, key):
     learner.step(make_batch(3))
     before = {name: value.copy() for name, value in learner.save().items()}
@@ -166,11 +207,15 @@ def test_a_restored_learner_continues_bit_for_bit(learner, make_batch):
 
     def run():
         metrics = [learner.step(make_batch(seed)) for seed in (7, 8, 9)]
-        return [{name: value.numpy() for name, value in part.items()} for part in metrics], learner.save()
+        return [
+            {name: value.numpy() for name, value in part.items()} for part in metrics
+        ], learner.save()
 
     first, first_state = run()
     for name, value in kept.items():
-        assert state[name].tobytes() == value.tobytes(), name  # what was handed out is not overwritten
+        assert state[name].tobytes() == value.tobytes(), (
+            name
+        )  # later steps do not overwrite a saved state
     learner.restore(state)
     assert learner.steps == 1
     second, second_state = run()
@@ -179,17 +224,22 @@ def test_a_restored_learner_continues_bit_for_bit(learner, make_batch):
         assert value.tobytes() == second_state[name].tobytes(), name
 
 
-def test_a_step_has_the_costs_that_the_state_holds_and_moves_them_towards_their_targets(learner, make_batch):
+def test_a_step_has_the_costs_that_the_state_holds_and_moves_them_towards_their_targets(
+    learner, make_batch
+):
     state = {**learner.save(), "kl_cost": np.float32(0.05), "entropy_cost": np.float32(0.01)}
     learner.restore(state)
     first, second = learner.step(make_batch(1)), learner.step(make_batch(2))
     assert (first["kl_cost"], first["entropy_cost"]) == (np.float32(0.05), np.float32(0.01))
-    # KL over its target of 0.01 nats, spread under its target of 0.9: the whole rate, 0.01, and its share.
+    # The KL is above its target of 0.01 nats and the spread below its target of 0.9: log lambda
+    # changes by the whole rate, 0.01, log eta by a part of it.
     excess = np.clip(first["kl_to_prior"] / 0.01 - 1.0, -1.0, 1.0)
     assert second["kl_cost"].numpy() == pytest.approx(0.05 * np.exp(0.01 * excess), rel=1e-5)
     spread = np.exp(first["policy_entropy"] / 2 - 0.5 * np.log(2 * np.pi * np.e))
-    assert second["entropy_cost"].numpy() == pytest.approx(0.01 * np.exp(0.01 * (0.9 / spread - 1)), rel=1e-5)
-    assert learner.save()["kl_cost"] != second["kl_cost"]  # it has moved again since
+    assert second["entropy_cost"].numpy() == pytest.approx(
+        0.01 * np.exp(0.01 * (0.9 / spread - 1)), rel=1e-5
+    )
+    assert learner.save()["kl_cost"] != second["kl_cost"]  # changed again by the second step
 
 
 def test_noise_is_a_function_of_seed_and_step(learner, make_batch, constant):
@@ -217,14 +267,22 @@ def _act(tiny, learner, steps):
 
 def test_the_ratio_is_1_on_fresh_data_also_for_actions_beyond_the_bounds(learner, tiny):
     for networks in (learner.online, learner.target):
-        (bias,) = (variable for variable in networks.group("expert") if variable.name.endswith("expert/std/b:0"))
+        (bias,) = (
+            variable
+            for variable in networks.group("expert")
+            if variable.name.endswith("expert/std/b:0")
+        )
         bias.assign([2.0, 2.0])
     batch = _act(tiny, learner, 30).batch(range(32))
     assert np.abs(batch["actions"]).max() > 1.5
     assert (batch["mask"] == 0).any()
-    # Each stored density is that of the learner's network at the unclipped action.
-    theirs = learner.online.expert(batch["observations"][:, :-1], tf.constant(batch["task"])).log_prob(batch["actions"])
-    np.testing.assert_allclose(batch["log_probs"], np.where(batch["mask"] > 0, theirs, 0.0), atol=1e-4)
+    # Each stored log-probability is the learner's at the unclipped action.
+    theirs = learner.online.expert(
+        batch["observations"][:, :-1], tf.constant(batch["task"])
+    ).log_prob(batch["actions"])
+    np.testing.assert_allclose(
+        batch["log_probs"], np.where(batch["mask"] > 0, theirs, 0.0), atol=1e-4
+    )
     metrics = learner.step(batch)
     for quantile in ("rho_q10", "rho_q50", "rho_q90"):
         assert metrics[quantile].numpy() == pytest.approx(1.0, abs=1e-4)
@@ -232,19 +290,24 @@ def test_the_ratio_is_1_on_fresh_data_also_for_actions_beyond_the_bounds(learner
 
 
 def test_the_right_values_are_learned_from_rewards_at_the_end(learner, tiny):
-    # Discount 0.6, rewards halved. Task 0 pays 1 as its last step ends it: 0.5 * 0.6^(left - 1). Task 1 pays 0.4 for ever, though its
-    # episodes are cut off: 0.5 * 0.4/(1 - 0.6) = 0.5. Training rewards are four times those.
+    # The discount is 0.6, the reward scale 0.5. Task 0 pays 1 in its last step, where it
+    # terminates: 0.5 * 0.6^(left - 1). Task 1 pays 0.4 for ever, though its episodes are truncated:
+    # 0.5 * 0.4/(1 - 0.6) = 0.5. Training rewards are four times these.
     recorder = _act(tiny, learner, 300)
     stream = np.random.default_rng(0)
     for _ in range(800):
         metrics = learner.step(recorder.batch(stream.integers(len(recorder.items), size=32)))
     assert metrics["skipped_steps"] == 0
     left = np.arange(5, 0, -1)
-    states = np.array([[0.0, n / 5, 1.0] for n in left] + [[1.0, 0.0, 1.0]], np.float32)  # keys lie as endless, left, one
+    states = np.array(
+        [[0.0, n / 5, 1.0] for n in left] + [[1.0, 0.0, 1.0]], np.float32
+    )  # columns: endless, left, one
     tasks = np.array([0] * 5 + [1], np.int32)
     noise = stream.uniform(-1, 1, (6, 20, 2)).astype(np.float32)
     repeated = np.repeat(states[:, None], 20, axis=1)
-    training, own, reward = learner.target.values(repeated, noise, tf.constant(tasks)).numpy().mean(axis=2)
+    training, own, reward = (
+        learner.target.values(repeated, noise, tf.constant(tasks)).numpy().mean(axis=2)
+    )
     expected = np.array([*(0.5 * 0.6 ** (left - 1)), 0.5])
     np.testing.assert_allclose(own, expected, atol=0.04)
     np.testing.assert_allclose(training, 4 * expected, atol=0.16)
@@ -255,5 +318,7 @@ def test_the_reward_heads_errors_are_averaged_in_the_units_of_scaled_rewards(lea
     losses = [float(learner.step(make_batch(seed))["reward_loss"]) for seed in range(3)]
     variance = learner.online.reward_variance.numpy()
     assert variance == pytest.approx(2 * np.mean(losses), rel=1e-5)
-    learner.step({**make_batch(4), "task_rewards": np.full_like(make_batch(4)["task_rewards"], np.nan)})
+    learner.step(
+        {**make_batch(4), "task_rewards": np.full_like(make_batch(4)["task_rewards"], np.nan)}
+    )
     assert learner.online.reward_variance.numpy() == variance

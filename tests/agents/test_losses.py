@@ -9,7 +9,8 @@ from agents import losses
 from agents.gaussian import Gaussian
 from agents.networks import clip_straight_through
 
-# One sequence of three transitions: its temporal differences are 1 + 0.5*2.5 - 1 = 1.25, 0 + 0.5*3.5 - 2 = -0.25 and -1 + 0.5*4 - 3 = -2.
+# One sequence of three transitions. Its temporal differences are 1 + 0.5*2.5 - 1 = 1.25,
+# 0 + 0.5*3.5 - 2 = -0.25 and -1 + 0.5*4 - 3 = -2.
 _SEQUENCE = {
     "q_values": [1.0, 2.0, 3.0],
     "next_values": [2.5, 3.5, 4.0],
@@ -21,12 +22,15 @@ _SEQUENCE = {
 
 
 def _retrace(trace_decay=1.0, **changes):
-    arguments = {name: tf.constant([values], tf.float32) for name, values in {**_SEQUENCE, **changes}.items()}
+    arguments = {
+        name: tf.constant([values], tf.float32) for name, values in {**_SEQUENCE, **changes}.items()
+    }
     return losses.retrace_targets(**arguments, trace_decay=trace_decay).numpy()[0]
 
 
 def test_retrace_targets_worked_out_by_hand():
-    # From the end: -2; then -0.25 + 0.5*min(1, 2)*(-2) = -1.25; then 1.25 + 0.5*0.5*(-1.25) = 0.9375. The first ratio is never used.
+    # From the end: -2; then -0.25 + 0.5*min(1, 2)*(-2) = -1.25; then
+    # 1.25 + 0.5*0.5*(-1.25) = 0.9375. The first ratio is never used.
     np.testing.assert_allclose(_retrace(), [1.9375, 0.75, 1.0], rtol=1e-6)
 
 
@@ -37,7 +41,7 @@ def test_trace_decay_shortens_the_traces():
 
 
 def test_an_action_that_the_target_policy_would_not_take_cuts_the_trace():
-    # log rho of -inf in the limit: what follows it no longer counts for what came before.
+    # In the limit of log rho = -inf, nothing after it reaches an earlier target.
     np.testing.assert_allclose(_retrace(log_rhos=[0.0, -50.0, 0.0])[0], 2.25, rtol=1e-6)
 
 
@@ -61,7 +65,9 @@ def test_padding_changes_nothing_whatever_it_holds():
 @pytest.mark.parametrize("trace_decay", [1.0, 0.7])
 def test_unmasked_targets_are_those_of_trfl(trace_decay):
     stream = np.random.default_rng(0)
-    q_values, next_values, rewards, log_rhos = tf.unstack(tf.constant(stream.normal(size=(4, 5, 6)), tf.float32))
+    q_values, next_values, rewards, log_rhos = tf.unstack(
+        tf.constant(stream.normal(size=(4, 5, 6)), tf.float32)
+    )
     discounts = tf.constant(stream.uniform(size=(5, 6)), tf.float32)
     expected = trfl.retrace_from_importance_weights(
         log_rhos=tf.transpose(log_rhos),
@@ -85,7 +91,9 @@ def test_unmasked_targets_are_those_of_trfl(trace_decay):
 
 
 def test_targets_are_constants():
-    variables = {name: tf.Variable([values], dtype=tf.float32) for name, values in _SEQUENCE.items()}
+    variables = {
+        name: tf.Variable([values], dtype=tf.float32) for name, values in _SEQUENCE.items()
+    }
     with tf.GradientTape() as tape:
         targets = losses.retrace_targets(**variables, trace_decay=1.0)
     assert tape.gradient(targets, list(variables.values())) == [None] * len(variables)
@@ -99,7 +107,11 @@ def test_a_masked_mean_divides_by_the_rows_that_count():
 
 def test_the_critic_loss_is_half_the_mean_squared_error():
     # (0.5*4 + 0.5*1)/2
-    loss = losses.critic_loss(tf.constant([[3.0, 0.0, 9.0]]), tf.constant([[1.0, 1.0, 0.0]]), tf.constant([[1.0, 1.0, 0.0]]))
+    loss = losses.critic_loss(
+        tf.constant([[3.0, 0.0, 9.0]]),
+        tf.constant([[1.0, 1.0, 0.0]]),
+        tf.constant([[1.0, 1.0, 0.0]]),
+    )
     assert loss == 1.25
 
 
@@ -118,7 +130,10 @@ def test_the_policy_loss_pays_for_values_and_entropy_and_charges_the_kl():
 
 def test_the_one_step_loss_averages_over_minibatches_alone():
     q_values = tf.Variable([[1.0, 2.0], [0.0, 0.0]])
-    rewards, discounts = tf.constant([[0.0, 1.0], [2.0, 0.0]]), tf.constant([[0.5, 0.0], [0.5, 0.5]])
+    rewards, discounts = (
+        tf.constant([[0.0, 1.0], [2.0, 0.0]]),
+        tf.constant([[0.5, 0.0], [0.5, 0.5]]),
+    )
     next_values = tf.Variable([[4.0, 99.0], [2.0, 4.0]])
     with tf.GradientTape() as tape:
         loss = losses.td0_loss(q_values, rewards, discounts, next_values)
@@ -150,7 +165,9 @@ def test_no_gradient_pushes_an_action_further_beyond_its_bound(action, slope):
     draw = (tf.constant([[action]]) - mean) / std  # so that mean + std * draw is the action
     with tf.GradientTape() as tape:
         tape.watch([mean, std])
-        value = losses.reparameterised_value(_straight_through_value, Gaussian(mean, std), draw[None])
+        value = losses.reparameterised_value(
+            _straight_through_value, Gaussian(mean, std), draw[None]
+        )
         total = tf.reduce_sum(value)
     by_mean, by_std = tape.gradient(total, [mean, std])
     clipped = np.clip(action, -1.0, 1.0)
@@ -166,7 +183,7 @@ def test_no_gradient_pushes_an_action_further_beyond_its_bound(action, slope):
 
 
 def test_samples_on_both_sides_of_their_bounds_leave_the_standard_deviation_alone():
-    # Half of the draws point inwards and average out with nothing: 0.5 * (3 * -2) for the first.
+    # Only the draws whose gradient points inwards count, one of two: 0.5 * (3 * -2) for the first.
     policy = Gaussian(tf.constant([[[0.0, 0.0]]]), tf.constant([[[1.0, 1.0]]]))
     with tf.GradientTape() as tape:
         tape.watch(policy)
@@ -180,5 +197,8 @@ def test_samples_on_both_sides_of_their_bounds_leave_the_standard_deviation_alon
 def test_shaping_is_the_discounted_change_of_the_potential_and_starts_anew_between_episodes():
     potentials = tf.constant([[-1.0, -0.5, -3.0, -2.0]])
     between = tf.constant([[True, False, True, False, True]])
-    # 0.9 (-1) + 1, 0.9 (-3) + 1 as the next one begins at -3, 0.9 (-3) + 3, and 0.9 (-1) + 3 as if the first began again.
-    np.testing.assert_allclose(losses.potential_shaping(potentials, between, 0.9), [[0.1, -1.7, 0.3, 2.1]], rtol=1e-5)
+    # 0.9 (-1) + 1; 0.9 (-3) + 1, since the next episode starts at -3; 0.9 (-3) + 3; and
+    # 0.9 (-1) + 3, as if the first episode started again.
+    np.testing.assert_allclose(
+        losses.potential_shaping(potentials, between, 0.9), [[0.1, -1.7, 0.3, 2.1]], rtol=1e-5
+    )

@@ -19,7 +19,7 @@ def _multiplier(start=0.1, target=2.0):
         (2.0, 0.1),  # at the target
         (3.0, 0.1 * np.exp(0.25)),  # half above it: 0.5 * 0.5
         (1.0, 0.1 * np.exp(-0.25)),
-        (1e9, 0.1 * np.exp(0.5)),  # the pace is bounded
+        (1e9, 0.1 * np.exp(0.5)),  # at most the rate
     ],
 )
 def test_the_logarithm_moves_by_the_clipped_relative_excess(measured, weight):

@@ -10,12 +10,16 @@ from agents.optimiser import VectorAdam
 
 def _variables():
     stream = np.random.default_rng(0)
-    return [tf.Variable(stream.normal(size=shape), dtype=tf.float32) for shape in ((3, 2), (4,), ())]
+    return [
+        tf.Variable(stream.normal(size=shape), dtype=tf.float32) for shape in ((3, 2), (4,), ())
+    ]
 
 
 def _gradients(step, scale=1.0):
     stream = np.random.default_rng(step + 1)
-    return [tf.constant(scale * stream.normal(size=shape), tf.float32) for shape in ((3, 2), (4,), ())]
+    return [
+        tf.constant(scale * stream.normal(size=shape), tf.float32) for shape in ((3, 2), (4,), ())
+    ]
 
 
 def test_several_steps_are_those_of_sonnets_adam():
@@ -30,7 +34,7 @@ def test_several_steps_are_those_of_sonnets_adam():
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_veto_leaves_everything_as_it_was_whatever_the_gradients_hold(value):
+def test_a_skipped_update_changes_nothing_whatever_the_gradients(value):
     own, other = _variables(), _variables()
     vetoed, plain = VectorAdam(own, 0.01), VectorAdam(other, 0.01)
     for step in range(4):
@@ -38,12 +42,14 @@ def test_a_veto_leaves_everything_as_it_was_whatever_the_gradients_hold(value):
             vetoed.apply([gradient * value for gradient in _gradients(9)], tf.constant(False))
         vetoed.apply(_gradients(step), tf.constant(True))
         plain.apply(_gradients(step), tf.constant(True))
-    for left, right in zip([*own, *vetoed.moments, vetoed.count], [*other, *plain.moments, plain.count], strict=True):
+    for left, right in zip(
+        [*own, *vetoed.moments, vetoed.count], [*other, *plain.moments, plain.count], strict=True
+    ):
         np.testing.assert_array_equal(left, right)
 
 
 def test_the_rate_halves_with_every_half_life():
-    # A constant gradient makes each step of Adam as long as its rate.
+    # With a constant gradient, the length of Adam's step is the learning rate.
     variable = tf.Variable([0.0])
     adam = VectorAdam([variable], 0.1, half_life=2.0)
     steps = []

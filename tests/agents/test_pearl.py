@@ -33,14 +33,16 @@ def fresh(learner, act):
 
 
 def _contexts(lengths, seed=0, rows=10, width=7):
-    contexts = np.random.default_rng(seed).normal(size=(len(lengths), rows, width + 1)).astype(np.float32)
+    contexts = (
+        np.random.default_rng(seed).normal(size=(len(lengths), rows, width + 1)).astype(np.float32)
+    )
     contexts[..., -1] = np.arange(rows) < np.array(lengths)[:, None]
     return contexts
 
 
 @pytest.fixture(scope="module", params=ENCODERS)
 def encoding(request, configured, tiny):
-    """Networks with each of the encoders, and their sizes."""
+    """Networks with each kind of encoder, and their config."""
     sizes = dataclasses.replace(configured("pearl")[0].networks, encoder=request.param)
     networks, stream = LatentNetworks(tiny.spec, sizes), np.random.default_rng(0)
     for variable in networks.variables:
@@ -48,7 +50,7 @@ def encoding(request, configured, tiny):
     return networks, sizes
 
 
-def test_encoding_step_by_step_in_numpy_is_encoding_the_whole_context_anew(encoding):
+def test_encoding_step_by_step_in_numpy_equals_encoding_the_whole_context(encoding):
     networks, sizes = encoding
     contexts = _contexts([0, 1, 4, 10])
     theirs = networks.encoder(tf.constant(contexts))
@@ -61,62 +63,75 @@ def test_encoding_step_by_step_in_numpy_is_encoding_the_whole_context_anew(encod
     assert len({tuple(mean) for mean in own.mean.tolist()}) == 4
 
 
-def test_without_a_context_z_is_standard_normal_exactly(encoding):
+def test_without_a_context_z_is_exactly_standard_normal(encoding):
     posterior = encoding[0].encoder(tf.constant(_contexts([0, 0])))
     np.testing.assert_array_equal(posterior.mean, 0.0)
     np.testing.assert_array_equal(posterior.std, 1.0)
 
 
-def test_a_product_of_factors_is_the_sum_of_their_precisions_and_the_mean_that_these_weigh(configured, tiny):
+def test_a_product_of_factors_adds_up_precisions_and_weighs_means_by_them(configured, tiny):
     sizes = dataclasses.replace(configured("pearl")[0].networks, encoder="product")
     networks = LatentNetworks(tiny.spec, sizes)
     weights = {variable.name: variable for variable in networks.encoder.variables}
     (output,) = (weight for name, weight in weights.items() if "output/b" in name)
     for weight in weights.values():
         weight.assign(tf.zeros_like(weight))
-    # Every factor has the mean 3 and, softplus(x) being 1.5, the precision 1.5.
+    # Every factor has mean 3 and precision softplus(log(expm1(1.5))) = 1.5.
     output.assign([3.0] * 3 + [FACTOR_SHIFT + float(np.log(np.expm1(1.5)))] * 3)
     posterior = networks.encoder(tf.constant(_contexts([1, 2])))
-    # Beside N(0, 1): 1.5 x 3 / 2.5 and 1 / sqrt(2.5); with two factors 3 x 3 / 4 and 1 / 2.
+    # With N(0, 1), one factor gives 1.5 x 3 / 2.5 and 1 / sqrt(2.5); two give 3 x 3 / 4 and 1 / 2.
     np.testing.assert_allclose(posterior.mean, [[1.8] * 3, [2.25] * 3], rtol=1e-5)
     np.testing.assert_allclose(posterior.std, [[0.4**0.5] * 3, [0.5] * 3], rtol=1e-5)
 
 
-def test_the_order_of_a_products_rows_means_nothing(configured, tiny):
+def test_the_product_encoder_ignores_the_order_of_rows(configured, tiny):
     sizes = dataclasses.replace(configured("pearl")[0].networks, encoder="product")
     encoder = LatentNetworks(tiny.spec, sizes).encoder
     context = _contexts([10, 10])
-    for left, right in zip(encoder(tf.constant(context)), encoder(tf.constant(context[:, ::-1].copy())), strict=True):
+    for left, right in zip(
+        encoder(tf.constant(context)), encoder(tf.constant(context[:, ::-1].copy())), strict=True
+    ):
         np.testing.assert_allclose(left, right, atol=1e-5)
 
 
-def test_rows_that_are_not_there_change_nothing(encoding):
+def test_masked_rows_change_nothing(encoding):
     one, other = _contexts([3, 7], seed=1), _contexts([3, 7], seed=2)
     there = one[..., -1:] > 0
     mixed = np.where(there, one, other)
-    for left, right in zip(encoding[0].encoder(tf.constant(one)), encoding[0].encoder(tf.constant(mixed)), strict=True):
+    for left, right in zip(
+        encoding[0].encoder(tf.constant(one)), encoding[0].encoder(tf.constant(mixed)), strict=True
+    ):
         np.testing.assert_array_equal(left, right)
 
 
 def test_the_policy_in_numpy_is_that_of_the_learner(learner, configured):
     stream = np.random.default_rng(0)
-    observations, latents = stream.normal(size=(6, 1, 3)).astype(np.float32), stream.normal(size=(6, 3)).astype(np.float32)
+    observations, latents = (
+        stream.normal(size=(6, 1, 3)).astype(np.float32),
+        stream.normal(size=(6, 3)).astype(np.float32),
+    )
     theirs = learner.online.policy(tf.constant(observations), tf.constant(latents))
-    own = NumpyLatentPolicy(export_weights(learner.online), configured("pearl")[0].networks)(observations[:, 0], latents)
+    own = NumpyLatentPolicy(export_weights(learner.online), configured("pearl")[0].networks)(
+        observations[:, 0], latents
+    )
     np.testing.assert_allclose(own.mean, theirs.mean[:, 0], atol=1e-5)
     np.testing.assert_allclose(own.std, theirs.std[:, 0], atol=1e-5)
 
 
 def test_a_context_holds_whole_earlier_episodes_of_the_task(fresh):
     ends, lengths = fresh["memory"][..., -2], fresh["memory"][..., -1].sum(axis=1).astype(int)
-    assert set(ends.sum(axis=1).astype(int)) == {0, 1, 2}  # episodes, in trials of three; none only where the task is new
+    assert set(ends.sum(axis=1).astype(int)) == {
+        0,
+        1,
+        2,
+    }  # episodes, in trials of three; none only where the task is new
     for row, length in enumerate(lengths):
         context = fresh["memory"][row]
         np.testing.assert_array_equal(context[:length, -1], 1.0)
         np.testing.assert_array_equal(context[length:], 0.0)
-        assert length == 0 or context[length - 1, -2] == 1.0  # it stops where an episode did
+        assert length == 0 or context[length - 1, -2] == 1.0  # ends with an episode
         endless = fresh["observations"][row, 0, 0]
-        np.testing.assert_array_equal(context[:length, 0], endless)  # the same task's
+        np.testing.assert_array_equal(context[:length, 0], endless)  # of the same task
 
 
 def test_sequences_without_a_context_train_nothing(learner, configured, fresh):
@@ -129,7 +144,13 @@ def test_sequences_without_a_context_train_nothing(learner, configured, fresh):
     for batch in (fresh, other):
         tensors = {key: tf.constant(value) for key, value in batch.items()}
         noise = draw_noise(tensors, config, tf.constant([0, 0], tf.int64))
-        losses.append(float(total_loss(learner.online, learner.target, tensors, noise, config, Costs(0.0, 0.01))[0]))
+        losses.append(
+            float(
+                total_loss(
+                    learner.online, learner.target, tensors, noise, config, Costs(0.0, 0.01)
+                )[0]
+            )
+        )
     assert losses[0] == losses[1]
     assert losses[0] != 0
 
@@ -141,7 +162,7 @@ def test_sequences_keep_the_environments_discount_and_carry_on_as_the_multi_task
 
 
 class _Played:
-    """A behaviour in one environment that plays episodes of given lengths; keeps the posterior's mean through z."""
+    """A behaviour in one environment that plays episodes of given lengths and records z."""
 
     def __init__(self, learner, configured, tiny):
         config, _ = configured("pearl")
@@ -164,7 +185,7 @@ class _Played:
         return np.array(means)
 
     def context_lengths(self, task, draws=50):
-        """How many rows the contexts have that items of a task would carry."""
+        """Returns how many rows of context the items of a task would carry."""
         lengths = set()
         for _ in range(draws):
             self.behaviour.begin_episode(0, task, new_task=True)
@@ -180,7 +201,7 @@ def test_z_is_fixed_within_an_episode_and_drawn_anew_for_the_next(learner, confi
     assert not np.allclose(first[0], second[0])
 
 
-def test_z_knows_nothing_of_the_episode_it_acts_in_nor_of_what_a_fault_broke_off(learner, configured, tiny):
+def test_z_ignores_the_present_episode_and_episodes_that_a_fault_ended(learner, configured, tiny):
     acted, lengths = [], []
     for seed in (1, 2):
         played = _Played(learner, configured, tiny)
@@ -192,7 +213,7 @@ def test_z_knows_nothing_of_the_episode_it_acts_in_nor_of_what_a_fault_broke_off
     assert lengths == [{4, 2, 6}] * 2
 
 
-def test_an_episode_whose_rewards_are_all_alike_enters_no_context(learner, configured, tiny):
+def test_an_episode_of_equal_rewards_enters_no_context(learner, configured, tiny):
     acted = []
     for seed in (1, 2):
         played = _Played(learner, configured, tiny)
@@ -203,7 +224,9 @@ def test_an_episode_whose_rewards_are_all_alike_enters_no_context(learner, confi
     np.testing.assert_array_equal(*acted)
 
 
-def test_z_forgets_a_task_that_is_over_and_later_items_of_the_task_do_not(learner, configured, tiny):
+def test_z_forgets_a_task_that_is_over_and_later_items_of_the_task_do_not(
+    learner, configured, tiny
+):
     acted = []
     for seed in (1, 2):
         played = _Played(learner, configured, tiny)

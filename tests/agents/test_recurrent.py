@@ -23,29 +23,37 @@ class _Holder(tf.Module):
 @pytest.fixture
 def inputs():
     stream = np.random.default_rng(0)
-    return (stream.normal(size=shape).astype(np.float32) for shape in ((_ROWS, _STEPS, _INPUTS), (_ROWS, 2 * _SIZE)))
+    return (
+        stream.normal(size=shape).astype(np.float32)
+        for shape in ((_ROWS, _STEPS, _INPUTS), (_ROWS, 2 * _SIZE))
+    )
 
 
 def _plain_unroll(lstm, x, state, mask):
     """The textbook's LSTM, step by step, with TensorFlow's own gradients."""
-    w, b, recurrent = (lstm.trainable_variables[place] for place in _places(lstm))
+    w, b, recurrent = (lstm.trainable_variables[index] for index in _indices(lstm))
     hidden, cell = tf.constant(state[:, :_SIZE]), tf.constant(state[:, _SIZE:])
     seen = []
     for t in range(x.shape[1]):
         i, f, g, o = tf.split(x[:, t] @ w + b + hidden @ recurrent, 4, axis=1)
         new = tf.sigmoid(f + 1.0) * cell + tf.sigmoid(i) * tf.tanh(g)
         keep = mask[:, t, None]
-        hidden, cell = keep * tf.sigmoid(o) * tf.tanh(new) + (1 - keep) * hidden, keep * new + (1 - keep) * cell
+        hidden, cell = (
+            keep * tf.sigmoid(o) * tf.tanh(new) + (1 - keep) * hidden,
+            keep * new + (1 - keep) * cell,
+        )
         seen.append((hidden, cell))
     return seen
 
 
-def _places(lstm):
-    names = [variable.name.removesuffix(":0").rpartition("/")[2] for variable in lstm.trainable_variables]
+def _indices(lstm):
+    names = [
+        variable.name.removesuffix(":0").rpartition("/")[2] for variable in lstm.trainable_variables
+    ]
     return [names.index(name) for name in ("w", "b", "recurrent")]
 
 
-def test_unrolling_is_the_textbooks_lstm_and_rows_that_do_not_count_keep_the_state(inputs):
+def test_unrolling_is_the_textbook_lstm_and_masked_rows_keep_the_state(inputs):
     lstm, (x, state) = _Holder().lstm, inputs
     hidden = lstm.unroll(tf.constant(x), tf.constant(state), tf.constant(_MASK))
     expected = [step[0] for step in _plain_unroll(lstm, x, state, _MASK)]
@@ -55,7 +63,7 @@ def test_unrolling_is_the_textbooks_lstm_and_rows_that_do_not_count_keep_the_sta
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-def test_its_gradient_is_tensorflows(inputs, compiled):
+def test_its_gradient_equals_tensorflows(inputs, compiled):
     lstm, (x, state) = _Holder().lstm, inputs
     weights = np.random.default_rng(1).normal(size=(_ROWS, _STEPS, _SIZE)).astype(np.float32)
     x = tf.constant(x)
@@ -71,25 +79,31 @@ def test_its_gradient_is_tensorflows(inputs, compiled):
         steps = [step[0] for step in _plain_unroll(lstm, x, state, _MASK)]
         loss = tf.reduce_sum(weights * tf.stack(steps, axis=1))
     expected = tape.gradient(loss, [x, *lstm.trainable_variables])
-    for left, right in zip(tf.function(own, jit_compile=compiled, autograph=False)(), expected, strict=True):
+    for left, right in zip(
+        tf.function(own, jit_compile=compiled, autograph=False)(), expected, strict=True
+    ):
         np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-5)
 
 
-def test_no_gradient_comes_from_or_through_a_burn_in(inputs):
+def test_no_gradient_flows_from_or_through_a_burn_in(inputs):
     lstm, (x, state) = _Holder().lstm, inputs
     ones = np.ones_like(_MASK)
     x = tf.constant(x)
     with tf.GradientTape() as tape:
         tape.watch(x)
-        loss = tf.reduce_sum(lstm.unroll(x, tf.constant(state), tf.constant(ones), constant_rows=2)[:, 2:])
+        loss = tf.reduce_sum(
+            lstm.unroll(x, tf.constant(state), tf.constant(ones), constant_rows=2)[:, 2:]
+        )
     gradients = tape.gradient(loss, [x, *lstm.trainable_variables])
     np.testing.assert_array_equal(gradients[0][:, :2], 0.0)
-    # The same as beginning after it, from the state there.
+    # The gradient is that of an unroll from the state after the burn-in.
     between = np.concatenate(_plain_unroll(lstm, x, state, ones)[1], axis=1)
     with tf.GradientTape() as tape:
         rest = tf.reduce_sum(lstm.unroll(x[:, 2:], tf.constant(between), tf.constant(ones[:, 2:])))
     np.testing.assert_allclose(loss, rest, rtol=1e-5)
-    for left, right in zip(gradients[1:], tape.gradient(rest, lstm.trainable_variables), strict=True):
+    for left, right in zip(
+        gradients[1:], tape.gradient(rest, lstm.trainable_variables), strict=True
+    ):
         np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-5)
 
 

@@ -1,4 +1,4 @@
-"""What holds for every agent."""
+"""What every agent must satisfy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agents.losses import Costs
 from agents.registry import make_agent
 from replay.sequence import example_batch
 
-# Which groups of online variables each loss trains; no loss reaches any other.
+# The groups of online variables that each loss trains; it trains no others.
 GRADIENTS = [
     ("multitask", "critic_loss", {"critic"}),
     ("multitask", "policy_loss", {"expert"}),
@@ -47,13 +47,21 @@ def test_each_loss_trains_its_groups_of_variables_alone(agent, loss, trained, co
     with tf.GradientTape() as tape:
         costs = Costs(0.0, config.losses.entropy_cost)
         _, metrics = parts.total_loss(online, target, batch, noise, config, costs)
-    gradients = tape.gradient(metrics[loss], list(online.variables), unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    reached = {variable.ref() for variable, gradient in zip(online.variables, gradients, strict=True) if np.any(gradient)}
+    gradients = tape.gradient(
+        metrics[loss], list(online.variables), unconnected_gradients=tf.UnconnectedGradients.ZERO
+    )
+    reached = {
+        variable.ref()
+        for variable, gradient in zip(online.variables, gradients, strict=True)
+        if np.any(gradient)
+    }
     assert reached == {variable.ref() for group in trained for variable in online.group(group)}
 
 
 @pytest.mark.parametrize("agent", ["rl2", "pearl"])
-def test_recurrent_agents_learn_from_the_training_reward_and_a_share_of_the_tasks_own(agent, configured, tiny):
+def test_recurrent_agents_learn_from_the_training_reward_plus_the_weighted_task_reward(
+    agent, configured, tiny
+):
     config, sequence = configured(agent)
     parts = make_agent(agent)
     networks = [parts.make_networks(tiny.spec, config.networks) for _ in range(2)]
@@ -61,7 +69,9 @@ def test_recurrent_agents_learn_from_the_training_reward_and_a_share_of_the_task
     mixed = {**batch, "rewards": batch["rewards"] + np.float32(3.0) * batch["task_rewards"]}
 
     def losses(batch, weight):
-        weighted = dataclasses.replace(config, losses=dataclasses.replace(config.losses, task_reward_weight=weight))
+        weighted = dataclasses.replace(
+            config, losses=dataclasses.replace(config.losses, task_reward_weight=weight)
+        )
         tensors = {key: tf.constant(value) for key, value in batch.items()}
         noise = parts.draw_noise(tensors, weighted, tf.constant([0, 0], tf.int64))
         costs = Costs(0.0, config.losses.entropy_cost)
@@ -92,7 +102,9 @@ def test_a_recurrent_learner_that_is_restored_continues_bit_for_bit(agent, confi
 
     def go_on():
         metrics = [learner.step(_batch(sequence, seed)) for seed in (1, 2)]
-        return [{name: value.numpy() for name, value in part.items()} for part in metrics], learner.save()
+        return [
+            {name: value.numpy() for name, value in part.items()} for part in metrics
+        ], learner.save()
 
     first, first_state = go_on()
     learner.restore(state)
@@ -108,12 +120,24 @@ def test_a_recurrent_learner_that_is_restored_continues_bit_for_bit(agent, confi
 @pytest.mark.parametrize(
     ("environment", "episode_steps", "agent", "longer", "share"),
     [
-        ("sparse_navigation", 20, "rl2", 1.40625, 0.2),  # 0.9 million: it has to learn how to explore, too
+        (
+            "sparse_navigation",
+            20,
+            "rl2",
+            1.40625,
+            0.2,
+        ),  # 0.9 million: it must also learn how to explore
         ("sparse_navigation", 20, "pearl", 0.9375, 0.5),
-        *((name, steps, agent, 1.0, 0.2) for name, steps in (("half_cheetah_velocity", 200), ("other", 700)) for agent in ("rl2", "pearl")),
+        *(
+            (name, steps, agent, 1.0, 0.2)
+            for name, steps in (("half_cheetah_velocity", 200), ("other", 700))
+            for agent in ("rl2", "pearl")
+        ),
     ],
 )
-def test_agents_train_for_as_many_environment_steps_by_default_or_as_navigation_needed(environment, episode_steps, agent, longer, share):
+def test_default_runs_keep_their_ratio_of_environment_steps_to_the_multitask_agents(
+    environment, episode_steps, agent, longer, share
+):
     configs = [default_config(environment, episode_steps, name) for name in ("multitask", agent)]
     multitask, recurrent = (config.replay for config in configs)
     learned = [config.learner_steps * config.optimiser.batch_size for config in configs]
@@ -122,7 +146,9 @@ def test_agents_train_for_as_many_environment_steps_by_default_or_as_navigation_
         for sequences, replay in zip(learned, (multitask, recurrent), strict=True)
     )
     assert theirs == pytest.approx(longer * ours, rel=0.01)
-    assert recurrent.capacity * recurrent.sequence_length == pytest.approx(share * multitask.capacity * multitask.sequence_length, rel=0.01)
+    assert recurrent.capacity * recurrent.sequence_length == pytest.approx(
+        share * multitask.capacity * multitask.sequence_length, rel=0.01
+    )
     assert recurrent.context_length % episode_steps == 0
     assert recurrent.context_length <= max(400, episode_steps)
 
@@ -132,4 +158,6 @@ def test_an_unknown_agent_and_a_critic_that_needs_another_are_refused():
         dataclasses.replace(default_config("other", 10), agent="dqn")
     config = default_config("other", 10, "rl2")
     with pytest.raises(ValueError, match="--critic=task_description needs --agent=multitask"):
-        dataclasses.replace(config, networks=dataclasses.replace(config.networks, critic="task_description"))
+        dataclasses.replace(
+            config, networks=dataclasses.replace(config.networks, critic="task_description")
+        )

@@ -32,7 +32,9 @@ def test_the_policy_in_numpy_is_that_of_the_learner(learner, configured):
     stream = np.random.default_rng(0)
     observations = stream.normal(size=(5, 4, sequence.observation_size)).astype(np.float32)
     states = stream.normal(size=(5, *sequence.memory)).astype(np.float32)
-    memories = learner.online.memories(tf.constant(observations), tf.constant(states), tf.ones((5, 4)), 0)
+    memories = learner.online.memories(
+        tf.constant(observations), tf.constant(states), tf.ones((5, 4)), 0
+    )
     theirs = learner.online.policy(memories)
     policy = NumpyRecurrentPolicy(export_weights(learner.online), config.networks)
     for t in range(4):
@@ -42,12 +44,16 @@ def test_the_policy_in_numpy_is_that_of_the_learner(learner, configured):
         np.testing.assert_allclose(states[:, 10:15], memories.critic[:, t], atol=1e-5)
 
 
-def test_the_learner_unrolls_to_the_actors_own_log_probabilities_from_the_stored_state(learner, fresh):
+def test_the_learner_unrolls_to_the_actors_own_log_probabilities_from_the_stored_state(
+    learner, fresh
+):
     mask = np.concatenate([fresh["mask"], np.ones_like(fresh["mask"][:, :1])], axis=1)
-    memories = learner.online.memories(*(tf.constant(x) for x in (fresh["observations"], fresh["memory"], mask)), burn_in=0)
+    memories = learner.online.memories(
+        *(tf.constant(x) for x in (fresh["observations"], fresh["memory"], mask)), burn_in=0
+    )
     theirs = learner.online.policy(memories).at(slice(0, -1)).log_prob(fresh["actions"])
     real = fresh["mask"] > 0
-    assert (fresh["memory"] != 0).any(axis=1).mean() > 0.3  # most sequences begin within a trial
+    assert (fresh["memory"] != 0).any(axis=1).mean() > 0.3  # many sequences begin within a trial
     np.testing.assert_allclose(fresh["log_probs"][real], theirs.numpy()[real], atol=1e-4)
 
 
@@ -57,29 +63,33 @@ def test_the_ratio_is_1_on_fresh_data(learner, fresh):
         assert metrics[quantile].numpy() == pytest.approx(1.0, abs=1e-4)
 
 
-def test_the_state_runs_over_the_ends_of_episodes_and_is_new_for_a_new_task(fresh):
-    starts = fresh["mask"][:, 0] == 0  # a burn-in of padding
+def test_the_state_carries_on_across_episodes_and_restarts_with_a_new_task(fresh):
+    starts = fresh["mask"][:, 0] == 0  # the burn-in is padding
     assert 0 < starts.sum() < len(starts)
     np.testing.assert_array_equal(fresh["memory"][starts], 0.0)
-    # What is shown before a trial's first step is zero.
+    # Before a trial's first step, the previous action, reward and discount are 0.
     np.testing.assert_array_equal(fresh["observations"][starts, _BURN_IN, 3:], 0.0)
     assert (np.abs(fresh["memory"][~starts]).max(axis=1) > 0).all()
-    # Ends of episodes (an observed discount of 0) lie in the middle of trained rows, and the sequence goes on.
-    inner = (fresh["observations"][:, _BURN_IN + 1 : -1, -1] == 0) & (fresh["mask"][:, _BURN_IN + 1 :] > 0)
+    # Episodes end (an observed discount of 0) within the trained rows, and the sequence goes on.
+    inner = (fresh["observations"][:, _BURN_IN + 1 : -1, -1] == 0) & (
+        fresh["mask"][:, _BURN_IN + 1 :] > 0
+    )
     assert inner.any()
 
 
-def test_the_discount_runs_across_episodes_and_over_the_trials_end(fresh):
+def test_returns_are_discounted_across_episodes_and_the_trials_end(fresh):
     trained = fresh["mask"][:, _BURN_IN:] > 0
     discounts = fresh["discounts"][:, _BURN_IN:]
     lengths = trained.sum(axis=1)
-    assert (lengths < 3).any()  # tails, which end their trials
+    assert (lengths < 3).any()  # the last sequences of their trials
     # Task 0 terminates, where the environment's own discount is 0.
-    assert ((fresh["task_rewards"][:, _BURN_IN:] == 1.0) & (fresh["task"] == 0)[:, None] & trained).any()
+    assert (
+        (fresh["task_rewards"][:, _BURN_IN:] == 1.0) & (fresh["task"] == 0)[:, None] & trained
+    ).any()
     np.testing.assert_array_equal(discounts[trained], 1.0)
 
 
-def test_shaping_pays_what_a_step_changes_of_the_potential_beside_the_tasks_reward(configured):
+def test_shaping_adds_the_change_of_the_potential_to_the_tasks_reward(configured):
     config = configured("rl2")[0]
     config = dataclasses.replace(
         config,
@@ -93,11 +103,12 @@ def test_shaping_pays_what_a_step_changes_of_the_potential_beside_the_tasks_rewa
         "rewards": tf.constant([[-4.0, -2.0, -1.0, -5.0]]),
         "task_rewards": tf.constant([[0.0, 0.0, 1.0, 0.0]]),
     }
-    # 2 (0.6 phi' - phi), each episode beginning where its first step leads, and 3 for the task's reward.
+    # 2 (0.6 phi' - phi), where phi after an episode's first step stands in for phi before it, plus
+    # 3 for the task's own reward.
     np.testing.assert_allclose(step_rewards(batch, config), [[3.2, 6.8, 3.8, -2.8]], rtol=1e-6)
 
 
-def test_an_episode_that_goes_straight_on_keeps_its_direction_and_the_next_has_another(tiny, configured, learner):
+def test_a_straight_episode_keeps_its_direction_and_the_next_has_another(tiny, configured, learner):
     config = dataclasses.replace(configured("rl2")[0], straight_episodes=1.0)
     behaviour = make_agent("rl2").make_behaviour(tiny.spec, config, 1, [3])
     behaviour.update(export_weights(learner.online))
@@ -119,6 +130,10 @@ def test_padding_before_a_trial_changes_nothing(learner, fresh):
     for padding in (0.0, noise):
         observations = batch["observations"].copy()
         observations[:, :_BURN_IN] = padding
-        seen.append(learner.online.memories(*(tf.constant(x) for x in (observations, batch["memory"], mask)), burn_in=_BURN_IN))
+        seen.append(
+            learner.online.memories(
+                *(tf.constant(x) for x in (observations, batch["memory"], mask)), burn_in=_BURN_IN
+            )
+        )
     np.testing.assert_array_equal(seen[0].policy, seen[1].policy)
     np.testing.assert_array_equal(seen[0].critic, seen[1].critic)

@@ -6,7 +6,7 @@ from agents import transitions
 
 
 def batch(first, rows=3, length=4, real=2):
-    """Sequences whose states count from a number on, the first of whose transitions are real."""
+    """Sequences whose states are consecutive numbers, and whose first transitions are real."""
     states = first + np.arange(rows * (length + 1), dtype=np.float32).reshape(rows, length + 1, 1)
     return {
         "observations": states,
@@ -17,7 +17,7 @@ def batch(first, rows=3, length=4, real=2):
     }
 
 
-def test_real_transitions_alone_are_drawn_each_once_with_what_followed():
+def test_each_real_transition_is_drawn_once_with_its_next_observation():
     found = transitions.drawn([batch(0), batch(100)], 0.5, seed=1)
     states = sorted(found.observations[:, 0])
     assert states == [0, 1, 5, 6, 10, 11, 100, 101, 105, 106, 110, 111]
@@ -27,13 +27,13 @@ def test_real_transitions_alone_are_drawn_each_once_with_what_followed():
     np.testing.assert_array_equal(found.tasks, 7 + found.observations[:, 0] % 100 // 5)
 
 
-def test_a_draw_is_a_function_of_its_seed_and_no_larger_than_asked_for():
+def test_a_draw_depends_on_its_seed_alone_and_is_no_larger_than_requested():
     first, same, other = (transitions.drawn([batch(0)], 1.0, seed, count=4) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.observations, same.observations)
     assert len(first.actions) == 4
     assert not np.array_equal(first.observations, other.observations)
 
 
-def test_without_a_batch_or_a_real_transition_there_is_nothing():
+def test_without_a_real_transition_there_is_nothing_to_draw():
     assert transitions.drawn([], 1.0, seed=0) is None
     assert transitions.drawn([batch(0, real=0)], 1.0, seed=0) is None

@@ -11,11 +11,18 @@ from iwpa.snapshots import Snapshot
 
 def _snapshot(tiny, **changes):
     losses = tiny.config.losses
-    given = {"step": 7, "discount": losses.discount, "reward_scale": losses.reward_scale, "weights": {}}
+    given = {
+        "step": 7,
+        "discount": losses.discount,
+        "reward_scale": losses.reward_scale,
+        "weights": {},
+    }
     return Snapshot(**{**given, "spec": tiny.spec, "networks": tiny.config.networks, **changes})
 
 
-def test_a_learner_starts_networks_and_targets_from_a_snapshot_and_all_else_anew(learner, make_batch):
+def test_a_learner_starts_networks_and_targets_from_a_snapshot_and_nothing_else(
+    learner, make_batch
+):
     learner.step(make_batch(1))
     state = learner.save()
     weights = learner.get_variables(["all"])[0]
@@ -30,7 +37,7 @@ def test_a_learner_starts_networks_and_targets_from_a_snapshot_and_all_else_anew
     assert learner.steps == 0
 
 
-def test_rows_of_further_tasks_and_missing_heads_start_anew():
+def test_rows_of_additional_tasks_and_missing_heads_are_drawn_anew():
     weights = {"heads": np.ones((2, 3)), "embedding": np.ones((4, 2)), "prior/w": np.ones((2, 2))}
     names = {"heads": (3, 3), "embedding": (3, 2), "task_reward_heads": (3, 3), "prior/w": (2, 2)}
     started = starting_weights(weights, {name: np.zeros(shape) for name, shape in names.items()})
@@ -40,7 +47,7 @@ def test_rows_of_further_tasks_and_missing_heads_start_anew():
     np.testing.assert_array_equal(started["prior/w"], weights["prior/w"])
 
 
-def test_other_sizes_are_refused_by_name(tiny):
+def test_different_sizes_are_refused_by_name(tiny):
     check_start(_snapshot(tiny), tiny.spec, tiny.config)
     more = dataclasses.replace(tiny.spec, tasks=5, task_reward_heads=False)
     check_start(_snapshot(tiny), more, tiny.config)
@@ -48,6 +55,8 @@ def test_other_sizes_are_refused_by_name(tiny):
     with pytest.raises(ValueError, match=r"policy_layers \(4,\), but this run has \(8, 8\)"):
         check_start(_snapshot(tiny, networks=narrow), tiny.spec, tiny.config)
     with pytest.raises(ValueError, match="observation_size 3, but this run has 9"):
-        check_start(_snapshot(tiny), dataclasses.replace(tiny.spec, observation_size=9), tiny.config)
+        check_start(
+            _snapshot(tiny), dataclasses.replace(tiny.spec, observation_size=9), tiny.config
+        )
     with pytest.raises(ValueError, match="agent rl2, but this run has multitask"):
         check_start(_snapshot(tiny, agent="rl2"), tiny.spec, tiny.config)

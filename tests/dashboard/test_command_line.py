@@ -39,7 +39,10 @@ def test_another_address_is_warned_of(run_dir):
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert errors == "Warning: everyone who can reach 0.0.0.0 sees these runs; nobody is asked for a password.\n"
+    assert (
+        errors
+        == "Warning: everyone who can reach 0.0.0.0 sees these runs; nobody is asked for a password.\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,10 @@ def test_a_finished_run_is_read_whole(run_dir):
     assert (run.progress.learner_steps, run.progress.ended_by) == (300, "learner_steps")
     assert run.splits() == {"test", "validation"}
     assert run.snapshots("validation") == [100, 200, 300]
-    assert {method: len(runs) for method, runs in run.by_method("test", 200).items()} == {"prior": 6, "shared_q_iw": 6}
+    assert {method: len(runs) for method, runs in run.by_method("test", 200).items()} == {
+        "prior": 6,
+        "shared_q_iw": 6,
+    }
     assert run.levels(200) == {"experts": 11.0, "prior": 1.0}
     assert [node.name for node in run.fleet.nodes()] == ["actor-0", "learner"]
 
@@ -52,8 +55,18 @@ def test_a_poll_reads_what_is_new_and_changes_the_revision_only_then(run_dir):
 
 def test_an_empty_directory_becomes_a_run_while_it_is_watched(tmp_path):
     run = opened(tmp_path)
-    assert (run.configuration, run.environment, run.selected, run.places, run.last_sign_of_life) == (None,) * 5
-    assert (run.snapshot("test", None), run.by_method("test", None), run.levels(None)) == (None, {}, {"experts": None, "prior": None})
+    assert (
+        run.configuration,
+        run.environment,
+        run.selected,
+        run.places,
+        run.last_sign_of_life,
+    ) == (None,) * 5
+    assert (run.snapshot("test", None), run.by_method("test", None), run.levels(None)) == (
+        None,
+        {},
+        {"experts": None, "prior": None},
+    )
     (tmp_path / "run.json").write_text('{"identity": {"envir')
     run.poll()
     assert run.environment is None
@@ -90,7 +103,15 @@ def test_a_configuration_that_a_resumption_changed_is_read_again(run_dir):
         ("levels", {"level": "kings", "snapshot": 200, "task": 0, "repeat": 1, "return": 1.0}),
         ("levels", {"level": "experts", "snapshot": 200, "task": 0, "repeat": 1, "return": "much"}),
         ("events", {"no": "event"}),
-        ("events", {"event": "training_finished", "learner_steps": None, "minutes": 1.0, "reason": "minutes"}),
+        (
+            "events",
+            {
+                "event": "training_finished",
+                "learner_steps": None,
+                "minutes": 1.0,
+                "reason": "minutes",
+            },
+        ),
         ("events", {"event": "snapshot_selected", "snapshot": 100}),
     ],
 )
@@ -99,7 +120,11 @@ def test_records_of_no_use_are_counted_and_change_nothing_else(run_dir, kind, re
         writer.append(record)
     run = opened(run_dir)
     assert run.corrupt == 1
-    assert (run.selected, run.progress.learner_steps, run.levels(200)["experts"]) == (Selection(200, 6.0), 300, 11.0)
+    assert (run.selected, run.progress.learner_steps, run.levels(200)["experts"]) == (
+        Selection(200, 6.0),
+        300,
+        11.0,
+    )
 
 
 def test_a_directory_that_cannot_be_read_is_said_to_be_in_trouble(run_dir, monkeypatch):
@@ -146,7 +171,10 @@ def test_a_run_that_was_replaced_is_shown_as_what_is_there_now(run_dir, monkeypa
     run.poll()
     assert run.revision > revision
     assert (run.selected, run.events) == (None, [])
-    assert run.environment == {"deleted": None, "another run": "reach", "cut short": "sparse_navigation"}[change]
+    assert (
+        run.environment
+        == {"deleted": None, "another run": "reach", "cut short": "sparse_navigation"}[change]
+    )
     assert bool(run.splits()) == (change != "deleted")
 
 

@@ -59,12 +59,19 @@ def test_every_tab_shows_its_panels_and_the_console_is_silent(page):
     assert "snapshot 200 selected" in page.text("#status")
     for tab, label in TABS.items():
         page.choose("tab", label)
-        page.until("return document.querySelectorAll(`.on-${arguments[0]} .panel:not(.is-loading)`).length", tab)
-        assert page.run("return document.querySelectorAll(`.on-${arguments[0]} .is-waiting`).length", tab) == {
+        page.until(
+            "return document.querySelectorAll(`.on-${arguments[0]} .panel:not(.is-loading)`).length",
+            tab,
+        )
+        assert page.run(
+            "return document.querySelectorAll(`.on-${arguments[0]} .is-waiting`).length", tab
+        ) == {
             "tasks": 3,
             "comparison": 1,
         }.get(tab, 0)
-    assert page.run("return performance.getEntriesByType('resource').every(e => e.name.startsWith(location.origin))")
+    assert page.run(
+        "return performance.getEntriesByType('resource').every(e => e.name.startsWith(location.origin))"
+    )
 
 
 def test_a_click_on_a_task_opens_its_curves_its_path_and_its_films(page):
@@ -90,7 +97,9 @@ def test_controls_change_the_figure_and_the_address_carries_them(page):
     before = page.drawn("curves")
     page.choose("quantity", "Found")
     page.until("return location.search === '?quantity=found'")
-    page.until("return document.querySelector('#graph-curves .js-plotly-plot')._fullLayout.yaxis.title.text === 'runs that found reward'")
+    page.until(
+        "return document.querySelector('#graph-curves .js-plotly-plot')._fullLayout.yaxis.title.text === 'runs that found reward'"
+    )
     assert page.drawn("curves")["y"] != before["y"]
     page.open("?quantity=return&statistic=iqm&split=validation&snapshot=100&smoothing=5")
     assert page.drawn("curves")["title"] == "return"
@@ -105,7 +114,9 @@ def test_pictures_are_saved_and_the_theme_is_switched_and_remembered(page, profi
     page.run("document.querySelector('#save-png-curves').click()")
     page.run("document.querySelector('#save-csv-curves').click()")
     downloads = profile / "downloads"
-    chromium.WebDriverWait(page.browser, 60).until(lambda _: {"curves.png", "curves.csv"} <= {path.name for path in downloads.glob("*")})
+    chromium.WebDriverWait(page.browser, 60).until(
+        lambda _: {"curves.png", "curves.csv"} <= {path.name for path in downloads.glob("*")}
+    )
     assert (downloads / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert (downloads / "curves.csv").read_text().startswith("run,method,episode,last3")
     ground = page.run("return getComputedStyle(document.body).backgroundColor")
@@ -125,14 +136,21 @@ def test_a_new_episode_shows_within_two_refreshes_and_keeps_the_zoom(browser, tm
         assert len(page.drawn("curves")["y"][2]) == 4
         whole = page.drawn("curves")["range"]
         ground = browser.find_element(By.CSS_SELECTOR, "#graph-curves .nsewdrag")
-        ActionChains(browser).move_to_element_with_offset(ground, -200, 0).click_and_hold().move_by_offset(300, 0).release().perform()
-        page.until("return document.querySelector('#graph-curves .js-plotly-plot')._fullLayout.xaxis.range[0] > arguments[0]", whole[0])
+        ActionChains(browser).move_to_element_with_offset(
+            ground, -200, 0
+        ).click_and_hold().move_by_offset(300, 0).release().perform()
+        page.until(
+            "return document.querySelector('#graph-curves .js-plotly-plot')._fullLayout.xaxis.range[0] > arguments[0]",
+            whole[0],
+        )
         zoomed = page.drawn("curves")["range"]
         requests = "return performance.getEntriesByType('resource').filter(e => e.name.includes('_dash-update-component')).length"
         for episode in range(1, 6):
             synthetic_run.add_episode(run_dir, episode, episodes=5)
         answered = page.run(requests)
-        page.until("return document.querySelector('#graph-curves .js-plotly-plot').data[2].y.length === 5")
+        page.until(
+            "return document.querySelector('#graph-curves .js-plotly-plot').data[2].y.length === 5"
+        )
         assert page.run(requests) <= answered + 2  # one that had read before, and one after
         assert page.drawn("curves")["range"] == zoomed
 
@@ -157,21 +175,33 @@ def test_directories_that_are_empty_or_half_written_say_what_they_wait_for(brows
         assert "no run.json yet: waiting for a run to start there" in page.text("#status")
         assert "2 corrupt lines skipped" in page.text("#status")
         assert HOSTILE in page.text("#status")  # as text
-        assert page.drawn("curves")["names"] == [f"{HOSTILE} · begun".replace("<", "&lt;").replace(">", "&gt;")]
-        assert "empty: no adaptation yet. Validation starts with the first snapshot" in page.text("#caption-curves")
+        assert page.drawn("curves")["names"] == [
+            f"{HOSTILE} · begun".replace("<", "&lt;").replace(">", "&gt;")
+        ]
+        assert "empty: no adaptation yet. Validation starts with the first snapshot" in page.text(
+            "#caption-curves"
+        )
         page.open("?run=empty")
         for tab, panel, words in (
             ("Tasks", "tasks", "empty: no adaptation yet."),
             ("Validation", "validation", "no snapshot has a complete validation yet"),
             ("Training", "training", "Nothing recorded yet"),
-            ("Training", "experts", "the experts are measured on every training task when a snapshot is selected"),
+            (
+                "Training",
+                "experts",
+                "the experts are measured on every training task when a snapshot is selected",
+            ),
             ("Fleet", "nodes", "no node has given a sign of life yet"),
             ("Fleet", "replay", "Replay fills before"),
             ("Videos", "videos", "python -m launch.evaluate"),
             ("Compare", "differences", "empty has no run.json yet."),
         ):
             page.choose("tab", tab)
-            page.until("return document.querySelector(arguments[0]).innerText.includes(arguments[1])", f"#waiting-{panel}", words)
+            page.until(
+                "return document.querySelector(arguments[0]).innerText.includes(arguments[1])",
+                f"#waiting-{panel}",
+                words,
+            )
         assert page.errors() == []
 
 
@@ -184,14 +214,24 @@ def test_a_page_whose_server_is_gone_says_so(browser, run_dir):
 
 
 def test_runs_are_overlaid_and_their_differences_listed(browser, tmp_path):
-    run_dirs = [synthetic_run.write(tmp_path / name, seed=seed, films=False) for seed, name in enumerate(("a", "b"))]
+    run_dirs = [
+        synthetic_run.write(tmp_path / name, seed=seed, films=False)
+        for seed, name in enumerate(("a", "b"))
+    ]
     with chromium.served(run_dirs) as address:
         page = chromium.Page(browser, address)
         page.open()
-        assert page.drawn("curves")["names"] == ["Prior · a", "Prior · b", "Shared Q + IW · a", "Shared Q + IW · b"]
+        assert page.drawn("curves")["names"] == [
+            "Prior · a",
+            "Prior · b",
+            "Shared Q + IW · a",
+            "Shared Q + IW · b",
+        ]
         page.choose("runs", "a")
         page.until("return location.search === '?runs=b'")
-        page.until("return document.querySelector('#graph-curves .js-plotly-plot').data.length === 6")
+        page.until(
+            "return document.querySelector('#graph-curves .js-plotly-plot').data.length === 6"
+        )
         page.open("?tab=comparison")
         page.until("return document.querySelector('#panel-differences.filled')")
         assert page.text("#body-differences tbody").split() == ["identity.seed", "0", "1"]

@@ -61,7 +61,10 @@ def _report(name, **options):
 @pytest.mark.parametrize(("name", "how"), [("Ends", "exit code 0"), ("Crashes", "SIGSEGV")])
 def test_an_environment_that_ends_its_process_is_a_finding(name, how, capfd):
     (finding,) = _report(name).findings
-    assert finding == f"The environment ends its process ({how}) while it is made or played: let it raise an exception instead."
+    assert (
+        finding
+        == f"The environment ends its process ({how}) while it is made or played: let it raise an exception instead."
+    )
 
 
 def test_what_an_environment_started_is_ended_with_the_examination(folder):
@@ -75,7 +78,9 @@ def test_what_an_environment_started_is_ended_with_the_examination(folder):
 @pytest.mark.parametrize("debug", [[], ["--debug"]])
 def test_what_an_environment_started_ends_with_a_check_that_is_ended(number, debug):
     command = [sys.executable, "-m", "environments.conformance", "my_tasks:Hangs", *debug]
-    check = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    check = subprocess.Popen(
+        command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     started = [*map(int, check.stdout.readline().split())]
     check.send_signal(number)
     assert check.wait() == (130 if number == signal.SIGINT else -number)

@@ -10,7 +10,15 @@ import pytest
 from dm_env import specs
 from program import ENVIRONMENT
 
-from environments import EnvironmentBatch, EnvironmentFailure, ObservationGroups, Task, TaskDistribution, TaskEnvironment, TaskSet
+from environments import (
+    EnvironmentBatch,
+    EnvironmentFailure,
+    ObservationGroups,
+    Task,
+    TaskDistribution,
+    TaskEnvironment,
+    TaskSet,
+)
 from environments.guards import Watchdog
 
 _TASK = Task(0, ())
@@ -59,7 +67,13 @@ class _Distribution(TaskDistribution):
     worst_reward = -1.0
     task_set = TaskSet("default", {"train": (_TASK,)})
 
-    def __init__(self, play=lambda step: ((step, -step), 0.5, None), action_spec=None, on_reset=lambda: None, length=3):
+    def __init__(
+        self,
+        play=lambda step: ((step, -step), 0.5, None),
+        action_spec=None,
+        on_reset=lambda: None,
+        length=3,
+    ):
         self.play = play
         self.length = length
         self.on_reset = on_reset
@@ -83,7 +97,9 @@ def _raise(error):
 
 
 def test_actions_are_clipped_and_mapped_to_the_environments_bounds():
-    batch, distribution = _batch(action_spec=specs.BoundedArray((2,), np.float32, [-2, 10], [6, 20]))
+    batch, distribution = _batch(
+        action_spec=specs.BoundedArray((2,), np.float32, [-2, 10], [6, 20])
+    )
     batch.reset(0, _TASK, 0)
     for action in ([-1, -1], [1, 1], [0, 0.5]):
         batch.step(np.array([action], np.float32))
@@ -99,7 +115,9 @@ def test_actions_have_the_shape_of_their_specification(shape):
     batch.reset(0, _TASK, 0)
     batch.step(np.linspace(-1, 1, batch.action_size, dtype=np.float32)[None])
     assert distribution.actions[0].shape == shape
-    np.testing.assert_allclose(distribution.actions[0].ravel(), np.linspace(0, 2, batch.action_size))
+    np.testing.assert_allclose(
+        distribution.actions[0].ravel(), np.linspace(0, 2, batch.action_size)
+    )
 
 
 @pytest.mark.parametrize(
@@ -136,20 +154,34 @@ def test_a_step_returns_what_the_environments_gave():
 @pytest.mark.parametrize(
     ("play", "reason"),
     [
-        (lambda step: ((np.nan, 0), 1.0, None), "the observation 'o' is not finite: nan at 0, 1 of its 2 numbers"),
-        (lambda step: ((np.inf, -np.inf), 1.0, None), "the observation 'o' is not finite: inf at 0, 2 of its 2 numbers"),
+        (
+            lambda step: ((np.nan, 0), 1.0, None),
+            "the observation 'o' is not finite: nan at 0, 1 of its 2 numbers",
+        ),
+        (
+            lambda step: ((np.inf, -np.inf), 1.0, None),
+            "the observation 'o' is not finite: inf at 0, 2 of its 2 numbers",
+        ),
         (lambda step: ((1, 1), np.nan, None), "the reward is nan"),
         (lambda step: ((1, 1), -np.inf, None), "the reward is -inf"),
         (lambda step: ((1, 1), 1.0, np.inf), "the training reward is inf"),
-        (lambda step: ((0, -1e20), 1.0, None), "the observation 'o' reaches 1e+20, whose square overflows: bound it, or"),
+        (
+            lambda step: ((0, -1e20), 1.0, None),
+            "the observation 'o' reaches 1e+20, whose square overflows: bound it, or",
+        ),
         (lambda step: ((1, 1), 1e39, None), "the reward is 1e+39"),
         (lambda step: sys.exit(0), "SystemExit: 0"),
         (lambda step: _raise(RuntimeError("no" * 10_000)), "RuntimeError: nono"),
-        (lambda step: _raise(RuntimeError("the simulation diverged")), "RuntimeError: the simulation diverged"),
+        (
+            lambda step: _raise(RuntimeError("the simulation diverged")),
+            "RuntimeError: the simulation diverged",
+        ),
     ],
 )
 def test_a_fault_in_a_step_ends_the_episode_with_its_reason(play, reason):
-    batch, distribution = _batch(lambda step: play(step) if step == 2 else ((step, step), 1.0, None))
+    batch, distribution = _batch(
+        lambda step: play(step) if step == 2 else ((step, step), 1.0, None)
+    )
     batch.reset(0, _TASK, 0)
     before = distribution.made
     batch.step(np.zeros((1, 2), np.float32))
@@ -168,7 +200,9 @@ def test_a_fault_in_a_step_ends_the_episode_with_its_reason(play, reason):
 
 def test_an_environment_that_cannot_start_is_made_anew_and_says_why():
     attempts = iter([ValueError("no room"), ValueError("no light")])
-    batch, distribution = _batch(on_reset=lambda: [_raise(error) for error in [next(attempts, None)] if error])
+    batch, distribution = _batch(
+        on_reset=lambda: [_raise(error) for error in [next(attempts, None)] if error]
+    )
     assert batch.reset(0, _TASK, 0) == ("ValueError: no room", "ValueError: no light")
     assert distribution.made == 1 + 3
     assert not batch.step(np.zeros((1, 2), np.float32)).last.any()
@@ -176,7 +210,10 @@ def test_an_environment_that_cannot_start_is_made_anew_and_says_why():
 
 @pytest.mark.parametrize(
     ("observation", "reason"),
-    [({"o": np.zeros(1)}, "the observation 'o' has shape (1,), but its spec (2,)"), ({"p": np.zeros(2)}, "the observation lacks 'o'")],
+    [
+        ({"o": np.zeros(1)}, "the observation 'o' has shape (1,), but its spec (2,)"),
+        ({"p": np.zeros(2)}, "the observation lacks 'o'"),
+    ],
 )
 def test_an_observation_that_does_not_fit_its_spec_is_a_fault_of_the_reset(observation, reason):
     observations = iter([observation])
@@ -200,7 +237,8 @@ def test_twenty_faults_in_a_row_are_a_failure_with_the_reason():
         assert batch.step(np.zeros((1, 2), np.float32)).faulted.all()
     batch.reset(0, _TASK, 0)
     with pytest.raises(
-        EnvironmentFailure, match=r"20 episodes in a row were cut short; the last by FloatingPointError: the reward is nan, in task 0"
+        EnvironmentFailure,
+        match=r"20 episodes in a row were cut short; the last by FloatingPointError: the reward is nan, in task 0",
     ):
         batch.step(np.zeros((1, 2), np.float32))
 
@@ -210,7 +248,10 @@ def test_an_environment_that_never_starts_is_a_failure():
     for _ in range(3):
         assert batch.reset(0, _TASK, 0) == 5 * ("OSError: no display",)
         assert batch.step(np.zeros((1, 2), np.float32)).faulted.all()
-    with pytest.raises(EnvironmentFailure, match="20 episodes in a row were cut short; the last by OSError: no display, in task 0"):
+    with pytest.raises(
+        EnvironmentFailure,
+        match="20 episodes in a row were cut short; the last by OSError: no display, in task 0",
+    ):
         batch.reset(0, _TASK, 0)
     assert distribution.made == 1 + 20
 
@@ -265,10 +306,17 @@ def test_environments_are_closed_when_their_process_ends_by_an_error(tmp_path):
         "raise RuntimeError('the learner is gone')\n"
     )
     ended = subprocess.run(
-        [sys.executable, tmp_path / "program.py"], env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, tmp_path / "program.py"],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert "the learner is gone" in ended.stderr
-    assert ended.stdout.splitlines() == ["closed"] * 2  # that whose specifications were read, and that of place 1
+    assert (
+        ended.stdout.splitlines() == ["closed"] * 2
+    )  # that whose specifications were read, and that of place 1
 
 
 class _Closing(_Scripted):
@@ -337,7 +385,9 @@ def test_a_step_that_hangs_in_foreign_code_ends_the_process_and_says_so():
     # A sleep of Python's own does not return for an exception either.
     program = "import time; from environments.guards import Watchdog; dog = Watchdog(0.2); dog.start(); time.sleep(20)"
     started = time.monotonic()
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
     assert ended.returncode == 1
     assert "hangs for" in ended.stderr
     assert time.monotonic() - started < 15

@@ -26,9 +26,17 @@ def main():
 
 
 def run(body: str, *flags: str) -> subprocess.CompletedProcess[str]:
-    script = f"from environments import command_line\n{body}\ncommand_line.run(main, 'What it does.')\n"
+    script = (
+        f"from environments import command_line\n{body}\ncommand_line.run(main, 'What it does.')\n"
+    )
     return subprocess.run(
-        [sys.executable, "-c", script, *flags], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", script, *flags],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -48,10 +56,16 @@ def test_functions_that_commands_compile_may_have_loops() -> None:
         ("def main(): raise KeyboardInterrupt", 130, ""),
         ("import sys\ndef main(): sys.exit(0)", 1, "error: a user's code called sys.exit(0)\n"),
         ("import os\ndef main(): os._exit(0)", 1, "error: a user's code called os._exit(0)\n"),
-        ("def main(): raise ValueError('x' * 10**6)", 2, "error: " + "x" * 2000 + "... (1000000 characters)\n"),
+        (
+            "def main(): raise ValueError('x' * 10**6)",
+            2,
+            "error: " + "x" * 2000 + "... (1000000 characters)\n",
+        ),
     ],
 )
-def test_how_a_command_ends_is_told_by_its_exit_code_and_one_line(body: str, code: int, message: str) -> None:
+def test_how_a_command_ends_is_told_by_its_exit_code_and_one_line(
+    body: str, code: int, message: str
+) -> None:
     shown = run(body)
     assert (shown.returncode, shown.stderr) == (code, message)
 
@@ -63,7 +77,9 @@ def test_an_error_of_the_program_itself_keeps_its_traceback() -> None:
 
 
 def test_a_thread_that_does_not_end_keeps_no_command_from_ending() -> None:
-    shown = run("import threading, time\ndef main():\n threading.Thread(target=time.sleep, args=(1000,), name='slow').start()\n return 3")
+    shown = run(
+        "import threading, time\ndef main():\n threading.Thread(target=time.sleep, args=(1000,), name='slow').start()\n return 3"
+    )
     assert (shown.returncode, shown.stderr) == (3, "Threads that did not end are left: slow.\n")
 
 
@@ -92,7 +108,12 @@ _STARTS = (
 def test_what_a_command_started_ends_with_it_when_it_is_killed(killed: str) -> None:
     process = start(_STARTS, stdout=subprocess.PIPE)
     started = [*map(int, process.stdout.readline().split())]
-    os.kill({"the command": process.pid, "what watches": started[-1], "the program": started[-2]}[killed], signal.SIGKILL)
+    os.kill(
+        {"the command": process.pid, "what watches": started[-1], "the program": started[-2]}[
+            killed
+        ],
+        signal.SIGKILL,
+    )
     assert process.wait() == -signal.SIGKILL
     nodes.wait_for(lambda: not any(map(nodes.is_alive, started)), seconds=20)
 
@@ -104,8 +125,12 @@ _WAITS = (
 
 
 def start(body: str, *before: str, **streams) -> subprocess.Popen[str]:
-    script = f"from environments import command_line\n{body}\ncommand_line.run(main, 'What it does.')\n"
-    return subprocess.Popen([*before, sys.executable, "-c", script], cwd=ROOT, env=ENVIRONMENT, text=True, **streams)
+    script = (
+        f"from environments import command_line\n{body}\ncommand_line.run(main, 'What it does.')\n"
+    )
+    return subprocess.Popen(
+        [*before, sys.executable, "-c", script], cwd=ROOT, env=ENVIRONMENT, text=True, **streams
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -124,7 +149,11 @@ def test_a_signal_that_comes_while_the_program_looks_for_one_stops_it_all_the_sa
 
 
 def test_what_waits_for_something_else_is_ended_by_a_signal_all_the_same() -> None:
-    process = start(_WAITS.format(patience=0.2, wait="time.sleep(1000)"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = start(
+        _WAITS.format(patience=0.2, wait="time.sleep(1000)"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
     assert process.communicate()[1] == "This program did not stop within 0.2 s: ending it.\n"
@@ -133,7 +162,10 @@ def test_what_waits_for_something_else_is_ended_by_a_signal_all_the_same() -> No
 
 def test_code_that_never_gives_back_pythons_lock_is_ended_by_a_signal_all_the_same() -> None:
     holds = "import re; re.match('(a+)+b', 'a' * 100)"
-    process = start(f"command_line.processes._PATIENCE_SECONDS = 0.3\n{_WAITS.format(patience=0.1, wait=holds)}", stdout=subprocess.PIPE)
+    process = start(
+        f"command_line.processes._PATIENCE_SECONDS = 0.3\n{_WAITS.format(patience=0.1, wait=holds)}",
+        stdout=subprocess.PIPE,
+    )
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=30)[0] == ""
@@ -142,7 +174,12 @@ def test_code_that_never_gives_back_pythons_lock_is_ended_by_a_signal_all_the_sa
 
 def test_a_command_that_was_started_with_nohup_goes_on_when_its_terminal_is_closed() -> None:
     patience = "command_line.processes._PATIENCE_SECONDS = 0.3\n"
-    process = start(patience + _WAITS.format(patience=13, wait="stop.wait()"), "nohup", stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    process = start(
+        patience + _WAITS.format(patience=13, wait="stop.wait()"),
+        "nohup",
+        stdout=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+    )
     process.stdout.readline()
     process.send_signal(signal.SIGHUP)
     with pytest.raises(subprocess.TimeoutExpired):
@@ -152,12 +189,19 @@ def test_a_command_that_was_started_with_nohup_goes_on_when_its_terminal_is_clos
     assert process.returncode == 130
 
 
-@pytest.mark.parametrize("body", ["def main():\n for _ in range(10**6): print('x' * 80)\n return 0", "def main(): return 0"])
+@pytest.mark.parametrize(
+    "body",
+    ["def main():\n for _ in range(10**6): print('x' * 80)\n return 0", "def main(): return 0"],
+)
 @pytest.mark.parametrize("flags", [[], ["--help"]])
 def test_a_closed_pipe_ends_a_command_quietly(body: str, flags: list[str]) -> None:
     script = f"from environments import command_line\n{body}\ncommand_line.run(main, 'What it does.' + 'x' * 10**6)\n"
     process = subprocess.Popen(
-        [sys.executable, "-c", script, *flags], cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", script, *flags],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     process.stdout.close()
     assert process.stderr.read() == b""
@@ -166,12 +210,25 @@ def test_a_closed_pipe_ends_a_command_quietly(body: str, flags: list[str]) -> No
 
 @pytest.mark.parametrize(
     ("program", "code"),
-    [("environments.conformance tiny_distribution:Line", 0), ("environments.render --help", 0), ("results.report --run_dir=absent", 2)],
+    [
+        ("environments.conformance tiny_distribution:Line", 0),
+        ("environments.render --help", 0),
+        ("results.report --run_dir=absent", 2),
+    ],
 )
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_closed_standard_streams_are_no_hindrance(program: str, code: int, closed: str, tmp_path) -> None:
+def test_closed_standard_streams_are_no_hindrance(
+    program: str, code: int, closed: str, tmp_path
+) -> None:
     command = f"{sys.executable} -m {program} {closed}"
-    shown = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    shown = subprocess.run(
+        ["sh", "-c", command],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert shown.returncode == code, shown.stderr
     assert "Traceback" not in shown.stderr
 

@@ -43,7 +43,13 @@ def tasks(distribution):
 def test_an_episode_is_the_same_in_another_process_which_needs_no_dm_control(distribution):
     expected = digest(distribution.name)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": "7"}
-    run = subprocess.run([sys.executable, "-c", _SCRIPT, distribution.name], env=environment, capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", _SCRIPT, distribution.name],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert run.stdout.split() == [expected, "False"]
 
 
@@ -93,7 +99,9 @@ def test_each_environment_marks_its_own_target_in_pictures(distribution, tasks):
         start(environment, task)
     for environment, task in zip(environments, tasks, strict=True):
         target = distribution.description(task)
-        np.testing.assert_allclose(environment.data.site("target").xpos[: len(target)], target, rtol=1e-6)
+        np.testing.assert_allclose(
+            environment.data.site("target").xpos[: len(target)], target, rtol=1e-6
+        )
 
 
 def test_the_description_is_the_target(distribution, tasks):
@@ -111,7 +119,10 @@ def test_sparse_training_rewards_are_the_tasks_own(distribution, tasks):
 
 
 def test_an_unknown_training_reward_is_refused(distribution):
-    with pytest.raises(ValueError, match=f"Unknown training reward 'shaped' of {distribution.name}: choose dense or sparse"):
+    with pytest.raises(
+        ValueError,
+        match=f"Unknown training reward 'shaped' of {distribution.name}: choose dense or sparse",
+    ):
         load(distribution.name, training="shaped")
 
 
@@ -129,11 +140,19 @@ def test_distributions_travel_by_pickle(distribution, environment, tasks):
 
 def test_everybody_observes_everything_at_the_order_of_one(distribution, environment):
     observed = environment.observation_spec()
-    assert set(distribution.observation_groups.expert) == set(distribution.observation_groups.prior) == set(observed)
+    assert (
+        set(distribution.observation_groups.expert)
+        == set(distribution.observation_groups.prior)
+        == set(observed)
+    )
     batch = EnvironmentBatch(distribution, 1)
     batch.reset(0, distribution.tasks("train")[0], seed=0)
     rows = []
-    for action in np.random.default_rng(0).uniform(-1, 1, (distribution.episode_steps, 1, batch.action_size)).astype(np.float32):
+    for action in (
+        np.random.default_rng(0)
+        .uniform(-1, 1, (distribution.episode_steps, 1, batch.action_size))
+        .astype(np.float32)
+    ):
         assert not batch.step(action).faulted.any()
         rows.append(batch.observations[0].copy())
     assert np.abs(rows).max() < 15

@@ -21,7 +21,12 @@ from environments.guards import Watchdog
 def test_a_good_distribution_has_no_findings_and_no_warnings():
     report = examine(Walks())
     assert (report.findings, report.warnings) == ([], [])
-    for words in ("3 train, 1 validation, 2 test", "D = 3, A = 2", "episodes of 6 steps", "steps per second"):
+    for words in (
+        "3 train, 1 validation, 2 test",
+        "D = 3, A = 2",
+        "episodes of 6 steps",
+        "steps per second",
+    ):
         assert words in report.summary
     assert check(Walks(), quick=True) == []
 
@@ -44,11 +49,20 @@ def test_an_episode_of_one_step_conforms_and_keeps_the_rules():
     assert check(changed(_one_step(), episode_steps=1)) == []
     assert check(changed(_one_step(dm_env.termination), episode_steps=5)) == []
     between = walk(
-        outcome=_one_step().outcome, set_task=lambda self, task: self.__dict__.update(next_task=task) if _is_over(self) else None
+        outcome=_one_step().outcome,
+        set_task=lambda self, task: (
+            self.__dict__.update(next_task=task) if _is_over(self) else None
+        ),
     )
-    assert_found(changed(between, episode_steps=1), r"set_task\(\) during an episode has no effect on the next reset\(\)")
+    assert_found(
+        changed(between, episode_steps=1),
+        r"set_task\(\) during an episode has no effect on the next reset\(\)",
+    )
     never = walk(outcome=_one_step().outcome, set_task=lambda self, task: None)
-    assert_found(changed(never, episode_steps=1), "Nothing differed between tasks in 4 pairs of episodes, although rewards change")
+    assert_found(
+        changed(never, episode_steps=1),
+        "Nothing differed between tasks in 4 pairs of episodes, although rewards change",
+    )
 
 
 def _is_over(environment):
@@ -65,7 +79,10 @@ def test_an_environment_that_fails_at_the_bounds_of_its_actions_is_found(beyond)
         assert not (action == beyond).any(), "inverse of 0"
         return Walk.step(self, action)
 
-    assert_found(changed(walk(step=step)), r"With train task 0 step\(\) at step \d raises AssertionError: inverse of 0")
+    assert_found(
+        changed(walk(step=step)),
+        r"With train task 0 step\(\) at step \d raises AssertionError: inverse of 0",
+    )
 
 
 def test_environments_that_only_share_something_side_by_side_are_found():
@@ -78,7 +95,8 @@ def test_environments_that_only_share_something_side_by_side_are_found():
         return timestep if owner is self else timestep._replace(reward=timestep.reward + 1.0)
 
     assert_found(
-        changed(walk(step=step)), "give another episode in a batch, at step 1 with the action 1: share nothing between environments"
+        changed(walk(step=step)),
+        "give another episode in a batch, at step 1 with the action 1: share nothing between environments",
     )
 
 
@@ -95,7 +113,10 @@ def test_a_task_that_is_exchanged_in_the_middle_of_an_episode_is_found():
         self.task = self.next_task = task
 
     # The task is set after the first step, so that the second is the first that may show it.
-    assert_found(changed(walk(set_task=set_task)), r"set_task\(\) during an episode changes that episode \(the reward at step 2\)")
+    assert_found(
+        changed(walk(set_task=set_task)),
+        r"set_task\(\) during an episode changes that episode \(the reward at step 2\)",
+    )
 
 
 def test_a_task_that_is_only_taken_between_episodes_is_found():
@@ -103,7 +124,10 @@ def test_a_task_that_is_only_taken_between_episodes_is_found():
         if getattr(self, "steps", 0) in (0, STEPS):
             self.next_task = task
 
-    assert_found(changed(walk(set_task=set_task)), r"set_task\(\) during an episode has no effect on the next reset\(\)")
+    assert_found(
+        changed(walk(set_task=set_task)),
+        r"set_task\(\) during an episode has no effect on the next reset\(\)",
+    )
 
 
 def test_a_task_that_is_ignored_is_found_where_rewards_are_dense():
@@ -114,7 +138,10 @@ def test_a_task_that_is_ignored_is_found_where_rewards_are_dense():
 def test_tasks_that_look_alike_to_random_actions_are_a_warning_where_rewards_are_sparse():
     report = examine(changed(walk(reward=lambda self: 0.0)))
     assert report.findings == []
-    assert_one_match(report.warnings, "Nothing differed between tasks .* right if random actions seldom find the reward")
+    assert_one_match(
+        report.warnings,
+        "Nothing differed between tasks .* right if random actions seldom find the reward",
+    )
 
 
 def test_what_an_episode_leaves_behind_is_found():
@@ -124,11 +151,16 @@ def test_what_an_episode_leaves_behind_is_found():
         self.place += 0.1 * (self.episodes > 2)
         return timestep._replace(observation=self.observe())
 
-    assert_found(changed(walk(reset=reset)), r"give another episode after others were played \(the observation 'place' at step 0\)")
+    assert_found(
+        changed(walk(reset=reset)),
+        r"give another episode after others were played \(the observation 'place' at step 0\)",
+    )
 
 
 class Lossy(Walks):
-    kind = walk(reward=lambda self: -abs(self.place[0]) * self.factor - abs(self.task.parameters[0]))
+    kind = walk(
+        reward=lambda self: -abs(self.place[0]) * self.factor - abs(self.task.parameters[0])
+    )
 
     def __init__(self, factor=1.0):
         super().__init__()
@@ -144,43 +176,63 @@ class Lossy(Walks):
 
 
 def test_a_distribution_that_pickling_changes_is_found():
-    assert_found(Lossy(), r"The distribution gives another episode after pickling \(the reward at step 1\)")
+    assert_found(
+        Lossy(), r"The distribution gives another episode after pickling \(the reward at step 1\)"
+    )
 
 
 def test_a_distribution_that_cannot_be_pickled_is_found():
-    assert_found(changed(lock=threading.Lock()), "Pickling the distribution with cloudpickle raises TypeError")
+    assert_found(
+        changed(lock=threading.Lock()),
+        "Pickling the distribution with cloudpickle raises TypeError",
+    )
 
 
 def test_a_large_distribution_is_a_warning():
     report = examine(changed(ballast=np.zeros(200_000)))
     assert report.findings == []
-    assert_one_match(report.warnings, "The pickled distribution has 1.6 MB: load large things in make_environment")
+    assert_one_match(
+        report.warnings,
+        "The pickled distribution has 1.6 MB: load large things in make_environment",
+    )
 
 
 def _leak(step):
     """An environment whose clock is fast by the task's parameter from a step on."""
 
     def observe(self):
-        return {**Walk.observe(self), "clock": np.array([self.steps + (self.steps >= step) * self.task.parameters[0]])}
+        return {
+            **Walk.observe(self),
+            "clock": np.array([self.steps + (self.steps >= step) * self.task.parameters[0]]),
+        }
 
     return walk(observe=observe)
 
 
 @pytest.mark.parametrize("step", [0, 3])
 def test_an_observation_that_gives_the_task_away_is_named_with_its_step(step):
-    assert_found(changed(_leak(step)), f"With the same seed and actions the observation 'clock' differs between two tasks at step {step}:")
+    assert_found(
+        changed(_leak(step)),
+        f"With the same seed and actions the observation 'clock' differs between two tasks at step {step}:",
+    )
 
 
 def test_keys_that_are_declared_task_dependent_or_not_seen_may_differ():
     assert check(changed(_leak(0), task_dependent=("clock",))) == []
-    assert check(changed(_leak(0), observation_groups=ObservationGroups(("place",), ("place",)))) == []
+    assert (
+        check(changed(_leak(0), observation_groups=ObservationGroups(("place",), ("place",)))) == []
+    )
 
 
 def test_what_a_declared_key_may_act_on_is_a_warning_after_the_reset_only():
     report = examine(changed(_leak(3), task_dependent=("place",)))
     assert report.findings == []
-    assert_one_match(report.warnings, "'clock' differs between two tasks at step 3: right if place acts on it")
-    assert_found(changed(_leak(0), task_dependent=("place",)), "'clock' differs between two tasks at step 0")
+    assert_one_match(
+        report.warnings, "'clock' differs between two tasks at step 3: right if place acts on it"
+    )
+    assert_found(
+        changed(_leak(0), task_dependent=("place",)), "'clock' differs between two tasks at step 0"
+    )
 
 
 def test_observations_are_not_compared_once_one_task_has_ended():
@@ -205,7 +257,11 @@ def test_a_call_that_hangs_is_a_finding(monkeypatch):
 
 
 def test_several_broken_rules_are_all_reported_each_in_one_line():
-    findings = check(changed(walk(reward=lambda self: np.nan, training_reward=1.0, set_seed=lambda self, seed: None)))
+    findings = check(
+        changed(
+            walk(reward=lambda self: np.nan, training_reward=1.0, set_seed=lambda self, seed: None)
+        )
+    )
     for words in ("the reward is nan", "training_reward is 1, but", "in a second environment"):
         assert sum(words in finding for finding in findings) == 1
     assert not any("\n" in finding for finding in findings)
@@ -240,7 +296,9 @@ def test_the_command_lists_broken_rules(capsys, support):
     assert "gives the task away" in output.splitlines()[1]
 
 
-@pytest.mark.parametrize("name", [None, "nowhere", "nowhere:Tasks", "broken_module:Tasks", "failing_module:Tasks"])
+@pytest.mark.parametrize(
+    "name", [None, "nowhere", "nowhere:Tasks", "broken_module:Tasks", "failing_module:Tasks"]
+)
 def test_what_cannot_be_loaded_is_one_line_and_exit_code_2(name, capsys, tmp_path, monkeypatch):
     (tmp_path / "broken_module.py").write_text("def Tasks(:")
     (tmp_path / "failing_module.py").write_text("def Tasks():\n    return {}['goals']\n")
@@ -258,7 +316,9 @@ def test_debug_shows_the_traceback_of_what_cannot_be_loaded(capsys):
 
 
 def test_the_command_runs_from_any_folder(tmp_path):
-    (tmp_path / "my_walks.py").write_text("from environments.sparse_navigation import SparseNavigation as Mine\n")
+    (tmp_path / "my_walks.py").write_text(
+        "from environments.sparse_navigation import SparseNavigation as Mine\n"
+    )
     root = pathlib.Path(__file__).parents[2]
     shown = subprocess.run(
         [sys.executable, "-m", "environments.conformance", "my_walks:Mine"],

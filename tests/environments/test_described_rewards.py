@@ -28,7 +28,9 @@ def played(distribution, task):
         ended.append(timestep.discount == 0.0)
         if timestep.last():
             break
-    stacked = ({key: np.stack([one[key] for one in rows]) for key in rows[0]} for rows in (before, after))
+    stacked = (
+        {key: np.stack([one[key] for one in rows]) for key in rows[0]} for rows in (before, after)
+    )
     return *stacked, np.stack(actions), np.array(paid), np.array(ended)
 
 
@@ -42,14 +44,24 @@ def near(distribution, key):
 
 @pytest.mark.parametrize(
     ("name", "key"),
-    [("sparse_navigation", None), ("go_to_ring", "position"), ("reach", "pinch_site_pos"), ("move_box", None)],
+    [
+        ("sparse_navigation", None),
+        ("go_to_ring", "position"),
+        ("reach", "pinch_site_pos"),
+        ("move_box", None),
+    ],
 )
 def test_a_described_reward_is_what_the_environment_pays(name, key):
     distribution = load(name)
-    for task in (distribution.tasks("test")[3], near(distribution, key) if key else distribution.tasks("train")[1]):
+    for task in (
+        distribution.tasks("test")[3],
+        near(distribution, key) if key else distribution.tasks("train")[1],
+    ):
         before, after, actions, paid, ended = played(distribution, task)
         described = distribution.described_reward(task)(before, actions, after)
-        rewards, ends = described if isinstance(described, tuple) else (described, np.zeros(len(paid), bool))
+        rewards, ends = (
+            described if isinstance(described, tuple) else (described, np.zeros(len(paid), bool))
+        )
         np.testing.assert_allclose(rewards, paid, atol=1e-5)
         np.testing.assert_array_equal(ends, ended)
     assert key is None or (paid > 0).any()
@@ -61,7 +73,9 @@ def test_half_cheetahs_described_reward_takes_the_speed_at_a_steps_end():
     before, after, actions, paid, _ = played(distribution, task)
     rewards = distribution.described_reward(task)(before, actions, after)
     cost = 0.05 * np.square(actions).sum(axis=1)
-    np.testing.assert_allclose(rewards, -np.abs(after["velocity"][:, 0] - task.parameters[0]) - cost, atol=1e-5)
+    np.testing.assert_allclose(
+        rewards, -np.abs(after["velocity"][:, 0] - task.parameters[0]) - cost, atol=1e-5
+    )
     assert np.corrcoef(rewards, paid)[0, 1] > 0.7
 
 
@@ -75,5 +89,7 @@ def test_go_to_targets_described_reward_leaves_out_falls_alone():
 
 
 def test_distances_are_those_of_the_first_numbers():
-    found = distances({"position": np.array([[3.0, 4.0, 9.0], [1.0, 1.0, 0.0]])}, "position", (0.0, 0.0))
+    found = distances(
+        {"position": np.array([[3.0, 4.0, 9.0], [1.0, 1.0, 0.0]])}, "position", (0.0, 0.0)
+    )
     np.testing.assert_allclose(found, [5.0, np.sqrt(2.0)])

@@ -22,14 +22,26 @@ def test_descriptions_are_float32_in_the_order_of_the_tasks():
     ("values", "words"),
     [
         (([1.0], [np.nan], [2.0]), r"of training task 1 is \[nan\]: its numbers have to be finite"),
-        (([1.0], [2.0], [1e30]), r"of training task 2 is \[1e\+30\]: its numbers have to be finite, of the order of 1"),
-        (([1.0], 2.0, [3.0]), r"of training task 1 is 2.0: return a vector of numbers, such as np.array\(\[3.0\]\)"),
+        (
+            ([1.0], [2.0], [1e30]),
+            r"of training task 2 is \[1e\+30\]: its numbers have to be finite, of the order of 1",
+        ),
+        (
+            ([1.0], 2.0, [3.0]),
+            r"of training task 1 is 2.0: return a vector of numbers, such as np.array\(\[3.0\]\)",
+        ),
         (([1.0], [2.0], [[3.0]]), "of training task 2 is .*: return a vector"),
         (([], [], []), r"of training task 0 is \[\]: return a vector"),
         ((["a"], [2.0], [3.0]), r"of training task 0 is \['a'\]: return a vector"),
         (([1.0], [[1.0], 2.0], [3.0]), "of training task 1 raises ValueError"),
-        (([1.0], [2.0, 3.0], [4.0]), "of training task 1 has 2 numbers, that of task 0 1: give all the same length"),
-        (([1.0], None, [3.0]), "of training task 1 is None, of others it is not: describe all of them, or none"),
+        (
+            ([1.0], [2.0, 3.0], [4.0]),
+            "of training task 1 has 2 numbers, that of task 0 1: give all the same length",
+        ),
+        (
+            ([1.0], None, [3.0]),
+            "of training task 1 is None, of others it is not: describe all of them, or none",
+        ),
         (([1.0], [2.0]), "of training task 2 raises IndexError"),
     ],
 )

@@ -30,7 +30,9 @@ class _OwnError(BaseException):
     """As libraries raise to end a program."""
 
 
-_EXCEPTIONS = st.sampled_from([ValueError, KeyError, SystemExit, OSError, RecursionError, AssertionError, _OwnError])
+_EXCEPTIONS = st.sampled_from(
+    [ValueError, KeyError, SystemExit, OSError, RecursionError, AssertionError, _OwnError]
+)
 _NOT_FINITE = st.sampled_from([np.nan, np.inf, -np.inf])
 _TOO_LARGE = st.floats(1e19, 1e308) | st.floats(-1e308, -1e19)
 
@@ -41,30 +43,61 @@ def _observations(draw: st.DrawFn) -> _Violation:
     bad = draw(_NOT_FINITE | _TOO_LARGE)
     # A scale may bring a large value of `place` back to what is allowed.
     return _violation(
-        f"observation {key!r}", methods={"observe": _observing(when, {key: np.full(SHAPES[key], bad)})}, observation_scales={}
+        f"observation {key!r}",
+        methods={"observe": _observing(when, {key: np.full(SHAPES[key], bad)})},
+        observation_scales={},
     )
 
 
 @st.composite
 def _shapes(draw: st.DrawFn) -> _Violation:
     key, shape = draw(
-        st.sampled_from([("clock", (1,)), ("clock", (0,)), ("place", ()), ("place", (1,)), ("place", (3,)), ("place", (1, 2))])
+        st.sampled_from(
+            [
+                ("clock", (1,)),
+                ("clock", (0,)),
+                ("place", ()),
+                ("place", (1,)),
+                ("place", (3,)),
+                ("place", (1, 2)),
+            ]
+        )
     )
     container = draw(st.sampled_from(sorted(CONTAINERS)))
     bad = CONTAINERS[container](np.ones(shape)) if shape or container != "strided" else 1.0
-    return _violation(f"the observation {key!r} has the shape", methods={"observe": _observing(draw(st.integers(0, 1)), {key: bad})})
+    return _violation(
+        f"the observation {key!r} has the shape",
+        methods={"observe": _observing(draw(st.integers(0, 1)), {key: bad})},
+    )
 
 
 @st.composite
 def _elements(draw: st.DrawFn) -> _Violation:
-    bad = draw(st.sampled_from([["a", "b"], [[1.0], [2.0, 3.0]], [1j, 2.0], [None, 1.0], [{}, {}], np.array([1, 2], object), b"ab"]))
-    return _violation("observes 'place'", methods={"observe": _observing(draw(st.integers(0, 1)), {"place": bad})})
+    bad = draw(
+        st.sampled_from(
+            [
+                ["a", "b"],
+                [[1.0], [2.0, 3.0]],
+                [1j, 2.0],
+                [None, 1.0],
+                [{}, {}],
+                np.array([1, 2], object),
+                b"ab",
+            ]
+        )
+    )
+    return _violation(
+        "observes 'place'", methods={"observe": _observing(draw(st.integers(0, 1)), {"place": bad})}
+    )
 
 
 @st.composite
 def _keys(draw: st.DrawFn) -> _Violation:
     changes = draw(st.sampled_from([{"extra": np.zeros(1)}, {"place": None}, {3: np.zeros(1)}]))
-    return _violation("the observation has the keys", methods={"observe": _observing(draw(st.integers(0, 1)), changes)})
+    return _violation(
+        "the observation has the keys",
+        methods={"observe": _observing(draw(st.integers(0, 1)), changes)},
+    )
 
 
 def _observing(when: int, changes: dict[Any, Any]) -> Any:
@@ -79,8 +112,16 @@ def _observing(when: int, changes: dict[Any, Any]) -> Any:
 
 @st.composite
 def _rewards(draw: st.DrawFn) -> _Violation:
-    bad: Any = draw(_NOT_FINITE | _TOO_LARGE | st.sampled_from([None, "much", "3.0", b"1", [1.0], 1j, {}, 10**400, np.zeros(2)]))
-    return _violation("reward", methods={"outcome": lambda self: FamilyEnvironment.outcome(self)._replace(reward=bad)}, worst_reward=-1e308)
+    bad: Any = draw(
+        _NOT_FINITE
+        | _TOO_LARGE
+        | st.sampled_from([None, "much", "3.0", b"1", [1.0], 1j, {}, 10**400, np.zeros(2)])
+    )
+    return _violation(
+        "reward",
+        methods={"outcome": lambda self: FamilyEnvironment.outcome(self)._replace(reward=bad)},
+        worst_reward=-1e308,
+    )
 
 
 @st.composite
@@ -91,8 +132,13 @@ def _training_rewards(draw: st.DrawFn) -> _Violation:
 
 @st.composite
 def _discounts(draw: st.DrawFn) -> _Violation:
-    bad = draw(st.floats(1e-3, 0.999) | st.floats(1.001, 1e3) | st.floats(-1e3, -1e-3) | _NOT_FINITE)
-    return _violation("the discount is", methods={"outcome": lambda self: FamilyEnvironment.outcome(self)._replace(discount=bad)})
+    bad = draw(
+        st.floats(1e-3, 0.999) | st.floats(1.001, 1e3) | st.floats(-1e3, -1e-3) | _NOT_FINITE
+    )
+    return _violation(
+        "the discount is",
+        methods={"outcome": lambda self: FamilyEnvironment.outcome(self)._replace(discount=bad)},
+    )
 
 
 @st.composite
@@ -100,7 +146,9 @@ def _bounds(draw: st.DrawFn) -> _Violation:
     largest = draw(st.floats(1.001e9, float(np.finfo(np.float32).max)) | st.just(np.inf))
     low, high = draw(st.sampled_from([(-largest, largest), (0.0, largest), (-largest, 1.0)]))
     spec = dm_env.specs.BoundedArray((2,), np.float32, low, high)
-    return _violation("The actions of family need finite bounds", methods={"action_spec": lambda self: spec})
+    return _violation(
+        "The actions of family need finite bounds", methods={"action_spec": lambda self: spec}
+    )
 
 
 @st.composite
@@ -111,13 +159,27 @@ def _time_limits(draw: st.DrawFn) -> _Violation:
     def outcome(self: FamilyEnvironment) -> dm_env.TimeStep:
         return (dm_env.truncation if self.now == ends else dm_env.transition)(-0.1, self.observe())
 
-    return _violation("episode", f"{min(ends, limit)}", methods={"outcome": outcome}, episode_steps=limit)
+    return _violation(
+        "episode", f"{min(ends, limit)}", methods={"outcome": outcome}, episode_steps=limit
+    )
 
 
 @st.composite
 def _raised(draw: st.DrawFn) -> _Violation:
     method = draw(
-        st.sampled_from(["__init__", "set_task", "set_seed", "reset", "step", "observe", "observation_spec", "action_spec", "close"])
+        st.sampled_from(
+            [
+                "__init__",
+                "set_task",
+                "set_seed",
+                "reset",
+                "step",
+                "observe",
+                "observation_spec",
+                "action_spec",
+                "close",
+            ]
+        )
     )
     error = draw(_EXCEPTIONS)
 
@@ -129,8 +191,15 @@ def _raised(draw: st.DrawFn) -> _Violation:
 
 @st.composite
 def _one_task(draw: st.DrawFn) -> _Violation:
-    split, index, method = draw(st.sampled_from(SPLITS)), draw(st.integers(0, 11)), draw(st.sampled_from(["reset", "step"]))
-    goals = {name: tuple(Task(i, (i / 6 - 1 + place / 100,)) for i in range(12)) for place, name in enumerate(SPLITS)}
+    split, index, method = (
+        draw(st.sampled_from(SPLITS)),
+        draw(st.integers(0, 11)),
+        draw(st.sampled_from(["reset", "step"])),
+    )
+    goals = {
+        name: tuple(Task(i, (i / 6 - 1 + place / 100,)) for i in range(12))
+        for place, name in enumerate(SPLITS)
+    }
     (bad,) = goals[split][index].parameters
 
     def broken(self: FamilyEnvironment, *arguments: Any) -> Any:
@@ -138,14 +207,32 @@ def _one_task(draw: st.DrawFn) -> _Violation:
             raise RuntimeError("mass matrix is not positive definite")
         return getattr(FamilyEnvironment, method)(self, *arguments)
 
-    return _violation("mass matrix", split, f"ask {index}", methods={method: broken}, task_set=TaskSet("many", goals))
+    return _violation(
+        "mass matrix",
+        split,
+        f"ask {index}",
+        methods={method: broken},
+        task_set=TaskSet("many", goals),
+    )
 
 
 @st.composite
 def _splits(draw: st.DrawFn) -> _Violation:
     split = draw(st.sampled_from(SPLITS))
     task_set = Family().task_set
-    bad: Any = draw(st.sampled_from([(), [Task(0, (1.0,))], (1.0,), None, (Task(1, (1.0,)),), (Task(0, (np.nan,)),), (Task(0, ("a",)),)]))
+    bad: Any = draw(
+        st.sampled_from(
+            [
+                (),
+                [Task(0, (1.0,))],
+                (1.0,),
+                None,
+                (Task(1, (1.0,)),),
+                (Task(0, (np.nan,)),),
+                (Task(0, ("a",)),),
+            ]
+        )
+    )
     return _violation(f"{split!r}", task_set=TaskSet("default", {**task_set.splits, split: bad}))
 
 
@@ -155,10 +242,19 @@ def _declarations(draw: st.DrawFn) -> _Violation:
         st.sampled_from(
             [
                 *(("episode_steps", value) for value in (0, -1, 2.0, True, np.int64(4), None)),
-                *(("worst_reward", value) for value in (np.nan, -np.inf, "low", None, -(10**400), 1j)),
-                *(("observation_scales", {"place": value}) for value in (0.0, np.nan, np.inf, 1e-60, 1e60, "1", None)),
+                *(
+                    ("worst_reward", value)
+                    for value in (np.nan, -np.inf, "low", None, -(10**400), 1j)
+                ),
+                *(
+                    ("observation_scales", {"place": value})
+                    for value in (0.0, np.nan, np.inf, 1e-60, 1e60, "1", None)
+                ),
                 *(("dense_training", value) for value in (None, 1, "yes", np.True_)),
-                *(("place_names", value) for value in ("x", ["x"], ("x", "x"), (1,), ("x", "y", "z"))),
+                *(
+                    ("place_names", value)
+                    for value in ("x", ["x"], ("x", "x"), (1,), ("x", "y", "z"))
+                ),
                 *(("name", value) for value in ("", None, 3)),
             ]
         )

@@ -21,11 +21,17 @@ def test_every_step_equals_composers_to_the_last_bit():
         rewards, discount = assert_same_episode(environment, reference, task, task.parameters, seed)
         assert (len(rewards), discount) == (200, 1.0)
     # So near that random steps get there.
-    assert assert_same_episode(environment, reference, Task(0, (1.02, 0.0)), (1.02, 0.0), seed=3)[1] == 0.0
+    assert (
+        assert_same_episode(environment, reference, Task(0, (1.02, 0.0)), (1.02, 0.0), seed=3)[1]
+        == 0.0
+    )
 
 
 def test_the_ant_and_the_physics_are_dm_controls():
-    model, stock = GoToRing().make_environment(0).model, mjcf.Physics.from_mjcf_model(ant.Ant().mjcf_model).model
+    model, stock = (
+        GoToRing().make_environment(0).model,
+        mjcf.Physics.from_mjcf_model(ant.Ant().mjcf_model).model,
+    )
     np.testing.assert_array_equal(model.body_mass[2:], stock.body_mass[1:])
     np.testing.assert_array_equal(model.dof_damping[6:], stock.dof_damping)
     np.testing.assert_array_equal(model.actuator_gear, stock.actuator_gear)
@@ -90,7 +96,14 @@ def test_a_trot_is_fast_enough_for_every_target():
 
 def test_targets_are_uniform_in_angle_and_in_distance():
     sets = [GoToRing(task_set_seed=seed) for seed in range(10)]
-    targets = np.array([each.description(task) for each in sets for split in each.task_set.splits for task in each.tasks(split)])
+    targets = np.array(
+        [
+            each.description(task)
+            for each in sets
+            for split in each.task_set.splits
+            for task in each.tasks(split)
+        ]
+    )
     assert targets.shape == (1400, 2)
     distances, angles = np.hypot(*targets.T), np.arctan2(*targets.T)
     assert distances.min() >= 3
@@ -100,5 +113,7 @@ def test_targets_are_uniform_in_angle_and_in_distance():
 
 
 def test_a_radius_that_makes_no_sense_is_refused():
-    with pytest.raises(ValueError, match=r"success radius of go_to_ring must be between 0 and 3\.0, not 3\.5"):
+    with pytest.raises(
+        ValueError, match=r"success radius of go_to_ring must be between 0 and 3\.0, not 3\.5"
+    ):
         GoToRing(success_radius=3.5)

@@ -28,7 +28,9 @@ def test_episodes_are_bit_identical_to_composers(fall_penalty):
     environment = _start(fall_penalty)
     far, far_discount = assert_same_episode(environment, reference, _FAR, _FAR.parameters, seed=0)
     # Falling moves the torso by a few centimetres: this target is reached on the way.
-    near, near_discount = assert_same_episode(environment, reference, Task(0, (0.45, 0.3)), (0.45, 0.3), seed=2)
+    near, near_discount = assert_same_episode(
+        environment, reference, Task(0, (0.45, 0.3)), (0.45, 0.3), seed=2
+    )
     assert near_discount == 0.0
     assert len(near) < 200
     if fall_penalty == "terminate":
@@ -42,13 +44,29 @@ def test_episodes_are_bit_identical_to_composers(fall_penalty):
 
 
 def test_the_body_is_the_suites():
-    model, suite = GoToTarget().make_environment(0).model, mujoco.MjModel.from_xml_string(*humanoid.get_model_and_assets())
-    assert (model.nu, model.nv, model.opt.timestep) == (suite.nu, suite.nv, suite.opt.timestep) == (21, 27, 0.005)
+    model, suite = (
+        GoToTarget().make_environment(0).model,
+        mujoco.MjModel.from_xml_string(*humanoid.get_model_and_assets()),
+    )
+    assert (
+        (model.nu, model.nv, model.opt.timestep)
+        == (suite.nu, suite.nv, suite.opt.timestep)
+        == (21, 27, 0.005)
+    )
     assert model.body_mass.sum() == pytest.approx(suite.body_mass.sum())
     # The world, its floor and the free joint come first; the body's frame is the arena's.
     for name in ("body_mass", "body_inertia", "body_ipos"):
-        np.testing.assert_allclose(getattr(model, name)[-suite.nbody + 1 :], getattr(suite, name)[1:], err_msg=name)
-    for name in ("jnt_range", "jnt_axis", "jnt_stiffness", "geom_size", "geom_friction", "geom_condim"):
+        np.testing.assert_allclose(
+            getattr(model, name)[-suite.nbody + 1 :], getattr(suite, name)[1:], err_msg=name
+        )
+    for name in (
+        "jnt_range",
+        "jnt_axis",
+        "jnt_stiffness",
+        "geom_size",
+        "geom_friction",
+        "geom_condim",
+    ):
         np.testing.assert_allclose(getattr(model, name)[1:], getattr(suite, name)[1:], err_msg=name)
     for name in ("dof_damping", "dof_armature", "actuator_gear", "actuator_ctrlrange"):
         np.testing.assert_allclose(getattr(model, name), getattr(suite, name), err_msg=name)
@@ -83,7 +101,9 @@ def _lowest(environment):
     radius, half_length = environment.model.geom_size[1:, 0], environment.model.geom_size[1:, 1]
     is_capsule = environment.model.geom_type[1:] == mujoco.mjtGeom.mjGEOM_CAPSULE
     tilt = np.abs(environment.data.geom_xmat[1:, 8])
-    return float((environment.data.geom_xpos[1:, 2] - is_capsule * half_length * tilt - radius).min())
+    return float(
+        (environment.data.geom_xpos[1:, 2] - is_capsule * half_length * tilt - radius).min()
+    )
 
 
 def _pose(environment, turn, angles):
@@ -100,7 +120,9 @@ def _pose(environment, turn, angles):
 
 
 def _both_legs(**angles):
-    return {f"{side}_{joint}": angle for side in ("right", "left") for joint, angle in angles.items()}
+    return {
+        f"{side}_{joint}": angle for side in ("right", "left") for joint, angle in angles.items()
+    }
 
 
 _FORWARD, _SIDEWAYS = (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)
@@ -126,8 +148,13 @@ def test_only_the_feet_may_touch_the_floor(name, fall_penalty):
     turn, angles, expected = _POSES[name]
     environment = _start(fall_penalty)
     _pose(environment, turn, angles)
-    contacts = ([environment.model.geom(geom).name for geom in pair] for pair in environment.data.contact.geom)
-    touching = {other.removeprefix("walker/") for floor, other in contacts if floor == "groundplane"}
+    contacts = (
+        [environment.model.geom(geom).name for geom in pair]
+        for pair in environment.data.contact.geom
+    )
+    touching = {
+        other.removeprefix("walker/") for floor, other in contacts if floor == "groundplane"
+    }
     assert {part for part in touching if not part.endswith("foot")} == expected
     first = environment.step(_REST)
     assert first.reward == pytest.approx(-1.005 if expected else -0.005)
@@ -135,7 +162,9 @@ def test_only_the_feet_may_touch_the_floor(name, fall_penalty):
     assert first.discount == (0.0 if first.last() else 1.0)
     if not first.last():
         second = environment.step(_REST)
-        assert second.reward == pytest.approx(-1.005 if expected and fall_penalty == "per_step" else -0.005)
+        assert second.reward == pytest.approx(
+            -1.005 if expected and fall_penalty == "per_step" else -0.005
+        )
 
 
 def test_a_fall_costs_once_again_in_the_next_episode():
@@ -154,7 +183,9 @@ def test_the_dense_reward_adds_progress_and_lost_height_to_the_tasks_own():
         before = environment.observe()["position"].copy()
         timestep = environment.step(action)
         after = timestep.observation["position"]
-        progress = np.linalg.norm(before[:2] - _FAR.parameters) - np.linalg.norm(after[:2] - _FAR.parameters)
+        progress = np.linalg.norm(before[:2] - _FAR.parameters) - np.linalg.norm(
+            after[:2] - _FAR.parameters
+        )
         expected = timestep.reward + 10.0 * progress - max(0.0, 1.0 - after[2] / 1.2855)
         assert environment.training_reward == pytest.approx(expected)
     assert after[2] < 0.9  # By then it has fallen.
@@ -163,7 +194,13 @@ def test_the_dense_reward_adds_progress_and_lost_height_to_the_tasks_own():
 @pytest.mark.parametrize("minimum_distance", [1.0, 3.0])
 def test_targets_fill_the_square_beyond_the_minimum_distance(minimum_distance):
     distribution = GoToTarget(task_set_seed=3, minimum_distance=minimum_distance)
-    targets = np.array([task.parameters for split in ("train", "validation", "test") for task in distribution.tasks(split)])
+    targets = np.array(
+        [
+            task.parameters
+            for split in ("train", "validation", "test")
+            for task in distribution.tasks(split)
+        ]
+    )
     assert targets.shape == (140, 2)
     assert np.linalg.norm(targets, axis=1).min() >= minimum_distance
     assert 3.8 < np.abs(targets).max() <= 4.0
@@ -174,8 +211,14 @@ def test_targets_fill_the_square_beyond_the_minimum_distance(minimum_distance):
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"fall_penalty": "twice"}, "Unknown fall penalty 'twice' of go_to_target: choose per_step, once, terminate"),
-        ({"success_radius": 0.0}, "needs 0 < success_radius < minimum_distance <= 4, not 0.0 and 1.0"),
+        (
+            {"fall_penalty": "twice"},
+            "Unknown fall penalty 'twice' of go_to_target: choose per_step, once, terminate",
+        ),
+        (
+            {"success_radius": 0.0},
+            "needs 0 < success_radius < minimum_distance <= 4, not 0.0 and 1.0",
+        ),
         ({"success_radius": 1.0}, "not 1.0 and 1.0"),
         ({"minimum_distance": 5.0}, "not 0.5 and 5.0"),
     ],

@@ -36,7 +36,11 @@ def test_the_dynamics_are_gyms(environment):
         gym.do_simulation(action, gym.frame_skip)
         np.testing.assert_allclose(environment.data.qpos, gym.data.qpos, atol=1e-6)
         np.testing.assert_allclose(environment.data.qvel, gym.data.qvel, atol=1e-6)
-        np.testing.assert_allclose(np.concatenate([observation["joints"], observation["velocity"]]), gym._get_obs(), atol=1e-6)
+        np.testing.assert_allclose(
+            np.concatenate([observation["joints"], observation["velocity"]]),
+            gym._get_obs(),
+            atol=1e-6,
+        )
 
 
 def test_rewards_are_pearls(environment):
@@ -54,7 +58,9 @@ def test_the_torso_is_where_gym_says_it_is(environment):
     for action in _actions(20):
         observation = environment.step(action).observation
         # MuJoCo's own value belongs to the state before the last physics step; a kinematics pass brings it up to date.
-        np.testing.assert_allclose(observation["torso"], _up_to_date_position(environment, torso), atol=1e-12)
+        np.testing.assert_allclose(
+            observation["torso"], _up_to_date_position(environment, torso), atol=1e-12
+        )
 
 
 def _up_to_date_position(environment, body):
@@ -92,7 +98,11 @@ def test_networks_see_scaled_observations(observations, size):
     environment = distribution.make_environment(0)
     environment.set_seed(5)
     raw = environment.reset().observation
-    parts = [0.3 * raw["joints"], *([0.03 * raw["torso"]] if observations == 20 else []), 0.3 * raw["velocity"]]
+    parts = [
+        0.3 * raw["joints"],
+        *([0.03 * raw["torso"]] if observations == 20 else []),
+        0.3 * raw["velocity"],
+    ]
     assert batch.layout.size == size
     np.testing.assert_allclose(batch.observations[0], np.concatenate(parts), rtol=1e-6)
 
@@ -111,15 +121,23 @@ def test_pearls_named_set_is_its_published_draw():
     np.random.seed(1337)
     speeds = [np.random.uniform(0.0, 3.0, size=(130,))][0]
     distribution = HalfCheetahVelocity("pearl")
-    np.testing.assert_array_equal([task.parameters[0] for task in distribution.tasks("train")], speeds[:100])
-    np.testing.assert_array_equal([task.parameters[0] for task in distribution.tasks("test")], speeds[100:])
+    np.testing.assert_array_equal(
+        [task.parameters[0] for task in distribution.tasks("train")], speeds[:100]
+    )
+    np.testing.assert_array_equal(
+        [task.parameters[0] for task in distribution.tasks("test")], speeds[100:]
+    )
     assert [task.index for task in distribution.tasks("test")] == list(range(30))
     # Standing still: the known level of this set.
     assert -200 * np.mean(speeds[100:]) == pytest.approx(-283.5, abs=0.1)
-    assert not {task.parameters for task in distribution.tasks("validation")} & {(speed,) for speed in speeds}
+    assert not {task.parameters for task in distribution.tasks("validation")} & {
+        (speed,) for speed in speeds
+    }
 
 
-@pytest.mark.parametrize(("wrong", "words"), [({"task_set": "mine"}, "'mine'"), ({"observations": 18}, "18")])
+@pytest.mark.parametrize(
+    ("wrong", "words"), [({"task_set": "mine"}, "'mine'"), ({"observations": 18}, "18")]
+)
 def test_unknown_options_are_named(wrong, words):
     with pytest.raises(ValueError, match=words):
         HalfCheetahVelocity(**wrong)
@@ -132,7 +150,12 @@ def test_a_seed_gives_the_same_episode_in_another_process():
         "a = np.random.default_rng(1).uniform(-1, 1, (50, 1, 6)).astype('f');"
         "print([float(b.step(x).rewards[0]).hex() for x in a])"
     )
-    first, second = (subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout for _ in range(2))
+    first, second = (
+        subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        ).stdout
+        for _ in range(2)
+    )
     assert first == second
     assert len(first) > 500
 

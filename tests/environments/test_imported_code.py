@@ -22,9 +22,13 @@ def _state():
         "folder": os.getcwd(),
         "numpy": np.geterr(),
         "logging": (logging.root.manager.disable, logging.root.level),
-        "signals": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)],
+        "signals": [
+            signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        ],
         "streams": (sys.stdout, sys.stderr),
-        "variables": {name: value for name, value in os.environ.items() if name.startswith(("XLA_", "TF_"))},
+        "variables": {
+            name: value for name, value in os.environ.items() if name.startswith(("XLA_", "TF_"))
+        },
         "warnings": list(warnings.filters),
     }
 
@@ -82,7 +86,9 @@ def test_a_module_is_imported_without_a_trace(tmp_path, monkeypatch):
     assert _state() == before
 
 
-def test_an_environment_that_changes_the_process_when_it_is_made_or_started_leaves_no_trace(tmp_path):
+def test_an_environment_that_changes_the_process_when_it_is_made_or_started_leaves_no_trace(
+    tmp_path,
+):
     kind = walk(__init__=lambda self, task: (Walk.__init__(self, task), _change(tmp_path))[0])
     before = _state()
     batch = EnvironmentBatch(changed(kind), 1)
@@ -105,5 +111,7 @@ def test_numpys_errors_are_as_they_were_after_steps_that_change_them():
 def test_an_import_that_ends_the_process_is_refused_by_name(tmp_path, monkeypatch):
     (tmp_path / "my_ending_tasks.py").write_text("import sys\nsys.exit(0)\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(ValueError, match="Cannot load the environment 'my_ending_tasks:Mine': SystemExit: 0"):
+    with pytest.raises(
+        ValueError, match="Cannot load the environment 'my_ending_tasks:Mine': SystemExit: 0"
+    ):
         load("my_ending_tasks:Mine")

@@ -25,16 +25,27 @@ def _environment():
 def test_every_step_equals_composers_to_the_last_bit():
     environment, reference = _environment(), make_reference("move_box")
     first, second = MoveBox().tasks("test")[:2]
-    rewards, discount = assert_same_episode(environment, reference, first, first.parameters[2:4], seed=1)
+    rewards, discount = assert_same_episode(
+        environment, reference, first, first.parameters[2:4], seed=1
+    )
     assert (len(rewards), discount) == (400, 1.0)
     target = np.array(second.parameters[2:4])
-    rewards, discount = assert_same_episode(environment, reference, second, target, 0, policy=lambda observation: act(observation, target))
+    rewards, discount = assert_same_episode(
+        environment,
+        reference,
+        second,
+        target,
+        0,
+        policy=lambda observation: act(observation, target),
+    )
     assert (rewards[-1], discount) == (10.0, 0.0)
 
 
 def test_a_scripted_pusher_that_knows_the_target_succeeds():
     environment = _environment()
-    assert sum(push(environment, task, seed=task.index) for task in MoveBox().tasks("test")[:20]) >= 13
+    assert (
+        sum(push(environment, task, seed=task.index) for task in MoveBox().tasks("test")[:20]) >= 13
+    )
 
 
 def test_the_ball_and_the_physics_are_dm_controls():
@@ -80,13 +91,20 @@ def test_dense_training_pays_for_approaching_the_box_and_for_its_way():
     for action in np.random.default_rng(1).uniform(-1, 1, (30, 3)):
         timestep = environment.step(action)
         near, far = distances(timestep.observation)
-        assert environment.training_reward == pytest.approx(timestep.reward + to_box - near + 5 * (to_target - far), abs=1e-12)
+        assert environment.training_reward == pytest.approx(
+            timestep.reward + to_box - near + 5 * (to_target - far), abs=1e-12
+        )
         to_box, to_target = near, far
     assert to_target < 1.4
 
 
 def test_boxes_and_targets_keep_their_distances():
-    tasks = [task.parameters for seed in range(3) for split in ("train", "validation", "test") for task in MoveBox(seed).tasks(split)]
+    tasks = [
+        task.parameters
+        for seed in range(3)
+        for split in ("train", "validation", "test")
+        for task in MoveBox(seed).tasks(split)
+    ]
     boxes, targets, flags = np.split(np.array(tasks), (2, 4), axis=1)
     distances = np.linalg.norm(boxes - targets, axis=1)
     assert distances.min() >= 0.8
@@ -112,9 +130,15 @@ def test_only_training_tasks_have_their_box_redrawn_and_only_on_demand():
     def boxes(distribution, split):
         environment, task = distribution.make_environment(0), distribution.tasks(split)[3]
         environment.set_task(task)
-        return task.parameters, np.array([environment.reset().observation["box"][:2].copy() for _ in range(50)])
+        return task.parameters, np.array(
+            [environment.reset().observation["box"][:2].copy() for _ in range(50)]
+        )
 
-    for distribution, split in [(MoveBox(), "train"), (MoveBox(redraw_box=True), "validation"), (MoveBox(redraw_box=True), "test")]:
+    for distribution, split in [
+        (MoveBox(), "train"),
+        (MoveBox(redraw_box=True), "validation"),
+        (MoveBox(redraw_box=True), "test"),
+    ]:
         parameters, places = boxes(distribution, split)
         assert np.unique(places, axis=0) == pytest.approx(np.array([parameters[:2]]))
     parameters, places = boxes(MoveBox(redraw_box=True), "train")
@@ -124,11 +148,15 @@ def test_only_training_tasks_have_their_box_redrawn_and_only_on_demand():
     assert distances.max() <= 2
     assert np.abs(places).max() <= 3
     redrawn, fixed = (MoveBox(redraw_box=redraw).tasks("train") for redraw in (True, False))
-    assert all(a.parameters[:4] == b.parameters[:4] for a, b in itertools.zip_longest(redrawn, fixed))
+    assert all(
+        a.parameters[:4] == b.parameters[:4] for a, b in itertools.zip_longest(redrawn, fixed)
+    )
 
 
 def test_what_the_paper_leaves_open_are_options():
-    distribution = MoveBox(success_radius=0.5, minimal_distance=1.5, wall_distance=1.2, box_half_size=0.2, box_mass=2.0)
+    distribution = MoveBox(
+        success_radius=0.5, minimal_distance=1.5, wall_distance=1.2, box_half_size=0.2, box_mass=2.0
+    )
     environment = distribution.make_environment(0)
     assert environment.reset().observation["box"][2] == 0.2
     assert environment.model.body("box/").mass == 2.0
@@ -141,9 +169,18 @@ def test_what_the_paper_leaves_open_are_options():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"minimal_distance": 2.0}, "needs 0 < success_radius <= minimal_distance < 2.0, not 0.4 and 2.0"),
-        ({"success_radius": 0.9}, "needs 0 < success_radius <= minimal_distance < 2.0, not 0.9 and 0.8"),
-        ({"wall_distance": 0.3}, "wall_distance of move_box must be between half the box's diagonal and 2.0, not 0.3"),
+        (
+            {"minimal_distance": 2.0},
+            "needs 0 < success_radius <= minimal_distance < 2.0, not 0.4 and 2.0",
+        ),
+        (
+            {"success_radius": 0.9},
+            "needs 0 < success_radius <= minimal_distance < 2.0, not 0.9 and 0.8",
+        ),
+        (
+            {"wall_distance": 0.3},
+            "wall_distance of move_box must be between half the box's diagonal and 2.0, not 0.3",
+        ),
     ],
 )
 def test_options_that_leave_no_room_are_refused(options, message):

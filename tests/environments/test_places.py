@@ -24,7 +24,10 @@ def test_every_task_has_a_place_and_the_body_is_traced_among_them(name):
     traced = batch.layout.read(batch.observations[0], distribution.traced)[:coordinates]
     assert traced.shape == (coordinates,)
     # The body starts somewhere among the goals, not at the scale of what networks see.
-    assert np.abs(traced).max() <= np.abs([distribution.place(task) for task in distribution.tasks("train")]).max() + 3.0
+    assert (
+        np.abs(traced).max()
+        <= np.abs([distribution.place(task) for task in distribution.tasks("train")]).max() + 3.0
+    )
 
 
 def test_goals_of_navigation_lie_on_the_arc():
@@ -42,7 +45,9 @@ def test_a_box_is_shown_where_it_is_to_be_moved_and_traced_where_it_is():
     assert distribution.place(task) == target
     batch = EnvironmentBatch(distribution, 1)
     batch.reset(0, task, 0)
-    np.testing.assert_allclose(batch.layout.read(batch.observations[0], distribution.traced)[:2], box, atol=1e-3)
+    np.testing.assert_allclose(
+        batch.layout.read(batch.observations[0], distribution.traced)[:2], box, atol=1e-3
+    )
 
 
 def test_a_runners_task_is_shown_at_its_speed():

@@ -27,8 +27,14 @@ def _start(environment, target, seed=0):
 def test_episodes_are_bit_identical_to_composers(environment):
     reference = make_reference("reach")
     place = _start(environment, (0.0, 0.0, 0.2), seed=4).observation["pinch_site_pos"]
-    tasks = [*Reach().tasks("test")[:2], Task(0, tuple((place + np.array([0.0, 0.0, 0.04])).tolist()))]
-    played = [assert_same_episode(environment, reference, task, task.parameters, seed) for seed, task in enumerate(tasks, start=2)]
+    tasks = [
+        *Reach().tasks("test")[:2],
+        Task(0, tuple((place + np.array([0.0, 0.0, 0.04])).tolist())),
+    ]
+    played = [
+        assert_same_episode(environment, reference, task, task.parameters, seed)
+        for seed, task in enumerate(tasks, start=2)
+    ]
     assert [len(rewards) for rewards, _ in played] == [250] * 3
     assert [discount for _, discount in played] == [1.0] * 3
     assert 0 < sum(played[2][0]) < 250  # The last one begins within the radius and leaves it.
@@ -39,7 +45,10 @@ def test_a_step_that_ends_within_five_centimetres_is_rewarded(environment, offse
     _start(environment, (0.0, 0.0, 0.0))
     environment.step(_REST)
     # The same seed and actions lead to the same place again; only the target is another.
-    target = environment.data.site("jaco_arm/jaco_hand/pinchsite").xpos + np.array([0.6, 0.0, 0.8]) * offset
+    target = (
+        environment.data.site("jaco_arm/jaco_hand/pinchsite").xpos
+        + np.array([0.6, 0.0, 0.8]) * offset
+    )
     _start(environment, target)
     timestep = environment.step(_REST)
     assert timestep.reward == reward
@@ -51,7 +60,13 @@ def test_a_step_that_ends_within_five_centimetres_is_rewarded(environment, offse
 
 def test_targets_fill_dm_controls_workspace():
     distribution = Reach(task_set_seed=3)
-    targets = np.array([task.parameters for split in ("train", "validation", "test") for task in distribution.tasks(split)])
+    targets = np.array(
+        [
+            task.parameters
+            for split in ("train", "validation", "test")
+            for task in distribution.tasks(split)
+        ]
+    )
     assert targets.shape == (140, 3)
     assert (targets >= _WORKSPACE.lower).all()
     assert (targets <= _WORKSPACE.upper).all()
@@ -77,7 +92,10 @@ def test_every_start_has_the_hand_in_the_workspace_pointing_down_and_touches_not
 
 
 def test_starts_are_drawn_from_the_pool_by_the_seed(environment):
-    starts = {tuple(_start(environment, (0.0, 0.0, 0.1), seed).observation["pinch_site_pos"].tolist()) for seed in range(40)}
+    starts = {
+        tuple(_start(environment, (0.0, 0.0, 0.1), seed).observation["pinch_site_pos"].tolist())
+        for seed in range(40)
+    }
     assert len(starts) > 25
 
 

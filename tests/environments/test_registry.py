@@ -16,7 +16,10 @@ def test_a_built_in_name_loads_with_its_options():
 
 
 def test_an_unknown_name_names_the_choices():
-    with pytest.raises(UnknownEnvironmentError, match=f"'navigatoin': choose {', '.join(names())}, or .* module:factory"):
+    with pytest.raises(
+        UnknownEnvironmentError,
+        match=f"'navigatoin': choose {', '.join(names())}, or .* module:factory",
+    ):
         load("navigatoin")
 
 
@@ -31,7 +34,9 @@ def test_a_distribution_of_the_users_own_loads_by_module_and_factory(tmp_path, m
         assert load("my_tasks_of_navigation:Mine", task_set_seed=4).name == "mine"
         with pytest.raises(UnknownEnvironmentError, match="made a dict, not a TaskDistribution"):
             load("my_tasks_of_navigation:not_one")
-        with pytest.raises(UnknownEnvironmentError, match=r"Cannot load .*has no attribute 'Yours'"):
+        with pytest.raises(
+            UnknownEnvironmentError, match=r"Cannot load .*has no attribute 'Yours'"
+        ):
             load("my_tasks_of_navigation:Yours")
     finally:
         sys.modules.pop("my_tasks_of_navigation", None)
@@ -48,16 +53,27 @@ def test_code_that_fails_is_named_by_its_error(tmp_path, monkeypatch):
     (tmp_path / "factory_that_fails.py").write_text("def tasks():\n    return {}['goals']\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     try:
-        with pytest.raises(UnknownEnvironmentError, match="Cannot load the environment 'module_that_does_not_parse:Tasks': SyntaxError"):
+        with pytest.raises(
+            UnknownEnvironmentError,
+            match="Cannot load the environment 'module_that_does_not_parse:Tasks': SyntaxError",
+        ):
             load("module_that_does_not_parse:Tasks")
-        with pytest.raises(UnknownEnvironmentError, match="The environment 'factory_that_fails:tasks' cannot be made: KeyError: 'goals'"):
+        with pytest.raises(
+            UnknownEnvironmentError,
+            match="The environment 'factory_that_fails:tasks' cannot be made: KeyError: 'goals'",
+        ):
             load("factory_that_fails:tasks")
     finally:
         sys.modules.pop("factory_that_fails", None)
 
 
 def test_an_option_that_the_distribution_refuses_names_the_choices():
-    with pytest.raises(ValueError, match="Unknown task set 'garage' of sparse_navigation: choose default or pearl"):
+    with pytest.raises(
+        ValueError, match="Unknown task set 'garage' of sparse_navigation: choose default or pearl"
+    ):
         load("sparse_navigation", task_set="garage")
-    with pytest.raises(ValueError, match="Unknown training reward 'shaped' of sparse_navigation: choose dense or sparse"):
+    with pytest.raises(
+        ValueError,
+        match="Unknown training reward 'shaped' of sparse_navigation: choose dense or sparse",
+    ):
         load("sparse_navigation", training="shaped")

@@ -27,7 +27,13 @@ def render(*flags: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_picture_shows_the_point_where_it_is_and_the_goal(tmp_path):
     task = Task(0, (np.pi / 2,))
-    pictures = play(SparseNavigation(), task, lambda observation: np.array([0.0, 1.0], np.float32), 0, (560, 380))
+    pictures = play(
+        SparseNavigation(),
+        task,
+        lambda observation: np.array([0.0, 1.0], np.float32),
+        0,
+        (560, 380),
+    )
     assert len(pictures) == 21
     assert all(picture.shape == (380, 560, 3) and picture.dtype == np.uint8 for picture in pictures)
     # 200 pixels a unit, from (-1.4, 1.4) at the upper left: the point rises by 20 pixels a step.
@@ -46,7 +52,10 @@ def test_the_command_writes_a_picture_and_a_video(tmp_path):
     assert imageio.v3.imread(out.with_suffix(".mp4")).shape == (21, 240, 320, 3)
 
 
-@pytest.mark.skipif(not (ctypes.util.find_library("OSMesa") or ctypes.util.find_library("EGL")), reason="needs libosmesa6 or libegl1")
+@pytest.mark.skipif(
+    not (ctypes.util.find_library("OSMesa") or ctypes.util.find_library("EGL")),
+    reason="needs libosmesa6 or libegl1",
+)
 def test_simulations_are_drawn_without_a_display(tmp_path):
     shown = render(
         "--environment=half_cheetah_velocity", f"--out={tmp_path / 'run'}", "--width=64", "--height=48", "--policy=standing:still",

@@ -17,50 +17,129 @@ from environments.conformance import check, examine
 @pytest.mark.parametrize(
     ("declarations", "words"),
     [
-        ({"make_environment": lambda seed: {}}, r"make_environment\(0\) returns a dict: derive it from environments.TaskEnvironment"),
-        ({"make_environment": lambda: None}, r"make_environment\(0\) raises TypeError: .* 1 was given\.$"),
+        (
+            {"make_environment": lambda seed: {}},
+            r"make_environment\(0\) returns a dict: derive it from environments.TaskEnvironment",
+        ),
+        (
+            {"make_environment": lambda: None},
+            r"make_environment\(0\) raises TypeError: .* 1 was given\.$",
+        ),
         ({"name": ""}, "name is '': it has to be"),
         ({"task_set": {"train": ()}}, "task_set is .*: it has to be a TaskSet"),
         (
-            {"task_set": TaskSet("default", dict.fromkeys(("train", "validation"), (Task(0, ()),)))},
+            {
+                "task_set": TaskSet(
+                    "default", dict.fromkeys(("train", "validation"), (Task(0, ()),))
+                )
+            },
             r"has no split 'test' but 'train', 'validation': the splits are train, validation, test",
         ),
-        ({"task_set": splits(test=())}, r"The split 'test' of task_set is \(\): it has to be a tuple of at least one Task"),
+        (
+            {"task_set": splits(test=())},
+            r"The split 'test' of task_set is \(\): it has to be a tuple of at least one Task",
+        ),
         ({"task_set": splits(test=[Task(0, (1.0,))])}, "The split 'test' .* has to be a tuple"),
-        ({"task_set": splits(train=(Task(1, (1.0,)), Task(0, (2.0,))))}, r"split 'train' have the indices \[1, 0\]: count 0, 1"),
-        ({"task_set": splits(train=(Task(0, (np.nan,)),))}, "'train' has the task .*nan.*: its parameters have to be a tuple of finite"),
-        ({"task_set": splits(train=(Task(0, [1.0]),))}, "its parameters have to be a tuple of finite numbers"),
-        ({"observation_groups": ("place",)}, r"observation_groups is \('place',\): it has to be ObservationGroups"),
-        ({"observation_groups": ObservationGroups("place", ("place",))}, r"a single key is written \('position',\)"),
-        ({"observation_groups": ObservationGroups((), ())}, "observation_groups is .*: it has to be"),
-        ({"observation_groups": ObservationGroups(("place",), ())}, "observation_groups is .*: it has to be .* neither of them empty"),
-        ({"observation_groups": ObservationGroups(("place", "place"), ("place",))}, "observation_groups is .*: .* distinct keys"),
+        (
+            {"task_set": splits(train=(Task(1, (1.0,)), Task(0, (2.0,))))},
+            r"split 'train' have the indices \[1, 0\]: count 0, 1",
+        ),
+        (
+            {"task_set": splits(train=(Task(0, (np.nan,)),))},
+            "'train' has the task .*nan.*: its parameters have to be a tuple of finite",
+        ),
+        (
+            {"task_set": splits(train=(Task(0, [1.0]),))},
+            "its parameters have to be a tuple of finite numbers",
+        ),
+        (
+            {"observation_groups": ("place",)},
+            r"observation_groups is \('place',\): it has to be ObservationGroups",
+        ),
+        (
+            {"observation_groups": ObservationGroups("place", ("place",))},
+            r"a single key is written \('position',\)",
+        ),
+        (
+            {"observation_groups": ObservationGroups((), ())},
+            "observation_groups is .*: it has to be",
+        ),
+        (
+            {"observation_groups": ObservationGroups(("place",), ())},
+            "observation_groups is .*: it has to be .* neither of them empty",
+        ),
+        (
+            {"observation_groups": ObservationGroups(("place", "place"), ("place",))},
+            "observation_groups is .*: .* distinct keys",
+        ),
         (
             {"observation_groups": ObservationGroups(("height",), ("height",))},
             r"name \['height'\], but the environment gives \['clock', 'place'\]",
         ),
-        ({"observation_groups": ObservationGroups(("place",), ("clock",))}, r"The prior sees \['clock'\], which the expert does not"),
-        ({"observation_scales": {"place": 0.0}}, "observation_scales is .*: it has to be a mapping"),
+        (
+            {"observation_groups": ObservationGroups(("place",), ("clock",))},
+            r"The prior sees \['clock'\], which the expert does not",
+        ),
+        (
+            {"observation_scales": {"place": 0.0}},
+            "observation_scales is .*: it has to be a mapping",
+        ),
         ({"observation_scales": {"height": 2.0}}, r"name \['height'\], but the environment gives"),
         ({"episode_steps": 0}, "episode_steps is 0: it has to be a whole number of at least 1"),
         ({"episode_steps": 20.0}, "episode_steps is 20.0"),
-        ({"episode_steps": 10**9}, "episode_steps is 1000000000: it has to be a whole number of at least 1 and at most 100000"),
+        (
+            {"episode_steps": 10**9},
+            "episode_steps is 1000000000: it has to be a whole number of at least 1 and at most 100000",
+        ),
         ({"task_set": TaskSet("default", [])}, "task_set is .*: it has to be a TaskSet"),
-        ({"episode_steps": np.int64(6)}, "episode_steps is 6 of type int64: it has to be .*, a Python int"),
-        ({"observation_scales": {"place": 1e-50}}, "observation_scales is .*: .* other than 0, also in single precision"),
+        (
+            {"episode_steps": np.int64(6)},
+            "episode_steps is 6 of type int64: it has to be .*, a Python int",
+        ),
+        (
+            {"observation_scales": {"place": 1e-50}},
+            "observation_scales is .*: .* other than 0, also in single precision",
+        ),
         ({"worst_reward": -np.inf}, "worst_reward is -inf: it has to be a finite number"),
         ({"dense_training": None}, "dense_training is None: it has to be True or False"),
         ({"task_dependent": "place"}, "task_dependent is 'place': it has to be a tuple"),
-        ({"task_dependent": ("height",)}, r"task_dependent names \['height'\], but the environment gives"),
-        ({"place_names": ("x", "y", "z")}, r"place_names is \('x', 'y', 'z'\): it has to be a tuple of at most two names"),
-        ({"place_names": ("x", "y")}, r"place\(\) of train task 0 is \(0.5,\): it has to be a finite number for each of place_names"),
-        ({"place_names": ("x",), "place": lambda task: 3.0}, r"place\(\) of train task 0 is 3.0: it has to be a finite number for each"),
-        ({"place_names": ("x",), "place": lambda task: 1 / 0}, r"place\(\) of train task 0 raises ZeroDivisionError"),
-        ({"place_names": ("x",), "place": lambda task: (np.inf,)}, r"place\(\) of train task 0 is \(inf,\)"),
-        ({"traced": "height"}, r"traced is 'height': it has to be one of the keys that the experts see, \['clock', 'place'\]"),
+        (
+            {"task_dependent": ("height",)},
+            r"task_dependent names \['height'\], but the environment gives",
+        ),
+        (
+            {"place_names": ("x", "y", "z")},
+            r"place_names is \('x', 'y', 'z'\): it has to be a tuple of at most two names",
+        ),
+        (
+            {"place_names": ("x", "y")},
+            r"place\(\) of train task 0 is \(0.5,\): it has to be a finite number for each of place_names",
+        ),
+        (
+            {"place_names": ("x",), "place": lambda task: 3.0},
+            r"place\(\) of train task 0 is 3.0: it has to be a finite number for each",
+        ),
+        (
+            {"place_names": ("x",), "place": lambda task: 1 / 0},
+            r"place\(\) of train task 0 raises ZeroDivisionError",
+        ),
+        (
+            {"place_names": ("x",), "place": lambda task: (np.inf,)},
+            r"place\(\) of train task 0 is \(inf,\)",
+        ),
+        (
+            {"traced": "height"},
+            r"traced is 'height': it has to be one of the keys that the experts see, \['clock', 'place'\]",
+        ),
         ({"traced": 3}, "traced is 3: it has to be an observed key, or None"),
-        ({"episode_steps": 5}, "The episode is not over after 5 steps, its episode_steps: end it with dm_env.truncation"),
-        ({"episode_steps": 7}, "The episode ends with discount 1 at step 6 of episode_steps = 7: make that the time limit, or"),
+        (
+            {"episode_steps": 5},
+            "The episode is not over after 5 steps, its episode_steps: end it with dm_env.truncation",
+        ),
+        (
+            {"episode_steps": 7},
+            "The episode ends with discount 1 at step 6 of episode_steps = 7: make that the time limit, or",
+        ),
         ({"worst_reward": -0.5}, r"At step \d the reward is -.*, below worst_reward = -0.5: lower"),
         ({"dense_training": True}, "At step 1 training_reward is None, but dense_training is True"),
     ],
@@ -71,7 +150,10 @@ def test_a_wrong_declaration_is_named_with_the_mend(declarations, words):
 
 def test_a_declaration_that_raises_is_named():
     kind = type("Odd", (type(changed()),), {"worst_reward": property(lambda self: 1 / 0)})
-    assert_found(kind(), r"worst_reward raises ZeroDivisionError: division by zero \(test_rules.py, line \d+\)")
+    assert_found(
+        kind(),
+        r"worst_reward raises ZeroDivisionError: division by zero \(test_rules.py, line \d+\)",
+    )
 
 
 def test_a_missing_declaration_is_named():
@@ -135,12 +217,17 @@ def test_a_wrong_environment_is_named_with_the_mend(kind, words):
 
 
 def test_a_training_reward_that_is_not_finite_is_found():
-    assert_found(changed(walk(training_reward=np.inf), dense_training=True), "training_reward is inf: make it a finite number")
+    assert_found(
+        changed(walk(training_reward=np.inf), dense_training=True),
+        "training_reward is inf: make it a finite number",
+    )
 
 
 def test_termination_may_come_before_the_time_limit_and_with_it():
     for end in (2, STEPS):
-        make = lambda self, end=end: (dm_env.termination if self.steps == end else dm_env.transition)(0.1 * self.steps, self.observe())  # noqa: E731
+        make = lambda self, end=end: (
+            dm_env.termination if self.steps == end else dm_env.transition
+        )(0.1 * self.steps, self.observe())  # noqa: E731
         assert examine(changed(walk(outcome=make)), rounds=1).findings == []
 
 
@@ -150,15 +237,27 @@ def _paying(size):
 
 def test_from_the_size_on_that_overflows_a_learners_step_a_reward_scale_is_suggested():
     assert check(_paying(1e15)) == []
-    assert_found(_paying(1e20), r"from 1e\+17 on, times the reward scale of 1, .* skipped; .*--config.losses.reward_scale=1e-(19|20|21) ")
+    assert_found(
+        _paying(1e20),
+        r"from 1e\+17 on, times the reward scale of 1, .* skipped; .*--config.losses.reward_scale=1e-(19|20|21) ",
+    )
     assert check(_paying(1e20), reward_scale=1e-20) == []
-    assert_found(changed(walk(reward=lambda self: 1e39)), r"the reward is 1e\+39, more than float32 holds: scale it in the environment")
+    assert_found(
+        changed(walk(reward=lambda self: 1e39)),
+        r"the reward is 1e\+39, more than float32 holds: scale it in the environment",
+    )
 
 
 def test_numbers_so_large_that_little_is_learned_from_them_are_a_warning():
-    assert_one_match(examine(_paying(1e6)).warnings, r"Rewards reach .*: returns of the order of 10 .*reward_scale=1e-")
+    assert_one_match(
+        examine(_paying(1e6)).warnings,
+        r"Rewards reach .*: returns of the order of 10 .*reward_scale=1e-",
+    )
     observing = changed(_observing(clock=np.array([3e5])))
-    assert_one_match(examine(observing).warnings, r"The observation 'clock' reaches 3e\+05: .* observation_scales = {'clock': 1e-05}")
+    assert_one_match(
+        examine(observing).warnings,
+        r"The observation 'clock' reaches 3e\+05: .* observation_scales = {'clock': 1e-05}",
+    )
     observing.observation_scales = {"clock": 1e-5}
     assert examine(observing).warnings == []
 
@@ -177,6 +276,8 @@ def test_lists_and_other_types_of_numbers_conform(values):
     assert check(changed(_observing(**values))) == []
 
 
-@pytest.mark.parametrize("reward", [np.float32(-0.5), np.array(-0.5), np.array([-0.5]), -1, True, np.int64(-1)])
+@pytest.mark.parametrize(
+    "reward", [np.float32(-0.5), np.array(-0.5), np.array([-0.5]), -1, True, np.int64(-1)]
+)
 def test_other_types_of_rewards_conform(reward):
     assert check(changed(walk(reward=lambda self: reward)), quick=True) == []

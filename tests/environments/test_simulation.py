@@ -40,7 +40,12 @@ class _Rail(TaskDistribution):
     task_set = TaskSet("default", {"train": (Task(0, (5.0,)), Task(1, (0.15,)))})
 
     def make_environment(self, seed):
-        return _Slider(mujoco.MjModel.from_xml_string(_XML), self.tasks("train")[0], substeps=5, episode_steps=self.episode_steps)
+        return _Slider(
+            mujoco.MjModel.from_xml_string(_XML),
+            self.tasks("train")[0],
+            substeps=5,
+            episode_steps=self.episode_steps,
+        )
 
 
 @pytest.fixture
@@ -146,7 +151,9 @@ def test_a_damaged_file_is_built_anew(cache):
     assert build.calls == 2
 
 
-def test_without_a_writable_cache_the_model_is_built_and_a_warning_says_so(tmp_path, monkeypatch, caplog):
+def test_without_a_writable_cache_the_model_is_built_and_a_warning_says_so(
+    tmp_path, monkeypatch, caplog
+):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert compiled_model("rail", _Builder()).nq == 1

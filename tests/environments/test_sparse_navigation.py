@@ -18,13 +18,18 @@ def _play(task, actions, training="dense"):
     for action in actions:
         results.append(batch.step(np.array([action], np.float32)))
         observations.append(batch.observations[0].copy())
-    columns = ([getattr(result, name)[0] for result in results] for name in ("rewards", "training_rewards", "discounts", "last"))
+    columns = (
+        [getattr(result, name)[0] for result in results]
+        for name in ("rewards", "training_rewards", "discounts", "last")
+    )
     return np.array(observations), *(np.array(column) for column in columns)
 
 
 def test_rewards_are_one_minus_distance_within_the_radius_and_zero_beyond():
     # Straight up to the goal at (0, 1): inside the radius of 0.2 from the eighth step on (the boundary counts), past it to 1.2, and out.
-    _, rewards, dense, discounts, last = _play(Task(0, (math.pi / 2,)), [(0, 1)] * 14 + [(0, 0)] * 6)
+    _, rewards, dense, discounts, last = _play(
+        Task(0, (math.pi / 2,)), [(0, 1)] * 14 + [(0, 0)] * 6
+    )
     expected = [0.0] * 7 + [0.8, 0.9, 1.0, 0.9, 0.8, 0.0, 0.0] + [0.0] * 6
     # 0.1 added twelve times is a little less than 1.2, eight times a little less than 0.8: the boundary falls by the float rule.
     position = 0.0
@@ -39,7 +44,9 @@ def test_rewards_are_one_minus_distance_within_the_radius_and_zero_beyond():
     assert last.tolist() == [False] * 19 + [True]
 
 
-@pytest.mark.parametrize(("offset", "reward"), [(0.2, 0.8), (np.nextafter(0.2, 1), 0.0), (0.0, 1.0)])
+@pytest.mark.parametrize(
+    ("offset", "reward"), [(0.2, 0.8), (np.nextafter(0.2, 1), 0.0), (0.0, 1.0)]
+)
 def test_the_boundary_of_the_goal_belongs_to_it(monkeypatch, offset, reward):
     # A point that stands still at the origin, and a goal moved to exactly `offset` from it.
     monkeypatch.setattr("environments.sparse_navigation.math.cos", lambda angle: offset)
@@ -74,7 +81,10 @@ def test_pearls_named_set_is_its_published_draw():
     goals = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     np.random.RandomState(1337).shuffle(goals)  # as published: the goals are shuffled as points
     distribution = SparseNavigation("pearl")
-    points = {split: np.array([distribution.description(task) for task in distribution.tasks(split)]) for split in ("train", "test")}
+    points = {
+        split: np.array([distribution.description(task) for task in distribution.tasks(split)])
+        for split in ("train", "test")
+    }
     np.testing.assert_allclose(points["train"], goals[:80], atol=1e-6)
     np.testing.assert_allclose(points["test"], goals[80:], atol=1e-6)
     assert [task.index for task in distribution.tasks("test")] == list(range(20))

@@ -10,7 +10,10 @@ from environments import Task
 from environments.examination import examine
 from environments.sweep import sweep
 
-_MANY = {split: tuple(Task(i, (float(i - 2),)) for i in range(100)) for split in ("train", "validation", "test")}
+_MANY = {
+    split: tuple(Task(i, (float(i - 2),)) for i in range(100))
+    for split in ("train", "validation", "test")
+}
 
 
 def _bad(*parameters, when="reset"):
@@ -37,7 +40,9 @@ def test_one_bad_task_of_a_hundred_is_named_with_its_split_and_number(when):
 
 def test_each_split_that_has_bad_tasks_is_a_line():
     findings = sweep(_distribution(_bad(*range(10, 40))), None).findings
-    assert [finding.partition(",")[0] for finding in findings] == [f"Task 12 of the split {split!r}" for split in _MANY]
+    assert [finding.partition(",")[0] for finding in findings] == [
+        f"Task 12 of the split {split!r}" for split in _MANY
+    ]
     assert "So do 29 more: 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, …" in findings[0]
 
 
@@ -55,7 +60,9 @@ def test_without_time_for_all_the_report_says_how_many_were_stepped():
     assert examine(_distribution(), rounds=1, sweep_seconds=0.0).summary.endswith(
         "0 of 300 tasks built and stepped, --all-tasks for the rest"
     )
-    assert examine(_distribution(), rounds=1, sweep_seconds=None).summary.endswith("300 of 300 tasks built and stepped")
+    assert examine(_distribution(), rounds=1, sweep_seconds=None).summary.endswith(
+        "300 of 300 tasks built and stepped"
+    )
 
 
 def test_a_task_whose_episode_ends_with_its_first_step_is_no_bad_one():

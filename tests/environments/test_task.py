@@ -32,12 +32,17 @@ def test_the_seed_decides_the_draw():
 
 
 def test_an_unknown_split_names_the_choices():
-    with pytest.raises(ValueError, match="Unknown split 'holdout': choose one of train, validation, test"):
+    with pytest.raises(
+        ValueError, match="Unknown split 'holdout': choose one of train, validation, test"
+    ):
         TaskSet("default", {split: (Task(0, ()),) for split in SPLITS}).tasks("holdout")
 
 
 def test_a_split_that_does_not_exist_is_named_with_those_that_do():
-    with pytest.raises(ValueError, match="The splits of a task set are train, validation, test; there is no 'val': rename it in sizes"):
+    with pytest.raises(
+        ValueError,
+        match="The splits of a task set are train, validation, test; there is no 'val': rename it in sizes",
+    ):
         draw_task_set(_draw, seed=0, sizes={"train": 4, "val": 2, "test": 2})
 
 

@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 from dm_env import specs
 
-from environments import EnvironmentBatch, ObservationGroups, Task, TaskDistribution, TaskEnvironment, TaskSet, TrialBatch
+from environments import (
+    EnvironmentBatch,
+    ObservationGroups,
+    Task,
+    TaskDistribution,
+    TaskEnvironment,
+    TaskSet,
+    TrialBatch,
+)
 
 _TASK = Task(0, (0.0,))
 
@@ -34,7 +42,9 @@ class _Counting(TaskEnvironment):
             raise RuntimeError("it broke")
         if self._step < 2:
             return dm_env.transition(number, self._observation())
-        return (dm_env.termination if self._episode % 2 else dm_env.truncation)(number, self._observation())
+        return (dm_env.termination if self._episode % 2 else dm_env.truncation)(
+            number, self._observation()
+        )
 
     def _observation(self):
         return {"o": np.array([10.0 * self._episode + self._step])}
@@ -71,7 +81,12 @@ def _trials(episodes, faulty=()):
 
 def _step(trials, action):
     result = trials.step(np.array([[action]], np.float32))
-    return trials.observations[0].tolist(), float(result.discounts[0]), bool(result.last[0]), float(result.rewards[0])
+    return (
+        trials.observations[0].tolist(),
+        float(result.discounts[0]),
+        bool(result.last[0]),
+        float(result.rewards[0]),
+    )
 
 
 def test_a_trial_is_one_long_episode_that_shows_what_was_done_and_got():

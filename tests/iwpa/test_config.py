@@ -8,12 +8,15 @@ from iwpa.methods import registry
 from iwpa.methods.config import AdaptationConfig
 
 
-def test_equal_values_have_one_digest_however_they_are_written():
+def test_equal_configs_have_equal_digests():
     config = with_values(
         AdaptationConfig(),
         {"kl_bound": 2, "soft_values": True, "action_samples": 32},
     )
-    assert config.digest() == AdaptationConfig(kl_bound=2.0, soft_values=True, action_samples=32).digest()
+    assert (
+        config.digest()
+        == AdaptationConfig(kl_bound=2.0, soft_values=True, action_samples=32).digest()
+    )
 
 
 @pytest.mark.parametrize(
@@ -32,12 +35,12 @@ def test_equal_values_have_one_digest_however_they_are_written():
         ),
     ],
 )
-def test_what_makes_no_sense_is_refused_with_its_value(changes, message):
+def test_an_invalid_value_is_refused_and_named(changes, message):
     with pytest.raises(ValueError, match=message):
         with_values(AdaptationConfig(), changes)
 
 
-def test_methods_have_values_of_their_own_which_an_environment_may_change(tmp_path, monkeypatch):
+def test_an_environments_preset_overrides_a_methods_defaults(tmp_path, monkeypatch):
     assert default_adaptation("distral", 7) == AdaptationConfig(episodes=7, learning_rate=1e-3)
     assert default_adaptation("distral", 7, "sparse_navigation") == default_adaptation(
         "distral",

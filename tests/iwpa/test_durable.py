@@ -33,7 +33,7 @@ def test_arrays_come_back_as_they_were(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
 
 
-def test_publishing_again_replaces(tmp_path):
+def test_publishing_again_replaces_the_directory(tmp_path):
     _publish(tmp_path / "1", "old")
     _publish(tmp_path / "1", "new")
     assert durable.read_manifest(tmp_path / "1")["value"] == "new"
@@ -41,7 +41,7 @@ def test_publishing_again_replaces(tmp_path):
 
 
 class _Killed(BaseException):
-    """As if the process were killed here: what follows does not happen."""
+    """Stands for a kill of the process: no handler of `Exception` runs."""
 
 
 def _die(*arguments, **options):
@@ -49,10 +49,13 @@ def _die(*arguments, **options):
 
 
 @pytest.mark.parametrize("moment", ["writing", "syncing", "renaming"])
-def test_a_kill_before_the_new_one_is_complete_leaves_the_old_one(tmp_path, monkeypatch, moment):
+def test_a_kill_before_the_new_directory_is_complete_leaves_the_old_one(
+    tmp_path, monkeypatch, moment
+):
     _publish(tmp_path / "1", "old")
     with monkeypatch.context() as patch:
-        patch.setattr(durable.shutil, "rmtree", lambda *arguments, **options: None)  # a killed process cleans nothing up
+        # A killed process cleans nothing up.
+        patch.setattr(durable.shutil, "rmtree", lambda *arguments, **options: None)
         if moment == "syncing":
             patch.setattr(durable, "_sync", _die)
         if moment == "renaming":
@@ -124,7 +127,7 @@ def test_an_altered_byte_is_noticed(tmp_path):
 
 
 @pytest.mark.parametrize("content", [None, "{", "{}"])
-def test_a_directory_without_a_whole_manifest_is_damaged(tmp_path, content):
+def test_a_directory_without_a_complete_manifest_is_damaged(tmp_path, content):
     _publish(tmp_path / "1")
     manifest = tmp_path / "1" / durable.MANIFEST
     manifest.unlink() if content is None else manifest.write_text(content)

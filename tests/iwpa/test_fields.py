@@ -28,7 +28,7 @@ class Cart:
         check(self)
 
 
-def test_values_are_changed_by_dotted_names_and_converted_to_their_fields_types():
+def test_values_are_changed_by_dotted_names_and_converted_to_the_fields_types():
     cart = with_values(Cart(), {"front.radius": 2, "front.teeth": [5], "covered": True})
     assert cart == Cart(front=Wheel(radius=2.0, teeth=(5,)), covered=True)
     assert isinstance(cart.front.radius, float)
@@ -55,7 +55,7 @@ def test_values_are_changed_by_dotted_names_and_converted_to_their_fields_types(
         ("covered", None, "true or false"),
     ],
 )
-def test_a_value_that_is_not_allowed_is_refused_with_its_field_and_what_is(name, value, allowed):
+def test_a_disallowed_value_is_refused_with_its_field_and_the_allowed_values(name, value, allowed):
     with pytest.raises(ValueError, match=f"^{name} takes .*{allowed}") as caught:
         with_values(Cart(), {name: value})
     assert str(caught.value).endswith(f"not {value!r}.")
@@ -80,7 +80,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_known_one(name, near):
         (Allowed(str), "a b", "a b"),
     ],
 )
-def test_values_are_read_from_texts(allowed, text, value):
+def test_values_are_parsed_from_text(allowed, text, value):
     assert allowed.parse(text) == value
 
 
@@ -101,7 +101,7 @@ def test_values_are_read_from_texts(allowed, text, value):
         (Allowed(str, choices=("hay",), shortest=1), "hay,stones"),
     ],
 )
-def test_texts_that_state_no_allowed_value_are_refused(allowed, text):
+def test_text_without_an_allowed_value_is_refused(allowed, text):
     with pytest.raises(ValueError, match="takes"):
         allowed.parse(text)
 
@@ -120,11 +120,11 @@ def test_a_file_gives_values_by_dotted_names(tmp_path):
     [
         ("{", "is not JSON"),
         ("[1]", "holds list"),
-        ('{"kind": 1, "kind": 2}', "is not JSON: a name comes twice"),
+        ('{"kind": 1, "kind": 2}', "is not JSON: a name is repeated"),
         ("[" * 100_000, "is not JSON"),
     ],
 )
-def test_a_file_that_is_no_object_of_values_is_named(tmp_path, content, words):
+def test_a_file_without_a_valid_json_object_is_named(tmp_path, content, words):
     (tmp_path / "mine.json").write_text(content)
     with pytest.raises(ValueError, match=f"mine.json {words}"):
         read_values(tmp_path / "mine.json")

@@ -11,7 +11,7 @@ from iwpa.method import Transitions
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.hypotheses import HypothesisHead
 
-# Two training tasks over two states and the constant: values differ in scale from rewards.
+# Two training tasks over two states and the constant; values differ in scale from rewards.
 VALUE_HEADS = np.array([[5.0, 0.0, 0.0], [0.0, 4.0, 0.0]], np.float32)
 REWARD_HEADS = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], np.float32)
 NOISE = 0.2
@@ -35,29 +35,29 @@ def weigh(head, features, reward, *, ended=False, active=None):
     )
 
 
-def test_a_reward_is_weighed_by_the_reward_heads_at_four_times_their_noise():
+def test_a_reward_is_judged_by_the_reward_heads_at_four_times_their_noise():
     head = hypothesis_head()
     weigh(head, FIRST, 0.4)
-    # Errors 0.6 and -0.4 of a noise of 0.8.
+    # Errors are 0.6 and -0.4 at a noise of 0.8.
     odds = np.exp(-0.5 * ((0.6 / 0.8) ** 2 - (0.4 / 0.8) ** 2))
     assert head.posterior[0, 0] == pytest.approx(odds / (1 + odds), rel=1e-6)
 
 
-def test_the_reward_that_ends_an_episode_is_weighed_by_the_value_heads():
+def test_a_terminal_reward_is_judged_by_the_value_heads():
     head = hypothesis_head()
     weigh(head, FIRST, 4.9, ended=True)
     # The first task's value is 5, the second's 0.
     assert head.posterior[0, 0] == pytest.approx(1.0)
 
 
-def test_the_task_of_the_greatest_value_among_equally_likely_ones_is_followed():
+def test_of_equally_likely_tasks_the_one_of_greatest_value_is_followed():
     head = hypothesis_head()
     head.choose(np.stack([FIRST, SECOND], axis=1), np.array([0]))
-    assert head.followed[0] == 0  # 5 at one of the proposals, against 4.
+    assert head.followed[0] == 0  # Its best proposal is worth 5, the other task's 4.
     np.testing.assert_array_equal(head.weights[0], VALUE_HEADS[0])
 
 
-def test_a_followed_task_is_refuted_by_what_it_promised_and_was_not_paid_and_never_comes_back():
+def test_a_followed_task_is_refuted_by_missing_rewards_and_is_not_followed_again():
     head = hypothesis_head()
     proposals = np.stack([FIRST, SECOND], axis=1)
     head.choose(proposals, np.array([0]))
@@ -65,24 +65,24 @@ def test_a_followed_task_is_refuted_by_what_it_promised_and_was_not_paid_and_nev
         assert not head.refuted()[0]
         weigh(head, FIRST, 0.0)
     weigh(head, FIRST, 0.0)
-    # Three errors of 1 at a noise of 0.8: exp(-2.3) is less than a tenth.
+    # Three errors of 1 at a noise of 0.8 leave exp(-2.3), which is below a tenth.
     assert head.refuted()[0]
     for _ in range(3):
         head.choose(proposals, np.array([0]))
         assert head.followed[0] == 1
-        head.note_vain(np.array([0]))
+        head.record_failure(np.array([0]))
     np.testing.assert_array_equal(head.weights[0], VALUE_HEADS[1])
 
 
-def test_after_an_episode_that_led_to_nothing_another_task_is_tried():
+def test_after_episodes_without_a_find_another_task_is_followed():
     head = hypothesis_head()
     proposals = np.stack([FIRST, SECOND], axis=1)
     followed = []
-    # The second task promises a tenth of what the first one does, and every vain episode halves that.
+    # The second task's weight is a tenth of the first's, which every episode without a find halves.
     for _ in range(5):
         head.choose(proposals, np.array([0]))
         followed.append(int(head.followed[0]))
-        head.note_vain(np.array([0]))
+        head.record_failure(np.array([0]))
     assert followed == [0, 0, 0, 0, 1]
 
 
@@ -95,10 +95,12 @@ def test_once_two_rewards_differ_the_head_is_the_posterior_mean():
     np.testing.assert_allclose(head.weights[0], head.posterior[0] @ VALUE_HEADS, rtol=1e-6)
 
 
-def test_a_described_reward_favours_the_task_that_would_have_paid_what_is_described():
+def test_a_reward_function_favours_the_task_whose_rewards_it_reproduces():
     head = hypothesis_head(replicas=2)
-    # Task 0 paid 1 where 1 is described, once, and 0 where 2 is; task 1 always paid what is described.
-    head.compare(np.array([1.0, 2.0, 1.0, 2.0]), np.array([1.0, 0.0, 1.0, 2.0]), np.array([0, 0, 1, 1]))
+    # Where the function pays 1 and 2, task 0 paid 1 and 0; task 1 paid the same as the function.
+    head.compare(
+        np.array([1.0, 2.0, 1.0, 2.0]), np.array([1.0, 0.0, 1.0, 2.0]), np.array([0, 0, 1, 1])
+    )
     scale = (4.0 * NOISE) ** 2
     np.testing.assert_allclose(head._squared_errors, [[20.0 * 2.0 / scale, 0.0]] * 2)
     expected = 1.0 / (1.0 + np.exp(-0.5 * 20.0 * 2.0 / scale))
@@ -106,13 +108,13 @@ def test_a_described_reward_favours_the_task_that_would_have_paid_what_is_descri
     assert head.followed.tolist() == [1, 1]
 
 
-def test_a_task_without_transitions_is_neither_favoured_nor_refuted_by_a_description():
+def test_a_reward_function_neither_favours_nor_refutes_a_task_without_transitions():
     head = hypothesis_head()
     head.compare(np.array([1.0, 1.0]), np.array([0.0, 0.0]), np.array([1, 1]))
     np.testing.assert_allclose(head.posterior[0], [0.5, 0.5])
 
 
-def test_replicas_gather_evidence_of_their_own():
+def test_replicas_gather_evidence_independently():
     head = hypothesis_head(replicas=2)
     weigh(head, FIRST, 0.0, active=np.array([False, True]))
     np.testing.assert_allclose(head.posterior[0], [0.5, 0.5])
@@ -124,7 +126,9 @@ def snapshot(tools, corridor):
     random = tools.random_snapshot(corridor)
     stream = np.random.default_rng(0)
     shape = random.weights["heads"].shape
-    drawn = {name: stream.normal(size=shape).astype(np.float32) for name in ("heads", "reward_heads")}
+    drawn = {
+        name: stream.normal(size=shape).astype(np.float32) for name in ("heads", "reward_heads")
+    }
     noise = {"reward_variance": np.float32([0.25])}
     return dataclasses.replace(random, weights={**random.weights, **drawn, **noise})
 
@@ -140,10 +144,12 @@ def make(snapshot, replicas):
     )
 
 
-def test_one_proposal_in_four_is_the_priors_and_the_others_are_the_followed_experts(snapshot, tools, corridor):
+def test_one_proposal_in_four_is_the_priors_and_the_rest_are_the_followed_experts(
+    snapshot, tools, corridor
+):
     method = make(snapshot, tools.replicas_of(corridor)[:2])
     observations = np.random.default_rng(1).normal(size=(2, 3)).astype(np.float32)
-    method.begin_episode(observations, [np.random.default_rng(place) for place in range(2)])
+    method.begin_episode(observations, [np.random.default_rng(seed) for seed in range(2)])
     proposals, head = method._proposals, method.critic.head
     noise = proposals._noise[:, 0]
     prior = snapshot.prior()(observations)
@@ -156,13 +162,13 @@ def test_one_proposal_in_four_is_the_priors_and_the_others_are_the_followed_expe
     np.testing.assert_allclose(proposals.features[:, 0, 3], features, atol=1e-5)
 
 
-def test_who_is_refuted_within_an_episode_is_left_at_once(snapshot, tools, corridor):
+def test_a_task_refuted_within_an_episode_is_abandoned_at_once(snapshot, tools, corridor):
     method = make(snapshot, tools.replicas_of(corridor)[:2])
-    streams = [np.random.default_rng(place) for place in range(2)]
+    streams = [np.random.default_rng(seed) for seed in range(2)]
     method.begin_episode(np.zeros((2, 3), np.float32), streams)
     head = method.critic.head
     before = head.followed.copy()
-    # The evidence against what the first replica follows is overwhelming.
+    # Overwhelming evidence against the task that the first replica follows.
     head._squared_errors[0, before[0]] = 1e3
     method.act()
     ones = np.ones(2, np.float32)
@@ -170,8 +176,8 @@ def test_who_is_refuted_within_an_episode_is_left_at_once(snapshot, tools, corri
     assert head.followed[0] != before[0]
 
 
-def test_a_snapshot_without_reward_heads_is_refused_with_what_to_take(tools, corridor):
+def test_a_snapshot_without_reward_heads_is_refused_with_alternatives(tools, corridor):
     snapshot = tools.random_snapshot(corridor)
     old = {name: value for name, value in snapshot.weights.items() if "reward_" not in name}
-    with pytest.raises(ValueError, match="trained no heads of rewards: train it anew, or adapt by"):
+    with pytest.raises(ValueError, match="without reward heads: train it again, or adapt with"):
         make(dataclasses.replace(snapshot, weights=old), tools.replicas_of(corridor)[:1])

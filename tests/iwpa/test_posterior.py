@@ -15,45 +15,65 @@ from iwpa.methods.posterior import PosteriorHead
 from iwpa.work import AtOnce
 
 TAU = np.array([0.5], np.float32)
-# Two training tasks over two states and the constant: one pays 1 in the first state, the other in the second. Episodes last one step.
+# Two training tasks over two states and the constant: one pays 1 in the first state, the other in
+# the second. Episodes last one step.
 TASK_HEADS = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], np.float32)
 
 
 def posterior_head(seen=None, replicas=1, **changes):
-    return PosteriorHead(TASK_HEADS, replicas, AdaptationConfig(**changes), seen or RewardRange(replicas), 0.9)
+    return PosteriorHead(
+        TASK_HEADS, replicas, AdaptationConfig(**changes), seen or RewardRange(replicas), 0.9
+    )
 
 
 def visit(head, memory, seen, state, reward, active=None):
-    """One terminal transition of each replica from one of the two states."""
+    """Adds a terminal transition from one of the two states to each active replica."""
     replicas = len(memory.counts)
     active = np.ones(replicas, bool) if active is None else active
     features = np.repeat(np.float32([[state == 0, state == 1, 1.0]]), replicas, axis=0)
-    transition = (features, np.zeros((replicas, 2, 3)), np.full(replicas, reward), np.zeros(replicas), np.repeat(TAU, replicas))
+    transition = (
+        features,
+        np.zeros((replicas, 2, 3)),
+        np.full(replicas, reward),
+        np.zeros(replicas),
+        np.repeat(TAU, replicas),
+    )
     memory.append(active, *transition)
     head.weigh(*transition, active)
     seen.update(np.full(replicas, reward), active)
     AtOnce().start(head.learn_within_episode(memory, np.repeat(TAU, replicas), active, 1, []))
 
 
-def test_the_posterior_is_that_of_hand_worked_errors():
+def test_the_posterior_matches_hand_worked_errors():
     memory, seen = FeatureMemory(1, 2, 3, 10), RewardRange(1)
     head = posterior_head(seen, error_correlation=3.0)
     np.testing.assert_allclose(head.weights, [[0.5, 0.5, 0.0]])
     visit(head, memory, seen, state=0, reward=0.2)
-    # Squared errors 0.64 and 0.04; their mean, 0.34, stands for 3 transitions: the variance is (0.04 + 3 * 0.34) / 4 = 0.265.
+    # Squared errors are 0.64 and 0.04; their mean, 0.34, counts as 3 transitions: the variance is
+    # (0.04 + 3 * 0.34) / 4 = 0.265.
     expected = 1 / (1 + np.exp(0.5 * (0.64 - 0.04) / (3 * 0.265)))
     assert head.posterior[0, 0] == pytest.approx(expected, rel=1e-5)
     np.testing.assert_allclose(head.weights[0], [expected, 1 - expected, 0.0], rtol=1e-5)
 
 
-def test_errors_are_those_of_one_step_targets_under_each_tasks_own_values():
+def test_errors_are_against_one_step_targets_under_each_tasks_own_values():
     head = posterior_head()
-    # Both proposals at the next state are the second state: V is 0 for the first task and 1 for the second, whatever the temperature.
-    head.weigh(np.float32([[1, 0, 1]]), np.float32([[[0, 1, 1]] * 2]), np.array([0.3]), np.array([0.5]), TAU, np.array([True]))
-    np.testing.assert_allclose(head._squared_errors[0], [(1 - 0.3) ** 2, (0 - 0.3 - 0.5) ** 2], rtol=1e-5)
+    # Both proposals at the next state have the second state's features: V is 0 for the first task
+    # and 1 for the second, whatever the temperature.
+    head.weigh(
+        np.float32([[1, 0, 1]]),
+        np.float32([[[0, 1, 1]] * 2]),
+        np.array([0.3]),
+        np.array([0.5]),
+        TAU,
+        np.array([True]),
+    )
+    np.testing.assert_allclose(
+        head._squared_errors[0], [(1 - 0.3) ** 2, (0 - 0.3 - 0.5) ** 2], rtol=1e-5
+    )
 
 
-def test_where_nothing_was_paid_is_left_for_what_remains():
+def test_tasks_that_predict_unpaid_rewards_lose_weight():
     memory, seen = FeatureMemory(1, 2, 3, 10), RewardRange(1)
     head = posterior_head(seen)
     shares = []
@@ -65,9 +85,9 @@ def test_where_nothing_was_paid_is_left_for_what_remains():
     assert shares[-1] > 0.95
 
 
-def test_a_task_that_training_did_not_learn_is_no_explanation_of_finding_nothing():
+def test_a_task_that_training_did_not_learn_does_not_explain_finding_nothing():
     memory, seen = FeatureMemory(1, 2, 3, 10), RewardRange(1)
-    # The third head promises next to nothing anywhere, whatever its constant.
+    # The third head predicts almost nothing anywhere, whatever its constant.
     unlearned = np.float32([[0.0, 0.1, 2.0]])
     head = PosteriorHead(np.concatenate([TASK_HEADS, unlearned]), 1, AdaptationConfig(), seen, 0.9)
     for state in (0, 1, 0, 1):
@@ -75,7 +95,7 @@ def test_a_task_that_training_did_not_learn_is_no_explanation_of_finding_nothing
     np.testing.assert_allclose(head.posterior, [[0.5, 0.5]])
 
 
-def test_replicas_gather_evidence_of_their_own():
+def test_replicas_gather_evidence_independently():
     memory, seen = FeatureMemory(2, 2, 3, 10), RewardRange(2)
     head = posterior_head(seen, replicas=2)
     visit(head, memory, seen, state=0, reward=0.0, active=np.array([False, True]))
@@ -83,7 +103,7 @@ def test_replicas_gather_evidence_of_their_own():
     assert head.posterior[1, 1] > 0.5
 
 
-def test_no_regression_is_made_before_two_rewards_differ():
+def test_no_regression_is_solved_before_two_rewards_differ():
     memory, seen = FeatureMemory(1, 2, 3, 40), RewardRange(1)
     head = posterior_head(seen, ridge=0.1, error_correlation=3.0)
     for _ in range(20):
@@ -98,7 +118,7 @@ def test_the_regression_learns_what_no_training_task_knows():
     for index in range(80):
         visit(head, memory, seen, state=index % 2, reward=(0.6, 0.8)[index % 2])
     AtOnce().start(head.learn_after_episode(memory, TAU, []))
-    # 40 visits of each against a penalty of 0.1, and the constant free: the values are the rewards.
+    # 40 visits to each outweigh a penalty of 0.1, and the constant is free: values equal rewards.
     assert head.weights[0] @ [1, 0, 1] == pytest.approx(0.6, abs=0.01)
     assert head.weights[0] @ [0, 1, 1] == pytest.approx(0.8, abs=0.01)
 
@@ -133,10 +153,17 @@ def test_the_temperature_is_calibrated_at_each_state_from_the_first_on(tools, co
     heads = np.random.default_rng(0).normal(size=snapshot.weights["heads"].shape).astype(np.float32)
     snapshot = dataclasses.replace(snapshot, weights={**snapshot.weights, "heads": heads})
     replicas = tools.replicas_of(corridor)[:2]
-    method = make_method("shared_q_iw_posterior", snapshot, AdaptationConfig(), replicas, episode_steps=4, run_seed=5)
-    method.begin_episode(np.zeros((2, 3), np.float32), [np.random.default_rng(place) for place in range(2)])
+    method = make_method(
+        "shared_q_iw_posterior", snapshot, AdaptationConfig(), replicas, episode_steps=4, run_seed=5
+    )
+    streams = [np.random.default_rng(seed) for seed in range(2)]
+    method.begin_episode(np.zeros((2, 3), np.float32), streams)
     for step in range(3):
         method.act()
         np.testing.assert_allclose(method._kl, 1.5, atol=1e-3)
         observations = np.full((2, 3), 0.3 * step, np.float32)
-        method.observe(Transitions(np.zeros(2, np.float32), np.ones(2, np.float32), observations, np.ones(2, bool)))
+        method.observe(
+            Transitions(
+                np.zeros(2, np.float32), np.ones(2, np.float32), observations, np.ones(2, bool)
+            )
+        )

@@ -26,7 +26,7 @@ def q_value(action):
 
 
 def sampled_shares(samples, draws=4000):
-    """How often the chosen action falls into each bin, over as many replicas as draws."""
+    """Returns the share of chosen actions in each bin, over as many replicas as draws."""
     proposals = Proposals(FixedPrior(), None, SPEC, replicas=draws, samples=samples, steps=0)
     proposals.begin_episode([np.random.default_rng(index) for index in range(draws)])
     proposals.propose(np.zeros((draws, 3)), 0, np.ones(draws, bool))
@@ -36,22 +36,26 @@ def sampled_shares(samples, draws=4000):
 
 
 def target_shares():
-    """The density proportional to pi_0 exp(Q / tau), summed over a fine grid within each bin."""
+    """Returns the mass of the density ~ pi_0 exp(Q / tau) in each bin, summed over a fine grid."""
     fine = np.linspace(-2, 2, 20_001)[:-1]
     density = np.exp(-0.5 * ((fine - MEAN) / STD) ** 2 + q_value(fine) / TAU)
     shares = density.reshape(20, -1).sum(axis=1)
     return shares / shares.sum()
 
 
-def test_sampled_actions_approach_the_improved_policy_as_the_proposals_grow():
-    distances = [0.5 * np.abs(sampled_shares(samples) - target_shares()).sum() for samples in (1, 4, 16, 128)]
+def test_sampled_actions_approach_the_improved_policy_with_more_proposals():
+    distances = [
+        0.5 * np.abs(sampled_shares(samples) - target_shares()).sum() for samples in (1, 4, 16, 128)
+    ]
     assert distances == sorted(distances, reverse=True)
     assert distances[0] > 0.2
     assert distances[-1] < 0.04
 
 
 def test_the_sampled_kl_lies_between_zero_and_the_logarithm_of_the_samples():
-    logits = 10.0 ** np.linspace(-3, 3, 50)[:, None] * np.random.default_rng(0).normal(size=(50, 16))
+    logits = 10.0 ** np.linspace(-3, 3, 50)[:, None] * np.random.default_rng(0).normal(
+        size=(50, 16)
+    )
     kl = kl_from_uniform(softmax(logits))
     assert (kl >= -1e-6).all()
     assert (kl <= np.log(16) + 1e-6).all()
@@ -65,24 +69,36 @@ def test_replicas_that_have_not_reached_a_state_keep_their_proposals():
     proposals = Proposals(FixedPrior(), None, SPEC, replicas=3, samples=4, steps=1)
     proposals.begin_episode([np.random.default_rng(index) for index in range(3)])
     proposals.propose(np.zeros((3, 3)), 1, np.array([True, False, True]))
-    np.testing.assert_array_equal((proposals.actions[:, 1] != 0).all(axis=(1, 2)), [True, False, True])
+    np.testing.assert_array_equal(
+        (proposals.actions[:, 1] != 0).all(axis=(1, 2)), [True, False, True]
+    )
 
 
-def test_a_state_is_worth_the_weighted_mean_of_its_proposals():
-    # softmax of (0, log 3) is (1/4, 3/4), at any temperature that the values are multiplied by.
+def test_a_states_value_is_the_weighted_mean_of_its_proposals_values():
+    # softmax of (0, log 3) is (1/4, 3/4), also if values and temperature are scaled alike.
     q_values = np.array([[0.0, np.log(3.0)], [0.0, 2 * np.log(3.0)]])
     tau = np.array([[1.0], [2.0]])
-    np.testing.assert_allclose(state_values(q_values, tau, soft=False), [0.75 * np.log(3), 1.5 * np.log(3)])
-    np.testing.assert_allclose(state_values(q_values, np.array([[np.inf]]), soft=False), [0.5 * np.log(3), np.log(3)])
+    np.testing.assert_allclose(
+        state_values(q_values, tau, soft=False), [0.75 * np.log(3), 1.5 * np.log(3)]
+    )
+    np.testing.assert_allclose(
+        state_values(q_values, np.array([[np.inf]]), soft=False), [0.5 * np.log(3), np.log(3)]
+    )
 
 
-def test_a_soft_value_charges_the_kl_from_the_prior_at_the_price_tau():
+def test_a_soft_value_charges_tau_times_the_kl_from_the_prior():
     q_values = np.random.default_rng(0).normal(size=(5, 7))
     for tau in (0.1, 1.0, 30.0):
         weights = softmax(q_values / tau)
         np.testing.assert_allclose(
-            state_values(q_values, np.float64(tau), soft=True), (weights * q_values).sum(axis=1) - tau * kl_from_uniform(weights), atol=1e-6
+            state_values(q_values, np.float64(tau), soft=True),
+            (weights * q_values).sum(axis=1) - tau * kl_from_uniform(weights),
+            atol=1e-6,
         )
     # By hand: 2 log((1 + 3) / 2), and the plain mean at an infinite temperature.
-    assert state_values(np.array([0.0, 2 * np.log(3.0)]), np.float64(2.0), soft=True) == pytest.approx(2 * np.log(2))
-    np.testing.assert_allclose(state_values(q_values, np.float64(np.inf), soft=True), q_values.mean(axis=1))
+    assert state_values(
+        np.array([0.0, 2 * np.log(3.0)]), np.float64(2.0), soft=True
+    ) == pytest.approx(2 * np.log(2))
+    np.testing.assert_allclose(
+        state_values(q_values, np.float64(np.inf), soft=True), q_values.mean(axis=1)
+    )

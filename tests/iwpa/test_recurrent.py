@@ -1,4 +1,4 @@
-"""Agents that learned to learn, adapting."""
+"""Adaptation by the recurrent agents."""
 
 from __future__ import annotations
 
@@ -27,36 +27,59 @@ def snapshot_of(tools):
 
     def make(agent, distribution):
         snapshot = tools.random_snapshot(distribution)
-        spec = dataclasses.replace(snapshot.spec, action_size=EnvironmentBatch(distribution, 1).action_size)
+        spec = dataclasses.replace(
+            snapshot.spec, action_size=EnvironmentBatch(distribution, 1).action_size
+        )
         networks = make_agent(agent).make_networks(spec, snapshot.networks)
         stream = np.random.default_rng(0)
         for variable in networks.variables:
             variable.assign(stream.normal(0.0, 0.4, variable.shape))
-        return dataclasses.replace(snapshot, spec=spec, agent=agent, weights=export_weights(networks)), networks
+        return dataclasses.replace(
+            snapshot, spec=spec, agent=agent, weights=export_weights(networks)
+        ), networks
 
     return make
 
 
 def _returns(snapshot, distribution, replicas, episodes=4):
-    method = make_method(snapshot.agent, snapshot, AdaptationConfig(episodes=episodes), replicas, episode_steps=20, run_seed=5)
+    method = make_method(
+        snapshot.agent,
+        snapshot,
+        AdaptationConfig(episodes=episodes),
+        replicas,
+        episode_steps=20,
+        run_seed=5,
+    )
     records = adapt(
-        method, EnvironmentBatch(distribution, len(replicas)), replicas, episodes=episodes, episode_steps=distribution.episode_steps,
-        worst_reward=distribution.worst_reward, reward_scale=0.5, run_seed=5,
-    )  # fmt: skip
+        method,
+        EnvironmentBatch(distribution, len(replicas)),
+        replicas,
+        episodes=episodes,
+        episode_steps=distribution.episode_steps,
+        worst_reward=distribution.worst_reward,
+        reward_scale=0.5,
+        run_seed=5,
+    )
     return np.array([[record.episode_return for record in episode] for episode in records])
 
 
 @pytest.mark.parametrize("agent", _AGENTS)
-def test_a_replica_alone_does_as_among_others_though_some_end_early_or_break(agent, snapshot_of, tools):
-    distribution = tools.Corridor([(0.5, tools.NEVER, tools.NEVER), (-0.5, 7, tools.NEVER), (0.1, tools.NEVER, 9)])
+def test_a_replica_acts_alike_alone_and_among_others_that_end_early_or_fail(
+    agent, snapshot_of, tools
+):
+    distribution = tools.Corridor(
+        [(0.5, tools.NEVER, tools.NEVER), (-0.5, 7, tools.NEVER), (0.1, tools.NEVER, 9)]
+    )
     snapshot, _ = snapshot_of(agent, distribution)
     replicas = tools.replicas_of(distribution, seeds=2)
     together = _returns(snapshot, distribution, replicas)
-    for place, replica in enumerate(replicas):
-        np.testing.assert_allclose(_returns(snapshot, distribution, [replica])[:, 0], together[:, place], rtol=1e-4)
+    for row, replica in enumerate(replicas):
+        np.testing.assert_allclose(
+            _returns(snapshot, distribution, [replica])[:, 0], together[:, row], rtol=1e-4
+        )
 
 
-def test_rl2_sees_what_a_trial_showed_it_in_training(snapshot_of):
+def test_rl2_gets_the_same_observations_as_in_training_trials(snapshot_of):
     distribution = Line()
     snapshot, _ = snapshot_of("rl2", distribution)
     task = distribution.tasks("test")[0]
@@ -73,45 +96,79 @@ def test_rl2_sees_what_a_trial_showed_it_in_training(snapshot_of):
             actions = method.act()
             trials.step(actions)
             result = environments.step(actions)
-            method.observe(Transitions(0.5 * result.rewards, result.discounts, environments.observations, np.ones(1, bool)))
+            method.observe(
+                Transitions(
+                    0.5 * result.rewards,
+                    result.discounts,
+                    environments.observations,
+                    np.ones(1, bool),
+                )
+            )
             last = bool(result.last[0])
         assert np.abs(method._states).max() > 0  # never reset
 
 
-def test_pearl_begins_with_standard_normal_z_and_then_infers_it_from_all_that_was_collected(snapshot_of):
+def test_pearl_starts_from_standard_normal_z_and_then_infers_it_from_all_transitions(
+    snapshot_of,
+):
     distribution = Line()
     snapshot, networks = snapshot_of("pearl", distribution)
     environments, method, rows = EnvironmentBatch(distribution, 1), PearlMethod(snapshot, 1), []
     for episode in range(3):
         environments.reset(0, distribution.tasks("test")[0], 0)
         method.begin_episode(environments.observations, [np.random.default_rng(episode)])
-        noise = np.random.default_rng(episode).standard_normal(snapshot.networks.latent_size, np.float32)
+        noise = np.random.default_rng(episode).standard_normal(
+            snapshot.networks.latent_size, np.float32
+        )
         if not rows:
             np.testing.assert_array_equal(method._latents[0], noise)
         else:
-            whole = networks.encoder(tf.constant(np.array([[[*row, 1.0] for row in rows]], np.float32)))
+            whole = networks.encoder(
+                tf.constant(np.array([[[*row, 1.0] for row in rows]], np.float32))
+            )
             np.testing.assert_allclose(method._latents[0], whole.sample(noise)[0], atol=1e-5)
         for step in range(distribution.episode_steps):
             actions = method.act()
             result = environments.step(actions)
-            method.observe(Transitions(0.5 * result.rewards, result.discounts, environments.observations, np.ones(1, bool)))
-            rows.append([*environments.observations[0], *np.clip(actions[0], -1, 1), 0.5 * result.rewards[0], float(step == 4)])
+            method.observe(
+                Transitions(
+                    0.5 * result.rewards,
+                    result.discounts,
+                    environments.observations,
+                    np.ones(1, bool),
+                )
+            )
+            rows.append(
+                [
+                    *environments.observations[0],
+                    *np.clip(actions[0], -1, 1),
+                    0.5 * result.rewards[0],
+                    float(step == 4),
+                ]
+            )
         method.end_episode([])
 
 
-def test_a_method_that_the_agent_cannot_serve_is_refused_naming_the_flag():
+def test_a_method_that_the_agent_cannot_serve_is_refused_with_the_flag_to_use():
     assert served_by("rl2") == ("rl2",)
     assert "rl2" not in served_by("multitask")
-    with pytest.raises(ValueError, match=r"shared_q_iw needs a run of --agent=multitask; one of --agent=rl2 serves rl2\."):
+    with pytest.raises(
+        ValueError,
+        match=r"shared_q_iw needs a run of --agent=multitask; one of --agent=rl2 serves rl2\.",
+    ):
         known(["shared_q_iw"], "rl2")
     with pytest.raises(ValueError, match="pearl needs a run of --agent=pearl"):
         known(["prior", "pearl"], "multitask")
     assert known(["pearl", "pearl"]) == ("pearl",)
 
 
-def test_contexts_that_an_earlier_version_saved_go_on(snapshot_of):
+def test_contexts_saved_by_an_earlier_version_are_restored(snapshot_of):
     snapshot, _ = snapshot_of("pearl", Line())
     contexts = PearlMethod(snapshot, 2)._contexts
-    saved = {name: array for name, array in contexts.state().items() if name not in ("_lowest", "_highest")}
+    saved = {
+        name: array
+        for name, array in contexts.state().items()
+        if name not in ("_lowest", "_highest")
+    }
     contexts.restore(saved)
     assert not contexts.tell(1)

@@ -12,13 +12,13 @@ ALL = np.ones((3, 5), bool)
 
 @pytest.fixture
 def q_values():
-    """3 replicas, 5 states, 64 actions, of very different scales."""
+    """Values of 3 replicas, 5 states and 64 actions, at very different scales."""
     scales = np.array([0.1, 1.0, 30.0])[:, None, None]
     return (scales * np.random.default_rng(0).normal(size=(3, 5, 64))).astype(np.float32)
 
 
 def dual(q_values, tau, samples=None):
-    """g(tau) of one replica, `[S, K]`, as MPO states it."""
+    """Returns MPO's g(tau) for one replica's values, `[S, K]`."""
     log_mean = np.logaddexp.reduce(q_values / tau, axis=1) - np.log(samples or q_values.shape[1])
     return tau * EPSILON + tau * log_mean.mean()
 
@@ -36,8 +36,8 @@ def test_the_temperature_minimises_the_dual_of_mpo(q_values):
         assert tau[replica] == pytest.approx(grid[np.argmin(values)], rel=3e-3)
 
 
-def test_a_dual_without_the_number_of_samples_would_have_another_minimum(q_values):
-    """Guards the oracle: with a sum in the place of the mean, the minimum is at the lowest temperature."""
+def test_a_dual_without_the_number_of_samples_has_another_minimum(q_values):
+    """Checks the oracle: with a sum instead of the mean, the lowest temperature is the minimum."""
     tau = temperature.calibrate(q_values, ALL, np.full(3, 1e-3), EPSILON)
     grid = np.exp(np.linspace(np.log(1e-3), np.log(100), 2000))
     values = [dual(q_values[1].astype(np.float64), candidate, samples=1) for candidate in grid]
@@ -54,7 +54,7 @@ def test_with_ties_the_kl_stays_below_epsilon():
     assert kl == pytest.approx(np.log(2), abs=1e-5)
 
 
-def test_constant_values_leave_the_prior_as_it_is():
+def test_constant_values_leave_the_prior_unchanged():
     q_values = np.full((3, 5, 64), 7.0, np.float32)
     tau = temperature.calibrate(q_values, ALL, np.array([1e-3, 1.0, 1e3]), EPSILON)
     weights = softmax(q_values / tau[:, None, None])
@@ -62,7 +62,7 @@ def test_constant_values_leave_the_prior_as_it_is():
     np.testing.assert_allclose(kl_from_uniform(weights), 0.0, atol=1e-6)
 
 
-def test_the_kl_is_reached_however_small_values_are_beside_the_rewards(q_values):
+def test_the_kl_is_attained_however_small_values_are_relative_to_rewards(q_values):
     tau = temperature.calibrate(q_values, ALL, np.array([1e4, 10.0, 1e-3]), EPSILON)
     np.testing.assert_allclose(temperature.mean_kl(q_values, ALL, tau), EPSILON, atol=1e-3)
 
@@ -78,11 +78,15 @@ def test_states_that_were_not_visited_have_no_influence(q_values):
     altered = np.where(valid[:, :, None], q_values, np.float32(1e6))
     width = np.full(3, 1e-3)
     expected = temperature.calibrate(q_values[:, [0, 1, 3]], ALL[:, :3], width, EPSILON)
-    np.testing.assert_allclose(temperature.calibrate(altered, valid, width, EPSILON), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        temperature.calibrate(altered, valid, width, EPSILON), expected, rtol=1e-5
+    )
 
 
-def test_a_replica_is_calibrated_by_its_own_values_alone(q_values):
+def test_a_replica_is_calibrated_on_its_own_values_only(q_values):
     width = np.full(3, 1e-3)
     together = temperature.calibrate(q_values, ALL, width, EPSILON)
-    alone = [temperature.calibrate(q_values[[i]], ALL[[i]], width[[i]], EPSILON)[0] for i in range(3)]
+    alone = [
+        temperature.calibrate(q_values[[i]], ALL[[i]], width[[i]], EPSILON)[0] for i in range(3)
+    ]
     np.testing.assert_allclose(together, alone, rtol=1e-6)

@@ -9,7 +9,7 @@ import pytest
 import iwpa
 
 
-def test_a_snapshot_says_what_it_is(capsys):
+def test_a_snapshot_describes_itself(capsys):
     trained = iwpa.load("go_to_ring")
     trained.describe()
     shown = capsys.readouterr().out
@@ -33,13 +33,15 @@ def test_every_shipped_snapshot_loads_and_acts():
         assert np.isfinite(action).all()
 
 
-def test_a_folder_is_read_as_a_snapshot_or_as_a_run_of_which_the_newest_is_taken(tmp_path):
+def test_a_directory_is_a_snapshot_or_a_run_whose_newest_snapshot_is_loaded(tmp_path):
     shipped = iwpa.load("sparse_navigation")
     for step in ("7", "30"):
         shutil.copytree(shipped.path, tmp_path / "snapshots" / step)
     assert iwpa.load(tmp_path).path.name == "30"
     assert iwpa.load(tmp_path / "snapshots" / "7").path.name == "7"
-    with pytest.raises(ValueError, match=r"no snapshot 'spares_navigation': name one of .*sparse_navigation"):
+    with pytest.raises(
+        ValueError, match=r"no snapshot 'spares_navigation': name one of .*sparse_navigation"
+    ):
         iwpa.load("spares_navigation")
 
 
@@ -52,13 +54,16 @@ def _altered(tmp_path, **changes):
     return directory
 
 
-def test_a_later_version_is_refused_with_what_to_do(tmp_path):
-    with pytest.raises(iwpa.DamagedError, match="version 3, but this program reads versions 1 to 2: use the release of iwpa"):
+def test_a_later_version_is_refused_with_a_remedy(tmp_path):
+    with pytest.raises(
+        iwpa.DamagedError,
+        match="version 3, but this program reads versions 1 to 2: use the release of iwpa",
+    ):
         iwpa.load(_altered(tmp_path, version=3))
 
 
-def test_a_snapshot_that_does_not_say_its_environment_serves_no_loop(tmp_path):
+def test_a_snapshot_that_does_not_name_its_environment_serves_no_loop(tmp_path):
     trained = iwpa.load(_altered(tmp_path, version=1, environment=None, licence=None))
     assert "environment   not stated" in str(trained)
-    with pytest.raises(ValueError, match="does not say what environment it is of"):
+    with pytest.raises(ValueError, match="does not name its environment"):
         trained.adapter()

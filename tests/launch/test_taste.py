@@ -12,14 +12,12 @@ import pytest
 from program import ENVIRONMENT, ROOT
 
 pytestmark = pytest.mark.timeout(300)
-# On a busy machine OpenBLAS's threads wait for one another.
-ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 
 
 def taste(*flags, folder, **variables):
     return subprocess.run(
         [sys.executable, "-m", "launch.taste", *flags],
-        cwd=folder, env={**ENVIRONMENT, "PYTHONPATH": str(ROOT), "MUJOCO_GL": "", **ONE_THREAD, **variables},
+        cwd=folder, env={**ENVIRONMENT, "PYTHONPATH": str(ROOT), "MUJOCO_GL": "", **variables},
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
 

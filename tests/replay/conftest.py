@@ -13,9 +13,17 @@ from replay.table import make_tables
 
 
 @contextlib.contextmanager
-def _serve(config: ReplayConfig, spec: SequenceSpec | None = None, *, batch_size: int = 4, checkpointer=None):
+def _serve(
+    config: ReplayConfig,
+    spec: SequenceSpec | None = None,
+    *,
+    batch_size: int = 4,
+    checkpointer=None,
+):
     spec = spec or SequenceSpec(2, 1, config.sequence_length)
-    server = reverb.Server(make_tables(config, spec, batch_size=batch_size), checkpointer=checkpointer)
+    server = reverb.Server(
+        make_tables(config, spec, batch_size=batch_size), checkpointer=checkpointer
+    )
     try:
         yield server, reverb.Client(f"localhost:{server.port}")
     finally:

@@ -20,7 +20,17 @@ _CONFIG = ReplayConfig(sequence_length=1, capacity=50, samples_per_insert=2.0, m
 def _append(writer, value, *, last=True):
     """Adds one transition of one environment, in which every number is `value`."""
     one = np.full(1, value, np.float32)
-    writer.append(one[:, None], one, one, one, one, np.full((1, 2), value, np.float32), np.array([last]), np.array([False]), int(value))
+    writer.append(
+        one[:, None],
+        one,
+        one,
+        one,
+        one,
+        np.full((1, 2), value, np.float32),
+        np.array([last]),
+        np.array([False]),
+        int(value),
+    )
 
 
 def _stop_after(seconds):
@@ -29,7 +39,10 @@ def _stop_after(seconds):
 
 
 def test_an_item_holds_one_row_of_observations_more_than_transitions():
-    shapes = {name: (tuple(spec.shape), spec.dtype) for name, spec in SequenceSpec(3, 2, length=7).signature().items()}
+    shapes = {
+        name: (tuple(spec.shape), spec.dtype)
+        for name, spec in SequenceSpec(3, 2, length=7).signature().items()
+    }
     assert shapes == {
         "observations": ((8, 3), tf.float32),
         "actions": ((7, 2), tf.float32),
@@ -45,7 +58,10 @@ def test_an_item_holds_one_row_of_observations_more_than_transitions():
 
 def test_a_packed_sequence_holds_what_its_parts_hold():
     sequence = SequenceSpec(3, 2, length=7)
-    packed = {name: np.zeros((5, *spec.shape), spec.dtype.as_numpy_dtype) for name, spec in sequence.packed_signature().items()}
+    packed = {
+        name: np.zeros((5, *spec.shape), spec.dtype.as_numpy_dtype)
+        for name, spec in sequence.packed_signature().items()
+    }
     assert len(packed) == 2  # what Reverb costs is per array
     parts, wanted = sequence.unpack(packed), sequence.signature()
     assert {name: (part.shape[1:], part.dtype) for name, part in parts.items()} == {
@@ -128,13 +144,19 @@ def test_the_limiter_holds_inserts_back_and_a_stop_is_heard_within_a_second(serv
 
 def test_a_checkpoint_keeps_data_and_the_count_of_inserts(serve, tmp_path):
     config = ReplayConfig(sequence_length=1, capacity=6, samples_per_insert=2.0, min_size=5)
-    with serve(config, checkpointer=reverb.checkpointers.DefaultCheckpointer(str(tmp_path))) as (_, client):
+    with serve(config, checkpointer=reverb.checkpointers.DefaultCheckpointer(str(tmp_path))) as (
+        _,
+        client,
+    ):
         writer = SequenceWriter(client, 1, _SPEC, lambda: False)
         for value in range(8):
             _append(writer, value)
         writer.close()
         client.checkpoint()
-    with serve(config, checkpointer=reverb.checkpointers.DefaultCheckpointer(str(tmp_path))) as (_, client):
+    with serve(config, checkpointer=reverb.checkpointers.DefaultCheckpointer(str(tmp_path))) as (
+        _,
+        client,
+    ):
         info = client.server_info()[TABLE]
         assert info.current_size == 6
         assert info.rate_limiter_info.insert_stats.completed == 8

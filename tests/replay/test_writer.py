@@ -51,7 +51,9 @@ class _Writing:
             for sample in self._client.sample(TABLE, emit_timesteps=False):
                 # The structure is flattened in alphabetical order.
                 names = sorted(self._spec.packed_signature())
-                seen[sample.info.key] = self._spec.unpack(dict(zip(names, sample.data, strict=True)))
+                seen[sample.info.key] = self._spec.unpack(
+                    dict(zip(names, sample.data, strict=True))
+                )
         return sorted(seen.values(), key=lambda item: (item["learner_step"], item["actions"][0, 0]))
 
 
@@ -77,7 +79,12 @@ def test_an_episode_is_cut_into_sequences_whose_tail_is_padded_and_masked(writin
     np.testing.assert_array_equal(tail["log_probs"], [-4, -5, 0])
     np.testing.assert_array_equal(tail["rewards"], [8, 10, 0])
     np.testing.assert_array_equal(tail["task_rewards"], [12, 15, 0])
-    assert (first["task"], first["learner_step"], tail["task"], tail["learner_step"]) == (7, 3, 7, 5)
+    assert (first["task"], first["learner_step"], tail["task"], tail["learner_step"]) == (
+        7,
+        3,
+        7,
+        5,
+    )
     # Environment 1 goes on: only its full sequence is written.
     np.testing.assert_array_equal(other["actions"], [[101], [102], [103]])
     assert other["task"] == 8
@@ -119,7 +126,12 @@ def test_a_fault_drops_the_unfinished_sequence_alone(writing):
     writing.start(0, task=4)
     writing.step(last=(0, 1))
     items = writing.items()
-    assert [(item["task"], item["mask"].sum()) for item in items] == [(0, 3), (1, 3), (4, 1), (1, 3)]
+    assert [(item["task"], item["mask"].sum()) for item in items] == [
+        (0, 3),
+        (1, 3),
+        (4, 1),
+        (1, 3),
+    ]
     np.testing.assert_array_equal(items[2]["actions"], [[6], [0], [0]])
     np.testing.assert_array_equal(items[2]["observations"][0], [0.5, 5])
 
@@ -142,7 +154,9 @@ def burning(serve):
         yield _Writing(client, _BURNT_IN)
 
 
-def test_a_burn_in_repeats_the_last_rows_of_the_sequence_before_and_is_padding_where_an_episode_starts(burning):
+def test_a_burn_in_repeats_the_last_rows_of_the_sequence_before_and_is_padding_where_an_episode_starts(
+    burning,
+):
     burning.start(0, task=0)
     burning.start(1, task=1)
     for step in range(7):
@@ -185,7 +199,10 @@ def test_every_transition_is_trained_exactly_once_whatever_the_burn_in(serve, bu
                 writing.start(place, task=place)
         items = writing.items()
     trained = sorted(
-        float(action) for item in items for action, mask in zip(item["actions"][burn_in:, 0], item["mask"][burn_in:], strict=True) if mask
+        float(action)
+        for item in items
+        for action, mask in zip(item["actions"][burn_in:, 0], item["mask"][burn_in:], strict=True)
+        if mask
     )
     assert trained == [*range(1, 21), *range(101, 121)]
     if not burn_in:

@@ -57,26 +57,49 @@ def adaptation_run() -> Callable[..., records.AdaptationRun]:
     return make
 
 
-def _write_run(folder: pathlib.Path, environment: str = "sparse_navigation", extra_method: str = "prior") -> None:
+def _write_run(
+    folder: pathlib.Path, environment: str = "sparse_navigation", extra_method: str = "prior"
+) -> None:
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps({"identity": {"environment": environment}}))
-    shared_q_iw = {(0, 0): [1, 5, 10, 12], (0, 1): [1, 5, 8, 10], (1, 0): [3, 7, 12, 14], (1, 1): [3, 7, 10, 12]}
+    shared_q_iw = {
+        (0, 0): [1, 5, 10, 12],
+        (0, 1): [1, 5, 8, 10],
+        (1, 0): [3, 7, 12, 14],
+        (1, 1): [3, 7, 10, 12],
+    }
     with store.RecordWriter(folder, "adaptation", "evaluator/0") as writer:
         for (task, seed), returns in shared_q_iw.items():
             writer.extend(_adaptation_records(returns, task=task, seed=seed))
-            writer.extend(_adaptation_records([1, 1, 1, 1], task=task, seed=seed, method=extra_method))
+            writer.extend(
+                _adaptation_records([1, 1, 1, 1], task=task, seed=seed, method=extra_method)
+            )
         for snapshot, level in ((100, 4), (200, 6), (300, 5)):
-            writer.extend(_adaptation_records([level, level], split="validation", snapshot=snapshot))
+            writer.extend(
+                _adaptation_records([level, level], split="validation", snapshot=snapshot)
+            )
         writer.extend(_adaptation_records([50, 50], snapshot=100))  # not the selected one
     with store.RecordWriter(folder, "levels", "evaluator/0") as writer:
         for level, value in (("experts", 10.0), ("experts", 12.0), ("prior", 0.5), ("prior", 1.5)):
-            writer.append({"snapshot": 200, "level": level, "task": int(value), "repeat": 0, "return": value})
+            writer.append(
+                {"snapshot": 200, "level": level, "task": int(value), "repeat": 0, "return": value}
+            )
     with store.RecordWriter(folder, "training", "learner") as writer:
         for step in range(100, 400, 100):
-            record = {"learner_steps": step, "minutes": step / 100, "training_return": step / 50, "metrics": {}}
+            record = {
+                "learner_steps": step,
+                "minutes": step / 100,
+                "training_return": step / 50,
+                "metrics": {},
+            }
             writer.append({**record, "environment_steps": 10 * step})
     with store.RecordWriter(folder, "events", "launcher") as writer:
-        finished = {"event": "training_finished", "reason": "learner_steps", "learner_steps": 300, "minutes": 3.5}
+        finished = {
+            "event": "training_finished",
+            "reason": "learner_steps",
+            "learner_steps": 300,
+            "minutes": 3.5,
+        }
         writer.append(finished)
 
 

@@ -8,17 +8,25 @@ import pytest
 from results import command_line
 
 
-@pytest.mark.parametrize("module", ["results.report", "results.figures", "results.training_curves", "dashboard"])
+@pytest.mark.parametrize(
+    "module", ["results.report", "results.figures", "results.training_curves", "dashboard"]
+)
 def test_a_closed_pipe_ends_help_quietly(module):
-    process = subprocess.Popen([sys.executable, "-m", module, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     process.stdout.close()
     assert process.stderr.read() == b""
     process.wait()
 
 
-@pytest.mark.parametrize("module", ["results.report", "results.figures", "results.training_curves", "dashboard"])
+@pytest.mark.parametrize(
+    "module", ["results.report", "results.figures", "results.training_curves", "dashboard"]
+)
 def test_help_is_no_failure(module):
-    shown = subprocess.run([sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=False)
+    shown = subprocess.run(
+        [sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=False
+    )
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "--run_dir" in shown.stdout.partition("flags:")[2]
     assert f"python -m {module}" in shown.stdout

@@ -7,7 +7,15 @@ def test_training_costs_what_every_process_had_used_at_its_last_sign_of_life(tmp
     others = {"memory_mib": 300.0, "counters": {}}
     with store.RecordWriter(tmp_path, "heartbeats", "learner") as writer:
         for pid, cpu_seconds in ((1, 5.0), (1, 9.0), (2, 3.0)):  # restarted in between
-            writer.append({"node": "learner", "host": "here", "pid": pid, "cpu_seconds": cpu_seconds, **others})
+            writer.append(
+                {
+                    "node": "learner",
+                    "host": "here",
+                    "pid": pid,
+                    "cpu_seconds": cpu_seconds,
+                    **others,
+                }
+            )
         writer.append({"node": "actor-0", "host": "there", "pid": 1, "cpu_seconds": 0.5, **others})
     assert costs.training_cpu_seconds(tmp_path) == 9.0 + 3.0 + 0.5
 
@@ -21,6 +29,22 @@ def test_a_method_costs_what_its_newest_whole_adaptation_on_the_split_did(tmp_pa
             ("test", 7, "prior", 1.0),
             ("test", 8, "iw", 9.0),
         ):
-            writer.append({"event": costs.ADAPTED, "split": split, "snapshot": snapshot, "method": method, "cpu_seconds": seconds})
-        writer.append({"event": costs.ADAPTED, "split": "validation", "snapshot": 7, "method": "iw", "cpu_seconds": 9.0})
+            writer.append(
+                {
+                    "event": costs.ADAPTED,
+                    "split": split,
+                    "snapshot": snapshot,
+                    "method": method,
+                    "cpu_seconds": seconds,
+                }
+            )
+        writer.append(
+            {
+                "event": costs.ADAPTED,
+                "split": "validation",
+                "snapshot": 7,
+                "method": "iw",
+                "cpu_seconds": 9.0,
+            }
+        )
     assert costs.adaptation_cpu_seconds(tmp_path, "test", 7) == {"iw": 4.0, "prior": 1.0}

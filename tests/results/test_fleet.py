@@ -36,7 +36,12 @@ def test_a_restarted_node_has_no_throughput_until_it_counts_again():
 
 def test_restarts_are_counted_by_the_supervisors_word_where_it_knows_of_more():
     restarted = [{"event": "node_restarted", "node": "actor-0", "restarts": 1}] * 3
-    log = log_of(beat(0, 0), beat(10, 0, pid=2), beat(0, 0, node="learner"), events=[*restarted, {"event": "fault"}])
+    log = log_of(
+        beat(0, 0),
+        beat(10, 0, pid=2),
+        beat(0, 0, node="learner"),
+        events=[*restarted, {"event": "fault"}],
+    )
     assert {node.name: node.restarts for node in log.nodes()} == {"actor-0": 3, "learner": 0}
 
 
@@ -46,7 +51,9 @@ def test_signs_of_life_are_added_as_they_come():
     assert log.nodes()[0].rate == pytest.approx(10.0)
 
 
-@pytest.mark.parametrize("change", [{"counters": None}, {"pid": "x"}, {"memory_mib": None}, {"counters": {"steps": "x"}}])
+@pytest.mark.parametrize(
+    "change", [{"counters": None}, {"pid": "x"}, {"memory_mib": None}, {"counters": {"steps": "x"}}]
+)
 def test_records_that_are_no_signs_of_life_are_counted_and_skipped(change):
     log = log_of(beat(0, 0, **change), beat(0, 0, node="learner"))
     assert [node.name for node in log.nodes()] == ["learner"]
@@ -54,7 +61,9 @@ def test_records_that_are_no_signs_of_life_are_counted_and_skipped(change):
 
 
 def test_the_figure_leaves_gaps_where_a_node_was_silent_or_restarted():
-    log = log_of(beat(0, 0), beat(10, 100), beat(200, 300), beat(210, 0, pid=2), beat(220, 50, pid=2))
+    log = log_of(
+        beat(0, 0), beat(10, 100), beat(200, 300), beat(210, 0, pid=2), beat(220, 50, pid=2)
+    )
     figure = log.figure()
     _, rates = figure.panels["Environment steps per second"]["actor-0"]
     assert rates == [10.0, None, None, 5.0]
@@ -71,7 +80,10 @@ def test_the_beats_of_weeks_are_kept_in_little_memory_and_the_newest_whole():
     log = fleet.FleetLog()
     beats = 100_000
     same = {"node": "a", "host": "h", "pid": 1, "memory_mib": 1.0, "cpu_seconds": 1.0}
-    log.extend(({**same, "time": 10.0 * beat, "counters": {"steps": 50 * beat}} for beat in range(beats)), [])
+    log.extend(
+        ({**same, "time": 10.0 * beat, "counters": {"steps": 50 * beat}} for beat in range(beats)),
+        [],
+    )
     history = log._histories["a"]
     assert len(history.times) <= fleet._MOST_BEATS
     (node,) = log.nodes()

@@ -20,14 +20,22 @@ def navigation_runs(tmp_path, write_run):
 
 
 def training_record(steps, value):
-    return {"learner_steps": steps, "minutes": 1.0, "environment_steps": steps, "training_return": value, "metrics": {}}
+    return {
+        "learner_steps": steps,
+        "minutes": 1.0,
+        "environment_steps": steps,
+        "training_return": value,
+        "metrics": {},
+    }
 
 
 def write_training(folder, environment, critic, returns):
     """A run whose return in training changes by the given values every 100 environment steps."""
     folder.mkdir()
     networks = {} if critic is None else {"critic": critic}
-    (folder / "run.json").write_text(json.dumps({"identity": {"environment": environment, "config": {"networks": networks}}}))
+    (folder / "run.json").write_text(
+        json.dumps({"identity": {"environment": environment, "config": {"networks": networks}}})
+    )
     with store.RecordWriter(folder, "training", "learner") as writer:
         writer.extend(training_record(100 * index, value) for index, value in enumerate(returns))
     return folder
@@ -46,11 +54,19 @@ def test_the_runs_of_all_training_seeds_are_pooled(navigation_runs):
     np.testing.assert_allclose(lines["prior"].mean, 1.0)
 
 
-def test_a_caption_says_how_much_training_and_how_many_runs_are_behind_a_panel(tmp_path, navigation_runs):
+def test_a_caption_says_how_much_training_and_how_many_runs_are_behind_a_panel(
+    tmp_path, navigation_runs
+):
     (panel,) = paper_figures.paper_figure(navigation_runs, "1")
     assert panel.caption == "3k environment steps of training, 8 runs a line"
-    ids = [write_training(tmp_path / f"id{last}", "reach", "task_id", [0.0] * (1 + last)) for last in (6439, 6461)]
-    (panel,) = paper_figures.paper_figure([*ids, write_training(tmp_path / "described", "reach", "task_description", [0.0] * 21234)], "4")
+    ids = [
+        write_training(tmp_path / f"id{last}", "reach", "task_id", [0.0] * (1 + last))
+        for last in (6439, 6461)
+    ]
+    (panel,) = paper_figures.paper_figure(
+        [*ids, write_training(tmp_path / "described", "reach", "task_description", [0.0] * 21234)],
+        "4",
+    )
     assert panel.caption == "640k–2.1M environment steps of training, 1–2 runs a line"
 
 
@@ -62,7 +78,9 @@ def test_a_run_that_is_given_by_two_names_counts_once(tmp_path, navigation_runs)
 
 def test_runs_of_one_seed_are_said_to_be_so(navigation_runs):
     for run, seed in zip(navigation_runs, (3, 3), strict=True):
-        (run / "run.json").write_text(json.dumps({"identity": {"environment": "sparse_navigation", "seed": seed}}))
+        (run / "run.json").write_text(
+            json.dumps({"identity": {"environment": "sparse_navigation", "seed": seed}})
+        )
     (panel,) = paper_figures.paper_figure(navigation_runs, "1")
     assert panel.caption.endswith("; seed0 and seed1 are runs of one seed")
 
@@ -70,7 +88,9 @@ def test_runs_of_one_seed_are_said_to_be_so(navigation_runs):
 def test_panels_stand_in_the_papers_order(tmp_path, write_run):
     for environment in ("reach", "move_box", "go_to_ring"):
         write_run(tmp_path / environment, environment=environment)
-    panels = paper_figures.paper_figure([tmp_path / name for name in ("reach", "move_box", "go_to_ring")], "2")
+    panels = paper_figures.paper_figure(
+        [tmp_path / name for name in ("reach", "move_box", "go_to_ring")], "2"
+    )
     assert [panel.environment for panel in panels] == ["go_to_ring", "move_box", "reach"]
 
 
@@ -78,7 +98,9 @@ def test_training_is_compared_by_what_the_critic_knows_tasks_by(tmp_path):
     runs = [
         write_training(tmp_path / "old", "move_box", None, [0.0] * 5),
         write_training(tmp_path / "id", "move_box", "task_id", [2.0] * 9),
-        write_training(tmp_path / "description", "move_box", "task_description", [None, *np.arange(1.0, 9.0)]),
+        write_training(
+            tmp_path / "description", "move_box", "task_description", [None, *np.arange(1.0, 9.0)]
+        ),
     ]
     (panel,) = paper_figures.paper_figure(runs, "4")
     by_id, by_description = panel.lines
@@ -94,7 +116,10 @@ def test_training_is_compared_by_what_the_critic_knows_tasks_by(tmp_path):
 def test_runs_of_the_same_name_in_different_folders_all_count(tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-    runs = [write_training(tmp_path / folder / "run", "move_box", "task_id", [value] * 5) for folder, value in (("a", 0.0), ("b", 2.0))]
+    runs = [
+        write_training(tmp_path / folder / "run", "move_box", "task_id", [value] * 5)
+        for folder, value in (("a", 0.0), ("b", 2.0))
+    ]
     (panel,) = paper_figures.paper_figure(runs, "4")
     assert panel.lines[0].runs == 2
     np.testing.assert_allclose(panel.lines[0].mean, 1.0)
@@ -109,7 +134,10 @@ def test_what_a_restart_went_back_behind_is_not_drawn(tmp_path):
 
 
 def test_a_run_of_an_environment_that_the_figure_does_not_show_is_refused(navigation_runs):
-    with pytest.raises(summary.RunDirectoryError, match=r"figure 2 does not show sparse_navigation.*go_to_ring, move_box"):
+    with pytest.raises(
+        summary.RunDirectoryError,
+        match=r"figure 2 does not show sparse_navigation.*go_to_ring, move_box",
+    ):
         paper_figures.paper_figure(navigation_runs, "2")
 
 
@@ -132,7 +160,9 @@ def test_the_command_writes_pictures_a_page_and_the_numbers(navigation_runs, tmp
     ]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert shown.returncode == 0, shown.stderr
-    assert shown.stdout.split() == [str(tmp_path / f"figure_1{end}") for end in (".svg", ".png", ".html", ".csv", "_runs.csv")]
+    assert shown.stdout.split() == [
+        str(tmp_path / f"figure_1{end}") for end in (".svg", ".png", ".html", ".csv", "_runs.csv")
+    ]
     assert (tmp_path / "figure_1.svg").read_bytes().startswith(b"<?xml")
     assert (tmp_path / "figure_1.png").read_bytes().startswith(b"\x89PNG")
     assert "Shared Q + IW" in (tmp_path / "figure_1.html").read_text()
@@ -144,12 +174,18 @@ def test_the_command_writes_pictures_a_page_and_the_numbers(navigation_runs, tmp
         runs = [row for row in csv.DictReader(file) if row["line"] == "shared_q_iw"]
     assert len({(run["run_dir"], run["task"], run["seed"]) for run in runs}) == 8
     # Single episodes, not the trailing means of the curve.
-    assert [np.mean([float(run[f"value_{episode}"]) for run in runs]) for episode in (1, 2, 3, 4)] == pytest.approx([2, 6, 10, 12])
+    assert [
+        np.mean([float(run[f"value_{episode}"]) for run in runs]) for episode in (1, 2, 3, 4)
+    ] == pytest.approx([2, 6, 10, 12])
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [([], ["--run_dirs", "--figure"]), (["--figure=3"], ["figure", "3"]), (["--run_dirs=nowhere", "--figure=1"], ["nowhere"])],
+    [
+        ([], ["--run_dirs", "--figure"]),
+        (["--figure=3"], ["figure", "3"]),
+        (["--run_dirs=nowhere", "--figure=1"], ["nowhere"]),
+    ],
 )
 def test_wrong_input_is_one_line(arguments, words):
     command = [sys.executable, "-m", "results.figures", *arguments]

@@ -7,7 +7,9 @@ from results import records
 
 
 def test_records_become_one_run_with_an_entry_per_episode(adaptation_records):
-    (run,) = records.adaptation_runs(reversed(adaptation_records([1.0, 4.0, 5.0], fault="NaN in the state")))
+    (run,) = records.adaptation_runs(
+        reversed(adaptation_records([1.0, 4.0, 5.0], fault="NaN in the state"))
+    )
     assert run.key == records.RunKey("test", "shared_q_iw", "first", task=0, seed=0, snapshot=200)
     assert run.complete
     np.testing.assert_array_equal(run.returns, [1.0, 4.0, 5.0])
@@ -58,7 +60,10 @@ def test_what_an_evaluator_still_has_to_do_are_the_keys_without_a_complete_run(a
 
 
 def test_the_newest_configuration_is_that_of_the_latest_record(adaptation_run):
-    runs = [adaptation_run([1.0], configuration="a", time=5.0), adaptation_run([1.0], configuration="b", time=4.0)]
+    runs = [
+        adaptation_run([1.0], configuration="a", time=5.0),
+        adaptation_run([1.0], configuration="b", time=4.0),
+    ]
     assert records.newest_configuration(runs) == "a"
 
 
@@ -99,14 +104,19 @@ def test_records_that_come_in_parts_give_the_same_runs_as_all_at_once(adaptation
     parts = [
         adaptation_records([1.0, 2.0], task=0)[:1],
         adaptation_records([5.0, 6.0], task=1),
-        [*adaptation_records([1.0, 2.0], task=0)[1:], *adaptation_records([3.0, 4.0], task=1, attempt="2")],
+        [
+            *adaptation_records([1.0, 2.0], task=0)[1:],
+            *adaptation_records([3.0, 4.0], task=1, attempt="2"),
+        ],
     ]
     log = records.AdaptationLog()
     for part in parts:
         log.extend(part)
         runs = log.runs()
     whole = records.adaptation_runs(record for part in parts for record in part)
-    assert [(run.key, run.attempt, list(run.returns)) for run in runs] == [(run.key, run.attempt, list(run.returns)) for run in whole]
+    assert [(run.key, run.attempt, list(run.returns)) for run in runs] == [
+        (run.key, run.attempt, list(run.returns)) for run in whole
+    ]
     assert [list(run.returns) for run in runs] == [[1.0, 2.0], [3.0, 4.0]]
 
 
@@ -121,9 +131,20 @@ def test_runs_without_new_records_stay_the_same_objects(adaptation_records):
 
 
 @pytest.mark.parametrize(
-    "change", [{"task": "0"}, {"task": [0]}, {"return": "1.0"}, {"kl": {}}, {"method": None}, {"episodes": None}, {"found": ...}]
+    "change",
+    [
+        {"task": "0"},
+        {"task": [0]},
+        {"return": "1.0"},
+        {"kl": {}},
+        {"method": None},
+        {"episodes": None},
+        {"found": ...},
+    ],
 )
-def test_records_that_lack_a_field_or_have_another_type_are_counted_and_skipped(adaptation_records, change):
+def test_records_that_lack_a_field_or_have_another_type_are_counted_and_skipped(
+    adaptation_records, change
+):
     log = records.AdaptationLog()
     (record,) = adaptation_records([1.0])
     broken = {name: value for name, value in {**record, **change}.items() if value is not ...}

@@ -29,7 +29,9 @@ def page(tmp_path_factory, write_run) -> pathlib.Path:
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "results.report", *arguments], capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "-m", "results.report", *arguments], capture_output=True, text=True
+    )
 
 
 def test_a_sentence_says_what_the_table_means(run_dir):
@@ -85,9 +87,16 @@ def test_the_json_line_has_the_numbers_worked_out_by_hand(run_dir):
 
 def test_a_claim_compares_the_same_tasks_and_seeds(run_dir):
     (claim,) = summary.summarise(run_dir).claims
-    assert (claim.method, claim.baseline, claim.runs, claim.verdict) == ("shared_q_iw", "prior", 4, "higher")
+    assert (claim.method, claim.baseline, claim.runs, claim.verdict) == (
+        "shared_q_iw",
+        "prior",
+        4,
+        "higher",
+    )
     assert claim.difference.mean == pytest.approx(25 / 3)
-    assert claim.difference.interval == pytest.approx((22 / 3, 28 / 3))  # the two tasks' own differences
+    assert claim.difference.interval == pytest.approx(
+        (22 / 3, 28 / 3)
+    )  # the two tasks' own differences
 
 
 def test_the_snapshot_that_was_selected_once_stays_selected(run_dir):
@@ -98,7 +107,9 @@ def test_the_snapshot_that_was_selected_once_stays_selected(run_dir):
     assert [list(method.by_episode) for method in result.methods] == [[50.0, 50.0]]
 
 
-def test_incomplete_runs_and_older_configurations_are_left_out_and_named(run_dir, adaptation_records):
+def test_incomplete_runs_and_older_configurations_are_left_out_and_named(
+    run_dir, adaptation_records
+):
     with store.RecordWriter(run_dir, "adaptation", "evaluator/0") as writer:
         writer.extend(adaptation_records([7, 7, 7, 7], task=0, configuration="second"))
         writer.extend(adaptation_records([7, 7, 7, 7], task=1, configuration="second")[:2])
@@ -116,7 +127,10 @@ def test_incomplete_runs_and_older_configurations_are_left_out_and_named(run_dir
 def test_faults_of_the_shown_runs_are_counted_and_named(run_dir, adaptation_records):
     with store.RecordWriter(run_dir, "adaptation", "evaluator/0") as writer:
         episodes = adaptation_records([9, 9, 9, 9], task=1, seed=1, attempt="2", failed_starts=1)
-        writer.extend({**record, "fault": "RuntimeError: it broke"} if record["episode"] > 2 else record for record in episodes)
+        writer.extend(
+            {**record, "fault": "RuntimeError: it broke"} if record["episode"] > 2 else record
+            for record in episodes
+        )
     notes = summary.summarise(run_dir).notes
     assert notes == (
         "shared_q_iw: faults cut short 2 of 16 episodes, the first by RuntimeError: it broke",
@@ -138,7 +152,9 @@ def test_another_split_is_reported_without_touching_the_page(run_dir, adaptation
 def test_training_that_went_on_after_its_end_has_not_finished(run_dir):
     assert summary.summarise(run_dir).training == summary.Training(300, 3.5, "learner_steps")
     with store.RecordWriter(run_dir, "training", "learner") as writer:
-        writer.append({"learner_steps": 400, "minutes": 4.5, "training_return": None, "metrics": {}})
+        writer.append(
+            {"learner_steps": 400, "minutes": 4.5, "training_return": None, "metrics": {}}
+        )
     assert summary.summarise(run_dir).training == summary.Training(400, 4.5, None)
 
 
@@ -178,7 +194,9 @@ def test_the_page_loads_nothing_and_shows_foreign_text_as_text(page):
     names = [tag for tag, _ in parser.tags]
     assert not {"link", "img", "iframe", "b"} & set(names)
     assert not any({"src", "href"} & attributes.keys() for _, attributes in parser.tags)
-    assert any("default-src 'none'" in (attributes.get("content") or "") for _, attributes in parser.tags)
+    assert any(
+        "default-src 'none'" in (attributes.get("content") or "") for _, attributes in parser.tags
+    )
     assert f"Adaptation on {HOSTILE_ENVIRONMENT}" in parser.text
     assert HOSTILE_METHOD in parser.text
     assert content.count("* plotly.js v") == 1
@@ -194,7 +212,12 @@ def test_the_figures_are_files_of_their_kind_and_nothing_temporary_stays(page):
     ]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in folder.glob("*.png"))
     assert "<svg" in (folder / "adaptation.svg").read_text()
-    assert sorted(path.name for path in page.parent.iterdir()) == ["figures", "report.html", "results", "run.json"]
+    assert sorted(path.name for path in page.parent.iterdir()) == [
+        "figures",
+        "report.html",
+        "results",
+        "run.json",
+    ]
 
 
 def test_the_command_prints_one_line_of_json_and_writes_nothing(run_dir):
@@ -212,12 +235,16 @@ def test_the_command_refuses_a_missing_run_in_one_line_with_exit_code_2(tmp_path
 
 
 def test_bad_run_directories_are_refused_with_what_is_wrong_and_the_mend(tmp_path, run_dir):
-    with pytest.raises(summary.RunDirectoryError, match=r"no run directory, it has no run\.json: pass --run_dir"):
+    with pytest.raises(
+        summary.RunDirectoryError, match=r"no run directory, it has no run\.json: pass --run_dir"
+    ):
         summary.summarise(tmp_path)
     for evaluation in (run_dir / "results" / "adaptation").iterdir():
         lines = evaluation.read_text().splitlines(keepends=True)
         evaluation.write_text("".join(line for line in lines if '"validation"' in line))
-    with pytest.raises(summary.RunDirectoryError, match=r"finish it with `python -m launch\.evaluate"):
+    with pytest.raises(
+        summary.RunDirectoryError, match=r"finish it with `python -m launch\.evaluate"
+    ):
         summary.summarise(run_dir)
     (run_dir / "run.json").write_text("{}")
     with pytest.raises(summary.RunDirectoryError, match=r"identity\.environment"):

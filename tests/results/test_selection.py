@@ -26,7 +26,11 @@ def test_the_highest_mean_over_tasks_seeds_and_episodes_wins(validated):
 
 @pytest.mark.parametrize("method", ["rl2", "pearl"])
 def test_recurrent_agents_are_selected_by_their_own_method(validated, method):
-    runs = [validated(100, [1.0], method=method), validated(200, [4.0], method=method), validated(300, [9.0], method="prior")]
+    runs = [
+        validated(100, [1.0], method=method),
+        validated(200, [4.0], method=method),
+        validated(300, [9.0], method="prior"),
+    ]
     assert selection.selecting_method(runs) == method
     assert selection.select_snapshot(runs) == selection.Selection(200, 4.0)
 
@@ -43,7 +47,8 @@ def test_of_equal_scores_the_later_snapshot_wins(validated):
 def test_the_latest_snapshot_within_two_standard_errors_of_the_best_wins(validated):
     def snapshot(step, *returns):  # of task 0 twice, of task 1
         return [
-            validated(step, [value], task=task, seed=seed) for (task, seed), value in zip([(0, 0), (0, 1), (1, 0)], returns, strict=True)
+            validated(step, [value], task=task, seed=seed)
+            for (task, seed), value in zip([(0, 0), (0, 1), (1, 0)], returns, strict=True)
         ]
 
     best = snapshot(200, 3.0, 5.0, 6.0)
@@ -68,7 +73,9 @@ def test_a_snapshot_that_lacks_a_task_or_an_episode_takes_no_part(validated):
     assert selection.score_snapshots(runs) == {100: 1.0}
 
 
-def test_only_the_validation_of_shared_q_iw_in_its_newest_configuration_counts(validated, adaptation_run):
+def test_only_the_validation_of_shared_q_iw_in_its_newest_configuration_counts(
+    validated, adaptation_run
+):
     runs = [
         validated(100, [1.0], time=2.0),
         validated(200, [9.0], time=1.0, configuration="old"),
@@ -79,7 +86,9 @@ def test_only_the_validation_of_shared_q_iw_in_its_newest_configuration_counts(v
 
 
 def test_snapshots_of_unequal_length_are_compared_over_the_episodes_that_all_have(validated):
-    assert selection.score_snapshots([validated(100, [1.0, 2.0, 9.0]), validated(200, [1.0, 3.0])]) == {
+    assert selection.score_snapshots(
+        [validated(100, [1.0, 2.0, 9.0]), validated(200, [1.0, 3.0])]
+    ) == {
         100: 1.5,
         200: 2.0,
     }
@@ -92,13 +101,22 @@ def test_without_a_complete_validation_the_error_says_what_to_do(validated):
 
 def test_a_choice_that_was_kept_is_read_back_until_training_that_was_continued_has_ended(tmp_path):
     assert selection.selected_snapshot([]) is None
-    ended = {"event": "training_finished", "reason": "minutes", "learner_steps": 300, "minutes": 2.0}
+    ended = {
+        "event": "training_finished",
+        "reason": "minutes",
+        "learner_steps": 300,
+        "minutes": 2.0,
+    }
     with store.RecordWriter(tmp_path, "events", "launcher") as writer:
         writer.append(ended)
         writer.append(selection.Selection(100, 1.5).event())
         writer.append({"event": "resumed", "learner_steps": 300})
-        assert selection.selected_snapshot(store.read_records(tmp_path, "events")) == selection.Selection(100, 1.5)
+        assert selection.selected_snapshot(
+            store.read_records(tmp_path, "events")
+        ) == selection.Selection(100, 1.5)
         writer.append(ended)
         assert selection.selected_snapshot(store.read_records(tmp_path, "events")) is None
         writer.append(selection.Selection(400, 2.5).event())
-    assert selection.selected_snapshot(store.read_records(tmp_path, "events")) == selection.Selection(400, 2.5)
+    assert selection.selected_snapshot(
+        store.read_records(tmp_path, "events")
+    ) == selection.Selection(400, 2.5)

@@ -19,7 +19,9 @@ def test_one_run_has_no_interval():
 
 
 def test_the_trailing_mean_uses_the_episodes_that_exist():
-    np.testing.assert_allclose(statistics.trailing_mean([[3.0, 5.0, 10.0, 0.0]]), [[3.0, 4.0, 6.0, 5.0]])
+    np.testing.assert_allclose(
+        statistics.trailing_mean([[3.0, 5.0, 10.0, 0.0]]), [[3.0, 4.0, 6.0, 5.0]]
+    )
     np.testing.assert_allclose(statistics.smooth([3.0, 5.0], window=30), [3.0, 4.0])
     np.testing.assert_allclose(statistics.smooth([3.0, 5.0, 1.0], window=1), [3.0, 5.0, 1.0])
 
@@ -27,7 +29,9 @@ def test_the_trailing_mean_uses_the_episodes_that_exist():
 @pytest.mark.parametrize(("tasks", "seeds"), [(30, 3), (7, 5), (1, 2)])
 def test_the_interquartile_mean_is_that_of_rliable(tasks, seeds):
     scores = np.random.default_rng(0).normal(size=(seeds, tasks))
-    assert statistics.interquartile_mean(scores) == pytest.approx(rliable.metrics.aggregate_iqm(scores))
+    assert statistics.interquartile_mean(scores) == pytest.approx(
+        rliable.metrics.aggregate_iqm(scores)
+    )
 
 
 def test_the_interquartile_mean_leaves_out_a_quarter_at_each_end():
@@ -38,7 +42,9 @@ def test_the_stratified_interval_is_that_of_rliable():
     scores = np.random.default_rng(1).normal(size=(3, 30)) + np.linspace(0, 5, 30)
     np.random.seed(0)  # rliable draws from the global generator
     _, expected = rliable.library.get_interval_estimates(
-        {"method": scores}, lambda values: np.array([rliable.metrics.aggregate_iqm(values)]), reps=3000
+        {"method": scores},
+        lambda values: np.array([rliable.metrics.aggregate_iqm(values)]),
+        reps=3000,
     )
     tasks = np.tile(np.arange(30), 3)
     interval = statistics.stratified_bootstrap_interval(scores.ravel(), tasks)
@@ -52,10 +58,15 @@ def test_interquartile_means_and_intervals_by_episode_are_those_of_each_episode(
     values = np.random.default_rng(3).normal(size=(12, 4))
     tasks = np.repeat(np.arange(4), 3)
     np.testing.assert_allclose(
-        statistics.interquartile_means(values), [statistics.interquartile_mean(values[:, episode]) for episode in range(4)]
+        statistics.interquartile_means(values),
+        [statistics.interquartile_mean(values[:, episode]) for episode in range(4)],
     )
-    intervals = statistics.stratified_bootstrap_intervals(values, tasks, statistics.BOOTSTRAP_REPETITIONS)
-    expected = [statistics.stratified_bootstrap_interval(values[:, episode], tasks) for episode in range(4)]
+    intervals = statistics.stratified_bootstrap_intervals(
+        values, tasks, statistics.BOOTSTRAP_REPETITIONS
+    )
+    expected = [
+        statistics.stratified_bootstrap_interval(values[:, episode], tasks) for episode in range(4)
+    ]
     np.testing.assert_allclose(intervals.T, expected)
     assert np.isnan(statistics.stratified_bootstrap_intervals(values[:1], tasks[:1], 10)).all()
 
@@ -91,7 +102,9 @@ def test_the_found_share_counts_runs_by_episode():
 
 
 def test_progress_is_0_at_the_prior_and_1_at_the_experts():
-    np.testing.assert_allclose(statistics.progress([-200.0, -50.0, -125.0], prior=-200, experts=-50), [0, 1, 0.5])
+    np.testing.assert_allclose(
+        statistics.progress([-200.0, -50.0, -125.0], prior=-200, experts=-50), [0, 1, 0.5]
+    )
 
 
 def test_there_is_no_progress_where_the_experts_are_no_better_than_the_prior():

@@ -59,7 +59,9 @@ def test_records_of_several_files_come_in_the_order_of_their_times(tmp_path, mon
     clock = itertools.count(1)
     monkeypatch.setattr(store.time, "time", lambda: next(clock))
     monkeypatch.setattr(store.time, "time_ns", lambda: next(clock) * 10**9)
-    late_in_the_alphabet, early = (store.RecordWriter(tmp_path, "notes", node) for node in ("z", "a"))
+    late_in_the_alphabet, early = (
+        store.RecordWriter(tmp_path, "notes", node) for node in ("z", "a")
+    )
     for number, writer in enumerate([late_in_the_alphabet, early, late_in_the_alphabet]):
         writer.append({"number": number})
     assert [record["number"] for record in store.read_records(tmp_path, "notes")] == [0, 1, 2]
@@ -80,7 +82,17 @@ def test_a_torn_last_line_is_left_until_it_is_whole(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "line", [b"{torn", b"\xff\xfe", b"[1, 2]", b'"text"', b'{"no": "time"}', b'{"time": 3},{"time": 4}', b"", b"\x00\x00"]
+    "line",
+    [
+        b"{torn",
+        b"\xff\xfe",
+        b"[1, 2]",
+        b'"text"',
+        b'{"no": "time"}',
+        b'{"time": 3},{"time": 4}',
+        b"",
+        b"\x00\x00",
+    ],
 )
 def test_a_corrupt_line_is_counted_and_spoils_no_other(tmp_path, line):
     store.RecordWriter(tmp_path, "notes", "a").extend([{"number": 1}, {"number": 2}])
@@ -138,7 +150,9 @@ def test_after_a_write_that_fell_short_the_next_record_starts_a_new_file(tmp_pat
     assert reader.corrupt == 0
 
 
-def test_what_was_written_after_the_clock_went_back_comes_after_what_was_there(tmp_path, monkeypatch):
+def test_what_was_written_after_the_clock_went_back_comes_after_what_was_there(
+    tmp_path, monkeypatch
+):
     times = {"now": 2000.0}
     monkeypatch.setattr(store.time, "time", lambda: times["now"])
     monkeypatch.setattr(store.time, "time_ns", lambda: int(times["now"] * 1e9))
@@ -153,7 +167,9 @@ def test_what_was_written_after_the_clock_went_back_comes_after_what_was_there(t
 
 
 @pytest.mark.parametrize("name", [".#a-1.jsonl", "a-1.jsonl"])
-def test_a_link_to_what_is_not_there_hides_no_other_file_and_only_an_editors_is_passed_over(tmp_path, name):
+def test_a_link_to_what_is_not_there_hides_no_other_file_and_only_an_editors_is_passed_over(
+    tmp_path, name
+):
     store.RecordWriter(tmp_path, "notes", "a").append({"number": 1})
     (tmp_path / "results" / "notes" / name).symlink_to("nowhere")
     reader = store.RecordReader(tmp_path, "notes")
@@ -162,7 +178,9 @@ def test_a_link_to_what_is_not_there_hides_no_other_file_and_only_an_editors_is_
         assert len(store.read_records(tmp_path, "notes")) == 1
     else:
         assert [pathlib.Path(path).name for path in reader.unreadable] == [name]
-        with pytest.raises(store.UnreadableError, match=rf"{name} is a link to what is not there: bring it back"):
+        with pytest.raises(
+            store.UnreadableError, match=rf"{name} is a link to what is not there: bring it back"
+        ):
             store.read_records(tmp_path, "notes")
 
 
@@ -194,7 +212,9 @@ def test_a_reader_notices_that_what_it_read_was_replaced(tmp_path, change):
 
 
 def test_long_texts_of_a_record_are_cut_to_what_a_person_reads(tmp_path):
-    store.RecordWriter(tmp_path, "notes", "a").append({"reason": "x" * 10**6, "nested": {"list": ["y" * 3000]}})
+    store.RecordWriter(tmp_path, "notes", "a").append(
+        {"reason": "x" * 10**6, "nested": {"list": ["y" * 3000]}}
+    )
     (record,) = store.read_records(tmp_path, "notes")
     assert record["reason"].endswith("... (1000000 characters)")
     assert len(record["reason"]) < 2100
@@ -221,8 +241,21 @@ def test_a_line_that_is_too_long_for_a_record_is_one_corrupt_line_between_others
         ("events", {"event": "training_finished", "learner_steps": 400, "minutes": 5}),
         ("levels", {"level": "king", "snapshot": 200, "task": 0, "repeat": 1, "return": 3.0}),
         ("training", {"learner_steps": 5, "minutes": 1, "training_return": "high", "metrics": {}}),
-        ("training", {"learner_steps": 5, "minutes": 1, "training_return": 1.0, "metrics": {"loss": []}}),
-        ("heartbeats", {"node": "a", "host": "h", "pid": 1, "memory_mib": 1, "cpu_seconds": 1, "counters": {"faults": "many"}}),
+        (
+            "training",
+            {"learner_steps": 5, "minutes": 1, "training_return": 1.0, "metrics": {"loss": []}},
+        ),
+        (
+            "heartbeats",
+            {
+                "node": "a",
+                "host": "h",
+                "pid": 1,
+                "memory_mib": 1,
+                "cpu_seconds": 1,
+                "counters": {"faults": "many"},
+            },
+        ),
     ],
 )
 def test_a_record_of_another_version_or_tool_is_counted_and_read_by_nobody(tmp_path, kind, record):

@@ -9,11 +9,19 @@ PLACES = tasks.TaskPlaces(("x", "y"), {"test": [(1.0, 0.0), (0.0, 1.0)], "train"
 
 
 def test_a_task_ends_with_the_last_three_episodes_of_its_seeds(adaptation_run):
-    runs = [adaptation_run([0.0, 3.0, 6.0, 9.0], seed=0), adaptation_run([0.0, 0.0, 0.0, 0.0], seed=1), adaptation_run([4.0] * 4, task=1)]
+    runs = [
+        adaptation_run([0.0, 3.0, 6.0, 9.0], seed=0),
+        adaptation_run([0.0, 0.0, 0.0, 0.0], seed=1),
+        adaptation_run([4.0] * 4, task=1),
+    ]
     figure = task_figures.task_figure(runs, PLACES, experts=9.0, prior=1.0)
     assert figure.points == (
-        task_figures.TaskPoint(0, (1.0, 0.0), value=3.0, lowest=0.0, highest=6.0, found=0.5, runs=2),
-        task_figures.TaskPoint(1, (0.0, 1.0), value=4.0, lowest=4.0, highest=4.0, found=1.0, runs=1),
+        task_figures.TaskPoint(
+            0, (1.0, 0.0), value=3.0, lowest=0.0, highest=6.0, found=0.5, runs=2
+        ),
+        task_figures.TaskPoint(
+            1, (0.0, 1.0), value=4.0, lowest=4.0, highest=4.0, found=1.0, runs=1
+        ),
     )
     assert figure.columns()["x"] == [1.0, 0.0]
 
@@ -29,7 +37,9 @@ def test_experts_are_shown_on_their_own_training_tasks():
         {"snapshot": 7, "level": level, "task": 0, "repeat": repeat, "return": value}
         for level, repeat, value in (("experts", 1, 8.0), ("experts", 2, 10.0), ("prior", 1, 1.0))
     ]
-    figure = task_figures.expert_figure(records.level_returns(measured, 7), PLACES, records.levels(measured, 7))
+    figure = task_figures.expert_figure(
+        records.level_returns(measured, 7), PLACES, records.levels(measured, 7)
+    )
     (point,) = figure.points
     assert (point.place, point.value, point.lowest, point.runs) == ((0.5, 0.5), 9.0, 8.0, 2)
     assert (figure.experts, figure.prior) == (9.0, 1.0)
@@ -78,7 +88,9 @@ def test_a_file_of_places_that_is_not_ours_is_not_used(tmp_path, text):
 
 
 def test_recordings_are_found_once_and_foreign_folders_are_counted(tmp_path):
-    recording = recordings.Recording(records.RunKey("test", "iw", "abc", 3, 0, 100), (1.0, 2.0), {1: "first.mp4"})
+    recording = recordings.Recording(
+        records.RunKey("test", "iw", "abc", 3, 0, 100), (1.0, 2.0), {1: "first.mp4"}
+    )
     folder = tmp_path / "videos" / recording.name
     folder.mkdir(parents=True)
     recording.write(folder, [[np.array([0.0, 0.12345])], [np.array([1.0, 2.0])]])

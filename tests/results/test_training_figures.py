@@ -8,7 +8,10 @@ from results import plotly_figures, training_figures
 
 def log_of(*points, **metrics):
     log = training_figures.TrainingLog()
-    log.extend({"learner_steps": step, "minutes": step / 100, "training_return": value, "metrics": metrics} for step, value in points)
+    log.extend(
+        {"learner_steps": step, "minutes": step / 100, "training_return": value, "metrics": metrics}
+        for step, value in points
+    )
     return log
 
 
@@ -29,7 +32,12 @@ def test_a_restart_that_is_read_later_supersedes_all_the_same():
 
 def test_records_without_what_is_needed_are_counted_and_skipped():
     log = log_of((100, 1.0))
-    log.extend([{"learner_steps": 200}, {"learner_steps": "x", "minutes": 1, "training_return": 1, "metrics": {}}])
+    log.extend(
+        [
+            {"learner_steps": 200},
+            {"learner_steps": "x", "minutes": 1, "training_return": 1, "metrics": {}},
+        ]
+    )
     assert (log.malformed, log.reached) == (2, (100, 1.0))
 
 
@@ -42,23 +50,37 @@ def test_a_long_line_is_thinned_by_averaging_neighbours():
 
 
 def test_quantities_share_panels_and_unknown_ones_get_their_own():
-    figure = training_figures.training_figure(log_of((100, 1.0), policy_loss=2.0, prior_loss=3.0, encoder_loss=4.0, sample_age=5.0))
+    figure = training_figures.training_figure(
+        log_of((100, 1.0), policy_loss=2.0, prior_loss=3.0, encoder_loss=4.0, sample_age=5.0)
+    )
     panels = {panel.title: list(panel.series) for panel in figure.panels}
     assert panels == {
         "Return in training": ["training_return"],
         "Losses of policy and prior": ["policy_loss", "prior_loss"],
         "Encoder loss": ["encoder_loss"],
     }
-    assert figure.columns()["quantity"] == ["training_return", "policy_loss", "prior_loss", "encoder_loss"]
+    assert figure.columns()["quantity"] == [
+        "training_return",
+        "policy_loss",
+        "prior_loss",
+        "encoder_loss",
+    ]
 
 
 def test_snapshots_are_placed_at_the_minutes_that_training_had_taken_to_them(adaptation_run):
     runs = [
-        adaptation_run([snapshot / 100, snapshot / 100 + 2 * seed], split="validation", snapshot=snapshot, seed=seed)
+        adaptation_run(
+            [snapshot / 100, snapshot / 100 + 2 * seed],
+            split="validation",
+            snapshot=snapshot,
+            seed=seed,
+        )
         for snapshot in (100, 150)
         for seed in (0, 1)
     ]
-    figure = training_figures.validation_figure(runs, selected=150, training=log_of((100, 0.0), (200, 0.0)))
+    figure = training_figures.validation_figure(
+        runs, selected=150, training=log_of((100, 0.0), (200, 0.0))
+    )
     np.testing.assert_allclose(figure.scores, [1.5, 2.0])
     np.testing.assert_allclose(figure.minutes, [1.0, 1.5])
     # Two runs that differ by 1: s = 1/√2, so 1.96/2 on either side.
@@ -68,14 +90,18 @@ def test_snapshots_are_placed_at_the_minutes_that_training_had_taken_to_them(ada
 
 def test_the_caption_names_the_method_that_selects(adaptation_run):
     figure = training_figures.validation_figure(
-        [adaptation_run([1.0], split="validation", method="rl2")], None, training_figures.TrainingLog()
+        [adaptation_run([1.0], split="validation", method="rl2")],
+        None,
+        training_figures.TrainingLog(),
     )
     assert figure.method == "rl2"
     assert "mean return of RL² over all episodes" in figure.caption
 
 
 def test_without_a_complete_validation_there_is_nothing_to_draw(adaptation_run):
-    figure = training_figures.validation_figure([adaptation_run([1.0])], None, training_figures.TrainingLog())
+    figure = training_figures.validation_figure(
+        [adaptation_run([1.0])], None, training_figures.TrainingLog()
+    )
     assert len(figure.scores) == len(figure.low) == 0
 
 
@@ -85,7 +111,10 @@ def test_a_quantity_has_one_name_in_a_panel_however_many_of_its_fellows_a_run_re
         "b": training_figures.training_figure(log_of((100, 1.0), policy_loss=2.0)),
     }
     chart = plotly_figures.training(built, "steps", ("a", "b"))
-    names = [trace["hovertemplate"].split("<extra>")[1].removesuffix("</extra>") for trace in chart["data"]]
+    names = [
+        trace["hovertemplate"].split("<extra>")[1].removesuffix("</extra>")
+        for trace in chart["data"]
+    ]
     assert names == ["a training return", "b training return", "a policy", "a prior", "b policy"]
     policy_of_a, policy_of_b = chart["data"][2]["line"], chart["data"][4]["line"]
     assert policy_of_a["dash"] == policy_of_b["dash"]
@@ -138,7 +167,10 @@ def test_a_logarithmic_axis_has_a_handful_of_ticks(values, step):
 
 def test_a_run_of_weeks_is_drawn_from_end_to_end_and_kept_in_little_memory():
     log = training_figures.TrainingLog()
-    records = ({"learner_steps": step, "minutes": step / 10, "training_return": float(step), "metrics": {}} for step in range(200_000))
+    records = (
+        {"learner_steps": step, "minutes": step / 10, "training_return": float(step), "metrics": {}}
+        for step in range(200_000)
+    )
     log.extend(records)
     assert len(log._steps) <= training_figures._MOST_RECORDS
     assert log.reached == (199_999, 19_999.9)

@@ -36,7 +36,9 @@ def started(profile: pathlib.Path) -> Iterator[webdriver.Chrome]:
     browser = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
     try:
         folder = str(profile / "downloads")
-        browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": folder})
+        browser.execute_cdp_cmd(
+            "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": folder}
+        )
         yield browser
     finally:
         browser.quit()
@@ -45,7 +47,9 @@ def started(profile: pathlib.Path) -> Iterator[webdriver.Chrome]:
 @contextlib.contextmanager
 def served(run_dirs: Sequence[pathlib.Path]) -> Iterator[str]:
     """Gives the address of a dashboard of run directories."""
-    server = werkzeug.serving.make_server("127.0.0.1", 0, Dashboard(named_runs(run_dirs)).flask, threaded=True)
+    server = werkzeug.serving.make_server(
+        "127.0.0.1", 0, Dashboard(named_runs(run_dirs)).flask, threaded=True
+    )
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -65,7 +69,9 @@ class Page:
     def open(self, query: str = "") -> None:
         """Opens the page with a query and waits for its first panel."""
         self.browser.get(f"{self.address}{query}")
-        self.until("return document.querySelectorAll('.panel.charted, .panel.filled, .panel.is-waiting').length")
+        self.until(
+            "return document.querySelectorAll('.panel.charted, .panel.filled, .panel.is-waiting').length"
+        )
 
     def run(self, script: str, *arguments: Any) -> Any:
         """Returns what a script returns in the page."""
@@ -73,11 +79,18 @@ class Page:
 
     def until(self, script: str, *arguments: Any) -> Any:
         """Waits until a script returns something true, and returns it."""
-        return WebDriverWait(self.browser, _SECONDS, 0.1).until(lambda _: self.run(script, *arguments), message=script)
+        return WebDriverWait(self.browser, _SECONDS, 0.1).until(
+            lambda _: self.run(script, *arguments), message=script
+        )
 
     def text(self, selector: str) -> str:
         """Returns the text of the first element of a selector."""
-        return str(self.run("return (document.querySelector(arguments[0]) || {innerText: ''}).innerText", selector))
+        return str(
+            self.run(
+                "return (document.querySelector(arguments[0]) || {innerText: ''}).innerText",
+                selector,
+            )
+        )
 
     def choose(self, control: str, label: str) -> None:
         """Clicks an option of a control."""
@@ -108,4 +121,8 @@ class Page:
 
     def errors(self) -> list[str]:
         """Returns what the console has complained of since the last call."""
-        return [entry["message"] for entry in self.browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+        return [
+            entry["message"]
+            for entry in self.browser.get_log("browser")
+            if entry["level"] in ("SEVERE", "WARNING")
+        ]

@@ -37,12 +37,18 @@ class Cluster:
     @property
     def variables(self) -> dict[str, str]:
         # A host that is gone is noticed within seconds and not a minute.
-        quick = {"RAY_health_check_period_ms": "1000", "RAY_health_check_timeout_ms": "2000", "RAY_health_check_failure_threshold": "3"}
+        quick = {
+            "RAY_health_check_period_ms": "1000",
+            "RAY_health_check_timeout_ms": "2000",
+            "RAY_health_check_failure_threshold": "3",
+        }
         return {**ENVIRONMENT, **quick, "HOME": str(self._home), "RAY_AUTH_MODE": "token"}
 
     def start_ray(self, index: int, *options: str) -> None:
         role = ["head"] if index == 0 else ["worker", self.machines[0].address]
-        self.machines[index].run(["sh", str(_START), *role, *options], env=self.variables, check=True, timeout=300)
+        self.machines[index].run(
+            ["sh", str(_START), *role, *options], env=self.variables, check=True, timeout=300
+        )
 
     def launch(self, *flags: str) -> None:
         command = [
@@ -50,7 +56,12 @@ class Cluster:
             "--checkpoint_seconds=2", "--learner_steps=1000000", "--methods=prior", f"--address={self.machines[0].address}:6379", *flags,
         ]  # fmt: skip
         self.launcher = self.machines[0].popen(
-            command, env=self.variables, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            env=self.variables,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
 
     def finish(self, timeout: float = 120.0) -> tuple[int, str]:
@@ -74,7 +85,11 @@ class Cluster:
         self.wait_until(lambda: self.checkpoint() > reached)
 
     def checkpoint(self) -> int:
-        steps = [int(path.name) for path in (self.run_dir / "checkpoints").glob("*") if path.name.isdigit()]
+        steps = [
+            int(path.name)
+            for path in (self.run_dir / "checkpoints").glob("*")
+            if path.name.isdigit()
+        ]
         return max(steps, default=0)
 
     def nodes(self, host: Host) -> dict[str, psutil.Process]:
@@ -89,7 +104,9 @@ class Cluster:
         return found
 
     def all_nodes(self) -> dict[str, psutil.Process]:
-        return {name: process for host in self.machines for name, process in self.nodes(host).items()}
+        return {
+            name: process for host in self.machines for name, process in self.nodes(host).items()
+        }
 
     def events(self, name: str) -> list[dict]:
         return [event for event in read_records(self.run_dir, "events") if event["event"] == name]
@@ -99,7 +116,11 @@ class Cluster:
 
     def left_behind(self) -> list[str]:
         """Returns what still runs of the program: nodes, daemons, the bridge."""
-        words = ("launch.runtime.node", "launch/runtime/host_daemon.py", "launch/runtime/ray_supervisor.py")
+        words = (
+            "launch.runtime.node",
+            "launch/runtime/host_daemon.py",
+            "launch/runtime/ray_supervisor.py",
+        )
         lines = []
         for process in (process for host in self.machines for process in host.processes()):
             with contextlib.suppress(psutil.Error):

@@ -44,7 +44,9 @@ def check_machines(config: dict[str, Any]) -> None:
     Raises:
         Exception: One of the many kinds that the libraries have.
     """
-    check = {"aws": _check_amazon, "gcp": _check_google, "azure": _check_azure}.get(config["provider"]["type"])
+    check = {"aws": _check_amazon, "gcp": _check_google, "azure": _check_azure}.get(
+        config["provider"]["type"]
+    )
     for node_type in config["available_node_types"].values():
         if check:
             check(node_type["node_config"])
@@ -52,17 +54,34 @@ def check_machines(config: dict[str, Any]) -> None:
 
 def _check_amazon(settings: dict[str, Any]) -> None:
     aws._configure_node_type_from_network_interface({"node_config": settings})
-    shape = botocore.session.get_session().get_service_model("ec2").operation_model("RunInstances").input_shape
-    report = botocore.validate.ParamValidator().validate({**settings, "MinCount": 1, "MaxCount": 1}, shape)
+    shape = (
+        botocore.session.get_session()
+        .get_service_model("ec2")
+        .operation_model("RunInstances")
+        .input_shape
+    )
+    report = botocore.validate.ParamValidator().validate(
+        {**settings, "MinCount": 1, "MaxCount": 1}, shape
+    )
     if report.has_errors():
         raise ValueError(report.generate_report())
 
 
 def _check_google(settings: dict[str, Any]) -> None:
     assert gcp.get_node_type(settings) == gcp.GCPNodeType.COMPUTE
-    description = pathlib.Path(googleapiclient.__file__).parent / "discovery_cache" / "documents" / "compute.v1.json"
-    schemas = {name: _as_json_schema(schema) for name, schema in json.loads(description.read_text())["schemas"].items()}
-    jsonschema.Draft7Validator({"$ref": "#/definitions/Instance", "definitions": schemas}).validate(settings)
+    description = (
+        pathlib.Path(googleapiclient.__file__).parent
+        / "discovery_cache"
+        / "documents"
+        / "compute.v1.json"
+    )
+    schemas = {
+        name: _as_json_schema(schema)
+        for name, schema in json.loads(description.read_text())["schemas"].items()
+    }
+    jsonschema.Draft7Validator({"$ref": "#/definitions/Instance", "definitions": schemas}).validate(
+        settings
+    )
 
 
 def _as_json_schema(schema: Any) -> Any:
@@ -82,7 +101,9 @@ def _as_json_schema(schema: Any) -> Any:
 
 
 def _check_azure(settings: dict[str, Any]) -> None:
-    folder = pathlib.Path(inspect.getfile(providers._get_node_provider_cls({"type": "azure"}))).parent
+    folder = pathlib.Path(
+        inspect.getfile(providers._get_node_provider_cls({"type": "azure"}))
+    ).parent
     known = json.loads((folder / "azure-vm-template.json").read_text())["parameters"]
     types = {"string": str, "int": int, "bool": bool, "object": dict, "array": list}
     for name, value in settings["azure_arm_parameters"].items():

@@ -13,7 +13,14 @@ from dm_env import specs
 
 from agents.adaptation.methods import make_method
 from agents.networks import MultiTaskNetworks, export_weights
-from environments import EnvironmentBatch, ObservationGroups, Task, TaskDistribution, TaskEnvironment, TaskSet
+from environments import (
+    EnvironmentBatch,
+    ObservationGroups,
+    Task,
+    TaskDistribution,
+    TaskEnvironment,
+    TaskSet,
+)
 from iwpa.engine import EpisodeRecord, adapt
 from iwpa.method import Method
 from iwpa.methods.config import AdaptationConfig
@@ -53,10 +60,17 @@ class CorridorEnvironment(TaskEnvironment):
         return dm_env.transition(reward, self._observation())
 
     def _observation(self) -> dict[str, np.ndarray]:
-        return {"position": self._position, "goal": np.array([self._goal]), "height": self._position[1:] ** 2}
+        return {
+            "position": self._position,
+            "goal": np.array([self._goal]),
+            "height": self._position[1:] ** 2,
+        }
 
     def observation_spec(self) -> dict[str, specs.Array]:
-        return {name: specs.Array((size,), np.float32, name) for name, size in (("position", 2), ("goal", 1), ("height", 1))}
+        return {
+            name: specs.Array((size,), np.float32, name)
+            for name, size in (("position", 2), ("goal", 1), ("height", 1))
+        }
 
     def action_spec(self) -> specs.BoundedArray:
         return specs.BoundedArray((2,), np.float32, -1.0, 1.0)
@@ -85,7 +99,9 @@ def random_snapshot(distribution: TaskDistribution, discount: float = 0.9) -> Sn
     tf.random.set_seed(0)
     layout = EnvironmentBatch(distribution, 1).layout
     spec = NetworkSpec(layout.size, layout.prior_columns, 2, tasks=3, task_reward_heads=False)
-    return Snapshot(7, spec, NETWORKS, discount, 1.0, export_weights(MultiTaskNetworks(spec, NETWORKS)))
+    return Snapshot(
+        7, spec, NETWORKS, discount, 1.0, export_weights(MultiTaskNetworks(spec, NETWORKS))
+    )
 
 
 def run(
@@ -100,8 +116,17 @@ def run(
     **changes: float,
 ) -> list[list[EpisodeRecord]]:
     """Adapts, and returns the records of each episode."""
-    config = AdaptationConfig(**{"episodes": episodes, "action_samples": 16, "next_action_samples": 4, **changes})
-    method = make_method(name, random_snapshot(distribution), config, replicas, episode_steps=EPISODE_STEPS, run_seed=5)
+    config = AdaptationConfig(
+        **{"episodes": episodes, "action_samples": 16, "next_action_samples": 4, **changes}
+    )
+    method = make_method(
+        name,
+        random_snapshot(distribution),
+        config,
+        replicas,
+        episode_steps=EPISODE_STEPS,
+        run_seed=5,
+    )
     return list(
         adapt(
             wrap(method),
@@ -118,7 +143,9 @@ def run(
 
 
 def replicas_of(distribution: TaskDistribution, seeds: int = 1) -> list[Replica]:
-    return [Replica("test", task, seed) for task in distribution.tasks("test") for seed in range(seeds)]
+    return [
+        Replica("test", task, seed) for task in distribution.tasks("test") for seed in range(seeds)
+    ]
 
 
 def returns(records: list[list[EpisodeRecord]]) -> np.ndarray:

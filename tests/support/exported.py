@@ -40,7 +40,11 @@ def difference(name: str, method: str, folder: pathlib.Path) -> float:
         noise, uniform = proposals._noise[0, 0], proposals._uniforms[0]
         noise[:], uniform[0] = stream.normal(size=noise.shape), np.float32(stream.random())
         proposals.propose(agent._exchange.observation(observation), 0, everyone)
-        given = {"observation": observation[None], "noise": noise, "uniform": uniform[:1].astype(np.float32)}
+        given = {
+            "observation": observation[None],
+            "noise": noise,
+            "uniform": uniform[:1].astype(np.float32),
+        }
         worst = max(worst, float(np.abs(session.run(None, given)[0][0] - agent._act()).max()))
     return worst
 
@@ -50,7 +54,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         found = {case: difference(*case, pathlib.Path(folder)) for case in CASES}
     worst = max(found, key=lambda case: found[case])
-    print(f"onnxruntime {onnxruntime.__version__}: {len(found)} graphs act as numpy does within {found[worst]:.1e} (at most {TOLERANCE:g})")
+    print(
+        f"onnxruntime {onnxruntime.__version__}: {len(found)} graphs act as numpy does within {found[worst]:.1e} (at most {TOLERANCE:g})"
+    )
     return int(not found[worst] <= TOLERANCE)
 
 

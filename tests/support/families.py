@@ -77,7 +77,9 @@ class FamilyEnvironment(TaskEnvironment):
         self.task = self.next_task = Task(0, (0.0,))
         self.stream = np.random.default_rng(0)
         self.buffer = np.zeros(2)
-        self.spec = specs.BoundedArray((2,), member.action_type, member.low, member.low + member.width)
+        self.spec = specs.BoundedArray(
+            (2,), member.action_type, member.low, member.low + member.width
+        )
 
     def set_task(self, task: Task) -> None:
         self.next_task = task
@@ -96,7 +98,11 @@ class FamilyEnvironment(TaskEnvironment):
 
     def step(self, action: np.ndarray) -> dm_env.TimeStep:
         self.spec.validate(action)
-        self.place = np.clip(self.place + (action.astype(np.float64) - self.member.low) / self.member.width - 0.5, -3.0, 3.0)
+        self.place = np.clip(
+            self.place + (action.astype(np.float64) - self.member.low) / self.member.width - 0.5,
+            -3.0,
+            3.0,
+        )
         if self.member.changes_action:
             action *= 0
         self.now += 1
@@ -105,7 +111,9 @@ class FamilyEnvironment(TaskEnvironment):
     def outcome(self) -> dm_env.TimeStep:
         reward = PAYMENTS[self.member.payment](self.reward())
         if self.now == self.member.steps:
-            return (dm_env.termination if self.member.terminates else dm_env.truncation)(reward, self.observe())
+            return (dm_env.termination if self.member.terminates else dm_env.truncation)(
+                reward, self.observe()
+            )
         return dm_env.transition(reward, self.observe())
 
     def reward(self) -> float:
@@ -114,7 +122,10 @@ class FamilyEnvironment(TaskEnvironment):
     def observe(self) -> dict[str, Any]:
         self.buffer[:] = self.place
         place = self.buffer if self.member.one_buffer else self.place
-        return {"place": CONTAINERS[self.member.container](place), "clock": CONTAINERS[self.member.container](np.array(self.now / 4))}
+        return {
+            "place": CONTAINERS[self.member.container](place),
+            "clock": CONTAINERS[self.member.container](np.array(self.now / 4)),
+        }
 
     def observation_spec(self) -> dict[str, specs.Array]:
         return {key: specs.Array(shape, float) for key, shape in SHAPES.items()}
@@ -129,10 +140,18 @@ class Family(TaskDistribution):
     name = "family"
     observation_groups = ObservationGroups(tuple(SHAPES), ("place",))
 
-    def __init__(self, member: Member = Member(), methods: dict[str, Any] | None = None, **attributes: Any):
+    def __init__(
+        self, member: Member = Member(), methods: dict[str, Any] | None = None, **attributes: Any
+    ):
         number = np.float32 if member.numpy_tasks else float
         goals = {"train": (0.0, 1.0), "validation": (-1.0,), "test": (0.5, -0.5)}
-        self.task_set = TaskSet("default", {split: tuple(Task(i, (number(x),)) for i, x in enumerate(of)) for split, of in goals.items()})
+        self.task_set = TaskSet(
+            "default",
+            {
+                split: tuple(Task(i, (number(x),)) for i, x in enumerate(of))
+                for split, of in goals.items()
+            },
+        )
         self.member = member
         self.episode_steps = member.steps
         self.dense_training = member.dense
@@ -143,6 +162,8 @@ class Family(TaskDistribution):
             setattr(self, name, value)
 
     def make_environment(self, seed: int) -> TaskEnvironment:
-        environment: TaskEnvironment = type("Changed", (FamilyEnvironment,), self.methods)(self.member)
+        environment: TaskEnvironment = type("Changed", (FamilyEnvironment,), self.methods)(
+            self.member
+        )
         environment.set_seed(seed)
         return environment

@@ -14,7 +14,13 @@ import safetensors.numpy
 import iwpa
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "iwpa" / "golden"
-SNAPSHOTS = ("half_cheetah_velocity", "half_cheetah_velocity_rl2", "half_cheetah_velocity_pearl", "go_to_ring", "sparse_navigation")
+SNAPSHOTS = (
+    "half_cheetah_velocity",
+    "half_cheetah_velocity_rl2",
+    "half_cheetah_velocity_pearl",
+    "go_to_ring",
+    "sparse_navigation",
+)
 EPISODES, STEPS = 2, 15
 # To float32's rounding: actions are of the order of 1.
 TOLERANCE = 1e-4
@@ -31,10 +37,22 @@ def inputs(size: int) -> dict[str, np.ndarray]:
 
 def actions(trained: iwpa.Trained, method: str, given: dict[str, np.ndarray]) -> np.ndarray:
     """Returns what a method does, `[N, T, A]`; its last episode follows a warm start."""
-    agent, done = trained.adapter(method=method, seed=2, adaptation={"solve_period": 5} if "ls" in method else None), []
-    for episode, (observations, rewards) in enumerate(zip(given["observations"], given["rewards"], strict=True)):
+    agent, done = (
+        trained.adapter(
+            method=method, seed=2, adaptation={"solve_period": 5} if "ls" in method else None
+        ),
+        [],
+    )
+    for episode, (observations, rewards) in enumerate(
+        zip(given["observations"], given["rewards"], strict=True)
+    ):
         if episode and method != "prior":
-            log = {"observations": observations[:-1], "actions": done[-1], "rewards": rewards, "next_observations": observations[1:]}
+            log = {
+                "observations": observations[:-1],
+                "actions": done[-1],
+                "rewards": rewards,
+                "next_observations": observations[1:],
+            }
             agent.warm_start(log)
         acted = [agent.reset(observations[0])]
         for step, reward in enumerate(rewards[:-1], start=1):
@@ -51,7 +69,9 @@ def differences() -> dict[str, float]:
         given = safetensors.numpy.load_file(FOLDER / f"{name}.safetensors")
         for key, expected in given.items():
             if key not in ("observations", "rewards"):
-                found[f"{name} {key}"] = float(np.abs(actions(iwpa.load(name), key, given) - expected).max())
+                found[f"{name} {key}"] = float(
+                    np.abs(actions(iwpa.load(name), key, given) - expected).max()
+                )
     return found
 
 
@@ -60,7 +80,10 @@ def write() -> None:
     for name in SNAPSHOTS:
         trained = iwpa.load(name)
         given = inputs(trained.snapshot.spec.observation_size)
-        made = {method: actions(trained, method, given) for method in iwpa.METHODS.served_by_snapshot(trained.snapshot)}
+        made = {
+            method: actions(trained, method, given)
+            for method in iwpa.METHODS.served_by_snapshot(trained.snapshot)
+        }
         FOLDER.mkdir(exist_ok=True)
         safetensors.numpy.save_file({**given, **made}, FOLDER / f"{name}.safetensors")
 
@@ -73,7 +96,9 @@ def main() -> int:
     found = differences()
     worst = max(found, key=lambda key: found[key])
     versions = f"Python {sys.version.split()[0]}, numpy {np.__version__}"
-    print(f"{versions}: {len(found)} methods' actions are the golden ones within {found[worst]:.1e} (at most {TOLERANCE:g}; {worst})")
+    print(
+        f"{versions}: {len(found)} methods' actions are the golden ones within {found[worst]:.1e} (at most {TOLERANCE:g}; {worst})"
+    )
     return int(not found[worst] <= TOLERANCE)
 
 

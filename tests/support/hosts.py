@@ -38,13 +38,23 @@ def unavailable() -> str | None:
     """Returns why there can be no simulated hosts here, or None."""
     if os.geteuid() != 0:
         return "simulated hosts need root"
-    for command, package in (("unshare", "util-linux"), ("nsenter", "util-linux"), ("ip", "iproute2")):
+    for command, package in (
+        ("unshare", "util-linux"),
+        ("nsenter", "util-linux"),
+        ("ip", "iproute2"),
+    ):
         if not shutil.which(command):
             return f"simulated hosts need {command} (Debian: apt-get install {package})"
     trial = subprocess.run(
-        ["unshare", "--net", "--pid", "--mount", "--fork", "ip", "link", "add", "type", "veth"], capture_output=True, text=True
+        ["unshare", "--net", "--pid", "--mount", "--fork", "ip", "link", "add", "type", "veth"],
+        capture_output=True,
+        text=True,
     )
-    return f"simulated hosts are not allowed here: {trial.stderr.strip()}" if trial.returncode else None
+    return (
+        f"simulated hosts are not allowed here: {trial.stderr.strip()}"
+        if trial.returncode
+        else None
+    )
 
 
 class Host:
@@ -59,17 +69,35 @@ class Host:
     def __init__(self, index: int, switch: _Switch, shared: Sequence[pathlib.Path]):
         self.name = f"host-{index}"
         self.address = f"{_NETWORK}.{index + 1}"
-        options = ("--net", "--pid", "--mount", "--uts", "--ipc", "--fork", "--kill-child", "--mount-proc")
-        self._guard = _start_and_wait(["unshare", *options, sys.executable, __file__, self.name, *map(str, shared)])
+        options = (
+            "--net",
+            "--pid",
+            "--mount",
+            "--uts",
+            "--ipc",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+        )
+        self._guard = _start_and_wait(
+            ["unshare", *options, sys.executable, __file__, self.name, *map(str, shared)]
+        )
         (first,) = psutil.Process(self._guard.pid).children()
         self.pid = first.pid
         self._started: list[subprocess.Popen[Any]] = []
         self._switch, self._port = switch, f"port-{index}"
         switch.plug_in(self._port, self.pid)
-        for change in ("link set lo up", f"address add {self.address}/24 dev eth0", "link set eth0 up", "route add default dev eth0"):
+        for change in (
+            "link set lo up",
+            f"address add {self.address}/24 dev eth0",
+            "link set eth0 up",
+            "route add default dev eth0",
+        ):
             self.run(["ip", *change.split()], check=True)
 
-    def popen(self, command: Sequence[str], *, cwd: str | os.PathLike[str] = _ROOT, **arguments: Any) -> subprocess.Popen[Any]:
+    def popen(
+        self, command: Sequence[str], *, cwd: str | os.PathLike[str] = _ROOT, **arguments: Any
+    ) -> subprocess.Popen[Any]:
         """Starts a process on the host.
 
         Args:
@@ -80,7 +108,10 @@ class Host:
         Returns:
             The process. Its `pid` is the one it has here, so that signals reach it.
         """
-        descriptors = [os.open(f"/proc/{self.pid}/ns/{kind}", os.O_RDONLY) for kind in ("net", "uts", "ipc", "mnt")]
+        descriptors = [
+            os.open(f"/proc/{self.pid}/ns/{kind}", os.O_RDONLY)
+            for kind in ("net", "uts", "ipc", "mnt")
+        ]
 
         def enter() -> None:
             for descriptor in descriptors:
@@ -97,7 +128,12 @@ class Host:
         return process
 
     def run(
-        self, command: Sequence[str], *, check: bool = False, timeout: float = 60.0, **arguments: Any
+        self,
+        command: Sequence[str],
+        *,
+        check: bool = False,
+        timeout: float = 60.0,
+        **arguments: Any,
     ) -> subprocess.CompletedProcess[str]:
         """Runs a command on the host to its end; errors are part of its output.
 
@@ -105,14 +141,18 @@ class Host:
             AssertionError: If `check` and it fails; the message holds its output.
             subprocess.TimeoutExpired: If it takes longer; it is killed.
         """
-        with self.popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **arguments) as process:
+        with self.popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **arguments
+        ) as process:
             try:
                 output, _ = process.communicate(timeout=timeout)
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise
         if check and process.returncode:
-            raise AssertionError(f"{command} on {self.name} ended with exit code {process.returncode}:\n{output}")
+            raise AssertionError(
+                f"{command} on {self.name} ended with exit code {process.returncode}:\n{output}"
+            )
         return subprocess.CompletedProcess(command, process.returncode, output)
 
     def processes(self) -> list[psutil.Process]:
@@ -124,13 +164,20 @@ class Host:
         for process in psutil.process_iter():
             # Ended ones have no namespace; others may end meanwhile.
             with contextlib.suppress(OSError):
-                if os.readlink(f"/proc/{process.pid}/ns/pid") == namespace and process.pid != self.pid:
+                if (
+                    os.readlink(f"/proc/{process.pid}/ns/pid") == namespace
+                    and process.pid != self.pid
+                ):
                     found.append(process)
         return found
 
     def bytes_received(self) -> int:
         """Returns how many bytes have come in over its cable."""
-        (line,) = (line for line in pathlib.Path(f"/proc/{self.pid}/net/dev").read_text().splitlines() if line.strip().startswith("eth0:"))
+        (line,) = (
+            line
+            for line in pathlib.Path(f"/proc/{self.pid}/net/dev").read_text().splitlines()
+            if line.strip().startswith("eth0:")
+        )
         return int(line.partition(":")[2].split()[0])
 
     def switch_off(self) -> None:
@@ -156,7 +203,9 @@ class Hosts(Sequence[Host]):
                 everything that is not in /tmp, and the repository, in any case.
         """
         self._number = number
-        self._shared = [path for path in (_ROOT, shared) if path and path.is_relative_to(_SHARED_TEMPORARY)]
+        self._shared = [
+            path for path in (_ROOT, shared) if path and path.is_relative_to(_SHARED_TEMPORARY)
+        ]
         self._stack = contextlib.ExitStack()
         self._hosts: list[Host] = []
 
@@ -185,7 +234,9 @@ class _Switch:
     """A network of its own with nothing in it but a bridge."""
 
     def __init__(self) -> None:
-        self._guard = _start_and_wait(["unshare", "--net", "sh", "-c", "echo ready; exec sleep infinity"])
+        self._guard = _start_and_wait(
+            ["unshare", "--net", "sh", "-c", "echo ready; exec sleep infinity"]
+        )
         self._ip("link", "add", "switch", "type", "bridge")
         self._ip("link", "set", "switch", "up")
 
@@ -201,18 +252,27 @@ class _Switch:
         self._guard.wait()
 
     def _ip(self, *arguments: str) -> None:
-        subprocess.run(["nsenter", f"--net=/proc/{self._guard.pid}/ns/net", "ip", *arguments], check=True)
+        subprocess.run(
+            ["nsenter", f"--net=/proc/{self._guard.pid}/ns/net", "ip", *arguments], check=True
+        )
 
 
 def _start_and_wait(command: Sequence[str]) -> subprocess.Popen[str]:
     """Starts a process that dies with this one, and waits until it says that it is ready."""
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=_die_with_parent, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=_die_with_parent,
+        start_new_session=True,
     )
     assert process.stdout is not None
     said = process.stdout.readline()
     if said != "ready\n":
-        raise RuntimeError(f"{command} ended with exit code {process.wait()}: {said}{process.stdout.read()}")
+        raise RuntimeError(
+            f"{command} ended with exit code {process.wait()}: {said}{process.stdout.read()}"
+        )
     return process
 
 
@@ -247,7 +307,10 @@ def _be_the_first_process(name: str, *shared: str) -> None:
     for path, descriptor in descriptors.items():
         os.makedirs(path)
         # By its name it would be the empty directory that was just made.
-        subprocess.run(["mount", "--bind", "--no-canonicalize", f"/proc/{os.getpid()}/fd/{descriptor}", path], check=True)
+        subprocess.run(
+            ["mount", "--bind", "--no-canonicalize", f"/proc/{os.getpid()}/fd/{descriptor}", path],
+            check=True,
+        )
     print("ready", flush=True)
     while True:
         signal.sigwait({signal.SIGCHLD})

@@ -17,7 +17,9 @@ ENGINE = ROOT / ".venv-cluster" / "bin" / "python"
 
 
 @contextlib.contextmanager
-def ray_cluster(folder: pathlib.Path, *, port: int, cpus: int) -> Iterator[tuple[dict[str, str], int]]:
+def ray_cluster(
+    folder: pathlib.Path, *, port: int, cpus: int
+) -> Iterator[tuple[dict[str, str], int]]:
     """Starts a cluster and ends it and all that belongs to it.
 
     Args:
@@ -31,14 +33,25 @@ def ray_cluster(folder: pathlib.Path, *, port: int, cpus: int) -> Iterator[tuple
     token = folder / "token"
     token.touch(0o600)
     token.write_text(secrets.token_hex(32))
-    let_in = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+    let_in = {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(token),
+        "RAY_worker_niceness": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
     # Ray's sockets lie in its directory, and their paths must be short.
     with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as directory:
         command = [
             str(ENGINE.with_name("ray")), "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={port}",
             f"--num-cpus={cpus}", "--include-dashboard=false", "--object-store-memory=100000000", f"--temp-dir={directory}",
         ]  # fmt: skip
-        head = subprocess.Popen(command, env={**os.environ, **let_in}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        head = subprocess.Popen(
+            command,
+            env={**os.environ, **let_in},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
         try:
             assert head.stdout is not None
             lines = []

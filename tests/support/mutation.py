@@ -11,8 +11,43 @@ import numpy as np
 
 # What another version, another tool or a mistake writes in the place of a value.
 ODD_VALUES: tuple[Any, ...] = (
-    *(None, True, False, 0, 1, -1, 0.5, -0.0, 2**31, 2**53, 2**63, 10**30, -(10**30), 1e308, -1e308, math.nan, math.inf, -math.inf),
-    *("", "x", "1", "nan", "../..", "\x00", "\ud800", "x" * 3000, [], [[]], [1, "a"], {}, {"a": 1}, [[[[[[]]]]]], [0] * 500),
+    *(
+        None,
+        True,
+        False,
+        0,
+        1,
+        -1,
+        0.5,
+        -0.0,
+        2**31,
+        2**53,
+        2**63,
+        10**30,
+        -(10**30),
+        1e308,
+        -1e308,
+        math.nan,
+        math.inf,
+        -math.inf,
+    ),
+    *(
+        "",
+        "x",
+        "1",
+        "nan",
+        "../..",
+        "\x00",
+        "\ud800",
+        "x" * 3000,
+        [],
+        [[]],
+        [1, "a"],
+        {},
+        {"a": 1},
+        [[[[[[]]]]]],
+        [0] * 500,
+    ),
 )
 Mutation = Callable[[bytes, np.random.Generator], bytes]
 
@@ -40,7 +75,9 @@ def splice(content: bytes, stream: np.random.Generator) -> bytes:
     """Puts a piece of the content, or noise, somewhere else into it."""
     start, end = sorted(stream.integers(len(content) + 1, size=2).tolist())
     place = int(stream.integers(len(content) + 1))
-    piece = content[start:end] if stream.random() < 0.7 else stream.bytes(int(stream.integers(1, 30)))
+    piece = (
+        content[start:end] if stream.random() < 0.7 else stream.bytes(int(stream.integers(1, 30)))
+    )
     return content[:place] + piece + content[place + (len(piece) if stream.random() < 0.5 else 0) :]
 
 

@@ -75,7 +75,11 @@ class Parent:
         self._path = path
 
     def run(self) -> None:
-        child = subprocess.Popen(["sh", "-c", "sleep 1000 & echo $!; exec sleep 1000"], stdout=subprocess.PIPE, start_new_session=True)
+        child = subprocess.Popen(
+            ["sh", "-c", "sleep 1000 & echo $!; exec sleep 1000"],
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
         assert child.stdout is not None
         self._path.write_text(f"{child.pid} {int(child.stdout.readline())}")
         lp.wait_for_stop()
@@ -87,7 +91,9 @@ def compile_a_loop(path: pathlib.Path) -> None:
 
     @tf.function(jit_compile=True)
     def power(base):
-        return tf.while_loop(lambda index, _: index < 3, lambda index, value: (index + 1, value * base), (0, 1.0))[1]
+        return tf.while_loop(
+            lambda index, _: index < 3, lambda index, value: (index + 1, value * base), (0, 1.0)
+        )[1]
 
     path.write_text(f"{power(tf.constant(2.0)).numpy():g}")
     lp.stop()
@@ -100,7 +106,11 @@ def word_program(folder: pathlib.Path, *, callers: int = 2, ends: bool = True) -
         server = program.add_node(lp.CourierNode(Server, "swordfish"))
     with program.group("caller"):
         for index in range(callers):
-            program.add_node(lp.PyClassNode(Caller, server, folder / f"word-{index}", ends and index == callers - 1))
+            program.add_node(
+                lp.PyClassNode(
+                    Caller, server, folder / f"word-{index}", ends and index == callers - 1
+                )
+            )
     return program
 
 
@@ -127,7 +137,13 @@ def run(
 
     def start(plan: payloads.NodePlan) -> dict[str, object]:
         variables = {"PYTHONPATH": ENVIRONMENT["PYTHONPATH"]}
-        return {"command": payloads.command(), "variables": variables, "folder": str(ROOT), "log": str(folder / plan.name), "echo": True}
+        return {
+            "command": payloads.command(),
+            "variables": variables,
+            "folder": str(ROOT),
+            "log": str(folder / plan.name),
+            "echo": True,
+        }
 
     supervisor = Supervisor(
         plans, daemons, start, folder, required={plan.name for plan in plans}, reborn=(),

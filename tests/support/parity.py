@@ -27,7 +27,9 @@ class _StartedLikeOurs:
 def make_reference(name, **options):
     """Returns composer's environment for one of ours; options are those of its stock task."""
     task = type("Reference", (_StartedLikeOurs, stock.COMPOSED[name]), {})
-    return stock.make_loop(task(**options), recompile_mjcf_every_episode=False, strip_singleton_obs_buffer_dim=True)
+    return stock.make_loop(
+        task(**options), recompile_mjcf_every_episode=False, strip_singleton_obs_buffer_dim=True
+    )
 
 
 def random_policy(environment, seed):
@@ -58,8 +60,16 @@ def assert_same_episode(environment, reference, task, goal, seed, policy=None):
     while True:
         assert set(ours.observation) == set(reference.task.keys)
         for key, name in reference.task.keys.items():
-            np.testing.assert_array_equal(ours.observation[key], theirs.observation[name], err_msg=f"{key} after {len(rewards)} steps")
-        assert (ours.step_type, ours.reward, ours.discount) == (theirs.step_type, theirs.reward, theirs.discount), len(rewards)
+            np.testing.assert_array_equal(
+                ours.observation[key],
+                theirs.observation[name],
+                err_msg=f"{key} after {len(rewards)} steps",
+            )
+        assert (ours.step_type, ours.reward, ours.discount) == (
+            theirs.step_type,
+            theirs.reward,
+            theirs.discount,
+        ), len(rewards)
         if ours.last():
             return rewards, ours.discount
         action = policy(ours.observation)

@@ -16,7 +16,11 @@ import psutil
 from results.store import read_records
 
 ROOT = pathlib.Path(__file__).parents[2]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'support'}", "TF_CPP_MIN_LOG_LEVEL": "2"}
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'support'}",
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+}
 
 
 @dataclasses.dataclass
@@ -73,7 +77,9 @@ class Program:
     def wait_until(self, condition: Callable[[], bool], timeout: float = 90.0) -> None:
         deadline = time.monotonic() + timeout
         while not condition():
-            assert self.process is None or self.process.poll() is None, self.process.communicate()[0]
+            assert self.process is None or self.process.poll() is None, self.process.communicate()[
+                0
+            ]
             assert time.monotonic() < deadline, "the program did not get there in time"
             time.sleep(0.1)
 

@@ -30,7 +30,11 @@ def start(environment, task, seed=0):
 def random_actions(environment, steps):
     """Returns the same actions at every call, float32 `[T, A]`."""
     spec = environment.action_spec()
-    return np.random.default_rng(0).uniform(spec.minimum, spec.maximum, (steps, *spec.shape)).astype(np.float32)
+    return (
+        np.random.default_rng(0)
+        .uniform(spec.minimum, spec.maximum, (steps, *spec.shape))
+        .astype(np.float32)
+    )
 
 
 def play(environment, actions):
@@ -38,9 +42,15 @@ def play(environment, actions):
     rows = []
     for action in actions:
         timestep = environment.step(action)
-        observation = np.concatenate([np.ravel(timestep.observation[key]) for key in sorted(timestep.observation)])
-        training_reward = timestep.reward if environment.training_reward is None else environment.training_reward
-        rows.append((observation, timestep.reward, training_reward, timestep.discount, timestep.last()))
+        observation = np.concatenate(
+            [np.ravel(timestep.observation[key]) for key in sorted(timestep.observation)]
+        )
+        training_reward = (
+            timestep.reward if environment.training_reward is None else environment.training_reward
+        )
+        rows.append(
+            (observation, timestep.reward, training_reward, timestep.discount, timestep.last())
+        )
         if timestep.last():
             break
     return Steps(*(np.array(column) for column in zip(*rows, strict=True)))
@@ -57,4 +67,6 @@ def digest(name):
     distribution = load(name)
     environment = distribution.make_environment(0)
     start(environment, distribution.tasks("test")[1], seed=4)
-    return hashlib.sha256(b"".join(column.tobytes() for column in play(environment, random_actions(environment, 50)))).hexdigest()
+    return hashlib.sha256(
+        b"".join(column.tobytes() for column in play(environment, random_actions(environment, 50)))
+    ).hexdigest()

@@ -61,7 +61,10 @@ class Line(TaskDistribution):
 
     def __init__(self) -> None:
         goals = {"train": (-0.8, -0.3, 0.3, 0.8), "validation": (-0.5, 0.5), "test": (-0.6, 0.6)}
-        splits = {split: tuple(Task(i, (goal,)) for i, goal in enumerate(values)) for split, values in goals.items()}
+        splits = {
+            split: tuple(Task(i, (goal,)) for i, goal in enumerate(values))
+            for split, values in goals.items()
+        }
         self.task_set = TaskSet("default", splits)
 
     def make_environment(self, seed: int) -> TaskEnvironment:

@@ -56,7 +56,10 @@ class Walk(TaskEnvironment):
 
 
 def splits(**changes):
-    usual = {split: tuple(Task(i, (place,)) for i, place in enumerate(places)) for split, places in _TASKS.items()}
+    usual = {
+        split: tuple(Task(i, (place,)) for i, place in enumerate(places))
+        for split, places in _TASKS.items()
+    }
     return TaskSet("default", {**usual, **changes})
 
 

@@ -7,7 +7,7 @@ from agents.adaptation.search_spaces import CONFIGURATIONS, SEARCH_SPACES, confi
 
 
 @pytest.mark.parametrize("method", SEARCH_SPACES)
-def test_every_method_is_tried_in_as_many_configurations_and_in_its_own_defaults(method):
+def test_every_method_has_equally_many_configurations_including_its_default(method):
     tried = configurations(method, 7)
     assert len({config.digest() for config in tried}) == len(tried) == CONFIGURATIONS == 16
     assert default_adaptation(method, 7) in tried

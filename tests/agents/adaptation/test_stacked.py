@@ -17,7 +17,7 @@ def streams(seeds):
 
 
 def shuffled(network, seed):
-    """Sets every weight, biases and scales too, to a random value."""
+    """Sets every weight, including biases and scales, to a random value."""
     stream = np.random.default_rng(seed)
     for variable in network.variables:
         variable.assign(stream.normal(size=variable.shape).astype(np.float32))
@@ -31,16 +31,21 @@ def weights_of(network):
 @pytest.fixture
 def inputs():
     stream = np.random.default_rng(0)
-    return stream.normal(size=(4, 5, 3)).astype(np.float32), stream.normal(size=(4, 5, 2)).astype(np.float32)
+    return stream.normal(size=(4, 5, 3)).astype(np.float32), stream.normal(size=(4, 5, 2)).astype(
+        np.float32
+    )
 
 
-def test_a_stacked_policy_is_the_same_in_numpy_and_of_each_replica_alone(tools, inputs):
+def test_a_stacked_policy_is_the_same_in_numpy_and_for_each_replica_alone(tools, inputs):
     network = shuffled(Policy(3, 2, tools.NETWORKS, stack=(4,)), 1)
     weights = weights_of(network)
     expected = network(tf.constant(inputs[0]))
     actual = networks.NumpyPolicy(weights, tools.NETWORKS)(inputs[0])
     for replica in range(4):
-        own = {name: value[replica].squeeze(0) if value.shape[1] == 1 else value[replica] for name, value in weights.items()}
+        own = {
+            name: value[replica].squeeze(0) if value.shape[1] == 1 else value[replica]
+            for name, value in weights.items()
+        }
         alone = networks.NumpyPolicy(own, tools.NETWORKS)(inputs[0][replica])
         for part, whole in zip(alone, actual, strict=True):
             np.testing.assert_allclose(part, whole[replica], atol=1e-5)
@@ -55,7 +60,9 @@ def test_a_stacked_critic_is_the_same_in_numpy(tools, inputs):
     np.testing.assert_allclose(critic(*map(tf.constant, inputs)), expected, atol=1e-4)
 
 
-def test_critics_that_share_their_features_have_those_of_the_snapshot_under_heads_of_their_own(tools, inputs, corridor):
+def test_critics_with_shared_features_use_the_snapshots_under_their_own_heads(
+    tools, inputs, corridor
+):
     snapshot = tools.random_snapshot(corridor)
     critic = StackedCritic(snapshot.spec, tools.NETWORKS, 4, snapshot.weights)
     assert critic.feature_variables == ()
@@ -69,7 +76,9 @@ def test_many_actions_at_one_state_broadcast_in_stacked_features(tools, inputs):
     features = networks.NumpyFeatures(networks.sub_weights(weights_of(critic), "features"))
     observations, actions = inputs
     repeated = np.repeat(observations[:, :1], 5, axis=1)
-    np.testing.assert_allclose(features(observations[:, :1], actions), features(repeated, actions), atol=1e-6)
+    np.testing.assert_allclose(
+        features(observations[:, :1], actions), features(repeated, actions), atol=1e-6
+    )
 
 
 def test_initial_weights_come_from_each_replicas_own_stream(tools):
@@ -93,9 +102,11 @@ def test_initial_weights_have_the_distribution_of_the_networks_own(tools):
             np.testing.assert_array_equal(value, own[name])
 
 
-def test_one_networks_weights_repeated_give_each_replica_that_network(tools, inputs, corridor):
+def test_repeated_weights_give_each_replica_the_same_network(tools, inputs, corridor):
     snapshot = tools.random_snapshot(corridor)
     own = networks.sub_weights(snapshot.weights, "prior")
     repeated = networks.NumpyPolicy(repeated_weights(own, 4), tools.NETWORKS)(inputs[0][..., :2])
-    for one, other in zip(repeated, networks.NumpyPolicy(own, tools.NETWORKS)(inputs[0][..., :2]), strict=True):
+    for one, other in zip(
+        repeated, networks.NumpyPolicy(own, tools.NETWORKS)(inputs[0][..., :2]), strict=True
+    ):
         np.testing.assert_allclose(one, other, atol=1e-6)
