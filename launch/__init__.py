@@ -1,4 +1,4 @@
-"""The program of processes, the commands that people run, and the three stages of a run as functions.
+"""The commands, the multi-process training program, and a run's three stages as functions.
 
     from launch import default_settings, evaluate, report, train
 
@@ -7,7 +7,7 @@
     evaluate("runs/mine", methods=["prior", "shared_q_iw"])
     print(report("runs/mine"))
 
-Importing this loads none of them: each comes when it is asked for.
+Importing this package loads none of them: each is imported on first use.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["default_settings", "evaluate", "report", "train"]
 
-# Read when numpy is first imported. Our products are small: OpenBLAS's threads cost more than they give, and each node has one core.
+# Read when numpy is first imported. Our matrix products are small, so OpenBLAS's threads cost more
+# than they gain, and each node has one core.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 _HOMES = {

@@ -1,9 +1,11 @@
-"""Trains on the hosts of a Ray cluster, then adapts to held-out tasks and reports: `launch.local_multiprocess`, with many machines.
+"""Trains on the hosts of a Ray cluster, then adapts to held-out tasks and reports.
 
-    python -m launch.cluster --environment=half_cheetah_velocity --run_dir=/shared/runs/cheetah --actors=64 --validation_evaluators=4
+    python -m launch.cluster --environment=half_cheetah_velocity --run_dir=/shared/runs/cheetah \\
+        --actors=64 --validation_evaluators=4
 
-Run it on one of the cluster's hosts (docs/cluster.md). Training begins when replay, learner and one actor have a place; the other actors
-join as places come. The run directory must be the same for all hosts. The same command resumes.
+It is `launch.local_multiprocess` on many machines; run it on one of the cluster's hosts
+(docs/cluster.md). Training begins once replay, learner and one actor have a host; the other actors
+join when a host has room. All hosts must see the same run directory. The same command resumes.
 """
 
 from __future__ import annotations
@@ -25,14 +27,15 @@ ENGINE = pathlib.Path(__file__).resolve().parent.parent / ".venv-cluster" / "bin
 
 
 def main() -> int:
-    """Runs the three stages that are not complete yet; returns the exit code."""
+    """Runs whichever of the three stages are not complete; returns the exit code."""
     values = flags.FLAGS
     settings = training_flags.settings_from_flags(
         learner_cores=1 if values.learner_gpus else values.learner_cpus
     )
     if not ENGINE.exists():
         raise command_line.UsageError(
-            f"{ENGINE} is missing: `make cluster-env` installs Ray there, beside this program's environment."
+            f"{ENGINE} is missing: run `make cluster-env`, which installs Ray in an environment of "
+            "its own."
         )
 
     def connect(run_dir: pathlib.Path) -> Daemons:
@@ -91,21 +94,21 @@ def define_flags() -> None:
         "Nodes that adapt to validation tasks while training goes on.",
         Allowed(int, at_least=0, at_most=1000),
     )
-    text = "The Ray cluster, HOST:PORT of its head; auto is the one that this host belongs to."
+    text = "The Ray cluster: HOST:PORT of its head, or auto for the one this host belongs to."
     flags.DEFINE(_AddressParser(), "address", "auto", text)
-    text = "Where nodes may listen, FIRST-LAST: what the firewall lets through between hosts."
+    text = "Ports that nodes may listen on, FIRST-LAST: the firewall must let them through."
     flags.DEFINE(_PortsParser(), "ports", PORTS, text)
-    define("learner_cpus", 2, "Cores that the learner takes of its host.", cores)
+    define("learner_cpus", 2, "Cores that the learner uses on its host.", cores)
     define(
         "learner_gpus",
         0,
-        "GPUs that the learner takes of its host.",
+        "GPUs that the learner uses on its host.",
         Allowed(int, at_least=0, at_most=1024),
     )
     define(
         "placement_seconds",
         60.0,
-        "How long replay, learner and the first actor may wait for a place.",
+        "How long replay, learner and the first actor may wait for a host.",
         seconds,
     )
 

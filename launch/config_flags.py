@@ -1,7 +1,7 @@
 """Every hyper-parameter as a flag: `--config.losses.discount=0.9`, `--adaptation.ridge=0.1`.
 
-Or in a file: `--config=FILE` and `--adaptation=FILE` name JSON such as that of `agents/presets`.
-Flags hold over files, and files over presets.
+`--config=FILE` and `--adaptation=FILE` read them from JSON files such as those in `agents/presets`.
+Flags override files, and files override presets.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from iwpa.methods.config import AdaptationConfig
 from launch.evaluation import SEEDS, SEEDS_ALLOWED
 from results.command_line import Path
 
-# Flags belong to the commands that ask for them.
+# --help lists a flag under the command that defines it, not under this module.
 flags.disclaim_key_flags()
 
 METHODS = Allowed(str, choices=NAMES, shortest=1, distinct=True)
 _CONFIG = leaves(Config)
-# The others have shorter flags of their own.
+# These three have shorter flags of their own.
 _CONFIG_FLAGS = _CONFIG.keys() - {"agent", "networks.critic", "learner_steps"}
 _ADAPTATION = {name: leaf for name, leaf in leaves(AdaptationConfig).items() if name != "episodes"}
 
@@ -32,8 +32,8 @@ def define_path(name: str, default: str | None, help: str, section: str | None =
 
 
 def define_config() -> None:
-    """Defines the flags of training's hyper-parameters."""
-    section = "of training: by default the environment's, of agents/presets"
+    """Defines a flag for each of training's hyper-parameters."""
+    section = "of training: by default the environment's preset in agents/presets"
     text = "JSON file of hyper-parameters such as agents/presets/multitask/reach.json."
     define_path("config", None, text, section)
     _define(
@@ -44,15 +44,15 @@ def define_config() -> None:
 
 
 def define_adaptation() -> None:
-    """Defines the flags of adaptation's hyper-parameters."""
-    section = "of adaptation, for every method alike: by default its own"
+    """Defines a flag for each of adaptation's hyper-parameters."""
+    section = "of adaptation, for every method: by default each method's own"
     text = 'JSON file of hyper-parameters such as {"ridge": 0.1}.'
     define_path("adaptation", None, text, section)
     _define("adaptation", _ADAPTATION, section)
 
 
 def define_effort() -> None:
-    """Defines how much is adapted, and from what."""
+    """Defines the flags that set the number of seeds and episodes, and the snapshot."""
     episodes = leaves(AdaptationConfig)["episodes"].allowed
     define("seeds", SEEDS, "Independent adaptations to each task.", SEEDS_ALLOWED)
     define("episodes", None, "Episodes of adaptation; by default the environment's.", episodes)
@@ -61,19 +61,19 @@ def define_effort() -> None:
 
 
 def config_values() -> dict[str, object]:
-    """Returns the hyper-parameters of training that files and flags give, by dotted names.
+    """Returns the hyper-parameters of training that flags and file set, by dotted name.
 
     Raises:
-        UsageError: If a file cannot be read, or holds what makes no sense.
+        UsageError: If the file cannot be read or holds an invalid value.
     """
     return _given("config", _CONFIG)
 
 
 def adaptation_values() -> dict[str, object]:
-    """Returns the hyper-parameters of adaptation that files and flags give.
+    """Returns the hyper-parameters of adaptation that flags and file set.
 
     Raises:
-        UsageError: If a file cannot be read, or holds what makes no sense.
+        UsageError: If the file cannot be read or holds an invalid value.
     """
     return _given("adaptation", _ADAPTATION)
 

@@ -1,10 +1,11 @@
-"""Evaluates a finished or running run: completes the validation, selects the snapshot, and adapts to held-out tasks.
+"""Evaluates a run: completes the validation, selects a snapshot, adapts to held-out tasks.
 
     python -m launch.evaluate --run_dir=runs/NAME --methods=prior,shared_q_iw --split=test --seeds=3
     python -m launch.evaluate --pretrained=sparse_navigation
 
-What was finished before is not repeated: the unit of resumption is one (snapshot, method, split). `--videos=N` also records the adapted
-behaviour on N of the tasks. A pretrained run comes with the sources (iwpa/data) and is adapted from at once.
+The run may still be training. The same command resumes after the last finished (snapshot, method,
+split). `--videos=N` also records the adapted behaviour on N of the tasks. A pretrained run ships
+with the sources (iwpa/data) and needs no training.
 """
 
 from __future__ import annotations
@@ -41,22 +42,22 @@ def define_flags() -> None:
     """Defines the command's flags."""
     define = command_line.define
     config_flags.define_path("run_dir", None, "The run directory, runs/NAME.")
-    text = "Adapt from a trained run that comes with the sources."
+    text = "Adapt from a trained run that ships with the sources."
     define("pretrained", None, text, Allowed(str, choices=tuple(pretrained.names())))
     define(
         "methods",
         None,
-        "Methods to compare; by default those of the run.",
+        "Methods to compare; by default the run's.",
         config_flags.METHODS,
     )
-    text = "Which tasks to adapt to; from training tasks one sees what the held-out ones lack."
+    text = "Which tasks to adapt to; train shows how much performance is lost on held-out tasks."
     define("split", "test", text, ALLOWED["split"])
-    text = "Numbers of the split's tasks to adapt to; by default all."
+    text = "Indices of the split's tasks to adapt to; by default all."
     define("tasks", None, text, ALLOWED["tasks"])
     config_flags.define_effort()
-    text = "Record each method on this many of the tasks, to watch in the dashboard."
+    text = "Record each method on this many tasks, to watch in the dashboard."
     define("videos", 0, text, ALLOWED["videos"])
-    text = "Run directory whose choices of launch.tune hold; by default this one's own."
+    text = "Run directory whose launch.tune results to use; by default this one."
     config_flags.define_path("tuned_on", None, text)
     config_flags.define_adaptation()
 

@@ -1,4 +1,7 @@
-"""Adaptation runs and levels measured and recorded: what validation nodes and `launch.evaluate` have in common."""
+"""Measures and records adaptation runs and reference levels.
+
+Validation nodes and `launch.evaluate` share this code.
+"""
 
 from __future__ import annotations
 
@@ -34,14 +37,14 @@ _MEMORY_BYTES = 2 * 1024**3
 
 @dataclasses.dataclass(frozen=True)
 class Assignment:
-    """One unit of evaluation and of resumption: a method on a split from a snapshot.
+    """One method evaluated on one split from one snapshot: the unit that is resumed.
 
     Attributes:
-        method: Which.
+        method: Name of the adaptation method.
         split: `train`, `validation` or `test`.
-        config: Its hyper-parameters.
-        seeds: Independent tries of each task.
-        tasks: Indices of the split's tasks to adapt to; all where None.
+        config: The method's hyper-parameters.
+        seeds: Number of independent adaptations to each task.
+        tasks: Indices of the split's tasks to adapt to; None means all.
     """
 
     method: str
@@ -51,7 +54,7 @@ class Assignment:
     tasks: tuple[int, ...] | None = None
 
     def replicas(self, distribution: TaskDistribution) -> list[Replica]:
-        """Returns tasks x seeds.
+        """Returns one replica for each pair of task and seed.
 
         Raises:
             ValueError: If a task's index is out of range.
@@ -66,7 +69,7 @@ class Assignment:
         return [Replica(self.split, task, seed) for task, seed in pairs]
 
     def keys(self, distribution: TaskDistribution, snapshot_step: int) -> list[RunKey]:
-        """Returns the keys under which the results are kept."""
+        """Returns the keys of the runs that this assignment records."""
         return [
             RunKey(
                 self.split,
@@ -81,9 +84,10 @@ class Assignment:
 
 
 def validation_assignment(settings: RunSettings, distribution: TaskDistribution) -> Assignment:
-    """Returns what selects the snapshot: `shared_q_iw` or a recurrent agent's own method, at its defaults.
+    """Returns the assignment whose result selects the snapshot.
 
-    It has so few episodes that twenty snapshots take minutes.
+    Its method is `shared_q_iw`, or the recurrent agent's own, with default hyper-parameters. It has
+    so few episodes that twenty snapshots take minutes.
     """
     episodes = max(1, _VALIDATION_STEPS // distribution.episode_steps)
     method = "shared_q_iw" if settings.config.agent == "multitask" else settings.config.agent
@@ -96,7 +100,10 @@ def validation_assignment(settings: RunSettings, distribution: TaskDistribution)
 
 
 def recorded_runs(run: RunDirectory, kind: str = "adaptation") -> list[AdaptationRun]:
-    """Returns all adaptation runs in the store's records of a kind; reading it costs time, so ask once for many assignments."""
+    """Returns all recorded adaptation runs of a kind of record.
+
+    Reading them takes time: call it once for many assignments.
+    """
     return adaptation_runs(read_records(run.path, kind))
 
 
@@ -106,7 +113,7 @@ def is_complete(
     assignment: Assignment,
     snapshot_step: int,
 ) -> bool:
-    """Returns whether every run of an assignment from a snapshot is among the recorded ones."""
+    """Returns whether every run of an assignment from a snapshot has been recorded."""
     return not missing_keys(recorded, assignment.keys(distribution, snapshot_step))
 
 
@@ -122,24 +129,24 @@ def evaluate(
     should_stop: Callable[[], bool],
     on_episode: Callable[[int, Sequence[EpisodeRecord]], None] = lambda episode, records: None,
 ) -> bool:
-    """Adapts to every task x seed of an assignment and records each episode as it ends.
+    """Adapts to every task of an assignment with every seed and records each episode as it ends.
 
     Args:
-        run: Where the records go.
-        settings: The run.
-        distribution: Its tasks.
+        run: The run directory that the records go to.
+        settings: The run's settings.
+        distribution: The run's tasks.
         assignment: What to evaluate.
-        snapshot: What to start from.
-        node: Who records.
-        kind: Of the records.
-        should_stop: Asked each control step.
-        on_episode: Told of each finished episode.
+        snapshot: The snapshot to start from.
+        node: Name of the recording node.
+        kind: Kind of the records.
+        should_stop: Called before each control step.
+        on_episode: Called with the episode's number and records after each episode.
 
     Returns:
-        Whether it was finished rather than stopped.
+        True if it finished, False if it was stopped.
 
     Raises:
-        EnvironmentFailure: If an environment failed in too many episodes in a row.
+        EnvironmentFailure: If an environment failed in too many consecutive episodes.
         ValueError: If one replica's transitions do not fit into the machine's memory.
     """
     replicas = assignment.replicas(distribution)
@@ -160,7 +167,7 @@ def evaluate(
     if bytes_of_each > _machine_bytes():
         needed = f"{bytes_of_each / 1024**3:.0f} GB of memory for one task"
         raise ValueError(
-            f"{episodes} episodes of {assignment.method} take {needed}: adapt for fewer.",
+            f"{episodes} episodes of {assignment.method} take {needed}: set fewer --episodes.",
         )
     cpu_before = time.process_time()
     with RecordWriter(run.path, kind, node) as writer:
@@ -201,7 +208,7 @@ def _machine_bytes() -> int:
 
 
 def _groups(replicas: Sequence[Replica], bytes_of_each: int) -> list[Sequence[Replica]]:
-    """Cuts the replicas into groups that adapt one after the other, each within the memory's limit; none depends on another."""
+    """Returns the replicas in groups that adapt one after another, each within the memory limit."""
     size = max(1, _MEMORY_BYTES // bytes_of_each)
     return [replicas[start : start + size] for start in range(0, len(replicas), size)]
 
@@ -213,10 +220,12 @@ def measure_levels(
     snapshot: Snapshot,
     should_stop: Callable[[], bool],
 ) -> bool:
-    """Measures experts and prior on all training tasks, three episodes each, in the tasks' own reward.
+    """Records the returns of experts and prior on all training tasks, three episodes each.
+
+    Returns are in the tasks' own reward.
 
     Returns:
-        Whether it was finished rather than stopped.
+        True if it finished, False if it was stopped.
     """
     replicas = [Replica("train", task, 0) for task in distribution.tasks("train")]
     config = AdaptationConfig(episodes=_LEVEL_REPEATS)
@@ -262,7 +271,7 @@ def adapt_from(
     episodes: int,
     should_stop: Callable[[], bool],
 ) -> Iterable[list[EpisodeRecord]]:
-    """As `engine.adapt`, with what snapshot and run decide."""
+    """Calls `engine.adapt` with the arguments that the snapshot and the run determine."""
     return adapt(
         method,
         environments,

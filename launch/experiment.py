@@ -1,4 +1,4 @@
-"""The three stages of a run one after the other, as the training commands run them.
+"""Runs the three stages of a run in order, as the training commands do.
 
     from launch import default_settings
     from launch.experiment import run_experiment
@@ -6,7 +6,7 @@
     settings = default_settings("sparse_navigation", hyper_parameters={"losses.discount": 0.95})
     exit_code = run_experiment(settings, "runs/mine")
 
-The same settings and directory resume a run; `launch.local_multiprocess` does so by flags.
+The same settings and directory resume a run. `launch.local_multiprocess` does this from flags.
 """
 
 from __future__ import annotations
@@ -26,25 +26,26 @@ from launch.stages import training
 from launch.stages.training import Placement
 
 _POLL_SECONDS = 0.1
-_SIGNAL_SECONDS = 0.5  # until a signal that ended a stage has reached this process, too
+_SIGNAL_SECONDS = 0.5  # until a signal that ended a stage has also reached this process
 _LAST_STAGES = "Stages 2 and 3 of 3: selection on validation tasks, adaptation to test tasks."
 
 
 def run_experiment(settings: RunSettings, run_dir: str, placement: Placement | None = None) -> int:
-    """Runs those of the three stages that are not complete yet, in the main thread; the last two in processes of their own.
+    """Runs whichever of the three stages are not complete.
 
-    Ctrl-C and SIGTERM stop it cleanly; the same call resumes.
+    Call it in the main thread; the last two stages run in processes of their own. Ctrl-C and
+    SIGTERM stop it cleanly; the same call resumes.
 
     Args:
-        settings: The run, of `default_settings`.
-        run_dir: Where everything is kept.
-        placement: Where the nodes of training run, by default on this machine.
+        settings: The run's settings, from `default_settings`.
+        run_dir: The run directory.
+        placement: Where the training nodes run; by default on this machine.
 
     Returns:
         The exit code: 0 done, 1 failed while running, 130 interrupted.
 
     Raises:
-        ValueError: As `training.prepared`; nothing was started then.
+        ValueError: As `training.prepared`, before anything starts.
     """
     with training.prepared(settings, run_dir) as (run, stop):
         trained = training_finished(run, settings)
@@ -57,9 +58,8 @@ def run_experiment(settings: RunSettings, run_dir: str, placement: Placement | N
         print(_LAST_STAGES, flush=True)
         directory, methods = f"--run_dir={run.path}", f"--methods={','.join(settings.methods)}"
         code = run_module(stop, "launch.evaluate", directory, methods)
-        if (
-            code == command_line.USAGE_ERROR and not trained
-        ):  # It is none of this command: training has run.
+        if code == command_line.USAGE_ERROR and not trained:
+            # Training has run, so for this command it is no usage error.
             return command_line.FAILED
         return code or run_module(stop, "results.report", directory)
 
@@ -70,19 +70,20 @@ def train(
     stop: threading.Event,
     placement: Placement | None = None,
 ) -> int:
-    """Runs the training program and says how it ended; returns the exit code."""
+    """Runs the training program and prints how it ended; returns the exit code."""
     try:
         if training.run_program(run, settings, stop, placement):
             return 0
     except training.GivenUpError as error:
         print(
-            f"error: {error}\nWhat to look at: docs/training.md, python -m results.report --run_dir={run.path}",
+            f"error: {error}\n"
+            f"See docs/training.md and python -m results.report --run_dir={run.path}",
             file=sys.stderr,
         )
         return command_line.FAILED
     except training.TrainingError as error:
         print(
-            f"{error}\nNothing finished is lost; the same command resumes:\n  {_this_command()}",
+            f"{error}\nFinished work is kept; the same command resumes:\n  {_this_command()}",
             file=sys.stderr,
         )
         return command_line.FAILED
@@ -96,10 +97,11 @@ def _this_command() -> str:
 
 
 def run_module(stop: threading.Event, module: str, *arguments: str) -> int:
-    """Runs a program of ours in a fresh process; returns its exit code.
+    """Runs one of our modules in a fresh process; returns its exit code.
 
-    It ends when `stop` is set, or when this process is gone. It starts with Ctrl-C ignored, which would otherwise break off
-    Python's own start with a traceback; SIGTERM ends it at any moment.
+    The process ends when `stop` is set or when this process dies. It starts with Ctrl-C ignored,
+    because otherwise Ctrl-C during Python's own start would print a traceback; SIGTERM ends it at
+    any moment.
     """
     if stop.is_set():
         return command_line.INTERRUPTED
@@ -121,7 +123,7 @@ def run_module(stop: threading.Event, module: str, *arguments: str) -> int:
         return command_line.INTERRUPTED
     killed = signal.Signals(-process.returncode).name
     print(
-        f"error: {module} was killed by {killed}: was memory short? The same command goes on.",
+        f"error: {module} was killed by {killed}: out of memory? The same command resumes.",
         file=sys.stderr,
     )
     return command_line.FAILED

@@ -1,4 +1,4 @@
-"""How many threads compute the learner's gradient, and what TensorFlow has to know of it when it starts."""
+"""The number of threads that compute the learner's gradient, and TensorFlow's variables for it."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ import os
 
 from agents.config import Config
 
-# Multiply-adds of a forward pass over a batch. Below, calls take what threads gain: 1.0 times the steps
-# per second of one thread with 0.2 million, 1.3 times with 3, 1.6 times with 18 (sparse_navigation).
+# Multiply-adds of a forward pass over a batch. Below this, call overhead cancels the gain from a
+# second thread. Measured on sparse_navigation: 1.0 times the steps per second of one thread at 0.2
+# million, 1.3 times at 3 million, 1.6 times at 18 million.
 _SMALL_STEP = 1e6
 
 
 def default_threads(config: Config, cores: int, actors: int) -> int:
-    """Returns the cores that actors leave, but two where there are two, and one for networks too small to profit.
+    """Returns the number of cores the actors leave free: at least two if the host has two.
 
-    The rate limiter makes actors wait for the learner, so that one rarely fills a core: what it leaves of
-    its own is the second thread's.
+    It is one if the networks are too small to profit. The rate limiter makes actors wait for the
+    learner, so an actor rarely fills its core; the second thread uses the rest of it.
 
     Args:
         config: Hyper-parameters.
-        cores: Of the learner's host, or what the learner may take of them.
-        actors: How many act on the same cores.
+        cores: Cores of the learner's host, or the learner's share of them.
+        actors: Number of actors on the same cores.
     """
     if forward_products(config) < _SMALL_STEP:
         return 1
@@ -29,7 +30,7 @@ def default_threads(config: Config, cores: int, actors: int) -> int:
 
 
 def forward_products(config: Config) -> int:
-    """Returns multiply-adds of the hidden layers, policy's and critic's, over the transitions of one batch."""
+    """Returns the multiply-adds of one batch in the hidden layers of policy and critic."""
     layers = (config.networks.policy_layers, config.networks.feature_layers)
     weights = sum(
         inputs * outputs for sizes in layers for inputs, outputs in itertools.pairwise(sizes)
@@ -38,13 +39,14 @@ def forward_products(config: Config) -> int:
 
 
 def host_cores() -> int:
-    """Returns how many cores this process may use."""
+    """Returns the number of cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def environment_variables(threads: int) -> dict[str, str]:
-    """Returns what gives TensorFlow a thread for each shard of the gradient, and none to compiled code.
+    """Returns the variables that give TensorFlow one thread per shard of the gradient.
 
-    Threads within a compiled step share products of a few hundred rows, which costs more than it gains.
+    Compiled code gets no threads of its own: splitting products of a few hundred rows costs more
+    than it gains.
     """
     return {"TF_NUM_INTEROP_THREADS": str(threads), "TF_NUM_INTRAOP_THREADS": "1"}

@@ -1,9 +1,9 @@
-"""Trains on many tasks with one process per node on this machine, then adapts to held-out tasks and reports.
+"""Trains on many tasks on this machine, then adapts to held-out tasks and reports.
 
     python -m launch.local_multiprocess --environment=sparse_navigation --run_dir=runs/demo
 
-The same command resumes a run that was stopped, and on a finished run prints the table again. Ctrl-C stops cleanly and keeps everything;
-a node that dies is started again.
+Each node is a process, and one that dies is restarted. Ctrl-C stops cleanly and keeps everything.
+The same command resumes a stopped run; on a finished run it prints the table again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from launch.experiment import run_experiment
 
 
 def main() -> int:
-    """Runs the three stages that are not complete yet; returns the exit code."""
+    """Runs whichever of the three stages are not complete; returns the exit code."""
     return run_experiment(training_flags.settings_from_flags(), command_line.required("run_dir"))
 
 

@@ -1,4 +1,4 @@
-"""What a comparison of all methods on an environment from nothing consists of: commands in their order, and how long they take."""
+"""The commands that compare all methods on an environment, in order, and how long each takes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from launch.settings import default_settings
 from results.command_line import joined
 from results.paper_figures import figure_of
 
-# On an AMD EPYC: seconds of a learner step with what goes with it (multitask: on two cores and two threads, navigation's and
-# half-cheetah's alike); CPU seconds of a replica's control step and, where it learns by them, an update, on navigation (docs/results.md).
+# On an AMD EPYC (docs/results.md). Seconds of a learner step, overheads included; multitask on two
+# cores and two threads, the same on navigation and half-cheetah.
 _LEARNER_STEP_SECONDS = {"multitask": 0.012, "rl2": 0.033, "pearl": 0.02}
+# CPU seconds of one replica's control step on navigation, and of an update in methods that learn.
 _CONTROL_STEP_SECONDS = {
     "shared_q_iw": 2e-4,
     "shared_q_iw_ls": 4e-4,
@@ -32,7 +33,7 @@ _UPDATE_SECONDS = {
     "from_scratch": 8e-4,
     "iw": 1.5e-3,
 }
-# The other environments have larger networks, which take so much longer, and physics to simulate.
+# The other environments have larger networks, slower by this factor, and physics to simulate.
 _LARGER = 3.5
 _SIMULATION_SECONDS = 2e-4
 _TUNING_SEEDS = 1
@@ -40,13 +41,13 @@ _TUNING_SEEDS = 1
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """A command of the reproduction.
+    """One command of the reproduction.
 
     Attributes:
-        title: What it does.
-        module: What `python -m` runs.
-        arguments: Its flags.
-        minutes: About how long it takes.
+        title: What the command does.
+        module: The module that `python -m` runs.
+        arguments: The command's flags.
+        minutes: Its estimated duration.
     """
 
     title: str
@@ -57,13 +58,13 @@ class Step:
 
 @dataclasses.dataclass(frozen=True)
 class Effort:
-    """How much is spent on a comparison.
+    """How much computation to spend on a comparison.
 
     Attributes:
         training_seeds: Seeds to train with.
-        test_seeds: Adaptations to each test task from each trained run.
-        training_share: Of each agent's default learner steps, how many are made.
-        tuning: Whether methods are tuned before they are tested.
+        test_seeds: Number of adaptations to each test task from each trained run.
+        training_share: Fraction of each agent's default learner steps to train for.
+        tuning: Whether to tune methods before testing them.
     """
 
     training_seeds: Sequence[int]
@@ -73,12 +74,12 @@ class Effort:
 
 
 def steps(environment: str, out: pathlib.Path, effort: Effort) -> Iterator[Step]:
-    """Yields what there is to do, in order.
+    """Yields the commands of a comparison, in order.
 
     Args:
-        environment: Its name.
-        out: Where run directories and figures go.
-        effort: How much of it.
+        environment: Name of the environment.
+        out: Folder for run directories and figures.
+        effort: How much computation to spend.
     """
     runs = []
     training_seeds = effort.training_seeds
@@ -130,7 +131,7 @@ def _training(
     effort: Effort,
     more: tuple[str, ...],
 ) -> Step:
-    """Returns the training of an agent to its number of steps, however long it takes."""
+    """Returns the command that trains an agent for its number of steps, without a time limit."""
     learner_steps = max(
         1, round(effort.training_share * default_settings(environment, agent=agent).learner_steps)
     )
@@ -154,7 +155,7 @@ def _training(
 def _of_agent(
     environment: str, agent: str, seed: int, run: pathlib.Path, tuned: pathlib.Path, effort: Effort
 ) -> Iterator[Step]:
-    """Yields the training of an agent with a seed, and the tests of the methods that it serves."""
+    """Yields the commands that train an agent with a seed and test the methods it supports."""
     settings = default_settings(environment, agent=agent)
     distribution = load(environment)
     tested = methods.served_by(agent)
@@ -197,7 +198,7 @@ def _of_agent(
 
 
 def _episode_seconds(environment: str, method: str, steps: int) -> float:
-    """Returns about how long one replica's episode of adaptation takes, in CPU seconds."""
+    """Returns the estimated CPU seconds of one replica's episode of adaptation."""
     config = methods.default_adaptation(method, 1, environment)
     larger, simulation = (
         (1.0, 0.0) if environment == "sparse_navigation" else (_LARGER, _SIMULATION_SECONDS)

@@ -1,4 +1,4 @@
-"""The run directory: where everything lies, who may write, and whether a run may be resumed there."""
+"""The run directory: its paths, its locks, and the checks before a run resumes in it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from results.store import RecordWriter, read_records
 from results.tasks import TaskPlaces, write_tasks
 
 _RUN_FILE = "run.json"
-_LONGEST_REASON = 300  # characters: what is not ours may be of any length
+_LONGEST_REASON = 300  # characters, since other programs' text can be of any length
 _VERSIONS = (
     "tensorflow-cpu",
     "tensorflow",
@@ -36,56 +36,59 @@ _VERSIONS = (
     "dm-sonnet",
     "numpy",
 )
-# Of each of these the learner had, or then made, a checkpoint.
+# When the learner records one of these events, it has a checkpoint or is about to write one.
 _AFTER_CHECKPOINTS = ("resumed", "training_finished")
 
 
 class RunDirectoryError(ValueError):
-    """A run directory cannot be used as asked; the message names what is wrong and the mend."""
+    """A run directory cannot be used as requested; the message says why and how to fix it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class RunDirectory:
-    """Paths below `runs/NAME`.
+    """The paths below `runs/NAME`.
 
     Attributes:
-        path: The directory itself, absolute.
+        path: The absolute path of the directory.
     """
 
     path: pathlib.Path
 
     @property
     def checkpoints(self) -> pathlib.Path:
-        """What training resumes from."""
+        """Folder of the checkpoints that training resumes from."""
         return self.path / "checkpoints"
 
     @property
     def snapshots(self) -> pathlib.Path:
-        """What adaptation starts from."""
+        """Folder of the snapshots that adaptation starts from."""
         return self.path / "snapshots"
 
     @property
     def initial_snapshot(self) -> pathlib.Path:
-        """What the networks started from, where they did not start anew."""
+        """Folder of the snapshot that the networks started from, if any."""
         return self.path / "initial_snapshot"
 
     @property
     def logs(self) -> pathlib.Path:
-        """What each node printed."""
+        """Folder of the nodes' output."""
         return self.path / "logs"
 
     @property
     def tensorboard(self) -> pathlib.Path:
-        """TensorBoard's event files, where they are asked for."""
+        """Folder of TensorBoard's event files, if they are enabled."""
         return self.path / "tensorboard"
 
     @property
     def learner_lock(self) -> pathlib.Path:
-        """Held by the learner while it lives; replay stops after it."""
+        """Lock file that the learner holds while it is alive; replay stops after it."""
         return self.path / ".learner.lock"
 
     def replay_table(self) -> str:
-        """Returns the name of this run's table of sequences: no other run's replay has it. Runs of early versions have no name."""
+        """Returns the name of this run's replay table, which no other run uses.
+
+        Runs made by early versions have no name of their own and use the common one.
+        """
         try:
             name = _read(self.path / _RUN_FILE).get("id")
         except RunDirectoryError:
@@ -93,22 +96,22 @@ class RunDirectory:
         return f"{TABLE}-{name}" if isinstance(name, str) else TABLE
 
     def newest_checkpoint(self) -> pathlib.Path | None:
-        """Returns the newest complete checkpoint, warning of damaged ones, or None."""
+        """Returns the newest complete checkpoint, or None; logs a warning for damaged ones."""
         for path in reversed(durable.numbered(self.checkpoints)):
             try:
                 durable.check(path)
             except durable.DamagedError as error:
-                logging.warning("Skipping a damaged checkpoint for the one before it: %s", error)
+                logging.warning("Skipping a damaged checkpoint, trying the one before: %s", error)
             else:
                 return path
         return None
 
 
 def located(path: str) -> RunDirectory:
-    """Returns the run directory of a path, which need not exist.
+    """Returns the run directory at a path, which need not exist.
 
     Raises:
-        RunDirectoryError: If it is no path on this machine.
+        RunDirectoryError: If it is not a path on this machine.
     """
     try:
         return RunDirectory(pathlib.Path(local_path(path)).absolute())
@@ -118,13 +121,16 @@ def located(path: str) -> RunDirectory:
 
 @contextlib.contextmanager
 def owned(path: str, settings: RunSettings) -> Iterator[RunDirectory]:
-    """Creates the run directory, or checks that an existing one holds the same run, and keeps other programs out of it.
+    """Prepares the run directory and locks it against other launches.
+
+    It creates the directory, or checks that an existing one holds the same run.
 
     Yields:
         The run directory.
 
     Raises:
-        RunDirectoryError: If it is in use, of another identity (naming the field), or not writable.
+        RunDirectoryError: If it is in use, not writable, or holds a run of another identity (the
+            message names the field).
     """
     run = located(path)
     try:
@@ -132,7 +138,8 @@ def owned(path: str, settings: RunSettings) -> Iterator[RunDirectory]:
         with exclusive(run.path / ".launcher.lock") as alone:
             if not alone:
                 raise RunDirectoryError(
-                    f"Another program is at work in --run_dir={path}: stop it, or choose another directory."
+                    f"Another program is using --run_dir={path}: stop it, or choose another "
+                    "directory."
                 )
             prepare(path, settings)
             yield run
@@ -144,10 +151,12 @@ def owned(path: str, settings: RunSettings) -> Iterator[RunDirectory]:
 
 @contextlib.contextmanager
 def evaluated(run: RunDirectory) -> Iterator[None]:
-    """Keeps other evaluations and tunings out of a run, which would do the same work beside this one; training goes on.
+    """Locks a run against other evaluations and tunings, which would repeat the same work.
+
+    Training may continue.
 
     Raises:
-        RunDirectoryError: If there is one, or the directory is not writable.
+        RunDirectoryError: If another one is running, or the directory is not writable.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -158,7 +167,8 @@ def evaluated(run: RunDirectory) -> Iterator[None]:
             ) from error
         if not alone:
             raise RunDirectoryError(
-                f"Another program evaluates or tunes --run_dir={run.path}: wait for its end, or stop it."
+                f"Another program evaluates or tunes --run_dir={run.path}: wait until it ends, or "
+                "stop it."
             )
         yield
 
@@ -167,7 +177,8 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
     """Creates the run directory, or checks that an existing one holds the same run.
 
     Raises:
-        RunDirectoryError: If it is of another identity (naming the field), not writable, or lacks the checkpoint to go on from.
+        RunDirectoryError: If it is not writable, lacks the checkpoint to resume from, or holds a
+            run of another identity (the message names the field).
     """
     run = located(path)
     try:
@@ -181,16 +192,18 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
             return run
     except OSError as error:
         raise RunDirectoryError(
-            f"Cannot write to --run_dir={path}: {error.strerror or error}. Choose another directory."
+            f"Cannot write to --run_dir={path}: {error.strerror or error}. "
+            "Choose another directory."
         ) from error
-    # What a run made by an earlier version does not say is as it was then, which is the default now.
+    # Fields that an earlier version did not store take today's defaults, which match its behaviour.
     before = open_run(path)[1]
     difference = _first_difference(
         *(json.loads(json.dumps(run.identity())) for run in (before, settings)),
     )
     if difference:
         raise RunDirectoryError(
-            f"--run_dir={path} holds another run: its {difference}. Choose another directory, or the same values."
+            f"--run_dir={path} holds another run: its {difference}. Choose another directory, or "
+            "the same values."
         )
     if not training_finished(run, settings):
         resumable_checkpoint(run)
@@ -208,19 +221,22 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
 
 
 def write_places(run: RunDirectory, distribution: TaskDistribution) -> None:
-    """Writes where the tasks of every split lie, for the figures: results know no environments."""
-    places = {
+    """Writes the coordinates of every split's tasks for the figures.
+
+    The `results` package does not import environments, so it reads them from this file.
+    """
+    coordinates = {
         split: [tuple(map(float, distribution.place(task))) for task in distribution.tasks(split)]
         for split in SPLITS
     }
-    write_tasks(run.path, TaskPlaces(distribution.place_names, places))
+    write_tasks(run.path, TaskPlaces(distribution.place_names, coordinates))
 
 
 def open_run(path: str) -> tuple[RunDirectory, RunSettings]:
     """Opens an existing run.
 
     Raises:
-        RunDirectoryError: If there is none.
+        RunDirectoryError: If there is none, or another version of this program made it.
     """
     run = located(path)
     stored = _read(run.path / _RUN_FILE)
@@ -230,16 +246,17 @@ def open_run(path: str) -> tuple[RunDirectory, RunSettings]:
         config = with_values(Config(), flattened(identity["config"]))
         return run, RunSettings(**{**identity, "config": config}, **operation)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
+        reason = str(error)[:_LONGEST_REASON]
         raise RunDirectoryError(
-            f"{run.path / _RUN_FILE} is of another version of this program: {str(error)[:_LONGEST_REASON]}",
+            f"{run.path / _RUN_FILE} was written by another version of this program: {reason}",
         ) from error
 
 
 def resumable_checkpoint(run: RunDirectory) -> pathlib.Path | None:
-    """Returns the checkpoint that training goes on from, None where it begins or was killed before its first one.
+    """Returns the checkpoint to resume training from, or None if none was ever written.
 
     Raises:
-        RunDirectoryError: If records say that there was a checkpoint, and none can be read: to begin anew would
+        RunDirectoryError: If records mention a checkpoint but none can be read: starting over would
             mix two trainings in one directory.
     """
     newest = run.newest_checkpoint()
@@ -254,7 +271,7 @@ def resumable_checkpoint(run: RunDirectory) -> pathlib.Path | None:
     )
     if newest is not None and steps is not None and int(newest.name) < steps:
         logging.warning(
-            "Training goes on from step %s: the checkpoint of step %s is gone or damaged.",
+            "Training resumes from step %s: the checkpoint of step %s is missing or damaged.",
             newest.name,
             steps,
         )
@@ -267,14 +284,15 @@ def resumable_checkpoint(run: RunDirectory) -> pathlib.Path | None:
         else "there is none"
     )
     raise RunDirectoryError(
-        f"{run.path} was trained to a checkpoint of step {steps}, but in {run.checkpoints} {state}: bring the "
-        "checkpoints back, or choose another --run_dir to train anew. To adapt from the snapshots that are there: "
+        f"{run.path} was trained to a checkpoint of step {steps}, but in {run.checkpoints} "
+        f"{state}: restore the checkpoints, or choose another --run_dir to train from scratch. "
+        "To adapt from the existing snapshots: "
         f"python -m launch.evaluate --run_dir={run.path}"
     )
 
 
 def training_finished(run: RunDirectory, settings: RunSettings) -> bool:
-    """Returns whether training has reached the steps or minutes of the settings."""
+    """Returns whether training has reached its limit of steps or minutes."""
     ends = [
         event for event in read_records(run.path, "events") if event["event"] == "training_finished"
     ]
@@ -306,12 +324,12 @@ def _read(path: pathlib.Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise RunDirectoryError(f"{path} cannot be read: {error}.") from error
     if not (isinstance(content, dict) and {"identity", "operational"} <= content.keys()):
-        raise RunDirectoryError(f"{path} is not one of this program's: it has no identity.")
+        raise RunDirectoryError(f"{path} was not written by this program: it has no identity.")
     return content
 
 
 def _versions() -> dict[str, str]:
-    """Returns the versions of what is installed: of the two TensorFlows, a host has the one for its processors."""
+    """Returns the versions of the installed packages; a host has one of the two TensorFlows."""
     found = {}
     for name in _VERSIONS:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

@@ -1,4 +1,4 @@
-"""What a run is: its identity, which a resumed run must repeat, and how it is operated, which may change."""
+"""The settings of a run: its identity, fixed on resuming, and its operation, which may change."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from iwpa.methods.config import AdaptationConfig
 from iwpa.network_config import NetworkSpec
 from launch import learner_threads
 
-# For XLA_FLAGS: without LLVM's expensive passes a step compiles in a third of the time and takes at most a tenth longer.
+# For XLA_FLAGS: without LLVM's expensive passes, a step compiles in a third of the time and runs at
+# most a tenth slower.
 QUICK_COMPILE = "--xla_llvm_disable_expensive_passes=true"
 
 _DEFAULT_METHODS = (
@@ -36,9 +37,11 @@ class RunSettings:
     Attributes:
         environment: Name of the task distribution.
         config: Hyper-parameters of training.
-        methods: What is compared on the test tasks.
+        methods: Methods to compare on the test tasks.
         options: Further arguments of the task distribution.
-        adaptation: Hyper-parameters that hold in the test in place of every method's own.
+        adaptation: Hyper-parameters that override every method's own in the test.
+        initial_snapshot: Run directory or snapshot folder to start the networks from; None
+            initialises them at random.
     """
 
     environment: str
@@ -47,41 +50,41 @@ class RunSettings:
     options: Mapping[str, object] = dataclasses.field(default_factory=dict)
     adaptation: Mapping[str, object] = dataclasses.field(default_factory=dict)
     initial_snapshot: str | None = None
-    task_set: str = field("default", "Which of the environment's named task sets.")
-    task_set_seed: int = field(0, "Seed of the tasks' draw.", at_least=0)
+    task_set: str = field("default", "One of the environment's named task sets.")
+    task_set_seed: int = field(0, "Seed that the tasks are drawn with.", at_least=0)
     seed: int = field(0, "Seed of networks, actors and adaptation.", at_least=0)
     learner_steps: int = field(
         100_000,
-        "End training after this many updates; by default as many as suit the environment.",
+        "End training after this many updates; by default the environment's preset.",
         at_least=1,
     )
     minutes: float = field(
         60.0,
-        "End training after this many minutes, over all restarts.",
+        "End training after this many minutes, summed over restarts.",
         above=0,
     )
-    actors: int = field(1, "Actor processes.", at_least=1, at_most=10_000)
+    actors: int = field(1, "Number of actor processes.", at_least=1, at_most=10_000)
     learner_threads: int = field(
         1,
-        "Threads that compute the learner's gradient; by default the cores that actors leave.",
+        "Threads that compute the learner's gradient; by default the cores actors leave free.",
         at_least=1,
         at_most=1024,
     )
     checkpoint_seconds: float = field(
         60.0,
-        "Time between checkpoints: the most that a crash costs.",
+        "Seconds between checkpoints: the most training that a crash can lose.",
         at_least=1,
     )
     tensorboard: bool = field(
         False,
-        "Whether the learner writes TensorBoard's event files beside the records.",
+        "Also write TensorBoard event files.",
     )
 
     def __post_init__(self) -> None:
         check(self)
 
     def distribution(self) -> TaskDistribution:
-        """Makes the task distribution."""
+        """Returns a new instance of the task distribution."""
         return load(
             self.environment,
             task_set=self.task_set,
@@ -92,7 +95,12 @@ class RunSettings:
     def network_spec(
         self, distribution: TaskDistribution, environments: EnvironmentBatch | None = None
     ) -> NetworkSpec:
-        """Returns what the networks connect to in this distribution, of which environments may have been made."""
+        """Returns the sizes of the networks' inputs and outputs in a distribution.
+
+        Args:
+            distribution: The run's task distribution.
+            environments: Environments of it, if there are any; otherwise this makes one.
+        """
         environments = environments or EnvironmentBatch(distribution, 1)
         return NetworkSpec(
             observation_size=environments.layout.size,
@@ -105,10 +113,12 @@ class RunSettings:
         )
 
     def descriptions(self, distribution: TaskDistribution) -> Array | None:
-        """Returns g_i of the training tasks, `[tasks, G]`, if the critic knows tasks by them.
+        """Returns the descriptions g_i of the training tasks, `[tasks, G]`.
+
+        It is None if the critic identifies tasks by their ids.
 
         Raises:
-            ValueError: If it does, and the distribution describes none, or some of them badly.
+            ValueError: If the critic needs descriptions and they are missing or invalid.
         """
         if self.config.networks.critic == "task_id":
             return None
@@ -120,12 +130,12 @@ class RunSettings:
         return described
 
     def identity(self) -> dict[str, Any]:
-        """Returns what a resumed run must repeat, JSON values."""
+        """Returns the settings that a resumed run must repeat, as JSON values."""
         names = ("environment", "task_set", "task_set_seed", "options", "seed", "initial_snapshot")
         return {**{name: getattr(self, name) for name in names}, "config": self.config.as_dict()}
 
     def operation(self) -> dict[str, Any]:
-        """Returns what may change on resuming, JSON values."""
+        """Returns the settings that may change on resuming, as JSON values."""
         limits = ("learner_steps", "minutes", "actors", "learner_threads", "methods")
         names = (*limits, "checkpoint_seconds", "adaptation", "tensorboard")
         return {name: getattr(self, name) for name in names}
@@ -134,7 +144,7 @@ class RunSettings:
         """Returns the hyper-parameters of a method in this run.
 
         Raises:
-            ValueError: If those that were given do not go together with the method's own.
+            ValueError: If the run's overrides conflict with the method's own hyper-parameters.
         """
         if self.adaptation and method in methods.RECURRENT:
             given = next(iter(self.adaptation))
@@ -158,17 +168,18 @@ def default_settings(
     hyper_parameters: Mapping[str, object] | None = None,
     **changes: Any,
 ) -> RunSettings:
-    """Returns the settings for an environment.
+    """Returns an environment's default settings, with the given changes.
 
     Args:
         environment: A built-in name, or `module:factory`.
-        agent: What to train, by default the multi-task agent.
-        critic: What the critic knows training tasks by.
-        hyper_parameters: Of training, in place of the environment's, by dotted names.
-        **changes: Fields of `RunSettings`; those that are None are left.
+        agent: The agent to train; by default the multi-task agent.
+        critic: How the critic identifies training tasks.
+        hyper_parameters: Training hyper-parameters that override the environment's preset, by
+            dotted name.
+        **changes: Fields of `RunSettings`; those that are None keep their default.
 
     Raises:
-        ValueError: If a name is unknown, a value makes no sense, the agent cannot serve a method,
+        ValueError: If a name is unknown, a value is invalid, the agent does not support a method,
             or the environment has no descriptions for the critic.
     """
     given = dict(hyper_parameters or {})
@@ -185,7 +196,8 @@ def default_settings(
     trial = config.trial_episodes * distribution.episode_steps
     if config.losses.shaping and config.replay.sequence_length != trial:
         raise ValueError(
-            f"losses.shaping needs sequences of whole trials: replay.sequence_length takes {trial}, not {config.replay.sequence_length}."
+            "losses.shaping needs sequences of whole trials: replay.sequence_length takes "
+            f"{trial}, not {config.replay.sequence_length}."
         )
     settings = RunSettings(
         environment=environment,
@@ -203,6 +215,6 @@ def default_settings(
         settings = dataclasses.replace(settings, learner_threads=threads)
     for method in methods.known(settings.methods, config.agent):
         settings.adaptation_config(method, config.adaptation_episodes)
-    # Refuses an unknown task set, and a critic that the environment has no descriptions for.
+    # Raises if the task set is unknown or the environment has no descriptions for the critic.
     settings.descriptions(settings.distribution())
     return settings

@@ -1,4 +1,4 @@
-"""The flags of the training commands, and the run that they describe."""
+"""The flags of the training commands, and the run settings that they describe."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from launch.config_flags import METHODS
 from launch.settings import RunSettings, default_settings
 
 _ONE_OF_AGENTS, _ONE_OF_CRITICS = Allowed(str, choices=AGENTS), Allowed(str, choices=CRITICS)
-# By the environment and by the host.
-_CHOSEN = ("learner_steps", "learner_threads")
+# The environment and the host determine these defaults.
+_DERIVED = ("learner_steps", "learner_threads")
 
 
 def define_flags() -> None:
@@ -29,39 +29,40 @@ def define_flags() -> None:
         f"What to train on: {', '.join(names())}, or your own as module:factory.",
         TEXT,
     )
-    config_flags.define_path("run_dir", None, "Where everything is kept, runs/NAME.")
+    config_flags.define_path("run_dir", None, "The run directory, runs/NAME.")
     command_line.define_options()
     define(
         "agent",
         None,
-        "What to train: IWPA's multitask, by default, or what learns how to learn a task.",
+        "What to train: IWPA's multitask (the default), or a recurrent agent that meta-learns.",
         _ONE_OF_AGENTS,
     )
     define(
         "critic",
         None,
-        "What the critic knows training tasks by; by default task_id.",
+        "How the critic identifies training tasks; by default task_id.",
         _ONE_OF_CRITICS,
     )
     config_flags.define_path(
         "initial_snapshot",
         None,
-        "Start the networks from those of this run (its selected, else newest snapshot) or of this "
-        "snapshot's folder; optimiser, replay and counters are new. Rows of further tasks start anew.",
+        "Start from the networks of this run (its selected, else newest snapshot) or of this "
+        "snapshot's folder. Optimiser, replay and counters start from scratch, as do the weights "
+        "of tasks that the snapshot lacks.",
     )
-    define("methods", None, "What to compare on the test tasks.", METHODS)
+    define("methods", None, "Methods to compare on the test tasks.", METHODS)
     for name, leaf in leaves(RunSettings).items():
-        default = None if name in _CHOSEN else leaf.default
+        default = None if name in _DERIVED else leaf.default
         define(name, default, leaf.help, leaf.allowed)
     config_flags.define_config()
     config_flags.define_adaptation()
 
 
 def settings_from_flags(learner_cores: int | None = None) -> RunSettings:
-    """Returns the run that the flags describe.
+    """Returns the run settings that the flags describe.
 
     Args:
-        learner_cores: Cores of the learner's own; None if it shares this host's with the actors.
+        learner_cores: Cores reserved for the learner; None if it shares this host with the actors.
     """
     values = flags.FLAGS
     settings = default_settings(

@@ -1,10 +1,11 @@
-"""Tunes methods on the validation tasks of a run; `launch.evaluate` then tests each in its chosen configuration.
+"""Tunes methods on a run's validation tasks; `launch.evaluate` then tests each one as tuned.
 
     python -m launch.tune --run_dir=runs/NAME --methods=shared_q_iw,distral
 
-Every method is tried in as many configurations (agents/adaptation/search_spaces.py), on the same tasks and seeds, for as many episodes. The
-one of the highest mean return over all of them is chosen. What was finished is not repeated: the unit of resumption is one configuration.
-`--adaptation.NAME=VALUE` holds in all of them.
+Every method gets the same number of configurations (agents/adaptation/search_spaces.py), tasks,
+seeds and episodes. The configuration with the highest mean return over all of them is chosen. The
+same command resumes after the last finished configuration. `--adaptation.NAME=VALUE` applies to all
+configurations.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ def main() -> int:
     run, settings = open_run(command_line.required("run_dir"))
     if settings.config.agent != "multitask":
         raise command_line.UsageError(
-            f"--agent={settings.config.agent} adapts without hyper-parameters: there is nothing to tune."
+            f"--agent={settings.config.agent} adapts without hyper-parameters: "
+            "there is nothing to tune."
         )
     given = {**settings.adaptation, **config_flags.adaptation_values()}
     methods = values.methods or [name for name in settings.methods if name in SEARCH_SPACES]
@@ -57,7 +59,7 @@ def define_flags() -> None:
     """Defines the command's flags."""
     config_flags.define_path("run_dir", None, "The run directory, runs/NAME.")
     tunable = Allowed(str, choices=tuple(SEARCH_SPACES), shortest=1, distinct=True)
-    command_line.define("methods", None, "Methods to tune; by default those of the run.", tunable)
+    command_line.define("methods", None, "Methods to tune; by default the run's.", tunable)
     config_flags.define_effort()
     config_flags.define_adaptation()
 

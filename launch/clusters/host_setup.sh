@@ -1,8 +1,11 @@
 #!/bin/sh
-# Makes a fresh Debian or Ubuntu host a member: `host_setup.sh STORAGE`, from a copy of the repository in ~/iwpa-source. May be run again.
-# STORAGE is what every host mounts at /mnt/iwpa, as mount(8) names an NFS export: HOST:/PATH. Where it is mounted already, it is left alone.
+# Sets up a fresh Debian or Ubuntu host as a cluster member: `host_setup.sh STORAGE`, run from a
+# copy of the repository in ~/iwpa-source. It may be run again.
+# STORAGE is the NFS export that every host mounts at /mnt/iwpa, as HOST:/PATH (mount(8)). If
+# something is already mounted there, it stays.
 #
-# ~/iwpa is another copy, with both environments, because Ray reads all of what it synchronises whenever a host joins.
+# The environments are in a second copy, ~/iwpa, because Ray reads everything in a folder that it
+# synchronises whenever a host joins.
 set -eu
 
 storage=${1:-}
@@ -16,7 +19,7 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# Debian's users do not have the directory of mount.nfs on their path.
+# On Debian, a user's PATH lacks the directory of mount.nfs.
 PATH=$PATH:/usr/sbin:/sbin
 for command in git make rsync tmux ip mount.nfs; do
     command -v "$command" >/dev/null || missing=yes
@@ -25,12 +28,13 @@ python3 -c 'import ensurepip' 2>/dev/null || missing=yes
 if [ "${missing:-}" ]; then
     # A fresh machine is often updating itself.
     as_root apt-get -o DPkg::Lock::Timeout=600 update -qq
-    as_root apt-get -o DPkg::Lock::Timeout=600 install -y -qq git make rsync tmux iproute2 nfs-common python3-venv
+    as_root apt-get -o DPkg::Lock::Timeout=600 install -y -qq \
+        git make rsync tmux iproute2 nfs-common python3-venv
 fi
 
 if ! mountpoint -q /mnt/iwpa; then
     as_root mkdir -p /mnt/iwpa
-    # Hosts look for one another's files: three seconds, where the default lets a minute pass.
+    # Hosts must see one another's files soon: within three seconds instead of up to a minute.
     as_root mount -t nfs -o hard,actimeo=3 "$storage" /mnt/iwpa
 fi
 if [ ! -w /mnt/iwpa ]; then as_root chown "$(id -u):$(id -g)" /mnt/iwpa; fi
@@ -40,6 +44,6 @@ rsync -a --delete --exclude='/.venv*' --exclude=/.tools --exclude=/runs "$source
 make --directory ~/iwpa setup cluster-env
 if [ -e /dev/nvidia0 ]; then
     make --directory ~/iwpa gpu-learner
-    # Where XLA looks for its device library and its assembler.
+    # XLA looks here for its device library and its assembler.
     as_root ln -sfn ~/iwpa/.venv/lib/python3.10/site-packages/nvidia/cuda_nvcc /usr/local/cuda
 fi

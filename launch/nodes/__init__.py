@@ -1,1 +1,4 @@
-"""The nodes of the training program, each a process: replay, learner, actors, validation; and the graph of who calls whom."""
+"""The nodes of the training program (replay, learner, actors, validation) and their call graph.
+
+Each node is a process.
+"""

@@ -1,4 +1,4 @@
-"""An actor as a node: acts with the newest weights that the learner has, and writes to replay."""
+"""The actor node: acts with the learner's newest weights and writes to replay."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class ActorNode(acme.core.Worker):  # type: ignore[misc]
         replay: reverb.Client,
         learner: Any,
     ):
-        """Connects.
+        """Creates the node; it connects to the learner in `run`.
 
         Args:
-            run: Where signs of life go.
-            settings: The run.
-            agent: How it acts, and the shape of what it writes.
-            index: Which of the actors this is.
+            run: The run directory that heartbeats go to.
+            settings: The run's settings.
+            agent: The agent, which makes the behaviour and defines the sequences to write.
+            index: This actor's index.
             replay: Client of the replay server.
             learner: Courier client of the `LearnerNode`.
         """
@@ -56,7 +56,7 @@ class ActorNode(acme.core.Worker):  # type: ignore[misc]
         self._weights = _LearnerConnection(learner, self._table)
 
     def run(self) -> None:
-        """Acts; reports to the learner and fetches its newest weights once a second."""
+        """Acts until the program stops; exchanges reports for new weights once a second."""
         stop = lp.stop_event()
         config = self._settings.config
         distribution = self._settings.distribution()
@@ -71,7 +71,8 @@ class ActorNode(acme.core.Worker):  # type: ignore[misc]
         writer = SequenceWriter(
             self._replay, len(environments), agent.sequence(spec, config), stop.is_set, self._table
         )
-        # The step is part of the seed, so that a restarted actor does not repeat its predecessor's tasks and noise.
+        # With the step in the seed, a restarted actor does not repeat its predecessor's tasks and
+        # noise.
         seed = [self._settings.seed, self._index, self._weights.step]
         behaviour = agent.make_behaviour(spec, config, len(environments), [*seed, 1])
         behaviour.update(self._weights.arrays)
@@ -105,11 +106,11 @@ class ActorNode(acme.core.Worker):  # type: ignore[misc]
 
 
 class _LearnerConnection:
-    """Calls the learner without waiting for its answer.
+    """Exchanges reports and weights with the learner asynchronously.
 
     Attributes:
         step: The learner step of `arrays`.
-        arrays: The newest weights by name, of what acts.
+        arrays: The newest acting weights, by name.
     """
 
     def __init__(self, learner: Any, table: str):
@@ -122,16 +123,16 @@ class _LearnerConnection:
 
     @property
     def idle(self) -> bool:
-        """Whether no call is under way."""
+        """Whether no call is in progress."""
         return self._future is None
 
     def send(self, report: dict[str, Any] | None) -> None:
-        """Starts a call with an actor's report."""
+        """Starts a call that sends an actor's report."""
         self._report = report
         self._future = self._learner.futures.exchange(self._table, report)
 
     def receive(self) -> bool:
-        """Takes the answer if there is one; returns whether it brought new weights."""
+        """Receives the answer if it has arrived; returns whether it holds new weights."""
         if self._future is None or not self._future.done():
             return False
         try:
@@ -139,7 +140,8 @@ class _LearnerConnection:
         except Exception as error:
             if FOREIGN_LEARNER in str(error):
                 raise RuntimeError(
-                    f"What answers at the learner's address is {FOREIGN_LEARNER}: another program has taken its port."
+                    f"The server at the learner's address is {FOREIGN_LEARNER}: another program "
+                    "has taken its port."
                 ) from error
             print(f"The learner does not answer ({error}); sending the report again.", flush=True)
             self.send(self._report)
@@ -150,7 +152,7 @@ class _LearnerConnection:
         return changed
 
     def wait_for_first(self, stop: threading.Event) -> bool:
-        """Waits for the first weights; returns whether they came before the stop."""
+        """Waits for the first weights; returns whether they arrived before the stop."""
         self.send(None)
         while not self.receive():
             if stop.wait(0.1):

@@ -1,4 +1,4 @@
-"""A node's sign of life every ten seconds: who and where it is, and what it has counted."""
+"""A node's heartbeat every ten seconds: its name, host, resource use and counters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PERIOD_SECONDS = 10.0
 
 
 class Heartbeat:
-    """Appends records of kind `heartbeats` for one node."""
+    """Writes a node's records of kind `heartbeats`."""
 
     def __init__(self, run: RunDirectory, node: str):
         self._node = node
@@ -23,10 +23,10 @@ class Heartbeat:
         self._next = 0.0
 
     def beat(self, *, last: bool = False, **counters: Any) -> None:
-        """Records the counters if ten seconds have passed since they were recorded last.
+        """Records the counters if ten seconds have passed since the last record.
 
         Args:
-            last: Whether to record them in any case, because the node ends.
+            last: Record them regardless, because the node is about to end.
             counters: Numbers by name.
         """
         now = time.monotonic()

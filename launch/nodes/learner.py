@@ -1,4 +1,4 @@
-"""The learner as a node: owns the counters, trains, checkpoints, publishes snapshots, and decides when training is over."""
+"""The learner node: trains, keeps the counters, writes checkpoints and snapshots, ends training."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ _ARRAYS = "learner.safetensors"
 
 @dataclasses.dataclass
 class Counters:
-    """What is counted over all restarts, as of the last checkpoint and since.
+    """Totals over all restarts; a restart falls back to those of the last checkpoint.
 
     Attributes:
         environment_steps: Control steps of all actors.
-        episodes: Their finished episodes.
+        episodes: Episodes that actors finished.
         faults: Episodes cut short by a fault.
         seconds: Time spent training.
     """
@@ -62,17 +62,17 @@ class Counters:
 
 
 class LearnerNode(acme.core.Worker):  # type: ignore[misc]
-    """Trains from replay; serves the weights that act to the actors by Courier."""
+    """Trains from replay and serves the acting weights to the actors through Courier."""
 
     def __init__(
         self, run: RunDirectory, settings: RunSettings, agent: Agent, replay: reverb.Client
     ):
-        """Restores the newest checkpoint where there is one.
+        """Creates the learner and restores the newest checkpoint if there is one.
 
         Args:
-            run: Where checkpoints, snapshots and records go.
-            settings: The run.
-            agent: What is trained.
+            run: The run directory that checkpoints, snapshots and records go to.
+            settings: The run's settings.
+            agent: The agent to train.
             replay: Client of the replay server.
         """
         self._run = run
@@ -87,7 +87,7 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         self._learner = Learner(
             agent, self._spec, settings.config, settings.seed, settings.learner_threads
         )
-        # What snapshots carry along is drawn from these.
+        # Snapshots that ship transitions draw them from these batches.
         self._newest: collections.deque[Mapping[str, Any]] = collections.deque(
             maxlen=_NEWEST_BATCHES
         )
@@ -102,12 +102,16 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         )
         self._events = RecordWriter(run.path, "events", "learner")
         self._heartbeat = Heartbeat(run, "learner")
-        self._sweep()
+        self._remove_leftovers()
         self._restore()
         self._published = self._newest_weights()
 
     def exchange(self, table: str, report: dict[str, Any] | None) -> tuple[int, dict[str, Any]]:
-        """Takes an actor's report (the fields of `ActorReport`) and returns the newest step and the weights that act.
+        """Adds an actor's report and returns the newest learner step and acting weights.
+
+        Args:
+            table: The replay table that the actor writes to.
+            report: The fields of an `ActorReport`, or None.
 
         Raises:
             ValueError: If the actor writes to another run's table.
@@ -133,7 +137,7 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         }
 
     def run(self) -> None:
-        """Trains until the run's steps or minutes are used up, or the program is stopped."""
+        """Trains until the run reaches its steps or minutes, or the program is stopped."""
         stop = lp.stop_event()
         with exclusive(self._run.learner_lock, wait_seconds=5.0) as alone:
             if not alone:
@@ -155,10 +159,10 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         self._events.append({"event": event, "reason": reason, **reached})
 
     def _train(self, stop: threading.Event) -> str | None:
-        """Makes updates; returns which limit ended training, or None if the program was stopped.
+        """Makes updates; returns the limit that ended training, or None if it was stopped.
 
         Raises:
-            UnrecoverableError: If all steps of a minute were skipped, or all until the end.
+            UnrecoverableError: If all steps were skipped for a minute, or from start to end.
         """
         settings = self._settings
         sequence = self._agent.sequence(self._spec, settings.config)
@@ -180,9 +184,13 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
                 if 0 < self._learner.skipped == self._learner.steps:
                     raise _skipping(f"all {self._learner.steps} learner steps", batch, metrics)
                 if self._learner.steps == 0:
-                    came = f"{self._counters.episodes} episodes have come, replay begins with {settings.config.replay.min_size} sequences"
+                    came = (
+                        f"{self._counters.episodes} episodes have arrived, "
+                        f"replay starts at {settings.config.replay.min_size} sequences"
+                    )
                     raise UnrecoverableError(
-                        f"The learner made no step in --minutes={settings.minutes:g}: {dataset.trouble} ({came})"
+                        f"The learner made no step in --minutes={settings.minutes:g}: "
+                        f"{dataset.trouble} ({came})"
                     )
                 return limit
             ends = clock + 60 * settings.minutes - self._counters.seconds
@@ -200,7 +208,9 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
             if now >= next_metrics and metrics is not None:
                 self._record({name: float(value) for name, value in metrics.items()})
                 if watch.is_hopeless(self._learner.steps, self._learner.skipped):
-                    steps = f"all steps of {PATIENCE_SECONDS:g} s up to {self._learner.steps}"
+                    steps = (
+                        f"all steps in the {PATIENCE_SECONDS:g} s up to step {self._learner.steps}"
+                    )
                     raise _skipping(steps, batch, metrics)
                 next_metrics = now + _METRICS_SECONDS
             if self._learner.steps % snapshot_period == 0:
@@ -223,7 +233,7 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         self._heartbeat.beat(**counts)
 
     def _snapshot(self) -> None:
-        """Publishes the networks, unless this step's are there already."""
+        """Writes a snapshot of the networks, unless one of this step exists."""
         step = self._learner.steps
         if step and not (self._run.snapshots / str(step)).exists():
             weights = self._learner.get_variables(["all"])[0]
@@ -242,7 +252,7 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
             )
 
     def _checkpoint(self) -> None:
-        """Publishes `checkpoints/STEP/` with the data of replay, and deletes all but the newest two."""
+        """Writes `checkpoints/STEP/` including replay's data; deletes all but the newest two."""
         replay_path = pathlib.Path(self._replay.checkpoint())
         with self._lock:
             counters = dataclasses.asdict(self._counters)
@@ -259,8 +269,8 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         for old in durable.numbered(self._run.checkpoints)[:-_CHECKPOINTS_KEPT]:
             shutil.rmtree(old, ignore_errors=True)
 
-    def _sweep(self) -> None:
-        """Deletes what a predecessor that was killed while it wrote left behind."""
+    def _remove_leftovers(self) -> None:
+        """Deletes the unfinished files of a predecessor that was killed while writing."""
         durable.remove_unfinished(self._run.checkpoints)
         durable.remove_unfinished(self._run.snapshots)
         for left in working_directory(self._run).glob("*"):
@@ -303,7 +313,7 @@ def _skipping(
 
 
 def replay_inserts(path: pathlib.Path) -> int:
-    """Returns how many items had ever been inserted when Reverb wrote a checkpoint, read from the checkpoint itself."""
+    """Returns the total number of items inserted by the time Reverb wrote a checkpoint."""
     import tensorflow as tf
     from reverb.cc.checkpointing import checkpoint_pb2
 

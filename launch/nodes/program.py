@@ -1,4 +1,7 @@
-"""The program's graph: which nodes there are and who knows whom. The launchers decide where they run."""
+"""The program's graph: its nodes and which of them call each other.
+
+The launchers decide where the nodes run.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ from launch.nodes.validation import ValidationNode
 from launch.run_directory import RunDirectory
 from launch.settings import RunSettings
 
-# Clients of Reverb can stay stuck after an outage, and a learner must go on from the checkpoint that its replay was restored from.
+# When one of these nodes restarts, so do its callers: Reverb clients can hang after an outage, and
+# the learner must resume from the checkpoint that replay was restored from.
 REBORN = ("replay-0",)
 
 
@@ -23,8 +27,8 @@ def make_program(
 
     Args:
         run: The run directory.
-        settings: The run.
-        validation_nodes: How many.
+        settings: The run's settings.
+        validation_nodes: Number of validation nodes.
 
     Returns:
         The Launchpad program.

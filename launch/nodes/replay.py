@@ -1,4 +1,4 @@
-"""The replay server as a node: restores the newest checkpoint's data."""
+"""The replay node: a Reverb server that restores the newest checkpoint's data."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _LAST_BEAT_SECONDS = 6.0
 
 
 class ReplayNode(lp.ReverbNode):  # type: ignore[misc]
-    """Launchpad's Reverb node with our tables and checkpoints."""
+    """Launchpad's Reverb node with our tables, checkpoints and heartbeats."""
 
     def __init__(
         self, run: RunDirectory, config: ReplayConfig, spec: SequenceSpec, batch_size: int
     ):
-        """Describes the server; it starts in its own process.
+        """Describes the server, which starts in its own process.
 
         Args:
-            run: Where checkpoints lie.
-            config: How experience is kept.
+            run: The run directory that checkpoints are in.
+            config: Hyper-parameters of replay.
             spec: The shape of a sequence.
-            batch_size: The learner's B.
+            batch_size: The learner's batch size B.
         """
         tables = functools.partial(
             make_tables, config, spec, batch_size=batch_size, name=run.replay_table()
@@ -43,17 +43,18 @@ class ReplayNode(lp.ReverbNode):  # type: ignore[misc]
         self._run_directory = run
 
     def run(self) -> None:
-        """Serves until it is asked to stop, which the supervisor does when the learner has made its last checkpoint and is gone."""
-        life = threading.Thread(
-            target=self._give_signs_of_life, args=(lp.stop_event(),), daemon=True
-        )
-        life.start()
+        """Serves until it is asked to stop.
+
+        The supervisor asks once the learner has written its last checkpoint and ended.
+        """
+        beats = threading.Thread(target=self._send_heartbeats, args=(lp.stop_event(),), daemon=True)
+        beats.start()
         super().run()
-        # It ends with the counts that the table ended with.
-        life.join(_LAST_BEAT_SECONDS)
+        # The last heartbeat records the table's final counts.
+        beats.join(_LAST_BEAT_SECONDS)
         self._server.stop()
 
-    def _give_signs_of_life(self, stop: threading.Event) -> None:
+    def _send_heartbeats(self, stop: threading.Event) -> None:
         heartbeat, name = (
             Heartbeat(self._run_directory, "replay"),
             self._run_directory.replay_table(),
@@ -69,7 +70,7 @@ class ReplayNode(lp.ReverbNode):  # type: ignore[misc]
 
 
 def working_directory(run: RunDirectory) -> pathlib.Path:
-    """Returns where Reverb writes a checkpoint before the learner publishes it with its own."""
+    """Returns the folder Reverb writes to before the learner moves the data to its checkpoint."""
     return run.checkpoints / ".replay"
 
 

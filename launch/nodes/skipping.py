@@ -1,17 +1,17 @@
-"""Notices a learner that makes no updates any more, because every step of it is skipped."""
+"""Detects a learner that makes no more updates because it skips every step."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-# A learner that skipped every step for so long does not recover: policies that do not change
-# bring nothing new to replay.
+# A learner that skips every step for this long does not recover: a policy that no longer changes
+# adds nothing new to replay.
 PATIENCE_SECONDS = 60.0
 
 
 class SkippingWatch:
-    """Watches the counts of a learner's steps and of those that were skipped."""
+    """Watches how many of a learner's steps are skipped."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic):
         self._seconds = seconds
@@ -20,10 +20,10 @@ class SkippingWatch:
         self._since: float | None = None
 
     def is_hopeless(self, steps: int, skipped: int) -> bool:
-        """Returns whether every step was skipped for so long; ask every few seconds, after a step.
+        """Returns whether every step has been skipped for `seconds`.
 
-        The time counts from the first call that finds no update since the call before, so that a
-        learner that waits for replay is given the same time for its steps.
+        Call it every few seconds, after a step. The time counts from the first call without an
+        update since the previous call, so that waiting for replay does not count as skipping.
         """
         updates, now = steps - skipped, self._clock()
         if updates != self._updates:

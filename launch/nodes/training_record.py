@@ -1,4 +1,4 @@
-"""What the learner tells of training: records and, where asked for, events for TensorBoard."""
+"""Records of training progress and, optionally, TensorBoard events."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from launch.run_directory import RunDirectory
 from results.store import RecordWriter
 
 _STEPS = "learner_steps"
-_COUNTED = (_STEPS, "environment_steps")  # and shown per second
+_COUNTED = (_STEPS, "environment_steps")  # also recorded per second
 
 
 class TrainingRecorder:
-    """Gathers what actors report and writes it with what the learner measured."""
+    """Collects actors' reports and records them together with the learner's metrics."""
 
     def __init__(
         self,
@@ -29,13 +29,13 @@ class TrainingRecorder:
         two_rewards: bool,
         tensorboard: bool = False,
     ):
-        """Starts counting.
+        """Opens the records.
 
         Args:
-            run: Where the records go.
+            run: The run directory that the records go to.
             replay: Client of the replay server.
-            two_rewards: Whether the rewards that train differ from the tasks' own.
-            tensorboard: Whether to write event files, too.
+            two_rewards: Whether the training reward differs from the tasks' own reward.
+            tensorboard: Whether to write TensorBoard event files as well.
         """
         self._replay = replay
         self._table = run.replay_table()
@@ -49,7 +49,7 @@ class TrainingRecorder:
         self._before: tuple[float, list[int]] | None = None
 
     def add(self, report: Mapping[str, Any]) -> None:
-        """Takes an actor's report (the fields of `ActorReport`), from any thread."""
+        """Adds an actor's report (the fields of `ActorReport`); callable from any thread."""
         with self._lock:
             self._reports.append(report)
 
@@ -57,8 +57,8 @@ class TrainingRecorder:
         """Writes a record.
 
         Args:
-            counts: Over all restarts: the learner's steps and the fields of its `Counters`.
-            metrics: Of the newest learner step.
+            counts: The learner's steps and the fields of its `Counters`, over all restarts.
+            metrics: Metrics of the newest learner step.
         """
         info = self._replay.server_info(timeout=5)[self._table]
         limiter = info.rate_limiter_info
@@ -82,7 +82,7 @@ class TrainingRecorder:
             self._board.summary.flush()
 
     def _rates(self, counts: Mapping[str, Any]) -> dict[str, float | None]:
-        """Returns the throughput since the last record, None in the first."""
+        """Returns the steps per second since the last record; None in the first record."""
         now, counted = time.monotonic(), [int(counts[name]) for name in _COUNTED]
         rates: list[float | None] = [None] * len(_COUNTED)
         if self._before is not None:
@@ -93,8 +93,10 @@ class TrainingRecorder:
         return {f"{name}_per_second": rate for name, rate in zip(_COUNTED, rates, strict=True)}
 
     def _returns(self) -> dict[str, float | None]:
-        """Returns the mean return of the episodes since the last record, in the tasks' own reward
-        and in the one that trains, which is None where it is the same.
+        """Returns the mean returns of the episodes since the last record.
+
+        One is in the tasks' own reward; the other is in the training reward, or None if the two
+        rewards are the same.
         """
         with self._lock:
             reports, self._reports = self._reports, []

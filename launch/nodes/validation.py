@@ -1,4 +1,4 @@
-"""A validation node: adapts to the validation tasks from each new snapshot while training goes on."""
+"""The validation node: adapts to the validation tasks from new snapshots during training."""
 
 from __future__ import annotations
 
@@ -16,21 +16,24 @@ from launch.nodes.heartbeat import Heartbeat
 from launch.run_directory import RunDirectory
 from launch.settings import RunSettings
 
-# Of one core: with the learner and one actor on two cores, a fifth of the machine's.
+# Share of one core: a fifth of a two-core machine that also runs the learner and one actor.
 _CPU_SHARE = 0.4
 _POLL_SECONDS = 1.0
 
 
 class ValidationNode(acme.core.Worker):  # type: ignore[misc]
-    """Validates snapshots, the newest first, at a bounded share of the CPU. What it leaves, stage 2 finishes."""
+    """Validates snapshots, newest first, on a bounded share of the CPU.
+
+    Stage 2 validates the snapshots that it does not get to.
+    """
 
     def __init__(self, run: RunDirectory, settings: RunSettings, index: int):
-        """Describes the node.
+        """Creates the node.
 
         Args:
-            run: Where snapshots are and records go.
-            settings: The run.
-            index: Which of the validation nodes this is.
+            run: The run directory that holds the snapshots and receives the records.
+            settings: The run's settings.
+            index: This validation node's index.
         """
         self._run = run
         self._settings = settings

@@ -1,1 +1,1 @@
-"""What keeps a program of processes alive on one host or many: supervision, hosts, addresses. It knows nothing of what the processes do."""
+"""Supervision of a multi-process program on one or many hosts, whatever its processes do."""

@@ -1,4 +1,7 @@
-"""Daemons on the hosts of a Ray cluster, reached through the bridge (`ray_supervisor.py`), which alone knows Ray."""
+"""Host daemons on a Ray cluster, reached through the bridge (`ray_supervisor.py`).
+
+Only the bridge imports Ray.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +30,12 @@ _CLOSE_SECONDS = 15.0
 
 @dataclasses.dataclass(frozen=True)
 class Needs:
-    """What a node takes of its host.
+    """The resources that a node needs on its host.
 
     Attributes:
-        cpus: Cores.
-        gpus: GPUs.
-        stateful: Whether it belongs on a host that stays, where the cluster has such.
+        cpus: Number of cores.
+        gpus: Number of GPUs.
+        stateful: Whether it must run on a stable host, if the cluster has any.
     """
 
     cpus: float = 1.0
@@ -40,12 +43,15 @@ class Needs:
     stateful: bool = False
 
     def describe(self) -> str:
-        """Returns cores and GPUs in words."""
+        """Returns the numbers of cores and GPUs as text."""
         return f"CPU {self.cpus:g}" + (f", GPU {self.gpus:g}" if self.gpus else "")
 
 
 class ClusterDaemons:
-    """Implements `Daemons` on a Ray cluster. When this process ends, however it ends, so do all daemons and nodes."""
+    """Implements `Daemons` on a Ray cluster.
+
+    When this process ends, for whatever reason, so do all daemons and nodes.
+    """
 
     def __init__(
         self,
@@ -58,14 +64,14 @@ class ClusterDaemons:
         """Connects to the cluster.
 
         Args:
-            engine: The Python of the engine's environment.
-            address: The cluster's, or `auto` for that of this host.
-            ports: First and last that nodes may listen on.
-            needs: By group of the program.
-            run_directory: Must be the same on all hosts.
+            engine: Path of the Python in Ray's environment.
+            address: The cluster's address, or `auto` for the cluster of this host.
+            ports: First and last port that nodes may listen on.
+            needs: Resources of a node by its group.
+            run_directory: The run directory, which must be the same on all hosts.
 
         Raises:
-            RefusalError: If there is no such cluster or it does not let us in.
+            RefusalError: If there is no such cluster or it rejects the token.
         """
         self._ports = ports
         self._needs = needs
@@ -95,7 +101,7 @@ class ClusterDaemons:
             )
 
     def place(self, node: NodePlan) -> None:
-        """Asks for a host with room for the node."""
+        """Requests a host with room for the node."""
         needs = self._needs[node.group]
         probe = [str(self._probe), self._probe.name]
         reserve = {
@@ -113,11 +119,11 @@ class ClusterDaemons:
         )
 
     def send(self, node: str, message: Message) -> None:
-        """Gives a command to a node's daemon."""
+        """Sends a command to a node's daemon."""
         self._write(do="send", node=node, message=message)
 
     def receive(self, timeout: float) -> list[tuple[str, Message]]:
-        """Returns the events that came, waiting at most `timeout` seconds for the first; shows what nodes print."""
+        """Returns new events, waiting up to `timeout` seconds; prints the nodes' output."""
         found = []
         with contextlib.suppress(queue.Empty):
             found.append(self._events.get(timeout=timeout))
@@ -128,15 +134,15 @@ class ClusterDaemons:
         ]
 
     def unplaced(self) -> str:
-        """Returns what the hosts offer."""
+        """Returns one line with the resources that are needed and those that the hosts offer."""
         self._write(do="hosts")
         answer = self._answer(_HOSTS_SECONDS)
         asked = ", ".join(f"{group} ({needs.describe()})" for group, needs in self._needs.items())
         offered = answer["text"] if answer else "the cluster does not answer"
-        return f"Needed are: {asked}. Offered: {offered}. Ask for less, or add hosts."
+        return f"Needed: {asked}. Offered: {offered}. Ask for less, or add hosts."
 
     def close(self) -> None:
-        """Ends all daemons, and with them what still runs."""
+        """Ends all daemons and the nodes that still run."""
         assert self._bridge.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._bridge.stdin.close()
@@ -148,13 +154,16 @@ class ClusterDaemons:
         self._probe.unlink(missing_ok=True)
 
     def _checked(self, message: Message) -> Message:
-        """Turns a place whose host has another version of something into a refusal."""
+        """Returns the message, or a refusal if the host has another version of a package."""
         if message["event"] == "ready" and message["versions"] != self._versions:
             there, here = message["versions"], self._versions
             name = next(
                 name for name in sorted({*there, *here}) if there.get(name) != here.get(name)
             )
-            reason = f"it has {name} {there.get(name, 'missing')}, this host {here.get(name, 'not')}: run `make setup` there."
+            reason = (
+                f"it has {name} {there.get(name, 'missing')}, this host {here.get(name, 'not')}: "
+                "run `make setup` there."
+            )
             return {
                 "event": "refused",
                 "host": f"{message['host']} ({message['address']})",
@@ -188,14 +197,14 @@ class ClusterDaemons:
                 "",
                 {
                     "event": "disconnected",
-                    "reason": "The bridge to the Ray cluster ended: the cluster's head may be gone.",
+                    "reason": "The bridge to the Ray cluster ended: the head host may be down.",
                 },
             )
         )
 
 
 def _with_token() -> dict[str, str]:
-    """Returns the environment, in which Ray looks for its token if there is one."""
+    """Returns the environment variables, with which Ray uses its token if there is one."""
     mode = (
         {"RAY_AUTH_MODE": "token"} if (pathlib.Path.home() / ".ray" / "auth_token").exists() else {}
     )
@@ -203,15 +212,22 @@ def _with_token() -> dict[str, str]:
 
 
 def _explain(address: str, reason: str) -> str:
-    """Returns one line that names the cluster, what it said, and the mend."""
+    """Returns one line that names the cluster, its answer and the fix."""
     lowered = reason.lower()
     if "token" in lowered or "unauthenticated" in lowered:
-        mend = "Copy ~/.ray/auth_token from the head host, readable by you alone (0600), and set RAY_AUTH_MODE=token."
+        fix = (
+            "Copy ~/.ray/auth_token from the head host, readable by you alone (0600), and set "
+            "RAY_AUTH_MODE=token."
+        )
     elif "version" in lowered:
-        mend = "Run `make cluster-env` on every host from the same checkout, then `ray stop` and start Ray again."
+        fix = (
+            "Run `make cluster-env` on every host from the same checkout, then `ray stop` and "
+            "start Ray again."
+        )
     else:
-        mend = "Start one (docs/cluster.md), or name it with --address=HOST:6379."
-    return f"No Ray cluster at --address={address}: {reason.splitlines()[0].partition('. ')[0]}. {mend}"
+        fix = "Start one (docs/cluster.md), or name it with --address=HOST:6379."
+    said = reason.splitlines()[0].partition(". ")[0]
+    return f"No Ray cluster at --address={address}: {said}. {fix}"
 
 
 def _shown(node: str, message: Message) -> bool:

@@ -1,12 +1,16 @@
-"""A host daemon: looks after the process of one node on the host where it runs. Standard library only, because it also runs on other hosts.
+"""A host daemon: runs the process of one node on its host.
 
-It is a program of its own (`python host_daemon.py`) that takes commands as lines of JSON on its standard input and gives events as
-lines of JSON on its standard output. When its input ends, because whoever gave the commands is gone, everything below it ends too.
+It is a program (`python host_daemon.py`) that reads commands as lines of JSON from standard input
+and writes events as lines of JSON to standard output. When its input ends, because the process that
+sent the commands is gone, it ends all its descendants. It imports only the standard library,
+because it also runs on other hosts.
 
 | command | fields | events that follow (or `failed`, with a `reason`) |
 |---|---|---|
-| `reserve` | `ports` how many, `range` [first, last], `host` its address, `probe` [file, content] or null | `ready` or `refused` |
-| `start` | `command`, `variables`, `payload` (base64), `addresses`, `folder`, `log`, `echo` | `output`, `stop_requested`, `exited` |
+| `reserve` | `ports` (number), `range` [first, last], `host` (address), \
+`probe` [file, content] or null | `ready` or `refused` |
+| `start` | `command`, `variables`, `payload` (base64), `addresses`, `folder`, `log`, `echo` \
+| `output`, `stop_requested`, `exited` |
 | `terminate` | | `exited`, once the node has ended |
 | `kill` | | `exited` |
 """
@@ -31,7 +35,8 @@ import tempfile
 import time
 from typing import Any
 
-# The environment variable that tells a node where its payload and addresses lie, and where it leaves a request to stop the program.
+# The environment variable that holds the path of a node's directory: its payload, its addresses and
+# its request to stop the program.
 NODE_DIRECTORY = "IWPA_NODE_DIRECTORY"
 PAYLOAD, ADDRESSES, STOP_REQUEST = "payload", "addresses.json", "stop"
 
@@ -46,16 +51,19 @@ _VERSIONED = (
 )
 _POLL_SECONDS = 0.1
 _ECHO_BYTES = 65536
-_LEAST_ROOM = 16 << 20  # bytes: of the payload, and of what libraries put beside it
+_LEAST_ROOM = 16 << 20  # bytes, for the payload and libraries' temporary files
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 class Refusal(Exception):
-    """This host cannot take the node; the message names what is wrong and the mend."""
+    """This host cannot run the node; the message says why and how to fix it."""
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions of what must be equal on all hosts; TensorFlow with and without GPUs are one."""
+    """Returns the versions that must be equal on all hosts, by package.
+
+    TensorFlow with and without GPUs counts as one package.
+    """
     found = {"python": ".".join(platform.python_version_tuple()[:2])}
     for name in _VERSIONED:
         try:
@@ -69,7 +77,7 @@ class HostDaemon:
     """One node's process, its ports and its directory."""
 
     def __init__(self, directory: str):
-        """Takes a directory of its own."""
+        """Creates a daemon that keeps its node's files in `directory`."""
         self._directory = directory
         self._locks: list[socket.socket] = []
         self._process: subprocess.Popen[bytes] | None = None
@@ -77,7 +85,7 @@ class HostDaemon:
         self._echo: int | None = None
 
     def serve(self) -> None:
-        """Obeys commands until the input ends."""
+        """Executes commands until the input ends."""
         buffer = b""
         try:
             while True:
@@ -90,23 +98,23 @@ class HostDaemon:
                         return
                     *lines, buffer = (buffer + data).split(b"\n")
                     for line in lines:
-                        self._obey(json.loads(line))
-                self._look()
+                        self._execute(json.loads(line))
+                self._report_process()
         finally:
             _clean_up(self._directory)
 
-    def _obey(self, message: dict[str, Any]) -> None:
+    def _execute(self, message: dict[str, Any]) -> None:
         command = message["do"]
         if command == "reserve":
             try:
                 self._reserve(message)
             except Refusal as refusal:
-                _tell(event="refused", host=socket.gethostname(), reason=str(refusal))
+                _emit(event="refused", host=socket.gethostname(), reason=str(refusal))
         elif command == "start":
             try:
                 self._start(message)
             except OSError as error:
-                _tell(
+                _emit(
                     event="failed", reason=f"{error.strerror}: {error.filename or self._directory}"
                 )
         elif command == "terminate":
@@ -116,7 +124,7 @@ class HostDaemon:
             if self._process:
                 self._process.kill()
                 self._process.wait()
-            self._look()
+            self._report_process()
         else:
             raise ValueError(f"Unknown command {command!r}.")
 
@@ -134,11 +142,11 @@ class HostDaemon:
                 self._locks.append(lock)
                 ports.append(port)
         if len(ports) < message["ports"]:
-            mend = "free some, or on a cluster give another --ports"
+            fix = "free some, or on a cluster choose other --ports"
             raise Refusal(
-                f"only {len(ports)} of {message['ports']} ports are free in {first}-{last}: {mend}."
+                f"only {len(ports)} of {message['ports']} ports are free in {first}-{last}: {fix}."
             )
-        _tell(
+        _emit(
             event="ready",
             host=socket.gethostname(),
             address=message["host"],
@@ -164,35 +172,42 @@ class HostDaemon:
             if message["echo"]:
                 self._echo = os.open(message["log"], os.O_RDONLY)
                 os.lseek(self._echo, 0, os.SEEK_END)
-            # A session of its own keeps the terminal's Ctrl-C from the node: the supervisor decides when and how nodes stop.
+            # In its own session, the node does not receive the terminal's Ctrl-C: the supervisor
+            # decides when and how nodes stop.
             self._process = subprocess.Popen(
-                command, env=variables, cwd=message["folder"], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                start_new_session=True, preexec_fn=die_with_parent,
-            )  # fmt: skip
+                command,
+                env=variables,
+                cwd=message["folder"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=die_with_parent,
+            )
 
-    def _look(self) -> None:
-        """Reports what the node did since the last look, its end last."""
+    def _report_process(self) -> None:
+        """Reports the node's new output, its request to stop and its end, in this order."""
         if self._process is None:
             return
         code = self._process.poll()
         self._repeat_output()
         if not self._stop_reported and os.path.exists(os.path.join(self._directory, STOP_REQUEST)):
             self._stop_reported = True
-            _tell(event="stop_requested")
+            _emit(event="stop_requested")
         if code is not None:
             _end_descendants()
             self._process = None
             if self._echo is not None:
                 os.close(self._echo)
                 self._echo = None
-            _tell(event="exited", code=code)
+            _emit(event="exited", code=code)
 
     def _repeat_output(self) -> None:
         while self._echo is not None:
             data = os.read(self._echo, _ECHO_BYTES)
             if not data:
                 return
-            _tell(event="output", text=data.decode(errors="replace"))
+            _emit(event="output", text=data.decode(errors="replace"))
 
 
 def _check_probe(path: str, content: str) -> None:
@@ -201,11 +216,13 @@ def _check_probe(path: str, content: str) -> None:
             found = probe.read()
     except OSError as error:
         raise Refusal(
-            f"it does not see the run directory ({path}: {error.strerror}): mount the same file system there."
+            f"it does not see the run directory ({path}: {error.strerror}): mount the same file "
+            "system there."
         ) from error
     if found != content:
         raise Refusal(
-            f"it sees another run directory at {os.path.dirname(path)}: mount the same file system there."
+            f"it sees another run directory at {os.path.dirname(path)}: mount the same file system "
+            "there."
         )
 
 
@@ -213,17 +230,19 @@ def _check_room(directory: str) -> None:
     free = shutil.disk_usage(directory).free
     if free < _LEAST_ROOM:
         parent = os.path.dirname(directory)
-        mend = "free some, or set TMPDIR to a folder with room"
+        fix = "free some, or set TMPDIR to a folder with enough space"
         raise Refusal(
-            f"its temporary folder {parent} has {free >> 10} KiB free of the {_LEAST_ROOM >> 10} that a node needs: {mend}."
+            f"its temporary folder {parent} has {free >> 10} KiB free of the {_LEAST_ROOM >> 10} "
+            f"that a node needs: {fix}."
         )
 
 
 def _lock_port(port: int) -> socket.socket | None:
-    """Returns a lock that keeps other daemons of this host off a port, or None if it is taken.
+    """Returns a lock that reserves a port among this host's daemons, or None if it is taken.
 
-    gRPC binds with SO_REUSEPORT, so that two servers on one port would share its calls without a word. The lock is a name in the
-    kernel's table of the network that the port belongs to: all users have the same one, whatever their temporary folders.
+    gRPC binds with SO_REUSEPORT, so two servers on one port would silently share its calls. The
+    lock is an abstract socket name, which belongs to the same network namespace as the port; all
+    users share it, whatever their temporary folders.
     """
     lock = socket.socket(socket.AF_UNIX)
     try:
@@ -237,7 +256,7 @@ def _lock_port(port: int) -> socket.socket | None:
 
 
 def _check_free(family: int, address: str, port: int) -> None:
-    """Raises an OSError if somebody listens on a port; of a family that this host lacks, nobody does."""
+    """Raises an OSError if a port is in use; a family that this host lacks has no ports in use."""
     try:
         listener = socket.socket(family)
     except OSError:
@@ -252,13 +271,16 @@ def _check_free(family: int, address: str, port: int) -> None:
 
 
 def _clean_up(directory: str) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # It would break this off.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # It would interrupt the clean-up.
     _end_descendants()
     shutil.rmtree(directory, ignore_errors=True)
 
 
 def _end_descendants() -> None:
-    """Ends whatever was started below this process, however deep, and waits for it: children of what was ended become its own."""
+    """Kills all descendants of this process and waits for them.
+
+    This process adopts the children of each process that it kills.
+    """
     while alive := _children():
         for pid in alive:
             with contextlib.suppress(ProcessLookupError):
@@ -284,12 +306,12 @@ def _reap() -> None:
 
 
 def _adopt_orphans() -> None:
-    """Makes this process the parent of whatever its descendants leave behind, so that it can end them."""
+    """Makes this process adopt its orphaned descendants, so that it can end them."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> None:
-    """Has the kernel send this process a signal when the thread that started it ends."""
+    """Makes the kernel send this process a signal when the thread that started it ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
@@ -298,18 +320,18 @@ def _end(*_: object) -> None:
 
 
 def main() -> None:
-    """Serves in a child and ends what that leaves behind: whichever of the two is killed, the other one cleans up."""
-    # Ctrl-C in a terminal reaches daemons too: they go on until their input ends.
+    """Serves in a child process; if either process is killed, the other one cleans up."""
+    # Ctrl-C in a terminal also reaches daemons, which must run until their input ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _adopt_orphans()
     try:
         directory = tempfile.mkdtemp(prefix="iwpa-node-")
     except OSError as error:
-        mend = "set TMPDIR to a folder that can be written to"
-        _tell(
+        fix = "set TMPDIR to a writable folder"
+        _emit(
             event="refused",
             host=socket.gethostname(),
-            reason=f"no temporary folder can be made there ({error.strerror}): {mend}.",
+            reason=f"no temporary folder can be made there ({error.strerror}): {fix}.",
         )
         sys.stdin.read()
         return
@@ -324,7 +346,7 @@ def main() -> None:
     HostDaemon(directory).serve()
 
 
-def _tell(**event: Any) -> None:
+def _emit(**event: Any) -> None:
     os.write(1, json.dumps(event).encode() + b"\n")
 
 

@@ -1,4 +1,4 @@
-"""Daemons on this machine: one child process per node, spoken to through pipes."""
+"""Host daemons on this machine: one child process per node, connected by pipes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from launch.runtime import host_daemon
 from launch.runtime.payloads import NodePlan
 from launch.runtime.supervise import Message
 
-# Below the ports that the kernel gives to outgoing connections.
+# Below the ports that the kernel assigns to outgoing connections.
 PORTS = (23000, 23999)
 
 
 class LocalDaemons:
-    """Implements `Daemons`. They and their nodes die with the process that started them."""
+    """Implements `Daemons` on this machine.
+
+    Daemons and nodes die with the process that started them.
+    """
 
     def __init__(self) -> None:
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
@@ -28,7 +31,7 @@ class LocalDaemons:
         )
 
     def place(self, node: NodePlan) -> None:
-        """Starts a daemon of this node's own."""
+        """Starts a daemon for the node."""
         process = subprocess.Popen(
             [sys.executable, "-I", daemon_path()],
             stdin=subprocess.PIPE,
@@ -49,7 +52,7 @@ class LocalDaemons:
         )
 
     def send(self, node: str, message: Message) -> None:
-        """Gives a command to a node's daemon; one that is gone is reported as lost by what reads from it."""
+        """Sends a command to a node's daemon; if it has ended, `receive` reports it as lost."""
         pipe = self._daemons[node].stdin
         assert pipe is not None
         try:
@@ -59,24 +62,24 @@ class LocalDaemons:
             return
 
     def receive(self, timeout: float) -> list[tuple[str, Message]]:
-        """Returns the events that came, waiting at most `timeout` seconds for the first."""
+        """Returns new events, waiting up to `timeout` seconds for the first."""
         try:
             found = [self._events.get(timeout=timeout)]
             while not self._events.empty():
                 found.append(self._events.get())
         except queue.Empty:
             return []
-        # What a replaced daemon said late is about a node that no longer is.
+        # Late events of a replaced daemon concern a process that no longer exists.
         return [
             (node, message) for node, process, message in found if self._daemons[node] is process
         ]
 
     def unplaced(self) -> str:
-        """Returns why nodes wait: on this machine there is always a place, once Python has started."""
+        """Returns why nodes wait: this machine always has room once Python has started."""
         return "This machine starts programs very slowly."
 
     def close(self) -> None:
-        """Ends all daemons, and with them what still runs."""
+        """Ends all daemons and the nodes that still run."""
         for process in self._daemons.values():
             assert process.stdin is not None
             try:
@@ -92,12 +95,12 @@ class LocalDaemons:
             self._events.put((node, process, json.loads(line)))
         code = process.wait()
         self._events.put(
-            (node, process, {"event": "lost", "reason": f"its agent was lost (exit code {code})"})
+            (node, process, {"event": "lost", "reason": f"its daemon was lost (exit code {code})"})
         )
 
 
 def loopback() -> str:
-    """Returns this machine's own address in figures, which no file of hosts has to know."""
+    """Returns this machine's numeric loopback address, which needs no hosts file."""
     try:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -107,5 +110,5 @@ def loopback() -> str:
 
 
 def daemon_path() -> str:
-    """Returns the file of the daemon's program."""
+    """Returns the path of the daemon's program."""
     return str(pathlib.Path(host_daemon.__file__).resolve())

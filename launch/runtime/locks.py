@@ -1,4 +1,4 @@
-"""Locks between processes, which vanish with their holder."""
+"""Locks between processes, released when their holder ends."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def exclusive(path: pathlib.Path, wait_seconds: float = 0.0) -> Iterator[bool]:
-    """Holds a lock that vanishes with its process.
+    """Holds a lock, which the kernel releases when the process ends.
 
     Args:
-        path: The lock's file.
-        wait_seconds: How long to wait for another holder.
+        path: The lock file.
+        wait_seconds: How long to wait for another holder to release it.
 
     Yields:
-        Whether the lock was had.
+        Whether the lock was acquired.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     deadline = time.monotonic() + wait_seconds

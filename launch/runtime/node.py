@@ -1,7 +1,9 @@
-"""A node's process: Launchpad's own entry point, with TensorFlow imported before absl's `app.run`, and an exit code for what is final.
+"""A node's process: Launchpad's entry point, with an exit code for unrecoverable failures.
 
-Within `app.run`, TensorFlow 2.8 creates its context during its own import, before it turns eager execution on (`call_after_init` in
-`tensorflow/python/distribute/combinations.py`); compiled functions then cannot find the functions of their loops.
+It imports TensorFlow before absl's `app.run`. Within `app.run`, TensorFlow 2.8 creates its context
+during its own import, before it enables eager execution (`call_after_init` in
+`tensorflow/python/distribute/combinations.py`); compiled functions then cannot find the functions
+of their loops.
 """
 
 from __future__ import annotations
@@ -21,13 +23,13 @@ from launchpad.nodes.python import local_multi_processing
 from launch.runtime.host_daemon import ADDRESSES, NODE_DIRECTORY
 from launch.runtime.supervise import UNRECOVERABLE, UnrecoverableError
 
-_SPARED = "no_grpc_proxy"  # which gRPC prefers to no_proxy
+_NO_PROXY = "no_grpc_proxy"  # gRPC prefers it to no_proxy.
 
 
 def main() -> int:
-    """Runs the node; returns its exit code, which tells of what would fail again, such as a full disk."""
+    """Runs the node; returns its exit code, which marks failures that would recur."""
     entry = pathlib.Path(local_multi_processing.__file__).with_name("process_entry.py")
-    _pass_by_proxies()
+    _bypass_proxies()
     try:
         runpy.run_path(str(entry), run_name="__main__")
     except SystemExit as end:
@@ -39,22 +41,22 @@ def main() -> int:
         return UNRECOVERABLE
     except BaseException as error:
         traceback.print_exc()
-        # The errors of Reverb and safetensors bring the system's words, not its number.
+        # The errors of Reverb and safetensors contain the system's message, but no errno.
         return UNRECOVERABLE if os.strerror(errno.ENOSPC) in str(error) else 1
     return 0
 
 
-def _pass_by_proxies() -> None:
-    """Has gRPC reach the program's own nodes without a proxy, whatever the environment says for the world outside."""
+def _bypass_proxies() -> None:
+    """Makes gRPC bypass any configured proxy for the program's own nodes."""
     table = json.loads((pathlib.Path(os.environ[NODE_DIRECTORY]) / ADDRESSES).read_text())
     hosts = {address.rpartition(":")[0].strip("[]") for address in table.values()}
-    spared = os.environ.get(_SPARED) or os.environ.get(_SPARED.replace("grpc_", "")) or ""
-    os.environ[_SPARED] = ",".join([*filter(None, [spared]), *sorted(hosts)])
+    excluded = os.environ.get(_NO_PROXY) or os.environ.get(_NO_PROXY.replace("grpc_", "")) or ""
+    os.environ[_NO_PROXY] = ",".join([*filter(None, [excluded]), *sorted(hosts)])
 
 
 if __name__ == "__main__":
     code = main()
-    # Environments are closed; threads that a node's code left behind are not waited for.
+    # This closes the environments, but does not wait for threads that the node's code left behind.
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,4 +1,7 @@
-"""What each node of a Launchpad program needs in order to run on any host: its pickled function, and addresses that are looked up there."""
+"""What a node of a Launchpad program needs to run on any host.
+
+That is its pickled function, and addresses that are looked up on the host.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,14 @@ from launch.runtime.host_daemon import ADDRESSES, NODE_DIRECTORY, STOP_REQUEST
 
 @dataclasses.dataclass(frozen=True)
 class NodePlan:
-    """One node.
+    """What the supervisor knows of one node.
 
     Attributes:
         name: `GROUP-INDEX`.
-        group: Which of the program's groups.
-        payload: Its pickled function, base64.
-        provides: The names of its addresses, one port each.
-        needs: The names of the nodes that it calls.
+        group: The program's group that the node belongs to.
+        payload: The node's pickled function, in base64.
+        provides: Names of the node's addresses, one port each.
+        needs: Names of the nodes that it calls.
     """
 
     name: str
@@ -38,25 +41,25 @@ class NodePlan:
 
 
 class LateAddress(AbstractAddressBuilder):  # type: ignore[misc]
-    """An address that is looked up inside the node's process, because nobody knows it when the program is written."""
+    """An address that is looked up in the node's process, as it is unknown at pickling time."""
 
     def __init__(self, name: str):
         self._name = name
 
     def build(self) -> str:
-        """Returns `HOST:PORT` from the table that the daemon laid beside the payload."""
+        """Returns `HOST:PORT` from the table that the daemon stored beside the payload."""
         table: dict[str, str] = json.loads((_node_directory() / ADDRESSES).read_text())
         return table[self._name]
 
 
 def request_stop(mark_as_completed: bool = False) -> None:
-    """Asks the supervisor to stop the program: what `lp.stop()` does in a node."""
+    """Asks the supervisor to stop the program; `lp.stop()` calls it in a node."""
     del mark_as_completed
     (_node_directory() / STOP_REQUEST).touch()
 
 
 def make_plans(program: lp.Program) -> list[NodePlan]:
-    """Returns the plans of a program's nodes, in its order: Launchpad's own nodes, addresses and functions.
+    """Returns the plans of a program's nodes, in the program's order.
 
     Raises:
         RuntimeError: If a node cannot be pickled.
@@ -66,7 +69,8 @@ def make_plans(program: lp.Program) -> list[NodePlan]:
     for group, nodes in program.groups.items():
         for index, node in enumerate(nodes):
             name = names[node] = f"{group}-{index}"
-            # Launchpad's own stopper would signal a process id, which on another host belongs to a stranger.
+            # Launchpad's own stop function signals a process id, which on another host belongs to
+            # some other process.
             node.launch_context.initialize(lp.LaunchType.LOCAL_MULTI_PROCESSING, None, request_stop)
             for number, address in enumerate(node.addresses):
                 owners[address] = name
@@ -79,7 +83,7 @@ def make_plans(program: lp.Program) -> list[NodePlan]:
 
 
 def command() -> list[str]:
-    """Returns what starts a node's process, whose payload the daemon fills in."""
+    """Returns the command that starts a node's process; the daemon fills in the payload's path."""
     return [
         sys.executable,
         "-m",

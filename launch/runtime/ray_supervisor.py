@@ -1,20 +1,20 @@
-"""The bridge's far end: puts daemons on the hosts of a Ray cluster and carries messages between them and the launcher.
+"""The bridge to Ray: starts host daemons on a cluster and relays messages to and from the launcher.
 
-It runs in the engine's environment (`.venv-cluster`) and imports only the standard library and Ray. The launcher
-(`cluster_daemons.py`) starts it and speaks with it in lines of JSON. Each node's daemon is a process below a Ray actor of its own,
-which holds the node's CPUs and GPUs.
+It runs in Ray's environment (`.venv-cluster`) and imports only the standard library and Ray. The
+launcher (`cluster_daemons.py`) starts it and exchanges lines of JSON with it. Each node's daemon is
+a child process of its own Ray actor, which reserves the node's CPUs and GPUs.
 
 | to this program | fields |
 |---|---|
 | `open` | `version`, `address` of the cluster |
-| `place` | `node`, `cpus`, `gpus`, `stateful`, `daemon` (the command that starts it), `reserve` (its first command) |
+| `place` | `node`, `cpus`, `gpus`, `stateful`, `daemon` (command line), `reserve` (command) |
 | `send` | `node`, `message` |
 | `hosts` | |
 
 | from this program | fields |
 |---|---|
 | `opened` | |
-| `failed` | `reason`: there is no cluster, or it does not let us in |
+| `failed` | `reason`: there is no cluster, or it rejects the token |
 | `event` | `node`, `message`: the daemon's own, or `lost`, or `refused` |
 | `hosts` | `text`: what each host offers |
 """
@@ -37,7 +37,8 @@ import ray
 import ray.exceptions
 
 VERSION = 1
-# Hosts that keep what must not be lost offer this resource (`launch/clusters/`); replay and learner go there where there are any.
+# Hosts that are not pre-empted offer this resource (`launch/clusters/`). Replay and learner run
+# there if there are any.
 STABLE = "stable"
 
 _RAYS_OWN = {
@@ -51,25 +52,33 @@ _RAYS_OWN = {
 _POLL_SECONDS = 0.05
 _WAIT_SECONDS = 10.0
 _CLOSE_SECONDS = 5.0
-_KNOCK_SECONDS = 5.0
+_CONNECT_SECONDS = 5.0
 
 
 @ray.remote(max_restarts=0, concurrency_groups={"events": 1, "commands": 1})
 class Host:
-    """One node's place on a host: a daemon's process, and the pipes to it."""
+    """Reserves a node's resources on a host and runs its daemon, connected by pipes."""
 
     def open(self, command: list[str]) -> str | None:
-        """Starts the daemon; returns what keeps it from starting here, or None."""
+        """Starts the daemon; returns why it cannot start here, or None."""
         missing = [path for path in command if path.startswith("/") and not os.path.exists(path)]
         if missing:
-            return f"{missing[0]} is missing: put this project into the same folder there and run `make setup`."
-        # The cluster's token must not reach users' code, nor what Ray sets for its own workers.
+            return (
+                f"{missing[0]} is missing: put this project into the same folder there and run "
+                "`make setup`."
+            )
+        # Keeps the cluster's token and Ray's own variables away from users' code.
         private = {name for name in os.environ if name.startswith("RAY_")} | _RAYS_OWN
         variables = {name: value for name, value in os.environ.items() if name not in private}
-        # Ray kills the group of a worker that died: in a session of its own the daemon lives to clean up.
+        # Ray kills the process group of a worker that died. In its own session, the daemon survives
+        # to clean up.
         self._daemon = subprocess.Popen(
-            command, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-        )  # fmt: skip
+            command,
+            env=variables,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
         self._buffer = b""
         return None
 
@@ -79,7 +88,7 @@ class Host:
 
     @ray.method(concurrency_group="commands")
     def send(self, line: str) -> None:
-        """Gives a command to the daemon."""
+        """Sends a command to the daemon."""
         assert self._daemon.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._daemon.stdin.write(line.encode() + b"\n")
@@ -87,7 +96,7 @@ class Host:
 
     @ray.method(concurrency_group="events")
     def receive(self) -> list[str] | None:
-        """Returns the events that came, waiting for the first; None once the daemon is gone."""
+        """Returns new events, waiting for the first; None once the daemon has ended."""
         assert self._daemon.stdout is not None
         descriptor = self._daemon.stdout.fileno()
         if not select.select([descriptor], [], [], _WAIT_SECONDS)[0]:
@@ -100,7 +109,7 @@ class Host:
 
     @ray.method(concurrency_group="commands")
     def close(self) -> None:
-        """Ends the daemon, and with it the node."""
+        """Ends the daemon and its node."""
         assert self._daemon.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._daemon.stdin.close()
@@ -108,7 +117,7 @@ class Host:
 
 
 class Relay:
-    """Carries messages until its input ends."""
+    """Relays messages between launcher and daemons until its input ends."""
 
     def __init__(self) -> None:
         self._input: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
@@ -118,18 +127,18 @@ class Relay:
         threading.Thread(target=self._read, daemon=True).start()
 
     def run(self) -> None:
-        """Obeys the launcher and passes on what daemons say."""
+        """Executes the launcher's commands and passes on the daemons' events."""
         while True:
             while not self._input.empty():
                 message = self._input.get()
                 if message is None:
                     self._close()
                     return
-                self._obey(message)
+                self._execute(message)
             if not self._pending:
                 threading.Event().wait(_POLL_SECONDS)
                 continue
-            # Not `num_returns=len`: each answer is passed on as it comes.
+            # With num_returns=1, each answer is passed on as soon as it arrives.
             done, _ = ray.wait(list(self._pending), num_returns=1, timeout=_POLL_SECONDS)
             for reference in done:
                 self._answered(reference)
@@ -139,7 +148,7 @@ class Relay:
             self._input.put(json.loads(line))
         self._input.put(None)
 
-    def _obey(self, message: dict[str, Any]) -> None:
+    def _execute(self, message: dict[str, Any]) -> None:
         command = message["do"]
         if command == "open":
             self._open(message)
@@ -150,17 +159,18 @@ class Relay:
             if host is not None:
                 host.send.remote(json.dumps(message["message"]))
         elif command == "hosts":
-            _tell(what="hosts", text=_describe_hosts())
+            _emit(what="hosts", text=_describe_hosts())
 
     def _open(self, message: dict[str, Any]) -> None:
         if message["version"] != VERSION:
-            _tell(
+            _emit(
                 what="failed",
-                reason=f"the launcher speaks version {message['version']} of the bridge and this end {VERSION}",
+                reason=f"the launcher uses version {message['version']} of the bridge's protocol, "
+                f"this end version {VERSION}",
             )
             return
         try:
-            _knock(message["address"])
+            _check_connection(message["address"])
             ray.init(
                 address=message["address"],
                 log_to_driver=False,
@@ -168,9 +178,9 @@ class Relay:
                 configure_logging=False,
             )
         except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-            _tell(what="failed", reason=f"{type(error).__name__}: {error}")
+            _emit(what="failed", reason=f"{type(error).__name__}: {error}")
             return
-        _tell(what="opened")
+        _emit(what="opened")
 
     def _place(self, message: dict[str, Any]) -> None:
         node = message["node"]
@@ -180,14 +190,13 @@ class Relay:
         resources = (
             {STABLE: 0.001} if message["stateful"] and ray.cluster_resources().get(STABLE) else {}
         )
-        host = Host.options(
-            num_cpus=message["cpus"], num_gpus=message["gpus"], resources=resources
-        ).remote()  # type: ignore[attr-defined]
+        options = {"num_cpus": message["cpus"], "num_gpus": message["gpus"], "resources": resources}
+        host = Host.options(**options).remote()  # type: ignore[attr-defined]
         self._hosts[node], self._reserve[node] = host, message["reserve"]
         self._expect(host.open.remote(message["daemon"]), node, host, "open")
 
     def _close(self) -> None:
-        """Ends all daemons, so that nothing is left running when the launcher hears that this program has ended."""
+        """Ends all daemons, so that nothing still runs when the launcher sees this program end."""
         ends = [
             host.close.remote() for _, host, step in self._pending.values() if step == "receive"
         ]
@@ -210,10 +219,10 @@ class Relay:
         if step == "open":
             self._opened(node, host, answer)
         elif answer is None:
-            self._lost(node, host, "its agent was lost")
+            self._lost(node, host, "its daemon was lost")
         else:
             for line in answer:
-                _tell(what="event", node=node, message=json.loads(line))
+                _emit(what="event", node=node, message=json.loads(line))
             self._expect(host.receive.remote(), node, host, "receive")
 
     def _opened(self, node: str, host: Any, refusal: str | None) -> None:
@@ -223,7 +232,7 @@ class Relay:
             self._lost(node, host, f"its host was lost ({type(error).__name__})")
             return
         if refusal:
-            _tell(
+            _emit(
                 what="event",
                 node=node,
                 message={"event": "refused", "host": f"{name} ({address})", "reason": refusal},
@@ -236,17 +245,20 @@ class Relay:
 
     def _lost(self, node: str, host: Any, reason: str) -> None:
         del self._hosts[node]
-        # A host that is only out of reach must not go on beside its successor.
+        # The host may only be unreachable: its node must not run alongside the replacement.
         ray.kill(host)
-        _tell(what="event", node=node, message={"event": "lost", "reason": reason})
+        _emit(what="event", node=node, message={"event": "lost", "reason": reason})
 
 
-def _knock(address: str) -> None:
-    """Finds out within seconds what `ray.init` would take minutes for, or not say: that nobody is there, or that our token is wrong."""
+def _check_connection(address: str) -> None:
+    """Raises within seconds if nobody answers at the address or the token is wrong.
+
+    `ray.init` takes minutes to notice, or does not say so.
+    """
     if address == "auto":
         address = ray._private.services.canonicalize_bootstrap_address_or_die(address)
     host, _, port = address.rpartition(":")
-    socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
+    socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
     ray._raylet.GcsClient(address=address)
 
 
@@ -267,15 +279,15 @@ def _describe_hosts() -> str:
     )
 
 
-def _tell(**message: Any) -> None:
+def _emit(**message: Any) -> None:
     os.write(_OUTPUT, json.dumps(message).encode() + b"\n")
 
 
 if __name__ == "__main__":
-    # What Ray itself prints must not come between the lines of JSON.
+    # Keeps Ray's own output from mixing with the lines of JSON.
     _OUTPUT = os.dup(1)
     os.dup2(2, 1)
-    # Signals are the launcher's affair: this program ends when its input does.
+    # Only the launcher handles signals: this program ends when its input does.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     Relay().run()

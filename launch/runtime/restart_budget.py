@@ -1,4 +1,4 @@
-"""How often a node may come back."""
+"""How often a node may restart."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class RestartBudget:
-    """How often a node may come back, and how long it waits before it does.
+    """How often a node may restart, and how long it waits before it does.
 
     Attributes:
-        restarts: At most so many …
-        window_seconds: … within this time.
-        first_delay_seconds: Before the first restart of a window; doubled for each further one.
+        restarts: Maximum number of restarts within the window.
+        window_seconds: Length of the window.
+        first_delay_seconds: Delay before the first restart of a window; doubled for each further
+            one.
     """
 
     restarts: int = 3
@@ -21,7 +22,13 @@ class RestartBudget:
     first_delay_seconds: float = 0.5
 
     def delay(self, earlier: collections.deque[float], now: float) -> float | None:
-        """Returns how long to wait before a restart at time `now`, or None if too many came `earlier` (old ones are forgotten)."""
+        """Returns the seconds to wait before a restart, or None if the budget is used up.
+
+        Args:
+            earlier: Times of earlier restarts. Those outside the window are removed; `now` is added
+                if the restart is granted.
+            now: The current time, in seconds.
+        """
         while earlier and earlier[0] <= now - self.window_seconds:
             earlier.popleft()
         if len(earlier) >= self.restarts:

@@ -1,6 +1,7 @@
-"""The supervisor: starts the nodes of a program through daemons, brings back those that die, and stops them in order.
+"""The supervisor: starts a program's nodes, restarts those that die, and stops them in order.
 
-It knows neither processes nor hosts: `Daemons` does, here (`local_daemons.py`) or on a cluster (`cluster_daemons.py`).
+It handles processes and hosts only through `Daemons`: on this machine (`local_daemons.py`) or on a
+cluster (`cluster_daemons.py`).
 """
 
 from __future__ import annotations
@@ -14,66 +15,74 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
-from launch.runtime.last_words import last_words
+from launch.runtime.log_tail import log_tail
 from launch.runtime.payloads import NodePlan
 from launch.runtime.restart_budget import RestartBudget
 
-# From the request to stop until everything is ended by force: a user's Ctrl-C is answered within 15 s.
+# Time between a request to stop and the kill of what still runs: Ctrl-C must take at most 15 s.
 _GRACE_SECONDS = 11.0
 _FORCE_SECONDS = 3.0
 _POLL_SECONDS = 0.2
 _PLACE_AGAIN_SECONDS = 30.0
 
-# The exit code of a node that would end in the same way again.
+# The exit code of a node that would fail in the same way again.
 UNRECOVERABLE = 78
 
 Message = Mapping[str, Any]
 
 
 class Daemons(Protocol):
-    """What carries commands to the nodes' daemons and brings back their events (see `host_daemon.py`)."""
+    """Sends commands to the nodes' host daemons and receives events (see `host_daemon.py`)."""
 
     def place(self, node: NodePlan) -> None:
-        """Finds a host with room for the node and a daemon there; `ready` or `refused` follows."""
+        """Starts a daemon for the node on a host with room; `ready` or `refused` follows."""
 
     def send(self, node: str, message: Message) -> None:
-        """Gives a command to a node's daemon."""
+        """Sends a command to a node's daemon."""
 
     def receive(self, timeout: float) -> list[tuple[str, Message]]:
-        """Returns the events (node, message) that came, waiting at most `timeout` seconds for the first.
+        """Returns new events (node, message), waiting up to `timeout` seconds for the first.
 
-        Beside the daemons' own there are `lost`, with a `reason`: the daemon or its host is gone, and the node with it; and
-        `disconnected`, with a `reason`, of no node: all daemons are out of reach for good.
+        Two events are not the daemons' own; both have a `reason`. `lost`: the daemon or its host
+        ended, and the node with it. `disconnected`, which names no node: all daemons are out of
+        reach for good.
         """
 
     def unplaced(self) -> str:
-        """Returns one line that says why nodes wait for a place."""
+        """Returns one line that says why nodes still wait for a host."""
 
     def close(self) -> None:
         """Ends all daemons."""
 
 
 class RefusalError(ValueError):
-    """A node cannot be placed, before anything was started; the message names host and mend."""
+    """A node cannot be placed and nothing was started; the message names the host and the fix."""
 
 
 class CrashError(RuntimeError):
-    """A node ended more often than its budget allows; the message says which, how, and shows the end of its log."""
+    """A node failed more often than its budget allows.
+
+    The message names the node and how it ended, and shows the end of its log.
+    """
 
 
 class UnrecoverableError(RuntimeError):
-    """A node would fail again, and ends with `UNRECOVERABLE`; the message, one line, says why."""
+    """A node would fail again if restarted, so it ends with `UNRECOVERABLE`.
+
+    The message is one line that says why.
+    """
 
 
-# Of hosts and daemons: hosts come and go, but not so often that there would be a point in going on.
+# Budget for losses of hosts and daemons. Hosts may come and go, but beyond this rate a run makes no
+# progress.
 _LOSSES = RestartBudget(restarts=20, first_delay_seconds=0.0)
 
 
 class _State(enum.Enum):
-    PLACING = "waits for a place"
-    PLACED = "has a place and waits to be started"
-    RUNNING = "runs"
-    ENDED = "was asked to stop and did"
+    PLACING = "waiting for a host"
+    PLACED = "on a host, waiting to start"
+    RUNNING = "running"
+    ENDED = "stopped on request"
 
 
 @dataclasses.dataclass
@@ -105,19 +114,21 @@ class Supervisor:
         budget: RestartBudget | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
-        """Describes the run; nothing starts yet.
+        """Creates the supervisor; `run` starts the nodes.
 
         Args:
-            plans: The nodes, those that are called before those that call them.
-            daemons: What starts them.
-            start: Gives the fields of a node's `start` command but `payload` and `addresses`.
-            logs: Where the nodes' output goes, by their names.
-            required: The nodes that must all have a place before any starts; the others start when they get one.
-            reborn: The nodes whose return makes those that call them start anew, even at the same address.
-            on_restart: Told (node, reason, how often it was restarted) at each restart.
-            placement_seconds: How long the required nodes may wait for a place.
-            budget: How often a node may come back.
-            clock: Seconds.
+            plans: The nodes, each one after the nodes that it calls.
+            daemons: The daemons that start the nodes.
+            start: Returns a node's `start` command except for `payload` and `addresses`.
+            logs: Folder of the nodes' output, one file per node.
+            required: Names of the nodes that must all have a host before any starts. The others
+                start once they have one.
+            reborn: Names of the nodes whose restart also restarts their callers, even if the
+                address stays the same.
+            on_restart: Called with (node, reason, its number of restarts) at each restart.
+            placement_seconds: How long the required nodes may wait for a host.
+            budget: How often a node may restart.
+            clock: Returns the time in seconds.
         """
         self._nodes = {plan.name: _Node(plan) for plan in plans}
         self._daemons = daemons
@@ -141,11 +152,11 @@ class Supervisor:
             stop: Ends the program when it is set.
 
         Returns:
-            The nodes that had to be ended by force, because they did not stop in time.
+            Names of the nodes that were killed because they did not stop in time.
 
         Raises:
-            RefusalError: If a required node finds no place; nothing was started.
-            CrashError: If a node ended more often than its budget allows.
+            RefusalError: If a required node finds no host; nothing was started.
+            CrashError: If a node failed more often than its budget allows.
         """
         self._patience_ends = self._clock() + self._placement_seconds
         for node in self._nodes.values():
@@ -156,8 +167,8 @@ class Supervisor:
                     if message["event"] == "disconnected":
                         raise CrashError(message["reason"])
                     self._handle(self._nodes[name], message)
-                self._start_what_can()
-                self._look_for_homeless()
+                self._start_ready_nodes()
+                self._check_placement()
         finally:
             late = self._stop()
         return late
@@ -201,14 +212,14 @@ class Supervisor:
             node.state = _State.ENDED
         elif node.killed_for:
             node.state = _State.PLACED
-            self._again(node, node.killed_for, 0.0)
+            self._restart(node, node.killed_for, 0.0)
         elif code == UNRECOVERABLE:
-            raise CrashError(f"The node {node.plan.name} cannot go on.{self._tail(node)}")
+            raise CrashError(f"The node {node.plan.name} cannot continue.{self._tail(node)}")
         elif any(self._nodes[name].state is not _State.RUNNING for name in node.plan.needs):
             node.state = _State.PLACED
-            self._again(node, "a node that it calls was away", 0.0)
+            self._restart(node, "a node that it calls was down", 0.0)
         else:
-            # Also with code 0: a node goes on until it is asked to stop.
+            # Also with exit code 0: a node must run until it is asked to stop.
             self._failed(
                 node,
                 f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}",
@@ -219,9 +230,10 @@ class Supervisor:
         delay = self._budget.delay(node.times, self._clock())
         if delay is None:
             raise CrashError(
-                f"The node {node.plan.name} {how}, {self._budget.restarts + 1} times.{self._tail(node)}"
+                f"The node {node.plan.name} {how}, {self._budget.restarts + 1} times."
+                f"{self._tail(node)}"
             )
-        self._again(node, how, delay)
+        self._restart(node, how, delay)
         if node.plan.name in self._reborn:
             self._restart_callers(node, "came back")
 
@@ -230,17 +242,18 @@ class Supervisor:
             return
         if _LOSSES.delay(node.losses, self._clock()) is None:
             raise CrashError(
-                f"The node {node.plan.name} has no place: {reason}, {_LOSSES.restarts + 1} times.{self._tail(node)}"
+                f"The node {node.plan.name} keeps losing its host ({reason}), "
+                f"{_LOSSES.restarts + 1} times.{self._tail(node)}"
             )
         was_running = node.state is _State.RUNNING
         node.state = _State.PLACING
         self._daemons.place(node.plan)
         if was_running:
-            self._again(node, reason, 0.0)
+            self._restart(node, reason, 0.0)
             if node.plan.name in self._reborn:
                 self._restart_callers(node, "came back")
 
-    def _again(self, node: _Node, reason: str, delay: float) -> None:
+    def _restart(self, node: _Node, reason: str, delay: float) -> None:
         node.killed_for = None
         node.not_before = self._clock() + delay
         node.restarts += 1
@@ -256,7 +269,7 @@ class Supervisor:
                 caller.killed_for = f"{node.plan.name} {what}"
                 self._daemons.send(caller.plan.name, {"do": "kill"})
 
-    def _start_what_can(self) -> None:
+    def _start_ready_nodes(self) -> None:
         if not self._started:
             self._started = all(self._nodes[name].state is _State.PLACED for name in self._required)
             if not self._started:
@@ -276,8 +289,11 @@ class Supervisor:
                 node.place_at = None
                 self._daemons.place(node.plan)
 
-    def _look_for_homeless(self) -> None:
-        """Says which required nodes have waited long for a place: an error before the start, a reminder after it."""
+    def _check_placement(self) -> None:
+        """Reports required nodes that have waited too long for a host.
+
+        Before the program has started this raises an error, afterwards it prints a reminder.
+        """
         waiting = sorted(
             name for name in self._required if self._nodes[name].state is _State.PLACING
         )
@@ -285,13 +301,16 @@ class Supervisor:
             self._patience_ends = self._clock() + self._placement_seconds
         elif self._clock() > self._patience_ends:
             self._patience_ends += self._placement_seconds
-            text = f"{', '.join(waiting)} found no place within {self._placement_seconds:g} s. {self._daemons.unplaced()}"
+            text = (
+                f"{', '.join(waiting)} found no host within {self._placement_seconds:g} s. "
+                f"{self._daemons.unplaced()}"
+            )
             if not self._started:
                 raise RefusalError(text)
             print(text, flush=True)
 
     def _stop(self) -> list[str]:
-        """Asks each node to stop once those that call it have ended; ends by force what takes too long, and names it."""
+        """Asks each node to stop once its callers have ended; kills and returns those too slow."""
         asked: set[str] = set()
         deadline = self._clock() + _GRACE_SECONDS
         while (running := self._running()) and self._clock() < deadline:
@@ -325,4 +344,4 @@ class Supervisor:
         log = self._logs / node.plan.name
         if not log.exists():
             return ""
-        return "\n".join([f" The end of {log}:", *(f"  | {line}" for line in last_words(log))])
+        return "\n".join([f" The end of {log}:", *(f"  | {line}" for line in log_tail(log))])

@@ -1,4 +1,4 @@
-"""Which configuration of each method tuning has chosen, kept as events of the run."""
+"""The configuration that tuning chose for each method, kept as events of the run."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _EVENT = "configuration_chosen"
 def keep_choice(
     run: RunDirectory, assignment: Assignment, snapshot_step: int, score: float
 ) -> None:
-    """Keeps that an assignment's configuration is its method's from now on, unless it is already.
+    """Records an assignment's configuration as its method's choice, unless it already is.
 
     Args:
-        run: Where.
-        assignment: What won.
-        snapshot_step: The learner step of the snapshot that was adapted.
-        score: Its mean return on the validation tasks.
+        run: The run directory to record it in.
+        assignment: The assignment with the best configuration.
+        snapshot_step: Learner step of the snapshot that it adapted.
+        score: The configuration's mean return on the validation tasks.
     """
     if (
         chosen_configuration(run, assignment.method, snapshot_step, assignment.config.episodes)
@@ -45,13 +45,13 @@ def chosen_configuration(
     """Returns the latest choice for a method and a snapshot, or None.
 
     Args:
-        run: Where it was kept.
-        method: Which method.
-        snapshot_step: The learner step of the snapshot; any where None.
-        episodes: Of adaptation, in place of tuning's.
+        run: The run directory that recorded it.
+        method: Name of the method.
+        snapshot_step: Learner step of the snapshot; None matches any.
+        episodes: Number of episodes for the returned configuration, instead of tuning's.
 
     Raises:
-        ValueError: If the choice was made by another version of this program.
+        ValueError: If another version of this program recorded the choice.
     """
     for event in reversed(read_records(run.path, "events")):
         if (event["event"], event.get("method")) == (_EVENT, method) and snapshot_step in (
@@ -62,6 +62,7 @@ def chosen_configuration(
                 return AdaptationConfig(**{**event["configuration"], "episodes": episodes})
             except TypeError as error:
                 raise ValueError(
-                    f"The choice for {method} is of another version of this program, tune again: {error}."
+                    f"The choice for {method} was made by another version of this program, tune "
+                    f"again: {error}."
                 ) from error
     return None

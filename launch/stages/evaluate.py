@@ -1,4 +1,4 @@
-"""The second and third stage of a run: a snapshot is selected on validation tasks, and methods adapt from it to held-out ones."""
+"""Stages 2 and 3 of a run: selects a snapshot on validation tasks and adapts to held-out tasks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from launch.stages.evaluator import Evaluator
 from launch.stages.recording import why_not_filmed
 from results.tasks import read_tasks
 
-# Of the values that `evaluate` takes, those that no declaration elsewhere checks.
+# The arguments of `evaluate` that no declaration elsewhere checks.
 ALLOWED = {
     "split": Allowed(str, choices=SPLITS),
     "tasks": Allowed(int, at_least=0, shortest=1, distinct=True),
@@ -42,31 +42,32 @@ def evaluate(
     tuned_on: str | None = None,
     videos: int = 0,
 ) -> bool:
-    """Selects a run's snapshot on its validation tasks and adapts from it to other ones, in the main thread.
+    """Selects a run's snapshot on its validation tasks and adapts from it to a split's tasks.
 
-    What was finished before is not repeated: the unit of resumption is one (snapshot, method, split). Everything is kept in the run
-    directory, for `report`. Ctrl-C and SIGTERM stop it cleanly; the same call goes on.
+    Call it in the main thread. Results go to the run directory, for `report`. Ctrl-C and SIGTERM
+    stop it cleanly; the same call resumes after the last finished (snapshot, method, split).
 
     Args:
-        run_dir: The run directory; where a pretrained run is unpacked, by default `runs/pretrained/NAME`.
-        pretrained: The name of a run that comes with the sources, in place of one's own.
-        methods: What to compare; by default what the run names.
+        run_dir: The run directory. A pretrained run is unpacked there, by default to
+            `runs/pretrained/NAME`.
+        pretrained: Name of a run that ships with the sources, instead of one's own.
+        methods: Methods to compare; by default the run's.
         split: `train`, `validation` or `test`.
         tasks: Indices of the split's tasks to adapt to; by default all.
-        seeds: Independent adaptations to each task.
-        episodes: Of adaptation; by default as many as suit the environment.
-        snapshot: The learner step of the snapshot to adapt from, in place of the selected one.
-        adaptation: Hyper-parameters by name, in place of every method's own.
-        tuned_on: The run directory whose tuned configurations hold; by default this one's own.
-        videos: On how many of the tasks to record each method.
+        seeds: Number of independent adaptations to each task.
+        episodes: Number of episodes of adaptation; by default the environment's preset.
+        snapshot: Learner step of the snapshot to adapt from, instead of the selected one.
+        adaptation: Hyper-parameters by name that override every method's own.
+        tuned_on: Run directory whose tuned configurations to use; by default this one.
+        videos: Number of tasks to record each method on.
 
     Returns:
-        Whether it was finished rather than stopped.
+        True if it finished, False if it was stopped.
 
     Raises:
-        ValueError: If a name or a value makes no sense, there is no such run, another program evaluates it, it has no snapshot to
-            adapt from, its training failed, or the snapshot is damaged.
-        EnvironmentFailure: If an environment failed in too many episodes in a row.
+        ValueError: If a name or value is invalid, the run does not exist, another program evaluates
+            it, it has no snapshot to adapt from, its training failed, or the snapshot is damaged.
+        EnvironmentFailure: If an environment failed in too many consecutive episodes.
     """
     given = {"split": split, "tasks": tasks, "seeds": seeds, "videos": videos}
     _check({name: value for name, value in given.items() if value is not None})
@@ -82,15 +83,15 @@ def evaluate(
     distribution = settings.distribution()
     assignments = _assignments(settings, methods, split, tasks, seeds, episodes)
     for assignment in assignments:
-        assignment.replicas(distribution)  # Refuses tasks that are not there.
+        assignment.replicas(distribution)  # Raises if a task does not exist.
     other = open_run(tuned_on)[0] if tuned_on else None
     not_filmed = why_not_filmed(distribution) if videos else None
     if not_filmed:
-        print(f"Paths alone are recorded, without videos: {not_filmed}", file=sys.stderr)
-    # Until here nothing was written.
+        print(f"Recording paths only, no videos: {not_filmed}", file=sys.stderr)
+    # Nothing has been written up to this point.
     run = open_run(_unpacked(pretrained, run_dir) if pretrained else source)[0]
     with xla_flags.quick_compilation(), command_line.stopping_on_signals() as stop, evaluated(run):
-        if read_tasks(run.path) is None:  # The run is older than this file.
+        if read_tasks(run.path) is None:  # A version that did not write this file made the run.
             write_places(run, distribution)
         evaluator = Evaluator(run, settings, distribution, stop)
         start = evaluator.snapshot(snapshot)
@@ -116,7 +117,7 @@ def _check(given: Mapping[str, object]) -> None:
 
 
 def _unpacked(name: str, run_dir: str | None) -> str:
-    """Makes a run directory of a pretrained run; returns its path."""
+    """Unpacks a pretrained run into a run directory; returns its path."""
     path = run_dir or f"runs/pretrained/{name}"
     pretrained_runs.unpack(name, path)
     print(f"Adapting from {path}; the table: python -m results.report --run_dir={path}", flush=True)
@@ -142,12 +143,12 @@ def _assignments(
 def as_tuned(
     assignment: Assignment, tuned_on: tuple[RunDirectory, int | None], given: Mapping[str, object]
 ) -> Assignment:
-    """Returns the assignment as `launch.tune` chose for its method, where it did.
+    """Returns the assignment with the configuration that `launch.tune` chose, if it chose one.
 
     Args:
         assignment: What to test.
-        tuned_on: On which run, and from the snapshot of which step, or of any.
-        given: Hyper-parameters that hold in place of the chosen ones.
+        tuned_on: The run that was tuned, and the learner step of its snapshot, or None for any.
+        given: Hyper-parameters that override the chosen ones.
     """
     run, step = tuned_on
     chosen = chosen_configuration(run, assignment.method, step, assignment.config.episodes)

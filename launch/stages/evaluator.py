@@ -1,4 +1,4 @@
-"""One run evaluated: its validation completed, its snapshot selected, methods tested and recorded from there."""
+"""Evaluates one run: completes its validation, selects a snapshot, tests and records methods."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from results.store import RecordWriter, read_records
 
 
 class Evaluator:
-    """Evaluates one run until all is done or a stop is asked for."""
+    """Evaluates one run until everything is done or it is asked to stop."""
 
     def __init__(
         self,
@@ -40,17 +40,21 @@ class Evaluator:
         self._spec = settings.network_spec(distribution)
 
     def snapshot(self, step: int | None) -> Snapshot | None:
-        """Returns the snapshot of a learner step, or where that is None the selected one, validated before; None if a stop came first.
+        """Returns the snapshot to adapt from, or None if a stop came first.
+
+        Args:
+            step: The snapshot's learner step; None completes the validation and selects one.
 
         Raises:
-            RunDirectoryError: If there is no snapshot to select, or training failed.
-            ValueError: If it is damaged or of another environment.
+            RunDirectoryError: If there is no snapshot of this step or none to select, or if
+                training failed and `step` is None.
+            ValueError: If the snapshot is damaged or of another environment.
         """
         failed = training_failure(read_records(self._run.path, "events"))
         if failed is not None and step is None:
             raise RunDirectoryError(
                 f"No snapshot is selected in {self._run.path}, because its {failed} "
-                "To adapt from one all the same, choose it: --snapshot=STEP."
+                "To adapt from one anyway, name it: --snapshot=STEP."
             )
         if failed is not None:
             print(f"Warning: {failed}", file=sys.stderr)
@@ -60,14 +64,14 @@ class Evaluator:
         elif step not in known:
             there = ", ".join(map(str, known)) or "none"
             raise RunDirectoryError(
-                f"--snapshot={step} is not there: {self._run.snapshots} holds {there}.",
+                f"--snapshot={step} does not exist: {self._run.snapshots} holds {there}.",
             )
         if self._stop.is_set():
             return None
         return self.select() if step is None else self.read(step)
 
     def validate(self) -> None:
-        """Completes the validation of every snapshot, newest first, unless the choice that it serves is made."""
+        """Completes the validation of every snapshot, newest first, unless one is selected."""
         if selected_snapshot(read_records(self._run.path, "events")) is not None:
             return
         assignment = evaluation.validation_assignment(self._settings, self._distribution)
@@ -86,10 +90,13 @@ class Evaluator:
                     print(f"Skipping a damaged snapshot: {error}", file=sys.stderr)
 
     def select(self) -> Snapshot:
-        """Returns the selected snapshot; the choice is made once, when training has ended.
+        """Returns the selected snapshot, of those validated so far.
+
+        Once training has finished, the selection is recorded and final.
 
         Raises:
             RunDirectoryError: If there is no snapshot to select.
+            ValueError: If it is of another environment.
         """
         chosen = selected_snapshot(read_records(self._run.path, "events"))
         if chosen is None:
@@ -106,7 +113,8 @@ class Evaluator:
             )
         if snapshot.step != chosen.snapshot:
             print(
-                f"The selected snapshot {chosen.snapshot} is damaged: using that of step {snapshot.step}.",
+                f"The selected snapshot {chosen.snapshot} is damaged: using that of step "
+                f"{snapshot.step}.",
                 file=sys.stderr,
             )
             self._keep(Selection(snapshot.step, chosen.score))
@@ -114,7 +122,7 @@ class Evaluator:
         return snapshot
 
     def measure_levels(self, snapshot: Snapshot) -> None:
-        """Measures the experts' and the prior's level, unless they are known or the agent has none."""
+        """Measures the levels of experts and prior, unless they are known or the agent has none."""
         if snapshot.agent != "multitask":
             return
         known = levels(read_records(self._run.path, "levels"), snapshot.step)
@@ -124,7 +132,7 @@ class Evaluator:
             )
 
     def test(self, snapshot: Snapshot, assignments: Sequence[evaluation.Assignment]) -> None:
-        """Adapts with each method that is not complete."""
+        """Adapts with each assignment that is not complete."""
         recorded = evaluation.recorded_runs(self._run)
         pending = [
             assignment
@@ -144,7 +152,14 @@ class Evaluator:
         *,
         filmed: bool,
     ) -> None:
-        """Records how each method behaves on the first `number` tasks of its assignment, from the first episode to the last."""
+        """Records each method's behaviour on the first `number` tasks of its assignment.
+
+        Args:
+            snapshot: The snapshot to adapt from.
+            assignments: The methods to record.
+            number: Number of tasks per method.
+            filmed: Whether to make videos as well as paths.
+        """
         for assignment in assignments:
             tasks = tuple(
                 replica.task.index
@@ -163,10 +178,8 @@ class Evaluator:
                 should_stop=self._stop.is_set,
             )
             if made:
-                print(
-                    f"Recorded {assignment.method} on {made} of {len(tasks)} tasks in {self._run.path / FOLDER}",
-                    flush=True,
-                )
+                where = f"{made} of {len(tasks)} tasks in {self._run.path / FOLDER}"
+                print(f"Recorded {assignment.method} on {where}", flush=True)
 
     def _keep(self, selection: Selection) -> None:
         with RecordWriter(self._run.path, "events", "evaluate") as events:

@@ -1,4 +1,4 @@
-"""The snapshot that a new run's networks start from: found, checked, and kept with the run."""
+"""Finds, checks and copies the snapshot that a new run's networks start from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from results.store import read_records
 
 
 def find(path: str) -> pathlib.Path:
-    """Returns a snapshot's folder: the given one, or that of a run's selected or else newest one.
+    """Returns the folder of a snapshot.
+
+    Args:
+        path: The folder itself, or a run directory, which stands for its selected snapshot or else
+            its newest one.
 
     Raises:
         RunDirectoryError: If there is none.
@@ -33,14 +37,16 @@ def find(path: str) -> pathlib.Path:
 
 
 def check(path: str, settings: RunSettings) -> None:
-    """Checks that a new run can start from its initial snapshot; one that has started has its own.
+    """Checks that a new run can start from its initial snapshot.
+
+    A run that has already started has its own copy, which is not checked again.
 
     Args:
         path: The run directory, which need not exist.
-        settings: The run.
+        settings: The run's settings.
 
     Raises:
-        ValueError: If there is no such snapshot, it is damaged, or of other networks.
+        ValueError: If the snapshot does not exist, is damaged, or does not fit the networks.
     """
     given = settings.initial_snapshot
     if given is not None and not RunDirectory(pathlib.Path(path)).initial_snapshot.exists():
@@ -49,7 +55,7 @@ def check(path: str, settings: RunSettings) -> None:
 
 
 def keep(run: RunDirectory, settings: RunSettings) -> None:
-    """Copies what the networks start from, so that the run does not depend on where it was."""
+    """Copies the initial snapshot into the run directory, so that the run is self-contained."""
     given = settings.initial_snapshot
     if given is not None and not run.initial_snapshot.exists():
         with durable.publish(run.initial_snapshot) as directory:

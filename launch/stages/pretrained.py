@@ -1,4 +1,7 @@
-"""Trained runs that come with the sources: enough of a run directory to adapt from at once, without training."""
+"""Trained runs that ship with the sources, ready to adapt from without training.
+
+Each holds the part of a run directory that adaptation needs.
+"""
 
 from __future__ import annotations
 
@@ -15,38 +18,39 @@ from results.store import RecordWriter, read_records
 FOLDER = pathlib.Path(iwpa.__file__).resolve().parent / "data"
 _PATIENCE_SECONDS = 60.0
 _FILES = ("run.json", "tasks.json")
-# What says which snapshot and which configurations were chosen, and that training has ended.
+# These tell the selected snapshot, the chosen configurations and that training has finished.
 _EVENTS = ("snapshot_selected", "configuration_chosen", "training_finished")
 
 
 def names() -> list[str]:
-    """Returns what there is."""
+    """Returns the names of the pretrained runs."""
     return sorted(path.name for path in FOLDER.iterdir()) if FOLDER.is_dir() else []
 
 
 def unpack(name: str, path: str) -> None:
-    """Makes a run directory of a pretrained run, unless there is one already.
+    """Copies a pretrained run to a run directory, unless it is already there.
 
     Args:
         name: One of `names()`.
         path: The run directory.
 
     Raises:
-        RunDirectoryError: If there is no such pretrained run, or the directory holds something else.
+        RunDirectoryError: If there is no such pretrained run, or the directory holds another run.
     """
     if name not in names():
         raise RunDirectoryError(
-            f"There is no pretrained {name!r}: choose from {', '.join(names())}, or train with --run_dir."
+            f"There is no pretrained {name!r}: choose from {', '.join(names())}, or train with "
+            "--run_dir."
         )
     target = located(path).path
     target.parent.mkdir(parents=True, exist_ok=True)
-    # A second process waits; what one that was killed left behind is removed.
+    # A second process waits here. `_unpack_alone` removes what a killed process left behind.
     with exclusive(
         target.with_name(f".{target.name}.unpacking"), wait_seconds=_PATIENCE_SECONDS
     ) as alone:
         if not alone:
             raise RunDirectoryError(
-                f"Another program unpacks into --run_dir={path}: try again when it has ended."
+                f"Another program is unpacking into --run_dir={path}: try again when it has ended."
             )
         _unpack_alone(name, path, target)
 
@@ -56,7 +60,8 @@ def _unpack_alone(name: str, path: str, target: pathlib.Path) -> None:
     if os.path.lexists(target):
         if open_run(path)[1].identity() != open_run(str(source))[1].identity():
             raise RunDirectoryError(
-                f"--run_dir={path} holds another run than the pretrained {name}: choose another directory."
+                f"--run_dir={path} holds another run than the pretrained {name}: choose another "
+                "directory."
             )
         return
     shutil.rmtree(temporary, ignore_errors=True)
@@ -64,16 +69,17 @@ def _unpack_alone(name: str, path: str, target: pathlib.Path) -> None:
 
 
 def pack(run: RunDirectory, folder: pathlib.Path) -> None:
-    """Copies what `unpack` needs of a finished run into a new folder.
+    """Copies the parts of a finished run that `unpack` needs into a new folder.
 
     Raises:
-        RunDirectoryError: If no snapshot was selected yet.
+        RunDirectoryError: If the run has no selected snapshot yet.
     """
     events = [event for event in read_records(run.path, "events") if event["event"] in _EVENTS]
     selected = selected_snapshot(events)
     if selected is None:
         raise RunDirectoryError(
-            f"{run.path} has no selected snapshot yet: finish it with python -m launch.evaluate --run_dir={run.path}"
+            f"{run.path} has no selected snapshot yet: finish it with python -m launch.evaluate "
+            f"--run_dir={run.path}"
         )
     step = str(selected.snapshot)
     shutil.copytree(run.snapshots / step, folder / "snapshots" / step)

@@ -1,4 +1,4 @@
-"""The line that tells how far an adaptation is."""
+"""The progress line of an adaptation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from iwpa.engine import EpisodeRecord
 
 
 class Progress:
-    """Says how far an adaptation is: in place on a terminal, at its end in a log."""
+    """Prints an adaptation's progress: updated in place on a terminal, once at the end in a log."""
 
     def __init__(self, title: str, episodes: int):
         self._title, self._episodes = title, episodes

@@ -1,4 +1,4 @@
-"""Adapted behaviour recorded to be looked at: films of the first and the last episode of adaptation, and the body's paths in all."""
+"""Records adapted behaviour: videos of the first and last episode, and the body's path in all."""
 
 from __future__ import annotations
 
@@ -26,22 +26,25 @@ from results.recordings import FOLDER, Recording
 from results.records import RunKey
 
 _SIZE = (400, 300)
-_MOST_FRAMES = 150  # Of an episode: drawing without a GPU takes a tenth of a second for each.
+_MOST_FRAMES = 150  # per episode: rendering one without a GPU takes a tenth of a second
 _STEPS_PER_SECOND = 20
-_SHORTEST_SECONDS = 4.0  # An episode of twenty steps would be over in a second.
+_SHORTEST_SECONDS = 4.0  # per video: an episode of twenty steps would be over in a second
 
 
 class _StoppedError(Exception):
-    """The program was asked to stop; what was being recorded is thrown away."""
+    """The program was asked to stop; unfinished recordings are discarded."""
 
 
 def why_not_filmed(distribution: TaskDistribution) -> str | None:
-    """Returns why an environment cannot be filmed, or None if it can. It has to come before MuJoCo is imported."""
+    """Returns why an environment cannot be filmed, or None if it can.
+
+    Call it before anything imports MuJoCo, because it chooses MuJoCo's renderer.
+    """
     missing = None
     try:
         choose_renderer()
     except RuntimeError as error:
-        missing = str(error)  # An environment may draw without.
+        missing = str(error)  # An environment may render without MuJoCo.
     environments = EnvironmentBatch(distribution, 1)
     environments.reset(0, distribution.tasks("train")[0], 0)
     try:
@@ -61,21 +64,22 @@ def record(
     filmed: bool,
     should_stop: Callable[[], bool],
 ) -> int:
-    """Adapts again to every task of an assignment with its first seed, and records it; what was recorded before is left.
+    """Repeats the adaptation to every task of an assignment with its first seed and records it.
 
-    The random numbers of a run do not depend on the runs beside it: but for rounding, this one is the one that was evaluated.
+    Existing recordings are kept. A run's random numbers do not depend on the runs beside it, so
+    except for rounding this repeats the evaluated run.
 
     Args:
-        run: Where the recordings go.
-        settings: The run.
-        distribution: Its tasks.
+        run: The run directory that the recordings go to.
+        settings: The run's settings.
+        distribution: The run's tasks.
         assignment: What to record.
-        snapshot: What to start from.
-        filmed: Whether to make films, too.
-        should_stop: Asked each control step.
+        snapshot: The snapshot to start from.
+        filmed: Whether to make videos as well as paths.
+        should_stop: Called before each control step.
 
     Returns:
-        How many recordings were made.
+        The number of new recordings.
     """
     replicas = dataclasses.replace(assignment, seeds=1).replicas(distribution)
     episodes = assignment.config.episodes
@@ -83,8 +87,8 @@ def record(
     recordings = [Recording(_key(assignment, replica, snapshot), (), names) for replica in replicas]
     folder = run.path / FOLDER
     missing = [
-        place
-        for place, recording in enumerate(recordings)
+        index
+        for index, recording in enumerate(recordings)
         if not (folder / recording.name).exists()
     ]
     if not missing:
@@ -92,8 +96,8 @@ def record(
     folder.mkdir(exist_ok=True)
     durable.remove_unfinished(folder)
     replicas, recordings = (
-        [replicas[place] for place in missing],
-        [recordings[place] for place in missing],
+        [replicas[index] for index in missing],
+        [recordings[index] for index in missing],
     )
     method = make_method(
         assignment.method,
@@ -146,10 +150,11 @@ def _key(assignment: Assignment, replica: Replica, snapshot: Snapshot) -> RunKey
 
 
 class _RecordedBatch(EnvironmentBatch):
-    """Environments that are watched while they are stepped.
+    """An environment batch that records paths and videos while it is stepped.
 
     Attributes:
-        paths: For each environment and episode, where the body was at each moment; empty where it is not traced.
+        paths: The body's position at each step, by environment and episode; empty if the
+            environment does not trace a body.
     """
 
     def __init__(
@@ -162,10 +167,10 @@ class _RecordedBatch(EnvironmentBatch):
         """Makes the environments.
 
         Args:
-            distribution: Where they come from.
+            distribution: The task distribution that makes them.
             seed: As in `EnvironmentBatch`.
-            folders: Where each environment's films go.
-            films: File names by episode.
+            folders: Folder of each environment's videos.
+            films: File names of the videos, by episode.
         """
         super().__init__(distribution, len(folders), seed)
         self.paths: list[list[list[Array]]] = [[] for _ in folders]
@@ -187,37 +192,37 @@ class _RecordedBatch(EnvironmentBatch):
         error: BaseException | None,
         trace: types.TracebackType | None,
     ) -> None:
-        for place in list(self._cameras):
-            self._cameras.pop(place).close()
+        for row in list(self._cameras):
+            self._cameras.pop(row).close()
 
-    def reset(self, place: int, task: Task, seed: int) -> tuple[str, ...]:
-        failures = super().reset(place, task, seed)
-        self._episodes[place] += 1
-        self._steps[place] = 0
-        if place in self._cameras:
-            self._cameras.pop(place).close()
-        film = self._films.get(self._episodes[place])
+    def reset(self, row: int, task: Task, seed: int) -> tuple[str, ...]:
+        failures = super().reset(row, task, seed)
+        self._episodes[row] += 1
+        self._steps[row] = 0
+        if row in self._cameras:
+            self._cameras.pop(row).close()
+        film = self._films.get(self._episodes[row])
         if film is not None:
-            self._cameras[place] = imageio.v2.get_writer(
-                self._folders[place] / film, fps=self._frames_per_second, macro_block_size=1
+            self._cameras[row] = imageio.v2.get_writer(
+                self._folders[row] / film, fps=self._frames_per_second, macro_block_size=1
             )
         if self._traced is not None:
-            self.paths[place].append([])
-        self._watch(place)
+            self.paths[row].append([])
+        self._watch(row)
         return failures
 
     def step(self, actions: Array, active: Array | None = None) -> StepBatch:
         result = super().step(actions, active)
         stepped = ~result.faulted if active is None else active & ~result.faulted
-        for place in np.flatnonzero(stepped).tolist():
-            self._steps[place] += 1
-            self._watch(place)
+        for row in np.flatnonzero(stepped).tolist():
+            self._steps[row] += 1
+            self._watch(row)
         return result
 
-    def _watch(self, place: int) -> None:
+    def _watch(self, row: int) -> None:
         if self._traced is not None:
-            self.paths[place][-1].append(
-                self.layout.read(self.observations[place], self._traced)[: self._coordinates].copy()
+            self.paths[row][-1].append(
+                self.layout.read(self.observations[row], self._traced)[: self._coordinates].copy()
             )
-        if place in self._cameras and self._steps[place] % self._steps_per_frame == 0:
-            self._cameras[place].append_data(self.picture(place, *_SIZE))
+        if row in self._cameras and self._steps[row] % self._steps_per_frame == 0:
+            self._cameras[row].append_data(self.picture(row, *_SIZE))

@@ -1,4 +1,4 @@
-"""The live line of a training run, read from the run directory like all that a person looks at."""
+"""The status line of a training run, read from the run directory."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from results.store import RecordReader
 _PERIOD_SECONDS = 2.0
 _LOG_PERIOD_SECONDS = 30.0
 _WIDEST = 175  # columns, of a log
-_LEAST = 1e-5  # what is smaller is not worth its digits
-_LONGEST = 1e6  # from here numbers are shown by their powers of ten
-# Names of metrics (docs/training.md) and how the line shows them.
+_LEAST = 1e-5  # smaller numbers show as less than this
+_LONGEST = 1e6  # larger numbers are shown in scientific notation
+# Metrics (docs/training.md) with their titles and formats in the line.
 _METRICS = {
     "kl_to_prior": ("KL", "{:.2f}"),
     "kl_cost": ("λ", "{:.2g}"),
@@ -32,21 +32,21 @@ _METRICS = {
 
 
 def announce(text: str) -> None:
-    """Prints a line of its own, in the place of the live one if there is one."""
+    """Prints a separate line; on a terminal it overwrites the status line."""
     print(f"\r\x1b[K{text}" if sys.stdout.isatty() else text, flush=True)
 
 
 class Part(NamedTuple):
-    """A part of the line; where there is no room, low ranks take it before high ones."""
+    """A part of the line; if room is short, low ranks come before high ones."""
 
     text: str
     rank: int
 
 
 class StatusLine:
-    """Shows progress, throughput, returns and what regularises them while training goes on.
+    """Shows progress, throughput, returns and regularisation during training.
 
-    It is in place on a terminal, and a line every 30 s in a log.
+    It updates in place on a terminal and prints a line every 30 s to a log.
     """
 
     def __init__(self, run: RunDirectory, learner_steps: int, minutes: float):
@@ -75,7 +75,7 @@ class StatusLine:
         try:
             self._show()
         except OSError:
-            # Nobody reads any more what is printed: the program stops as it does by Ctrl-C, with a checkpoint.
+            # Standard output is closed: the program stops with a checkpoint, as by Ctrl-C.
             os.kill(os.getpid(), signal.SIGTERM)
 
     def _show(self) -> None:
@@ -83,7 +83,7 @@ class StatusLine:
         while not self._stop.wait(_PERIOD_SECONDS):
             self.read()
             if self._in_place:
-                # A line that reaches the last column would wrap, and could not be overwritten.
+                # A line that fills the last column would wrap and could not be overwritten.
                 columns = shutil.get_terminal_size().columns - 1
                 print(f"\r\x1b[K{self.text(columns)}", end="", flush=True)
             elif time.monotonic() >= next_line:
@@ -93,7 +93,7 @@ class StatusLine:
             print()
 
     def read(self) -> None:
-        """Takes what is new in the run directory."""
+        """Reads new records from the run directory."""
         for record in self._training.poll():
             self._last = record
             for name in ("training_return", "training_reward_return"):
@@ -107,7 +107,7 @@ class StatusLine:
                 self._score = scores[max(scores)]
 
     def text(self, columns: int) -> str:
-        """Returns the line, of at most so many columns."""
+        """Returns the line, at most `columns` characters long."""
         elapsed = time.strftime("%H:%M:%S", time.gmtime(time.monotonic() - self._started))
         if self._last is None:
             waiting = "starting: nodes import TensorFlow, the learner compiles, replay fills"
@@ -137,20 +137,20 @@ class StatusLine:
 
 
 def fitted(parts: Sequence[Part], columns: int) -> str:
-    """Returns those parts for which a line of so many columns has room, low ranks first."""
+    """Returns the line of those parts that fit into `columns` characters, low ranks first."""
     kept: set[int] = set()
-    for place in sorted(range(len(parts)), key=lambda place: parts[place].rank):
-        if not kept or len(_joined(parts, {*kept, place})) <= columns:
-            kept.add(place)
+    for index in sorted(range(len(parts)), key=lambda index: parts[index].rank):
+        if not kept or len(_joined(parts, {*kept, index})) <= columns:
+            kept.add(index)
     return _joined(parts, kept)[:columns]
 
 
-def _joined(parts: Sequence[Part], places: Collection[int]) -> str:
-    return "  ".join(parts[place].text for place in sorted(places))
+def _joined(parts: Sequence[Part], indices: Collection[int]) -> str:
+    return "  ".join(parts[index].text for index in sorted(indices))
 
 
 def _left(minutes: float, share: float) -> str:
-    """Returns the time left where a share of the work took so many minutes."""
+    """Returns the time left, given the share of the work done and the minutes it took."""
     left = minutes * (1.0 / share - 1.0) if share else math.inf
     return f"{left:.0f} min left" if left < _LONGEST else "- min left"
 
@@ -164,7 +164,7 @@ def _number(value: float | None, form: str = "{:.2f}") -> str:
 
 
 def _short(count: int) -> str:
-    """Returns a count in a few characters, such as 12.3k."""
+    """Returns a count in few characters, such as 12.3k."""
     if count >= 1e6:
         return f"{count / 1e6:.2f}M"
     return f"{count / 1e3:.1f}k" if count >= 1e3 else f"{count}"

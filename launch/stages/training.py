@@ -1,4 +1,4 @@
-"""The first stage of a run: the training program under a supervisor."""
+"""Stage 1 of a run: the training program under its supervisor."""
 
 from __future__ import annotations
 
@@ -26,26 +26,29 @@ if TYPE_CHECKING:
     from launch.runtime.payloads import NodePlan
     from launch.runtime.supervise import Daemons
 
-# The program of a stage ends within 13 s of a stop, training's nodes within 14 s.
+# After a request to stop, a stage's process ends within 13 s and training's nodes within 14 s.
 _PATIENCE_SECONDS = 25.0
-# Up to here the learner's quick compilation, 6 s instead of 22, is worth its slower steps.
+# Up to this length, quick compilation (6 s instead of 22 s) outweighs the learner's slower steps.
 _SHORT_RUN_STEPS = 20_000
-# Settings of ours, MuJoCo's and TensorFlow's that nodes on other hosts must see as well.
+# Prefixes of environment variables to pass on to nodes on other hosts.
 _PASSED_ON = ("IWPA_", "MUJOCO_", "TF_", "OPENBLAS_")
-# What an elastic program begins with.
+# The nodes that an elastic program needs to begin.
 _FIRST = frozenset({"replay-0", "learner-0", "actor-0"})
 
 
 class TrainingError(RuntimeError):
-    """A node cannot be brought back; the message says which, how it ended, and shows the end of its log."""
+    """A node cannot be restarted.
+
+    The message names the node and how it ended, and shows the end of its log.
+    """
 
 
 class GivenUpError(TrainingError):
-    """The learner gave up, for a reason that it recorded; the message tells it."""
+    """The learner gave up; the message is the reason that it recorded."""
 
 
 def _on_this_machine(run_dir: pathlib.Path) -> Daemons:
-    # Imported late: a finished run does without.
+    # Imported late, because a finished run does not need it.
     from launch.runtime.local_daemons import LocalDaemons
 
     return LocalDaemons()
@@ -56,11 +59,12 @@ class Placement:
     """Where the nodes of the training program run; by default on this machine.
 
     Attributes:
-        connect: Makes what starts nodes, for a run directory.
-        validation_nodes: How many.
-        elastic: Whether training may begin when replay, learner and one actor have a place, and the rest joins as places come.
-        placement_seconds: How long those that must be there may wait for a place.
-        echo: Whether the nodes' output comes to the terminal, too.
+        connect: Returns the daemons that start nodes, given the run directory.
+        validation_nodes: Number of validation nodes.
+        elastic: Whether training may begin once replay, learner and one actor have a host; the rest
+            join when a host has room.
+        placement_seconds: How long the nodes needed to begin may wait for a host.
+        echo: Whether to print the nodes' output on the terminal as well.
     """
 
     connect: Callable[[pathlib.Path], Daemons] = _on_this_machine
@@ -71,21 +75,22 @@ class Placement:
 
 
 def train(settings: RunSettings, run_dir: str, placement: Placement | None = None) -> bool:
-    """Trains until the run's steps or minutes are used up, in the main thread; a run whose are is left as it is.
+    """Trains until the run reaches its steps or minutes; does nothing if it already has.
 
-    Ctrl-C and SIGTERM stop it cleanly; the same call resumes.
+    Call it in the main thread. Ctrl-C and SIGTERM stop it cleanly; the same call resumes.
 
     Args:
-        settings: The run, of `default_settings`.
-        run_dir: Where everything is kept.
+        settings: The run's settings, from `default_settings`.
+        run_dir: The run directory.
         placement: Where the nodes run.
 
     Returns:
-        Whether it was finished rather than stopped.
+        True if training finished, False if it was stopped.
 
     Raises:
         ValueError: As `prepared`.
-        TrainingError: If a node cannot be brought back, or the learner gave up. What was finished is kept; the same call resumes.
+        TrainingError: If a node cannot be restarted or the learner gave up. Finished work is kept;
+            the same call resumes.
     """
     with prepared(settings, run_dir) as (run, stop):
         return training_finished(run, settings) or run_program(run, settings, stop, placement)
@@ -93,14 +98,14 @@ def train(settings: RunSettings, run_dir: str, placement: Placement | None = Non
 
 @contextlib.contextmanager
 def prepared(settings: RunSettings, run_dir: str) -> Iterator[tuple[RunDirectory, threading.Event]]:
-    """Makes a run directory ready for training, after everything that can be refused was, and keeps other programs out of it.
+    """Checks everything that training needs, then prepares and locks the run directory.
 
     Yields:
         The run directory, and an event that Ctrl-C and SIGTERM set.
 
     Raises:
-        ValueError: If XLA_FLAGS are another program's, the environment breaks a rule, or the directory cannot be used or holds
-            another run. Nothing was started then.
+        ValueError: If XLA_FLAGS holds another program's flags, the environment breaks a rule, or
+            the directory is unusable or holds another run. Nothing has started then.
     """
     xla_flags.check_variables()
     _refuse_broken_rules(settings)
@@ -114,9 +119,9 @@ def prepared(settings: RunSettings, run_dir: str) -> Iterator[tuple[RunDirectory
 
 
 def _refuse_broken_rules(settings: RunSettings) -> None:
-    """Examines a user's own environment for some seconds; ours are tested.
+    """Raises if a user's own environment breaks a rule; examines it for some seconds.
 
-    What training would only show after hours is refused now.
+    Otherwise training might fail only after hours. The built-in environments are tested.
     """
     environment = settings.environment
     if ":" not in environment:
@@ -142,19 +147,19 @@ def run_program(
     stop: threading.Event,
     placement: Placement | None = None,
 ) -> bool:
-    """Runs the training program until the learner ends it, a stop is asked for, or a node cannot be brought back.
+    """Runs the training program until the learner ends it or it is stopped.
 
     Args:
         run: The run directory.
-        settings: The run.
-        stop: Ends training early, when it is set.
+        settings: The run's settings.
+        stop: Ends training early when it is set.
         placement: Where the nodes run.
 
     Returns:
-        Whether training finished and no stop was asked for.
+        True if training finished and `stop` is not set.
 
     Raises:
-        TrainingError: If a node cannot be brought back, or the learner gave up.
+        TrainingError: If a node cannot be restarted, or the learner gave up.
     """
     placement = placement or Placement()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -183,12 +188,18 @@ def run_program(
             events.append(
                 {"event": "node_restarted", "node": node, "reason": reason, "restarts": restarts}
             )
-            announce(f"{node}: {reason}; it is started again.")
+            announce(f"{node}: {reason}; restarting it.")
 
         supervisor = Supervisor(
-            plans, daemons, start, run.logs, required=_FIRST if placement.elastic else {plan.name for plan in plans}, reborn=REBORN,
-            on_restart=note, placement_seconds=placement.placement_seconds,
-        )  # fmt: skip
+            plans,
+            daemons,
+            start,
+            run.logs,
+            required=_FIRST if placement.elastic else {plan.name for plan in plans},
+            reborn=REBORN,
+            on_restart=note,
+            placement_seconds=placement.placement_seconds,
+        )
         with StatusLine(run, settings.learner_steps, settings.minutes):
             try:
                 late = supervisor.run(stop)
@@ -200,15 +211,15 @@ def run_program(
                 ) from error
     if late:
         print(
-            f"Ended by force, because they did not stop in time: {', '.join(late)}.",
+            f"Killed, because they did not stop in time: {', '.join(late)}.",
             file=sys.stderr,
         )
-    # A signal that comes while a finished training winds down ends what follows, too.
+    # A signal that arrives while a finished training shuts down also cancels the later stages.
     return not stop.is_set() and training_finished(run, settings)
 
 
 def _variables(settings: RunSettings) -> Callable[[str], dict[str, str]]:
-    """Returns what gives the environment variables of a node, by its group."""
+    """Returns a function from a node's group to its environment variables."""
     quick = QUICK_COMPILE if settings.learner_steps <= _SHORT_RUN_STEPS else ""
     of_learner = {
         "XLA_FLAGS": os.environ.get("XLA_FLAGS", quick),

@@ -1,4 +1,4 @@
-"""The configurations of a method tried on the validation tasks; the best one is chosen."""
+"""Tries a method's configurations on the validation tasks and chooses the best."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ class Tuner:
         self._snapshot, self._stop = snapshot, stop
 
     def tune(self, assignments: Sequence[evaluation.Assignment]) -> None:
-        """Tries one method's configurations, prints their scores and keeps the choice, unless it is stopped before."""
+        """Tries one method's configurations, prints their scores and records the choice.
+
+        If it is stopped first, it chooses none.
+        """
         recorded = evaluation.recorded_runs(self._run, _KIND)
         for number, assignment in enumerate(assignments, start=1):
             if not evaluation.is_complete(
@@ -85,7 +88,7 @@ class Tuner:
 
 
 def _table(assignments: Sequence[evaluation.Assignment], scores: Sequence[float], best: int) -> str:
-    """Returns one line for each configuration, the highest score first."""
+    """Returns a table with one line per configuration, the highest score first."""
     names = list(SEARCH_SPACES[assignments[0].method])
     lines = [f"{assignments[0].method}: mean return on validation tasks; the first is chosen"]
     for index in sorted(range(len(scores)), key=lambda index: (-scores[index], index != best)):

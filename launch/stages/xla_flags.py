@@ -1,4 +1,4 @@
-"""The variables of TensorFlow's compiler, which may be set in one's shell for another program."""
+"""Environment variables of TensorFlow's compiler, which the shell may set for other programs."""
 
 from __future__ import annotations
 
@@ -16,24 +16,27 @@ _VARIABLES = ("XLA_FLAGS", "TF_XLA_FLAGS")
 
 
 def check_variables() -> None:
-    """Refuses a flag that this TensorFlow does not know: it would end the learner, and every one after it.
+    """Checks that this TensorFlow knows all flags; an unknown one would crash every learner.
 
     Raises:
-        ValueError: If there is one.
+        ValueError: If a flag is unknown.
     """
     for variable in _VARIABLES:
         for flag in _flags(os.environ.get(variable, "").strip()):
             if not _is_known(flag.lstrip("-").partition("=")[0]):
                 raise ValueError(
-                    f"{variable} holds {shortened(flag)!r}, which TensorFlow's compiler does not know "
-                    "and would end the learner for: it is meant for another program; start this one "
-                    f"with {variable} unset."
+                    f"{variable} holds {shortened(flag)!r}, which TensorFlow's compiler does not "
+                    "know and which would crash the learner. It is meant for another program: "
+                    f"start this one with {variable} unset."
                 )
 
 
 @contextlib.contextmanager
 def quick_compilation() -> Iterator[None]:
-    """Has what is compiled meanwhile compiled quickly, unless XLA_FLAGS are set; they are read once, by the first compilation."""
+    """Sets XLA_FLAGS for quick compilation within the context, unless they are already set.
+
+    XLA reads them once, at the first compilation.
+    """
     if "XLA_FLAGS" in os.environ:
         yield
         return
@@ -45,16 +48,16 @@ def quick_compilation() -> Iterator[None]:
 
 
 def _flags(text: str) -> list[str]:
-    if text and not text.startswith("-"):  # The name of a file that holds them.
+    if text and not text.startswith("-"):  # It names a file that holds the flags.
         try:
             text = pathlib.Path(text).read_text(errors="replace")
         except OSError:
-            return []  # As TensorFlow does.
+            return []  # TensorFlow ignores such a file, too.
     return text.split()
 
 
 def _is_known(name: str) -> bool:
-    """Returns whether the library names a flag so, without the seconds of importing it."""
+    """Returns whether TensorFlow's library contains a flag's name; importing it takes seconds."""
     package = importlib.util.find_spec("tensorflow")
     if package is None or package.origin is None:
         return True

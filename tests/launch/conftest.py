@@ -1,4 +1,4 @@
-"""A program in a run directory of its own, whose processes end with the test."""
+"""A program with its own run directory, whose processes end with the test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wrong input is one line that names the value and the mend, exit code 2, before anything starts."""
+"""Wrong input gives exit code 2 and one line with value and fix, before anything starts."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_of_the_tuning_command(tmp_path: pathlib.Path, flags: list[str], words: 
 
 
 @pytest.mark.parametrize("module", ["launch.evaluate", "launch.tune", "launch.local_multiprocess"])
-def test_a_second_evaluation_of_a_run_beside_one_that_goes_on(
+def test_a_second_evaluation_of_a_run_is_refused_while_one_is_running(
     tmp_path: pathlib.Path, module: str
 ) -> None:
     directory = prepare(str(tmp_path), default_settings("tiny_distribution:Line"))
@@ -171,11 +171,11 @@ def test_a_second_evaluation_of_a_run_beside_one_that_goes_on(
         code, message = run(module, f"--run_dir={tmp_path}", *environment)
     assert code == 2
     assert_one_line_with(
-        message, ["Another program evaluates or tunes", str(tmp_path), "wait for its end"]
+        message, ["Another program evaluates or tunes", str(tmp_path), "wait until it ends"]
     )
 
 
-def test_a_report_and_training_go_on_beside_an_evaluation_and_another_may_follow_it(
+def test_reports_and_training_run_beside_an_evaluation_and_another_may_follow(
     tmp_path: pathlib.Path,
 ) -> None:
     settings = default_settings("tiny_distribution:Line")
@@ -194,7 +194,7 @@ def test_an_evaluation_of_a_run_that_cannot_be_written_to(tmp_path: pathlib.Path
     assert_one_line_with(message, [f"Cannot write to --run_dir={tmp_path}", "Is a directory"])
 
 
-def test_evaluating_what_is_no_run_directory(tmp_path: pathlib.Path) -> None:
+def test_evaluating_a_directory_that_is_no_run_directory(tmp_path: pathlib.Path) -> None:
     code, message = run("launch.evaluate", f"--run_dir={tmp_path}")
     assert code == 2
     assert_one_line_with(message, [str(tmp_path), "run.json"])
@@ -218,7 +218,7 @@ def test_a_snapshot_of_another_environment_is_refused_naming_the_field(
 @pytest.mark.parametrize(
     "damage", [lambda data: data[:-50], lambda data: data[:-50] + b"\xff" * 50]
 )
-def test_a_damaged_snapshot_is_skipped_for_the_one_before_it_with_a_warning(
+def test_a_damaged_snapshot_is_replaced_by_the_one_before_with_a_warning(
     tmp_path: pathlib.Path, damage
 ) -> None:
 
@@ -251,8 +251,13 @@ def test_debug_shows_the_traceback(tmp_path: pathlib.Path) -> None:
 def test_help_explains_and_lists_every_flag() -> None:
     shown = subprocess.run(
         [sys.executable, "-m", "launch.local_multiprocess", "--help"],
-        cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     for words in (
         "resumes",
         "--environment",

@@ -1,4 +1,4 @@
-"""The program on a Ray cluster, which here is this machine alone: the bridge, its errors, and what it leaves behind."""
+"""The program on a Ray cluster of this machine: the bridge, its errors and its leftovers."""
 
 from __future__ import annotations
 
@@ -65,15 +65,15 @@ class TestOfSmallPrograms:
                 budget=RestartBudget(restarts=1),
             )
 
-    def test_a_killed_daemon_or_worker_of_ray_takes_its_tree_along_and_the_node_finds_another_place(
+    def test_killing_a_daemon_or_rays_worker_ends_its_descendants_and_the_node_moves(
         self, tmp_path
     ):
         children, stop = tmp_path / "children", threading.Event()
         restarts = []
         program = nodes.program_of(lp.PyClassNode(nodes.Parent, children))
-        place = daemons(tmp_path)
+        cluster = daemons(tmp_path)
         thread = threading.Thread(
-            target=lambda: restarts.extend(nodes.run(program, tmp_path, place, stop=stop))
+            target=lambda: restarts.extend(nodes.run(program, tmp_path, cluster, stop=stop))
         )
         thread.start()
         for victim in range(3):
@@ -96,16 +96,16 @@ class TestOfSmallPrograms:
         assert [name for name, _, _ in restarts] == ["only-0"] * 3
         assert not any(map(nodes.is_alive, pids))
 
-    def test_a_node_that_fits_nowhere_is_named_with_what_there_is(self, tmp_path):
-        place = daemons(tmp_path, caller=Needs(cpus=64))
+    def test_a_node_that_fits_no_host_is_named_with_what_the_hosts_offer(self, tmp_path):
+        cluster = daemons(tmp_path, caller=Needs(cpus=64))
         with pytest.raises(
             RefusalError,
-            match=r"caller-0, caller-1 found no place[\s\S]*caller \(CPU 64\)[\s\S]*\(CPU 6\)",
+            match=r"caller-0, caller-1 found no host[\s\S]*caller \(CPU 64\)[\s\S]*\(CPU 6\)",
         ):
-            nodes.run(nodes.word_program(tmp_path), tmp_path, place, placement_seconds=3.0)
+            nodes.run(nodes.word_program(tmp_path), tmp_path, cluster, placement_seconds=3.0)
 
 
-def test_the_whole_program_runs_and_is_finished_by_one_command(tmp_path, let_in):
+def test_one_command_runs_the_whole_program_to_its_end(tmp_path, let_in):
     program = Program(tmp_path / "run", module="launch.cluster", variables=let_in)
     program.start(f"--address={ADDRESS}", "--actors=2", "--learner_steps=3", "--methods=prior")
     code, output = program.finish()
@@ -131,7 +131,7 @@ def test_an_interrupt_stops_it_and_nothing_is_left_running(tmp_path, let_in):
     assert list(program.run_dir.glob(".probe-*")) == []
 
 
-def test_a_killed_launcher_takes_everything_along(tmp_path, let_in):
+def test_killing_the_launcher_ends_everything(tmp_path, let_in):
     program = Program(tmp_path / "run", module="launch.cluster", variables=let_in)
     program.start(f"--address={ADDRESS}", "--learner_steps=1000000", "--methods=prior")
     program.wait_until(lambda: len(leftover_processes(program.run_dir)) >= 4)
@@ -167,16 +167,19 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, let_in, variables, flag
 
 
 @pytest.mark.usefixtures("in_cluster")
-def test_a_host_with_other_versions_is_named_with_the_mend(tmp_path):
-    place = daemons(tmp_path)
-    place._versions = {**place._versions, "dm-reverb": "0.0.1"}
-    refusal = r"cannot take (server|caller)-0: it has dm-reverb 0\.7\.2, this host 0\.0\.1: run `make setup` there"
+def test_a_host_with_other_versions_is_named_with_the_fix(tmp_path):
+    cluster = daemons(tmp_path)
+    cluster._versions = {**cluster._versions, "dm-reverb": "0.0.1"}
+    refusal = (
+        r"cannot take (server|caller)-0: it has dm-reverb 0\.7\.2, this host 0\.0\.1: "
+        r"run `make setup` there"
+    )
     with pytest.raises(RefusalError, match=refusal):
-        nodes.run(nodes.word_program(tmp_path), tmp_path, place)
+        nodes.run(nodes.word_program(tmp_path), tmp_path, cluster)
 
 
 @pytest.mark.usefixtures("in_cluster")
-def test_a_host_without_the_programs_environment_is_named_with_the_mend(tmp_path, monkeypatch):
+def test_a_host_without_the_programs_environment_is_named_with_the_fix(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "launch.runtime.cluster_daemons.sys.executable", "/opt/nowhere/.venv/bin/python"
     )

@@ -1,4 +1,4 @@
-"""The training program on a Ray cluster of simulated hosts, whose processes, daemons, machines and launcher are killed."""
+"""The training program on simulated hosts whose processes, machines and launcher are killed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = [
 ]
 
 
-def test_actors_daemons_and_hosts_die_and_come_back_while_training_goes_on(
+def test_training_continues_while_actors_daemons_and_hosts_die_and_are_replaced(
     tmp_path: pathlib.Path,
 ) -> None:
     with Hosts(4, shared=tmp_path) as machines:
@@ -33,7 +33,7 @@ def test_actors_daemons_and_hosts_die_and_come_back_while_training_goes_on(
         cluster.trains_on()
         assert set(cluster.nodes(machines[0])) == {"replay-0", "learner-0"}
         elsewhere = {*cluster.nodes(machines[1]), *cluster.nodes(machines[2])}
-        assert len(elsewhere) == 3, "one of three actors and one validation node waits for a place"
+        assert len(elsewhere) == 3, "one of three actors and one validation node waits for a host"
         before = machines[0].bytes_received()
         cluster.trains_on()
         assert machines[0].bytes_received() - before > 100_000, "experience crosses the network"
@@ -56,8 +56,12 @@ def test_actors_daemons_and_hosts_die_and_come_back_while_training_goes_on(
         )
         process.kill()
         cluster.wait_until(lambda: "was killed by signal 9" in cluster.restarts(name))
-        (daemon,) = (process for process in machines[3].processes() if "launch/runtime/host_daemon.py" in " ".join(process.cmdline()[-1:])
-                    and process.parent().name().startswith("ray::"))  # fmt: skip
+        (daemon,) = (
+            process
+            for process in machines[3].processes()
+            if "launch/runtime/host_daemon.py" in " ".join(process.cmdline()[-1:])
+            and process.parent().name().startswith("ray::")
+        )
         (lost,) = cluster.nodes(machines[3])
         daemon.kill()
         cluster.wait_until(lambda: cluster.restarts(lost) and lost in cluster.nodes(machines[3]))
@@ -76,12 +80,12 @@ def test_actors_daemons_and_hosts_die_and_come_back_while_training_goes_on(
             assert (cluster.run_dir / "logs" / node).exists()
 
 
-def test_the_hosts_of_replay_and_learner_are_lost_and_others_take_over_from_the_last_checkpoint(
+def test_when_the_hosts_of_replay_and_learner_are_lost_others_resume_from_the_last_checkpoint(
     tmp_path: pathlib.Path,
 ) -> None:
     with Hosts(3, shared=tmp_path) as machines:
         cluster = Cluster(machines, tmp_path)
-        # The head offers no cores, so that nodes go to the others, and one of these is enough for all of them.
+        # The head offers no cores, so nodes go to the other hosts; each has room for all of them.
         cluster.start_ray(0, "--num-cpus=0", "--resources={}")
         cluster.start_ray(1, "--num-cpus=5")
         cluster.launch("--validation_evaluators=0")
@@ -97,7 +101,8 @@ def test_the_hosts_of_replay_and_learner_are_lost_and_others_take_over_from_the_
         cluster.trains_on()
         assert {*cluster.nodes(machines[2])} == {"replay-0", "learner-0", "actor-0"}
 
-        # A pre-empted launcher is told so by SIGTERM; a lost one is not. Either way the same command resumes.
+        # A pre-empted launcher gets SIGTERM, a lost one gets nothing. In both cases the same
+        # command resumes.
         assert cluster.launcher is not None
         cluster.launcher.terminate()
         code, output = cluster.finish()

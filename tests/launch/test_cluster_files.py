@@ -1,4 +1,4 @@
-"""What starts a cluster is right as far as can be told without a cloud: by Ray's validation and by the clouds' own descriptions."""
+"""The cluster files are valid by Ray's validation and the clouds' schemas, without a cloud."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ with_ray = pytest.mark.skipif(not CLUSTER_PYTHON.exists(), reason="make cluster-
 
 
 def checked(*files: pathlib.Path) -> list[dict[str, Any]]:
-    """Returns for each file how Ray completes it, and what is wrong with it."""
+    """Returns each file as Ray completes it, with the first error in it."""
     command = [CLUSTER_PYTHON, ROOT / "tests" / "support" / "cluster_files.py", *files]
     printed = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
     return [json.loads(line) for line in printed.stdout.splitlines() if line.startswith("{")]
@@ -84,9 +84,7 @@ def test_hosts_run_our_commands_and_none_of_rays_own(clusters: dict[str, Any], n
 
 @with_ray
 @pytest.mark.parametrize("name", CLOUDS)
-def test_clouds_differ_from_each_other_in_their_machines_only(
-    clusters: dict[str, Any], name: str
-) -> None:
+def test_clouds_differ_only_in_their_machines(clusters: dict[str, Any], name: str) -> None:
     config, other = clusters[name]["config"], clusters["aws"]["config"]
     for key in (
         "head_start_ray_commands",
@@ -106,7 +104,7 @@ def test_clouds_differ_from_each_other_in_their_machines_only(
 
 @with_ray
 @pytest.mark.parametrize("name", CLOUDS)
-def test_only_actors_machines_may_be_taken_back_and_none_has_a_public_address(
+def test_only_actors_machines_are_preemptible_and_none_has_a_public_address(
     clusters: dict[str, Any], name: str
 ) -> None:
     config = clusters[name]["config"]
@@ -128,7 +126,7 @@ def test_only_actors_machines_may_be_taken_back_and_none_has_a_public_address(
 
 
 @with_ray
-def test_kubernetes_pods_share_a_storage_and_admit_only_each_other(
+def test_kubernetes_pods_share_storage_and_admit_only_each_other(
     clusters: dict[str, Any],
 ) -> None:
     machines = clusters["kuberay"]["config"]["available_node_types"]
@@ -157,7 +155,7 @@ def test_kubernetes_pods_share_a_storage_and_admit_only_each_other(
 
 
 def parsed(path: pathlib.Path) -> list[dict[str, Any]]:
-    """Returns a YAML file's documents; only the engine's environment reads YAML."""
+    """Returns a YAML file's documents; only Ray's environment can read YAML."""
     program = (
         "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))"
     )
@@ -173,7 +171,7 @@ def parsed(path: pathlib.Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", [*CLOUDS, "kuberay"])
-def test_what_never_ran_on_a_cloud_says_so_first(name: str) -> None:
+def test_files_that_never_ran_on_a_cloud_say_so_first(name: str) -> None:
     assert (CLUSTERS / f"{name}.yaml").read_text().startswith("# Never run on ")
 
 
@@ -196,11 +194,12 @@ def test_scripts_are_sound(script: pathlib.Path) -> None:
         ),
         (
             ["start_ray.sh", "worker", "nowhere"],
-            "start_ray.sh: there is no way from here to the head, nowhere\n",
+            "start_ray.sh: this host has no route to the head, nowhere\n",
         ),
         (
             ["start_ray.sh", "head"],
-            "start_ray.sh: {home}/.ray/auth_token is missing; docs/cluster.md says how to make it\n",
+            "start_ray.sh: {home}/.ray/auth_token is missing; "
+            "docs/cluster.md says how to make it\n",
         ),
         (
             ["host_setup.sh"],
@@ -247,7 +246,7 @@ def test_locks_name_hashes_and_no_index(name: str) -> None:
         assert "--hash=sha256:" in requirement, requirement
 
 
-def test_benchmarks_run_beside_exactly_what_is_locked_for_everything_else() -> None:
+def test_benchmarks_share_the_pins_of_the_main_lock() -> None:
     there = locked("requirements-benchmarks.lock")
     assert locked("requirements.lock").items() <= there.items()
     assert {"gym", "jax", "jaxlib"} <= there.keys()

@@ -1,4 +1,4 @@
-"""`ray up` with launch/clusters/on_premise.yaml on simulated machines: its set-up and start commands run there as they stand, over ssh."""
+"""`ray up` with launch/clusters/on_premise.yaml on simulated machines, unchanged and over ssh."""
 
 from __future__ import annotations
 
@@ -31,13 +31,15 @@ pytestmark = [
     ),
 ]
 
-# A home of its own, with both environments of this repository where the set-up would make them; nothing that is fetched from a network: the
-# storage is a directory, and there is nothing to install. An sshd that lets the owner of the key in.
+# Gives a machine its own home directory, with this repository's environments where the set-up would
+# create them, and an sshd that accepts the key. Nothing comes from a network: the storage is a
+# directory, and apt-get does nothing.
 _MACHINE = r"""
 set -eu
 overlay() {
     mkdir -p "/tmp/overlays/$1/upper" "/tmp/overlays/$1/work" "$3"
-    mount -t overlay -o "lowerdir=$2,upperdir=/tmp/overlays/$1/upper,workdir=/tmp/overlays/$1/work" overlay "$3"
+    mount -t overlay \
+        -o "lowerdir=$2,upperdir=/tmp/overlays/$1/upper,workdir=/tmp/overlays/$1/work" overlay "$3"
 }
 mount -t tmpfs tmpfs /mnt
 mount -t tmpfs tmpfs /run
@@ -47,7 +49,8 @@ overlay program "$1/.venv/" ~/iwpa/.venv
 overlay engine "$1/.venv-cluster/" ~/iwpa/.venv-cluster
 touch ~/iwpa/.venv/.installed ~/iwpa/.venv-cluster/.installed
 overlay commands /usr/sbin /usr/sbin
-printf '#!/bin/sh\necho "$@" > /tmp/mounted; mount --bind "%s/storage" "$2"\n' "$2" > /usr/sbin/mount.nfs
+printf '#!/bin/sh\necho "$@" > /tmp/mounted; mount --bind "%s/storage" "$2"\n' "$2" \
+    > /usr/sbin/mount.nfs
 printf '#!/bin/sh\n' > /usr/sbin/apt-get
 chmod 755 /usr/sbin/mount.nfs /usr/sbin/apt-get
 mkdir -m 700 ~/.ssh ~/.ray /run/sshd
@@ -59,7 +62,7 @@ cp "$2/key.pub" ~/.ssh/authorized_keys
 
 @pytest.fixture
 def machines(tmp_path: pathlib.Path) -> Iterator[Hosts]:
-    """One to start from, a stable one and another, with the filled file as on_premise.yaml in what they share."""
+    """A starting machine, the stable one and a worker, with on_premise.yaml filled in."""
     subprocess.run(
         ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True
     )
@@ -68,15 +71,15 @@ def machines(tmp_path: pathlib.Path) -> Iterator[Hosts]:
         for machine in machines:
             machine.run(["sh", "-c", _MACHINE, "machine", str(ROOT), str(tmp_path)], check=True)
         text = (ROOT / "launch" / "clusters" / "on_premise.yaml").read_text()
-        places = {
+        values = {
             "ADDRESS-OF-THE-STABLE-ONE": machines[1].address,
             "[ADDRESS, ADDRESS]": f"[{machines[2].address}]",
             "USER": "root",
             "SERVER:/EXPORT": "storage:/export",
         }
-        for place, value in places.items():
-            assert place in text
-            text = text.replace(place, value)
+        for placeholder, value in values.items():
+            assert placeholder in text
+            text = text.replace(placeholder, value)
         (tmp_path / "on_premise.yaml").write_text(text)
         yield machines
 
@@ -89,18 +92,20 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 ray.init(address="auto", log_to_driver=False)
 
 def look():
-    return {"host": socket.gethostname(), "niceness": os.getpriority(os.PRIO_PROCESS, 0), "storage": sorted(os.listdir("/mnt/iwpa"))}
+    niceness, storage = os.getpriority(os.PRIO_PROCESS, 0), sorted(os.listdir("/mnt/iwpa"))
+    return {"host": socket.gethostname(), "niceness": niceness, "storage": storage}
 
 look = ray.remote(num_cpus=1)(look)
 everywhere = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in ray.nodes()]
-found = ray.get([look.options(scheduling_strategy=place).remote() for place in everywhere])
+found = ray.get([look.options(scheduling_strategy=host).remote() for host in everywhere])
 stable = ray.get(look.options(resources={"stable": 0.001}).remote())
-print(json.dumps({"members": found, "stable": stable["host"], "niceness": os.getpriority(os.PRIO_PROCESS, 0)}))
+niceness = os.getpriority(os.PRIO_PROCESS, 0)
+print(json.dumps({"members": found, "stable": stable["host"], "niceness": niceness}))
 """
-# What listens for others: sshd, the head, and its members. The last three are nobody else's business, and no firewall need name them: the
-# metrics of the autoscaler and of the dashboard, and the server of Ray's client.
+# Ports that listen for other hosts: sshd, the head and its members. No firewall rule needs the last
+# three: metrics of the autoscaler and of the dashboard, and the server of Ray's client.
 _PORTS = {22, 6379, *range(22000, 23000), 44217, 44227, 10001}
-# Ray's commands look for the token in this mode alone.
+# Ray's commands use the token only in this mode.
 _MEMBER = {**os.environ, "RAY_AUTH_MODE": "token"}
 
 
@@ -117,7 +122,7 @@ def wait_for_members(head: Host, number: int, seconds: float = 240.0) -> None:
 
 
 def open_ports(machine: Host) -> set[int]:
-    """Returns the ports on which others could reach it."""
+    """Returns the ports of a machine that other hosts could reach."""
     listening = machine.run(
         ["ss", "--no-header", "--listening", "--tcp", "--numeric"], check=True
     ).stdout

@@ -1,4 +1,4 @@
-"""A disk that fills while the program runs: it ends with exit code 1 and the reason, and resumes when there is room again."""
+"""A full disk ends the program with exit code 1 and the reason; it resumes once there is space."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def small_disk(tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
     subprocess.run(["umount", "--lazy", disk], check=False)
 
 
-def test_what_was_finished_stays_and_the_same_command_goes_on_when_there_is_room(
+def test_finished_work_is_kept_and_the_same_command_resumes_once_there_is_space(
     small_disk: pathlib.Path,
 ) -> None:
     program = Program(small_disk / "run")
@@ -56,7 +56,7 @@ def test_what_was_finished_stays_and_the_same_command_goes_on_when_there_is_room
 
 
 def fill(ballast: pathlib.Path) -> None:
-    """Writes until the disk has no room left."""
+    """Writes until the disk is full."""
     with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(bytes(65536))

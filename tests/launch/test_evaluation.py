@@ -19,7 +19,9 @@ from results.store import read_records
 
 
 @pytest.mark.parametrize("method", ["shared_q_iw", "shared_q_iw_ls"])
-def test_groups_that_fit_into_memory_give_the_same_as_all_at_once(tmp_path, monkeypatch, method):
+def test_groups_that_fit_into_memory_give_the_same_results_as_one_group(
+    tmp_path, monkeypatch, method
+):
     settings = default_settings("tiny_distribution:Line")
     distribution = settings.distribution()
     spec = settings.network_spec(distribution)
@@ -32,9 +34,15 @@ def test_groups_that_fit_into_memory_give_the_same_as_all_at_once(tmp_path, monk
         write_snapshot(run.snapshots, 7, spec, settings.config, weights)
         sizes = []
         finished = evaluation.evaluate(
-            run, settings, settings.distribution(), assignment, read_snapshot(run.snapshots / "7"), node="evaluate",
-            should_stop=lambda: False, on_episode=lambda episode, records, sizes=sizes: sizes.append(len(records)),
-        )  # fmt: skip
+            run,
+            settings,
+            settings.distribution(),
+            assignment,
+            read_snapshot(run.snapshots / "7"),
+            node="evaluate",
+            should_stop=lambda: False,
+            on_episode=lambda episode, records, sizes=sizes: sizes.append(len(records)),
+        )
         assert finished
         assert set(sizes) == ({6} if name == "whole" else {1})
         records = read_records(run.path, "adaptation")
@@ -47,7 +55,7 @@ def test_groups_that_fit_into_memory_give_the_same_as_all_at_once(tmp_path, monk
     assert seen["cut"] == pytest.approx(seen["whole"], abs=1e-5)
 
 
-def test_more_episodes_than_memory_holds_are_refused_with_what_they_would_take(
+def test_more_episodes_than_memory_holds_are_refused_with_the_memory_they_need(
     tmp_path,
     monkeypatch,
 ):
@@ -81,9 +89,7 @@ def test_more_episodes_than_memory_holds_are_refused_with_what_they_would_take(
 @pytest.mark.parametrize(
     ("method", "elsewhere"), [("iw", False), ("shared_q_iw_ls", True)]
 )  # the first trains networks
-def test_the_command_tests_methods_in_the_configuration_that_was_chosen_on_this_run_or_on_another(
-    tmp_path, method, elsewhere
-):
+def test_the_command_tests_methods_as_tuned_on_this_run_or_on_another(tmp_path, method, elsewhere):
     settings = default_settings("tiny_distribution:Line")
     run = prepare(str(tmp_path / "run"), settings)
     tuned = prepare(str(tmp_path / "tuned"), settings) if elsewhere else run
@@ -125,7 +131,7 @@ def test_the_command_tests_methods_in_the_configuration_that_was_chosen_on_this_
 @pytest.mark.parametrize(
     "method", ["prior", "shared_q_iw", "shared_q_iw_ls", "shared_q_iw_posterior"]
 )
-def test_a_task_that_cannot_be_started_counts_its_worst_reward_and_the_others_are_measured(
+def test_a_task_that_cannot_start_counts_the_worst_reward_and_the_others_are_measured(
     tmp_path, method
 ):
     settings = default_settings("tiny_distribution:PartlyBrokenLine")

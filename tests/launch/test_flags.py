@@ -1,4 +1,4 @@
-"""Every flag of every command refuses what makes no sense, in one line that names it."""
+"""Every flag of every command refuses invalid values, in one line that names the flag."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COMMANDS = (
     "dashboard.__main__",
 )
 VALUES = ("", "nan", "inf", "-inf", "-1", "0", "abc", "1e300", str(10**30), "1,", "--seed=1")
-# Of files, folders and the like: what is not there is refused when it is looked for.
+# Flags that name files, folders and the like; a missing one is refused only when it is used.
 TEXTS = {
     *(
         "adaptation",
@@ -46,7 +46,7 @@ TEXTS = {
     *("snapshot", "task_set", "tuned_on"),
 }
 REFUSED_TEXTS = {"", "--seed=1"}
-# Where 0 is allowed: it says none, the first, or false.
+# Flags that allow 0: it means none, the first, or false.
 ZERO = {
     *(
         "estimate",
@@ -78,7 +78,7 @@ STEP = {"launch.evaluate", "launch.tune"}  # whose --snapshot is a learner step
 
 @functools.cache
 def module_of(command: str) -> types.SimpleNamespace | types.ModuleType:
-    # Commands of launch are run and never imported: `launch.evaluate` is a function.
+    # The commands of launch are loaded by path, because `launch.evaluate` is a function.
     return (
         types.SimpleNamespace(**runpy.run_module(command))
         if command.startswith("launch")
@@ -103,7 +103,7 @@ def flags_of(command: str) -> dict[str, flags.Flag]:
 
 @pytest.fixture
 def ending(capsys, monkeypatch):
-    """Runs a command within this process, its flags defined once; gives its exit code and what it printed as errors."""
+    """Runs a command in this process, defining its flags once; returns exit code and stderr."""
     defined: list[str] = []
     before: set[str] = set()
 
@@ -115,7 +115,7 @@ def ending(capsys, monkeypatch):
             definer.define_flags()
             defined.extend(set(flags.FLAGS))
         monkeypatch.setattr(sys, "argv", [command, *arguments])
-        for of_a_process in ("go_on_watched", "end_children"):  # They are this one's.
+        for of_a_process in ("go_on_watched", "end_children"):  # They would act on this process.
             monkeypatch.setattr(processes, of_a_process, lambda: None)
         try:
             if command.startswith(("results", "dashboard")):
@@ -145,7 +145,7 @@ def is_allowed(command: str, name: str, value: str) -> bool:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_flag_refuses_what_makes_no_sense_in_one_line_that_names_it(command):
+def test_every_flag_refuses_invalid_values_in_one_line_that_names_it(command):
     wrong = []
     own = flags_of(command)
     assert own
@@ -167,7 +167,7 @@ def test_every_flag_refuses_what_makes_no_sense_in_one_line_that_names_it(comman
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_value_that_makes_no_sense_ends_the_command_with_code_2_and_one_line_before_it_writes(
+def test_an_invalid_value_ends_the_command_with_code_2_and_one_line_before_it_writes(
     command, tmp_path, monkeypatch, ending
 ):
     monkeypatch.chdir(tmp_path)
@@ -185,7 +185,7 @@ def test_a_value_that_makes_no_sense_ends_the_command_with_code_2_and_one_line_b
 
 RUN = "--run_dir=nowhere"
 TRAINING = ("--environment=sparse_navigation", RUN)
-# Flags whose text names something that must be there, with those that the command needs beside it.
+# Flags whose value must name something that exists, with the other flags that the command needs.
 NAMING = [
     *(
         ("launch.local_multiprocess", name, TRAINING)
@@ -209,7 +209,7 @@ NAMING = [
 
 
 @pytest.mark.parametrize(("command", "name", "others"), NAMING)
-def test_a_text_that_names_nothing_ends_the_command_with_code_2_and_one_line_before_it_writes(
+def test_a_name_of_nothing_ends_the_command_with_code_2_and_one_line_before_it_writes(
     command, name, others, tmp_path, monkeypatch, ending
 ):
     monkeypatch.chdir(tmp_path)
@@ -222,7 +222,7 @@ def test_a_text_that_names_nothing_ends_the_command_with_code_2_and_one_line_bef
 
 @pytest.fixture
 def parsed(monkeypatch):
-    """Parses flags of a training command; they are no longer there after the test."""
+    """Parses flags of a training command, which are removed after the test."""
     own = flags_of("launch.local_multiprocess")
 
     def parse(*arguments):
@@ -235,7 +235,7 @@ def parsed(monkeypatch):
     return parse
 
 
-def test_flags_hold_over_a_file(parsed, tmp_path):
+def test_flags_override_a_file(parsed, tmp_path):
     (tmp_path / "mine.json").write_text(
         '{"losses": {"discount": 0.5, "kl_cost": 1}, "networks": {"critic": "task_id"}}',
     )

@@ -1,4 +1,4 @@
-"""The three stages as functions: what a notebook calls."""
+"""The three stages as functions, as a notebook calls them."""
 
 from __future__ import annotations
 
@@ -38,8 +38,11 @@ def run(tmp_path):
     return made
 
 
-def test_importing_the_package_loads_nothing_that_is_heavy():
-    script = "import launch, sys; print([name for name in ('numpy', 'tensorflow', 'launchpad', 'reverb', 'absl') if name in sys.modules])"
+def test_importing_the_package_loads_no_heavy_module():
+    script = (
+        "import launch, sys; heavy = ('numpy', 'tensorflow', 'launchpad', 'reverb', 'absl'); "
+        "print([name for name in heavy if name in sys.modules])"
+    )
     shown = subprocess.run(
         [sys.executable, "-c", script],
         cwd=ROOT,
@@ -51,7 +54,7 @@ def test_importing_the_package_loads_nothing_that_is_heavy():
     assert shown.stdout == "[]\n"
 
 
-def test_a_name_that_the_package_lacks_is_said():
+def test_an_unknown_name_of_the_package_is_reported():
     with pytest.raises(AttributeError, match="module 'launch' has no attribute 'trian'"):
         _ = launch.trian
 
@@ -66,7 +69,7 @@ def test_a_run_that_has_finished_training_is_not_trained_again(run, monkeypatch)
     assert train(settings, str(run.path), Placement(connect))
 
 
-def test_a_finished_training_is_evaluated_and_reported_and_asking_again_adds_nothing(run):
+def test_a_finished_training_is_evaluated_and_reported_and_repeating_it_adds_nothing(run):
     asked = {
         "methods": ["prior", "shared_q_iw"],
         "episodes": 3,
@@ -112,13 +115,13 @@ def test_a_finished_training_is_evaluated_and_reported_and_asking_again_adds_not
         ({"snapshot": 8}, "holds 7"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_is_written(run, wanted, message):
+def test_invalid_arguments_are_refused_before_anything_is_written(run, wanted, message):
     before = len(read_records(run.path, "adaptation"))
     with pytest.raises(ValueError, match=message):
         evaluate(str(run.path), **wanted)
     assert len(read_records(run.path, "adaptation")) == before
 
 
-def test_nothing_to_evaluate_is_said():
+def test_evaluating_nothing_is_refused():
     with pytest.raises(ValueError, match="name a run directory, or a pretrained run"):
         evaluate()

@@ -40,7 +40,7 @@ def python(program: str, *arguments: str) -> list[str]:
     return [sys.executable, "-c", program, *arguments]
 
 
-def test_two_hosts_talk_over_their_cables_which_count_the_bytes() -> None:
+def test_two_hosts_talk_over_links_that_count_the_bytes() -> None:
     with Hosts(2) as hosts:
         before = hosts[0].bytes_received()
         server = hosts[0].popen(python(_SERVER), stdout=subprocess.PIPE, text=True)
@@ -50,7 +50,7 @@ def test_two_hosts_talk_over_their_cables_which_count_the_bytes() -> None:
         assert 1_000_000 < hosts[0].bytes_received() - before < 1_200_000
 
 
-def test_a_host_has_its_own_name_processes_and_temporary_files_but_sees_what_is_shared(
+def test_a_host_has_its_own_name_processes_and_temporary_files_but_shares_a_folder(
     tmp_path: pathlib.Path,
 ) -> None:
     (tmp_path / "told").write_text("to all")
@@ -67,7 +67,7 @@ def test_a_host_has_its_own_name_processes_and_temporary_files_but_sees_what_is_
         assert sleeper.wait(timeout=10) == -signal.SIGTERM
 
 
-def test_a_failing_command_shows_what_it_printed() -> None:
+def test_a_failing_command_shows_its_output() -> None:
     with (
         Hosts(1) as hosts,
         pytest.raises(AssertionError, match="on host-0 ended with exit code 3:\nalas"),
@@ -75,7 +75,7 @@ def test_a_failing_command_shows_what_it_printed() -> None:
         hosts[0].run(["sh", "-c", "echo alas >&2; exit 3"], check=True)
 
 
-def test_a_switched_off_host_loses_every_process_without_a_goodbye() -> None:
+def test_switching_off_a_host_ends_every_process_without_warning() -> None:
     with Hosts(2) as hosts:
         server = hosts[0].popen(python(_SERVER), stdout=subprocess.PIPE, text=True)
         assert server.stdout.readline() == "listening\n"
@@ -93,7 +93,7 @@ def test_a_switched_off_host_loses_every_process_without_a_goodbye() -> None:
             client.wait(timeout=1)
 
 
-def test_hosts_end_with_the_process_that_opened_them() -> None:
+def test_hosts_end_with_the_process_that_created_them() -> None:
     opens_them = f"""
 import sys; sys.path.insert(0, {os.path.dirname(simulated.__file__)!r})
 from hosts import Hosts

@@ -33,11 +33,11 @@ def test_a_run_keeps_the_snapshot_that_its_networks_started_from(tmp_path):
     assert run_directory.open_run(path)[1] == settings
     with pytest.raises(RunDirectoryError, match="holds another run: its initial_snapshot is"):
         run_directory.prepare(path, _SETTINGS)
-    # From now on it does not matter what becomes of the other run.
+    # From now on, the run does not depend on the other one.
     initial_snapshot.check(path, dataclasses.replace(settings, initial_snapshot="gone"))
 
 
-def test_what_networks_cannot_start_from_is_refused_before_anything_is_written(tmp_path):
+def test_an_initial_snapshot_that_does_not_fit_is_refused_before_anything_is_written(tmp_path):
     path = str(tmp_path / "run")
     wrong = dataclasses.replace(
         default_settings("half_cheetah_velocity"), initial_snapshot=_PRETRAINED

@@ -1,4 +1,4 @@
-"""Ctrl-C in a terminal: at any moment it ends everything within 15 seconds with exit code 130 and keeps what was done."""
+"""Ctrl-C at any moment ends everything within 15 s, with exit code 130, and keeps finished work."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Terminal:
         os.write(self._master, b"\x03")
 
     def exit_code(self, timeout: float) -> int | None:
-        """Reads what is printed until the program ends; returns its code, or None after the timeout."""
+        """Reads output until the program ends; returns its exit code, or None on a timeout."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             self._read()
@@ -120,20 +120,27 @@ def test_while_evaluating(program: Program) -> None:
 
 def test_while_the_program_of_a_stage_starts() -> None:
     starts_a_stage = (
-        "import sys; from environments.command_line import stop_on_signals; from launch.experiment import run_module;"
-        "stop = stop_on_signals(); print('started', flush=True); sys.exit(run_module(stop, 'waiting'))"
+        "import sys; from environments.command_line import stop_on_signals; "
+        "from launch.experiment import run_module; "
+        "stop = stop_on_signals(); print('started', flush=True); "
+        "sys.exit(run_module(stop, 'waiting'))"
     )
     launcher = subprocess.Popen(
-        [sys.executable, "-c", starts_a_stage], cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-c", starts_a_stage],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         start_new_session=True,
-    )  # fmt: skip
+    )
     assert launcher.stdout is not None
     launcher.stdout.readline()
     children = psutil.Process(launcher.pid).children
     while not children():
         assert launcher.poll() is None, launcher.communicate()[1]
         time.sleep(0.001)
-    # Python itself is starting there.
+    # The child is still starting Python.
     os.killpg(launcher.pid, signal.SIGINT)
     _, errors = launcher.communicate(timeout=30)
     assert (launcher.returncode, errors) == (130, "")

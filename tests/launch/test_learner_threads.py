@@ -16,11 +16,11 @@ from launch.settings import default_settings
     ("cores", "actors", "threads"),
     [(1, 1, 1), (2, 1, 2), (2, 4, 2), (8, 3, 5), (8, 100, 2), (4, 0, 4)],
 )
-def test_the_learner_takes_the_cores_that_actors_leave_and_two_in_any_case(cores, actors, threads):
+def test_the_learner_uses_the_cores_that_actors_leave_but_at_least_two(cores, actors, threads):
     assert default_threads(default_config("half_cheetah_velocity", 200), cores, actors) == threads
 
 
-def test_small_networks_are_trained_on_one_thread():
+def test_small_networks_train_on_one_thread():
     config = default_config("sparse_navigation", 20)
     small = dataclasses.replace(
         config, networks=NetworkConfig(feature_layers=(16, 8), policy_layers=(16, 16))

@@ -74,7 +74,7 @@ def test_a_node_that_ends_without_an_exception_is_restarted_and_then_ends_the_pr
         )
 
 
-def test_what_a_node_started_ends_with_it(tmp_path):
+def test_processes_started_by_a_node_end_with_it(tmp_path):
     children = tmp_path / "children"
     stop = threading.Event()
     thread = threading.Thread(
@@ -94,7 +94,7 @@ def test_what_a_node_started_ends_with_it(tmp_path):
 
 
 @pytest.mark.parametrize("generation", [0, 1])
-def test_a_killed_daemon_takes_its_tree_along_and_another_one_takes_its_place(tmp_path, generation):
+def test_killing_a_daemon_ends_its_descendants_and_another_one_replaces_it(tmp_path, generation):
     daemons, stop, children = LocalDaemons(), threading.Event(), tmp_path / "children"
     restarts = []
     program = nodes.program_of(lp.PyClassNode(nodes.Parent, children))
@@ -114,12 +114,12 @@ def test_a_killed_daemon_takes_its_tree_along_and_another_one_takes_its_place(tm
     assert not any(map(nodes.is_alive, pids))
     stop.set()
     thread.join()
-    assert [(node, "agent was lost" in reason) for node, reason, _ in restarts] == [
+    assert [(node, "daemon was lost" in reason) for node, reason, _ in restarts] == [
         ("only-0", True)
     ]
 
 
-def test_a_daemon_that_is_told_to_end_while_it_ends_leaves_no_folder(tmp_path):
+def test_a_daemon_that_is_terminated_while_it_ends_leaves_no_folder(tmp_path):
     environment = {**ENVIRONMENT, "TMPDIR": str(tmp_path)}
     for _ in range(5):
         process = subprocess.Popen(
@@ -145,12 +145,14 @@ def test_a_daemon_that_is_told_to_end_while_it_ends_leaves_no_folder(tmp_path):
         assert list(tmp_path.iterdir()) == []
 
 
-def test_everything_ends_when_whoever_started_it_is_killed(tmp_path):
+def test_everything_ends_when_the_process_that_started_it_is_killed(tmp_path):
     children = tmp_path / "children"
     script = (
-        "import pathlib, sys, launchpad as lp, nodes\nfrom launch.runtime.local_daemons import LocalDaemons\n"
+        "import pathlib, sys, launchpad as lp, nodes\n"
+        "from launch.runtime.local_daemons import LocalDaemons\n"
         "folder = pathlib.Path(sys.argv[1])\n"
-        "nodes.run(nodes.program_of(lp.PyClassNode(nodes.Parent, folder / 'children')), folder, LocalDaemons())\n"
+        "program = nodes.program_of(lp.PyClassNode(nodes.Parent, folder / 'children'))\n"
+        "nodes.run(program, folder, LocalDaemons())\n"
     )
     launcher = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], env=ENVIRONMENT)
     pids = [
@@ -162,7 +164,7 @@ def test_everything_ends_when_whoever_started_it_is_killed(tmp_path):
     nodes.wait_for(lambda: not any(map(nodes.is_alive, pids)), seconds=10)
 
 
-def test_ports_are_kept_from_other_daemons_and_from_those_that_listen_already(tmp_path):
+def test_a_daemon_takes_no_port_that_is_reserved_or_in_use(tmp_path):
     with socket.socket() as taken, contextlib.ExitStack() as locks:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         taken.bind(("", 0))
@@ -188,10 +190,13 @@ def test_daemons_with_other_temporary_folders_get_other_ports(tmp_path):
             (tmp_path / name).mkdir()
             process = started.enter_context(
                 subprocess.Popen(
-                    [sys.executable, "-I", daemon_path()], env={**ENVIRONMENT, "TMPDIR": str(tmp_path / name)}, text=True,
-                    stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                    [sys.executable, "-I", daemon_path()],
+                    env={**ENVIRONMENT, "TMPDIR": str(tmp_path / name)},
+                    text=True,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
                 )
-            )  # fmt: skip
+            )
             process.stdin.write(json.dumps(reserve) + "\n")
             process.stdin.flush()
             found.append(json.loads(process.stdout.readline())["ports"])
@@ -199,9 +204,7 @@ def test_daemons_with_other_temporary_folders_get_other_ports(tmp_path):
 
 
 @pytest.mark.parametrize(("has", "address"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
-def test_the_own_address_is_in_figures_and_of_the_family_that_the_machine_has(
-    monkeypatch, has, address
-):
+def test_the_loopback_address_is_numeric_and_of_the_machines_family(monkeypatch, has, address):
     class Socket(socket.socket):
         def bind(self, wanted):
             if wanted[0] != has:
@@ -212,7 +215,7 @@ def test_the_own_address_is_in_figures_and_of_the_family_that_the_machine_has(
     assert local_daemons.loopback() == address
 
 
-def test_a_daemon_without_a_temporary_folder_refuses_with_the_mend(tmp_path):
+def test_a_daemon_without_a_temporary_folder_refuses_with_the_fix(tmp_path):
     (tmp_path / "file").touch()
     script = (
         "import runpy, sys, tempfile\n"
@@ -229,10 +232,10 @@ def test_a_daemon_without_a_temporary_folder_refuses_with_the_mend(tmp_path):
     )
     refused = json.loads(shown.stdout)
     assert refused["event"] == "refused"
-    assert "set TMPDIR to a folder that can be written to" in refused["reason"]
+    assert "set TMPDIR to a writable folder" in refused["reason"]
 
 
-def test_a_daemon_refuses_a_temporary_folder_without_room(monkeypatch):
+def test_a_daemon_refuses_a_temporary_folder_without_space(monkeypatch):
     monkeypatch.setattr(
         host_daemon.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 5 << 10)
     )
@@ -245,7 +248,7 @@ def test_a_daemon_refuses_a_temporary_folder_without_room(monkeypatch):
 
 def test_a_daemon_whose_folder_is_gone_says_that_the_node_cannot_start(tmp_path):
     served = host_daemon.HostDaemon(str(tmp_path / "gone"))
-    told = []
+    emitted = []
     start = {
         "do": "start",
         "payload": "",
@@ -257,9 +260,9 @@ def test_a_daemon_whose_folder_is_gone_says_that_the_node_cannot_start(tmp_path)
         "echo": False,
     }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(host_daemon, "_tell", lambda **event: told.append(event))
-        served._obey(start)
-    assert told == [
+        patch.setattr(host_daemon, "_emit", lambda **event: emitted.append(event))
+        served._execute(start)
+    assert emitted == [
         {"event": "failed", "reason": f"No such file or directory: {tmp_path}/gone/payload"}
     ]
 
@@ -270,7 +273,7 @@ def test_a_daemon_that_finds_too_few_ports_names_the_range():
     )
     assert refused["event"] == "refused"
     assert (
-        "of 3 ports are free in 24300-24301: free some, or on a cluster give another --ports"
+        "of 3 ports are free in 24300-24301: free some, or on a cluster choose other --ports"
         in refused["reason"]
     )
 
@@ -290,7 +293,7 @@ def test_a_daemon_that_does_not_see_the_run_directory_says_so(tmp_path, content,
 
 
 def answers(*commands: dict) -> list[dict]:
-    """Returns the events that a daemon gives to commands before its input ends."""
+    """Returns the events with which a daemon answers commands before its input ends."""
     lines = "".join(json.dumps(command) + "\n" for command in commands)
     shown = subprocess.run(
         [sys.executable, "-I", daemon_path()],

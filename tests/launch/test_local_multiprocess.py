@@ -31,7 +31,7 @@ _BY_FLAGS = (
 
 
 def script_of_the_readme(program: Program) -> str:
-    """Returns README.md's lines of Python, made short."""
+    """Returns README.md's Python code, with a shorter run."""
     blocks = re.findall(
         r"^```python\n(.*?)^```$",
         (ROOT / "README.md").read_text(),
@@ -90,7 +90,7 @@ def test_a_run_from_python_passes_all_stages_and_is_then_finished(program: Progr
 ENDLESS = ("--learner_steps=1000000", "--methods=prior")
 
 
-def test_nodes_that_are_killed_come_back_and_training_goes_on(program: Program) -> None:
+def test_killed_nodes_restart_and_training_continues(program: Program) -> None:
     train_past_the_newest_checkpoint(program)
     for node in ("actor-0", "validation-0", "learner-0", "replay-0"):
         manifest, pid = read_manifest(program.run_dir), program.node_pids()[node]
@@ -114,11 +114,11 @@ def test_nodes_that_are_killed_come_back_and_training_goes_on(program: Program) 
     program.process.send_signal(signal.SIGINT)
     code, output = program.finish(timeout=30)
     assert code == 130, output
-    assert "learner-0: was killed by signal 9; it is started again." in output
+    assert "learner-0: was killed by signal 9; restarting it." in output
     assert leftover_processes(program.run_dir) == []
 
 
-def test_an_adaptation_that_was_killed_is_redone_with_the_same_numbers(program: Program) -> None:
+def test_a_killed_adaptation_is_repeated_with_the_same_numbers(program: Program) -> None:
     flags = ("--learner_steps=1", "--methods=prior,shared_q_iw")
     program.start(*flags)
     program.wait_until(
@@ -147,7 +147,7 @@ def test_an_adaptation_that_was_killed_is_redone_with_the_same_numbers(program: 
     assert report["methods"]["shared_q_iw"]["n"] == 2 * 3
 
 
-def test_a_node_that_cannot_be_brought_back_ends_the_run_with_its_name_and_reason(
+def test_a_node_that_cannot_be_restarted_ends_the_run_with_its_name_and_reason(
     program: Program,
 ) -> None:
     program.environment = "tiny_distribution:BrokenLine"
@@ -172,12 +172,15 @@ def records_of_test(program: Program) -> list[dict]:
 def json_reports(program: Program) -> list[dict]:
     shown = subprocess.run(
         [sys.executable, "-m", "results.report", f"--run_dir={program.run_dir}", "--json"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return [json.loads(line) for line in shown.stdout.splitlines()]
 
 
-def test_a_killed_launcher_takes_its_nodes_along_and_the_same_command_resumes(
+def test_killing_the_launcher_ends_its_nodes_and_the_same_command_resumes(
     program: Program,
 ) -> None:
     train_past_the_newest_checkpoint(program)
@@ -193,7 +196,7 @@ def test_a_killed_launcher_takes_its_nodes_along_and_the_same_command_resumes(
 
 
 def train_past_the_newest_checkpoint(program: Program) -> None:
-    """Starts training, checks that it goes on exactly where the newest checkpoint was, and waits for the next one."""
+    """Starts training, checks that it resumes exactly at the newest checkpoint, awaits the next."""
     before = read_manifest(program.run_dir) if checkpoints(program.run_dir) else None
     resumes = len(program.events("resumed"))
     program.start(*ENDLESS)

@@ -19,7 +19,7 @@ from results.store import RecordWriter, read_records
 
 @pytest.fixture
 def packed(tmp_path, monkeypatch):
-    """The folder of pretrained runs, in which one is called `line`; of its two snapshots the first was selected."""
+    """The folder of pretrained runs; its one run, `line`, selected the first of two snapshots."""
     settings = default_settings("tiny_distribution:Line")
     run = prepare(str(tmp_path / "trained"), settings)
     for step in (7, 9):
@@ -43,7 +43,7 @@ def packed(tmp_path, monkeypatch):
     return folder
 
 
-def test_a_packed_run_holds_the_selected_snapshot_and_what_was_chosen(packed, tmp_path):
+def test_a_packed_run_holds_the_selected_snapshot_and_the_chosen_configurations(packed, tmp_path):
     assert pretrained.names() == ["line"]
     pretrained.unpack("line", str(tmp_path / "run"))
     run, settings = open_run(str(tmp_path / "run"))
@@ -56,7 +56,7 @@ def test_a_packed_run_holds_the_selected_snapshot_and_what_was_chosen(packed, tm
     assert sorted(path.name for path in packed.iterdir()) == ["line"]
 
 
-def test_processes_that_unpack_at_the_same_time_all_find_one_whole_run(packed, tmp_path):
+def test_processes_that_unpack_concurrently_all_find_one_complete_run(packed, tmp_path):
     target = tmp_path / "runs" / "line"
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: pretrained.unpack("line", str(target)), range(8)))
@@ -64,7 +64,7 @@ def test_processes_that_unpack_at_the_same_time_all_find_one_whole_run(packed, t
     assert {path.name for path in target.parent.iterdir()} == {"line", ".line.unpacking"}
 
 
-def test_what_an_interrupted_unpacking_left_does_not_count_and_goes(packed, tmp_path):
+def test_leftovers_of_an_interrupted_unpacking_are_ignored_and_removed(packed, tmp_path):
     left = tmp_path / ".run.unfinished"
     left.mkdir()
     (left / "run.json").write_text("{")
@@ -73,9 +73,7 @@ def test_what_an_interrupted_unpacking_left_does_not_count_and_goes(packed, tmp_
     assert not left.exists()
 
 
-def test_unpacking_again_keeps_what_was_found_since_and_no_other_run_is_overwritten(
-    packed, tmp_path
-):
+def test_unpacking_again_keeps_new_results_and_never_overwrites_another_run(packed, tmp_path):
     pretrained.unpack("line", str(tmp_path / "run"))
     with RecordWriter(tmp_path / "run", "adaptation", "evaluate") as writer:
         writer.append({"return": 1.0})
@@ -88,8 +86,8 @@ def test_unpacking_again_keeps_what_was_found_since_and_no_other_run_is_overwrit
         pretrained.unpack("cirle", str(tmp_path / "run"))
 
 
-def test_the_command_adapts_from_what_comes_with_the_sources(tmp_path):
-    """Needs a run of iwpa/data; its prior alone is tested, on one task."""
+def test_the_command_adapts_from_a_shipped_run(tmp_path):
+    """Needs a run of iwpa/data; tests only its prior, on one task."""
     run = tmp_path / "run"
     command = [
         sys.executable,
@@ -100,8 +98,13 @@ def test_the_command_adapts_from_what_comes_with_the_sources(tmp_path):
     ]
     shown = subprocess.run(
         [*command, "--methods=prior,shared_q_iw_ls", "--tasks=3", "--seeds=1", "--episodes=2"],
-        cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, timeout=100, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
     assert shown.returncode == 0, shown.stderr
     assert str(run) in shown.stdout
     (selected,) = (

@@ -43,7 +43,7 @@ def assignment(method="shared_q_iw_ls", episodes=3):
     )
 
 
-def test_what_is_recorded_is_the_adaptation_that_was_evaluated(navigation):
+def test_a_recording_shows_the_evaluated_adaptation(navigation):
     run, settings, snapshot = navigation
     wanted = assignment()
     assert evaluation.evaluate(
@@ -80,12 +80,12 @@ def test_what_is_recorded_is_the_adaptation_that_was_evaluated(navigation):
         np.testing.assert_allclose(recording.returns, evaluated[recording.key], atol=1e-4)
         paths = read_paths(run.path, recording)
         assert len(paths) == 3
-        # The paths alone say what each episode was worth.
+        # The paths determine each episode's return.
         goal = read_tasks(run.path).place("test", recording.key.task)
         for path, achieved in zip(paths, recording.returns, strict=True):
             assert path.shape == (21, 2)
             assert path[0].tolist() == [0.0, 0.0]
-            distances = [math.dist(place, goal) for place in path[1:].tolist()]
+            distances = [math.dist(position, goal) for position in path[1:].tolist()]
             assert achieved == pytest.approx(
                 sum(1 - distance for distance in distances if distance <= 0.2), abs=0.01
             )
@@ -96,7 +96,7 @@ def test_what_is_recorded_is_the_adaptation_that_was_evaluated(navigation):
             assert imageio.v3.immeta(folder / film)["fps"] == 5  # twenty steps last four seconds
 
 
-def test_what_was_recorded_is_left_and_what_was_stopped_leaves_nothing(navigation):
+def test_existing_recordings_are_kept_and_a_stopped_one_leaves_nothing(navigation):
     run, settings, snapshot = navigation
     wanted = assignment("prior")
     assert (
@@ -141,16 +141,30 @@ def test_what_was_recorded_is_left_and_what_was_stopped_leaves_nothing(navigatio
     )
 
 
-def test_an_environment_that_draws_nothing_is_recorded_without_films(tmp_path):
+def test_an_environment_that_renders_nothing_is_recorded_without_videos(tmp_path):
     run, settings, _ = prepared(tmp_path / "run", "tiny_distribution:Line")
     assert why_not_filmed(settings.distribution()) == "NotImplementedError: _Line has no picture()."
     (run.path / "tasks.json").unlink()  # as in a run of an earlier version
     done = subprocess.run(
-        [sys.executable, "-m", "launch.evaluate", f"--run_dir={run.path}", "--methods=prior", "--seeds=1", "--episodes=2", "--videos=1"],
-        cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=100, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "launch.evaluate",
+            f"--run_dir={run.path}",
+            "--methods=prior",
+            "--seeds=1",
+            "--episodes=2",
+            "--videos=1",
+        ],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
-    assert "Paths alone are recorded, without videos: NotImplementedError" in done.stderr
+    assert "Recording paths only, no videos: NotImplementedError" in done.stderr
     assert f"Recorded prior on 1 of 1 tasks in {run.path / 'videos'}" in done.stdout
     (recording,) = RecordingReader(run.path).poll()
     assert (recording.key.method, recording.key.task, len(recording.returns), recording.films) == (

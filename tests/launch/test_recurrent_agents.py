@@ -1,4 +1,4 @@
-"""The agents that learn how to learn a task, through the very same program."""
+"""The recurrent agents run in the same program."""
 
 from __future__ import annotations
 
@@ -26,8 +26,11 @@ def test_a_recurrent_agent_trains_validates_selects_adapts_and_reports(
     assert leftover_processes(program.run_dir) == []
     shown = subprocess.run(
         [sys.executable, "-m", "results.report", f"--run_dir={program.run_dir}", "--json"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     report = json.loads(shown.stdout)
     assert report["learner_steps"] == 4
     assert set(report["methods"]) == {agent}
@@ -70,7 +73,7 @@ def test_methods_of_another_agent_are_refused(tmp_path) -> None:
     assert "nothing to tune" in _refused("launch.tune", f"--run_dir={tmp_path}/b")
 
 
-def test_another_agent_is_another_run(tmp_path) -> None:
+def test_a_run_of_another_agent_is_another_run(tmp_path) -> None:
     prepare(str(tmp_path), default_settings("tiny_distribution:Line", agent="rl2"))
     line = _refused(
         "launch.local_multiprocess",

@@ -14,7 +14,7 @@ def arguments(step):
     return dict(argument[2:].split("=", 1) for argument in step.arguments)
 
 
-def test_every_agent_is_trained_with_every_seed_and_every_method_is_tested_once_from_each():
+def test_every_agent_trains_with_every_seed_and_every_method_is_tested_once_from_each():
     done = list(steps("sparse_navigation", OUT, Effort([3, 5], test_seeds=2)))
     trained = [
         arguments(step)
@@ -44,7 +44,7 @@ def test_methods_are_tuned_from_the_first_seed_before_any_is_tested():
     assert all(done.index(tuning) < done.index(step) for step in tests)
 
 
-def test_critics_that_know_tasks_by_description_are_trained_for_figure_4_where_there_are_descriptions():
+def test_critics_by_description_are_trained_for_figure_4_if_tasks_have_descriptions():
     done = list(steps("sparse_navigation", OUT, Effort([3, 5], test_seeds=2)))
     described = [
         arguments(step)["run_dir"]
@@ -58,13 +58,13 @@ def test_critics_that_know_tasks_by_description_are_trained_for_figure_4_where_t
     assert not any("critic" in arguments(step) or step.module == "results.figures" for step in done)
 
 
-def test_the_papers_figure_of_the_environment_shows_all_runs():
+def test_the_environments_figure_of_the_paper_shows_all_runs():
     done = list(steps("reach", OUT, Effort([0], test_seeds=1)))
     (figure,) = (arguments(step) for step in done if arguments(step).get("figure") == "2")
     assert len(figure["run_dirs"].split(",")) == len(AGENTS)
 
 
-def test_every_agent_is_trained_for_the_same_share_of_its_steps():
+def test_every_agent_trains_for_the_same_share_of_its_steps():
     done = list(steps("half_cheetah_velocity", OUT, Effort([0], 1, training_share=0.4)))
     trained = {
         arguments(step)["agent"]: arguments(step)["learner_steps"]
@@ -74,7 +74,7 @@ def test_every_agent_is_trained_for_the_same_share_of_its_steps():
     assert trained == {"multitask": "32000", "rl2": "8533", "pearl": "6400"}
 
 
-def test_without_tuning_every_method_is_tested_as_it_is_by_default():
+def test_without_tuning_every_method_is_tested_with_its_defaults():
     done = list(steps("sparse_navigation", OUT, Effort([3, 5], 2, tuning=False)))
     assert not any(step.module == "launch.tune" or "tuned_on" in arguments(step) for step in done)
 

@@ -71,7 +71,7 @@ def test_another_identity_is_refused_naming_the_field_and_both_values(
     assert (tmp_path / "run.json").read_text() == before
 
 
-def test_a_run_of_a_version_that_lacked_a_field_is_one_of_its_default(tmp_path):
+def test_a_run_of_a_version_without_a_field_has_the_fields_default(tmp_path):
     run_directory.prepare(str(tmp_path), _SETTINGS)
     path = tmp_path / "run.json"
     content = json.loads(path.read_text())
@@ -100,20 +100,20 @@ def test_operational_changes_are_allowed_and_logged(tmp_path):
     assert run_directory.open_run(str(tmp_path))[1] == changed
 
 
-def test_a_directory_that_cannot_be_written_is_one_clear_line(tmp_path):
+def test_an_unwritable_directory_is_refused_in_one_clear_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunDirectoryError) as caught:
         run_directory.prepare(str(tmp_path / "file" / "run"), _SETTINGS)
     message = str(caught.value)
     assert (
-        message
-        == f"Cannot write to --run_dir={tmp_path}/file/run: Not a directory. Choose another directory."
+        message == f"Cannot write to --run_dir={tmp_path}/file/run: Not a directory. "
+        "Choose another directory."
     )
     with pytest.raises(RunDirectoryError, match="Cannot write to --run_dir"):
         run_directory.prepare(str(tmp_path / "file"), _SETTINGS)
 
 
-def test_what_is_no_run_directory_is_said_to_be_none(tmp_path):
+def test_a_directory_that_is_no_run_directory_is_refused(tmp_path):
     with pytest.raises(RunDirectoryError, match=r"is not a run directory: it has no run\.json"):
         run_directory.open_run(str(tmp_path))
 
@@ -129,7 +129,7 @@ def test_a_run_file_that_is_torn_or_of_another_program_is_named(tmp_path, conten
         run_directory.prepare(str(tmp_path), _SETTINGS)
 
 
-def test_the_newest_whole_checkpoint_is_found_with_a_warning_of_the_damaged(tmp_path, caplog):
+def test_the_newest_complete_checkpoint_is_found_with_a_warning_for_damaged_ones(tmp_path, caplog):
     run = run_directory.prepare(str(tmp_path), _SETTINGS)
     assert run.newest_checkpoint() is None
     for step in (9, 10):
@@ -146,7 +146,7 @@ def test_a_second_launch_on_one_directory_is_refused(tmp_path):
     with run_directory.owned(str(tmp_path), _SETTINGS):
         second = run_directory.owned(str(tmp_path), _SETTINGS)
         with pytest.raises(
-            RunDirectoryError, match=rf"Another program is at work in --run_dir={tmp_path}"
+            RunDirectoryError, match=rf"Another program is using --run_dir={tmp_path}"
         ):
             second.__enter__()
     with run_directory.owned(str(tmp_path), _SETTINGS):
@@ -154,7 +154,7 @@ def test_a_second_launch_on_one_directory_is_refused(tmp_path):
 
 
 def trained(tmp_path, checkpoint, finished_at=None):
-    """A run whose training has come to step 25 of at least 16 000, with a checkpoint of step 20 or without any."""
+    """A run trained to step 25 of at least 16 000, with a checkpoint of step 20 or with none."""
     run = run_directory.prepare(str(tmp_path), _SETTINGS)
     with store.RecordWriter(tmp_path, "training", "learner") as writer:
         record = {"learner_steps": 25, "minutes": 1.0, "training_return": None, "metrics": {}}
@@ -180,7 +180,7 @@ def test_a_run_whose_checkpoints_are_gone_is_refused_before_anything_is_written(
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     with pytest.raises(
         RunDirectoryError,
-        match=r"trained to a checkpoint of step 20, but in .* there is none: bring the checkpoints back",
+        match=r"trained to a checkpoint of step 20, but in .* there is none: restore the check",
     ):
         run_directory.prepare(str(tmp_path), dataclasses.replace(_SETTINGS, minutes=99.0))
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
@@ -193,7 +193,7 @@ def test_a_run_whose_checkpoints_are_all_damaged_is_refused_naming_them(tmp_path
         run_directory.resumable_checkpoint(run)
 
 
-def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(tmp_path):
+def test_a_run_that_was_killed_before_its_first_checkpoint_starts_over(tmp_path):
     assert run_directory.resumable_checkpoint(trained(tmp_path, None)) is None
     run_directory.prepare(str(tmp_path), _SETTINGS)
 
@@ -203,23 +203,23 @@ def test_a_finished_run_needs_no_checkpoints(tmp_path):
     run_directory.prepare(str(tmp_path), _SETTINGS)
 
 
-def test_going_on_from_an_older_checkpoint_than_recorded_is_said(tmp_path, caplog):
+def test_resuming_from_an_older_checkpoint_than_recorded_logs_a_warning(tmp_path, caplog):
     run = trained(tmp_path, 20)
     with durable.publish(run.checkpoints / "10") as directory:
         durable.write_arrays(directory, "learner.safetensors", {}, {})
     with caplog.at_level(logging.WARNING):
         assert run_directory.resumable_checkpoint(run).name == "10"
-    assert "goes on from step 10: the checkpoint of step 20 is gone or damaged" in caplog.text
+    assert "resumes from step 10: the checkpoint of step 20 is missing or damaged" in caplog.text
 
 
-def test_a_run_file_that_is_a_link_to_nothing_is_no_new_run(tmp_path):
+def test_a_run_file_that_is_a_dangling_link_is_no_new_run(tmp_path):
     (tmp_path / "run.json").symlink_to("nowhere")
     with pytest.raises(RunDirectoryError, match=r"run\.json"):
         run_directory.prepare(str(tmp_path), _SETTINGS)
     assert (tmp_path / "run.json").is_symlink()
 
 
-def test_a_run_keeps_the_name_that_its_replay_has_and_no_other_run_has_it(tmp_path):
+def test_a_run_keeps_the_name_of_its_replay_table_which_no_other_run_has(tmp_path):
     first, second = (run_directory.prepare(str(tmp_path / name), _SETTINGS) for name in "ab")
     assert first.replay_table() != second.replay_table()
     name = first.replay_table()
@@ -236,7 +236,7 @@ def test_a_run_keeps_the_name_that_its_replay_has_and_no_other_run_has_it(tmp_pa
         ("run\nother", "takes a path of UTF-8 without control characters"),
     ],
 )
-def test_what_is_no_path_on_this_machine_is_refused(path, words):
+def test_a_path_that_is_not_on_this_machine_is_refused(path, words):
     with pytest.raises(RunDirectoryError, match=words):
         run_directory.located(path)
 
@@ -258,7 +258,7 @@ def test_options_of_the_environment_belong_to_the_identity(tmp_path):
         run_directory.prepare(str(tmp_path), _SETTINGS)
 
 
-def test_places_of_numpys_numbers_are_written(tmp_path, monkeypatch):
+def test_coordinates_that_are_numpy_numbers_are_written(tmp_path, monkeypatch):
     monkeypatch.setattr(
         SparseNavigation, "place", lambda self, task: np.array([task.index, 2], np.int64)
     )

@@ -24,13 +24,13 @@ def test_descriptions_are_those_of_the_training_tasks_in_the_order_of_their_ids(
     )
 
 
-def test_critics_know_tasks_by_id_unless_asked_otherwise():
+def test_critics_identify_tasks_by_id_by_default():
     settings = default_settings("sparse_navigation")
     assert settings.config.networks.critic == "task_id"
     assert settings.descriptions(settings.distribution()) is None
 
 
-def test_descriptions_that_an_environment_lacks_are_refused():
+def test_a_critic_by_description_is_refused_if_the_environment_has_no_descriptions():
     with pytest.raises(
         ValueError, match="line does not describe its tasks: choose --critic=task_id"
     ):
@@ -46,7 +46,7 @@ def test_a_recurrent_agents_run_has_its_own_method_no_heads_and_no_descriptions(
     assert settings.identity()["config"]["agent"] == agent
 
 
-def test_agents_methods_and_critics_that_do_not_go_together_are_refused():
+def test_incompatible_agents_methods_and_critics_are_refused():
     with pytest.raises(ValueError, match="rl2 needs a run of --agent=rl2"):
         default_settings("sparse_navigation", methods=("prior", "rl2"))
     with pytest.raises(ValueError, match="prior needs a run of --agent=multitask"):
@@ -55,7 +55,7 @@ def test_agents_methods_and_critics_that_do_not_go_together_are_refused():
         default_settings("sparse_navigation", agent="pearl", critic="task_description")
 
 
-def test_given_hyper_parameters_hold_over_the_environments_and_belong_to_the_identity():
+def test_given_hyper_parameters_override_the_preset_and_belong_to_the_identity():
     settings = default_settings(
         "half_cheetah_velocity",
         hyper_parameters={"losses.kl_cost": 0, "losses.kl_target": 0, "learner_steps": 7},
@@ -65,7 +65,7 @@ def test_given_hyper_parameters_hold_over_the_environments_and_belong_to_the_ide
     assert settings.identity()["config"]["losses"]["kl_cost"] == 0.0
 
 
-def test_a_preset_of_another_agent_can_be_handed_back():
+def test_a_preset_of_another_agent_can_be_given_as_hyper_parameters():
     settings = default_settings(
         "sparse_navigation",
         hyper_parameters=preset("rl2", "sparse_navigation"),
@@ -78,7 +78,7 @@ def test_a_preset_of_another_agent_can_be_handed_back():
         default_settings("sparse_navigation", agent="pearl", hyper_parameters={"agent": "rl2"})
 
 
-def test_given_values_of_adaptation_hold_for_every_method_in_the_test_but_not_in_the_validation():
+def test_given_adaptation_values_apply_to_every_method_in_the_test_but_not_in_validation():
     settings = default_settings("sparse_navigation", adaptation={"ridge": 2.0})
     own = default_adaptation("shared_q_iw_posterior", 5, "sparse_navigation")
     assert settings.adaptation_config("shared_q_iw_posterior", 5) == dataclasses.replace(
@@ -138,6 +138,6 @@ def test_given_values_of_adaptation_hold_for_every_method_in_the_test_but_not_in
         ),
     ],
 )
-def test_values_that_make_no_sense_are_refused_with_their_names(given, message):
+def test_invalid_values_are_refused_with_their_names(given, message):
     with pytest.raises(ValueError, match=message):
         default_settings("sparse_navigation", **given)

@@ -1,4 +1,4 @@
-"""A learner whose every step is skipped ends the run with the reason, and is not started again."""
+"""A learner that skips every step ends the run with the reason and is not restarted."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Clock:
 
 @pytest.fixture
 def asked():
-    """Asks a watch of a minute at a moment."""
+    """Asks a watch with a limit of 60 s at a given time."""
     clock = Clock()
     watch = SkippingWatch(60.0, clock)
 
@@ -53,7 +53,7 @@ def test_a_minute_of_skipped_steps_is_hopeless(asked):
     assert asked(65.0, steps=1000, skipped=900)
 
 
-def test_one_update_within_the_minute_begins_it_anew(asked):
+def test_one_update_within_the_minute_restarts_it(asked):
     assert not asked(0.0, steps=100, skipped=100)
     assert not asked(5.0, steps=200, skipped=200)
     assert not asked(40.0, steps=900, skipped=899)
@@ -67,7 +67,7 @@ def test_a_learner_that_waits_for_replay_is_given_a_minute_of_steps(asked):
 
 
 class SkippingLearner:
-    """In place of the learner: has made some updates, and skips every further step."""
+    """Replaces the learner: after some updates, it skips every step."""
 
     def __init__(self, updates):
         self.steps = updates
@@ -83,7 +83,7 @@ class SkippingLearner:
 
 
 class Replay:
-    """In place of the replay server and of its data."""
+    """Replaces the replay server and the dataset."""
 
     server_address = ""
     trouble = "the rate limiter gives nothing: do the actors write?"
@@ -102,7 +102,7 @@ class Replay:
 
 @pytest.fixture
 def failing(tmp_path, monkeypatch):
-    """Trains until the learner gives up; returns the run and why."""
+    """Trains until the learner gives up; returns the run, its settings and the reason."""
 
     def fail(updates, dataset=Replay, **settings):
         monkeypatch.setattr(learner_node, "Learner", lambda *arguments: SkippingLearner(updates))
@@ -124,7 +124,7 @@ def failing(tmp_path, monkeypatch):
 
 def test_training_fails_with_what_was_not_finite_and_keeps_the_reason(failing):
     run, settings, reason = failing(updates=7, learner_steps=10**9)
-    assert "all steps of 0.2 s up to" in reason
+    assert "all steps in the 0.2 s up to step" in reason
     assert "Not finite: critic_loss, though the batch is: its largest number is 1e+30" in reason
     assert "\n" not in reason
     (event,) = read_records(run.path, "events")
@@ -145,12 +145,13 @@ class StarvingReplay(Replay):
             time.sleep(0.01)
 
 
-def test_minutes_bind_while_the_learner_starves_and_nothing_done_is_a_failure(failing):
+def test_minutes_end_a_training_without_data_which_then_has_failed(failing):
     run, settings, reason = failing(updates=0, dataset=StarvingReplay, minutes=0.005)
     assert reason.startswith(
-        "The learner made no step in --minutes=0.005: the rate limiter gives nothing: do the actors write? (0 ep"
+        "The learner made no step in --minutes=0.005: "
+        "the rate limiter gives nothing: do the actors write? (0 ep"
     )
-    assert reason.endswith(f"replay begins with {settings.config.replay.min_size} sequences)")
+    assert reason.endswith(f"replay starts at {settings.config.replay.min_size} sequences)")
     assert not training_finished(run, settings)
 
 
@@ -163,10 +164,8 @@ def test_a_learner_refuses_the_actors_of_another_run_and_the_replay_of_another_r
         learner = learner_node.LearnerNode(
             run, settings, make_agent(settings.config.agent), Replay("sequences-other")
         )
-        with pytest.raises(
-            ValueError,
-            match=rf"another run's learner: it learns from {run.replay_table()}, not sequences-other",
-        ):
+        refusal = f"another run's learner: it learns from {run.replay_table()}, not sequences-other"
+        with pytest.raises(ValueError, match=refusal):
             learner.exchange("sequences-other", None)
         monkeypatch.setattr(lp, "stop_event", threading.Event)
         with pytest.raises(
@@ -175,7 +174,7 @@ def test_a_learner_refuses_the_actors_of_another_run_and_the_replay_of_another_r
             learner.run()
 
 
-def test_no_snapshot_is_selected_from_a_failed_training_but_one_can_be_chosen(failing, capsys):
+def test_no_snapshot_of_a_failed_training_is_selected_but_one_can_be_named(failing, capsys):
     run, settings, _ = failing(updates=7, learner_steps=10**9)
     untrained.snapshot(run, settings, 7)
     evaluator = Evaluator(run, settings, settings.distribution(), threading.Event())
@@ -187,7 +186,9 @@ def test_no_snapshot_is_selected_from_a_failed_training_but_one_can_be_chosen(fa
     assert "Warning: training failed at learner step" in capsys.readouterr().err
 
 
-def test_the_node_prints_one_line_passes_by_proxies_and_ends_for_good(tmp_path, monkeypatch, capfd):
+def test_the_node_bypasses_proxies_prints_one_line_and_is_not_restarted(
+    tmp_path, monkeypatch, capfd
+):
     def entry(path, run_name):
         raise UnrecoverableError("why")
 
@@ -199,5 +200,5 @@ def test_the_node_prints_one_line_passes_by_proxies_and_ends_for_good(tmp_path, 
     monkeypatch.setenv("no_proxy", "example.org")
     monkeypatch.setenv("no_grpc_proxy", "")
     assert node.main() == UNRECOVERABLE
-    assert os.environ[node._SPARED] == "example.org,10.0.0.7,::1"
+    assert os.environ[node._NO_PROXY] == "example.org,10.0.0.7,::1"
     assert capfd.readouterr().out == "error: why\n"

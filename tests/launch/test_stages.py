@@ -1,4 +1,4 @@
-"""The program of a stage ends with its launcher, and how it ended is told."""
+"""A stage's process ends with its launcher, which reports how it ended."""
 
 from __future__ import annotations
 
@@ -25,12 +25,15 @@ def stages_of(launcher: psutil.Process) -> list[psutil.Process]:
 def _words(process: psutil.Process) -> list[str]:
     try:
         return process.cmdline()
-    except psutil.Error:  # It has ended meanwhile; another test's may be among our children.
+    except psutil.Error:  # It has just ended; our children may include another test's.
         return []
 
 
 def test_a_stage_ends_when_its_launcher_is_killed() -> None:
-    script = "import threading; from launch.experiment import run_module\nprint('started', flush=True); run_module(threading.Event(), 'waiting')"
+    script = (
+        "import threading; from launch.experiment import run_module\n"
+        "print('started', flush=True); run_module(threading.Event(), 'waiting')"
+    )
     launcher = subprocess.Popen(
         [sys.executable, "-c", script], cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE
     )
@@ -52,7 +55,7 @@ def test_a_stage_that_refuses_its_work_after_a_training_has_failed(
     assert "error: no snapshot has" in capfd.readouterr().err
 
 
-def test_a_stage_that_was_killed_is_no_interruption(monkeypatch, capfd) -> None:
+def test_a_killed_stage_is_a_failure_not_an_interruption(monkeypatch, capfd) -> None:
     monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
 
     def kill() -> None:

@@ -17,7 +17,7 @@ METRICS = {
 
 @pytest.fixture
 def line(tmp_path):
-    """Records training, and returns what the line says in so many columns."""
+    """Records training and returns the line for a number of columns."""
     status = StatusLine(RunDirectory(tmp_path), learner_steps=1000, minutes=60.0)
 
     def shown(columns=175, metrics=METRICS, **changes):
@@ -40,23 +40,23 @@ def line(tmp_path):
     return shown
 
 
-def test_the_line_shows_progress_throughput_returns_and_what_regularises_them(line):
+def test_the_line_shows_progress_throughput_returns_and_regularisation(line):
     shown = line().partition(" ")[2].strip()
     assert shown == (
-        "25%  3 min left  learner 250 61/s  env 1.30M 2969/s  return -260.96  training reward -31.25  "
-        "validation -  KL 2.03  λ 0.0012  entropy -3.1  weight 0.0042"
+        "25%  3 min left  learner 250 61/s  env 1.30M 2969/s  return -260.96  "
+        "training reward -31.25  validation -  KL 2.03  λ 0.0012  entropy -3.1  weight 0.0042"
     )
     assert len(line()) <= 175
 
 
-def test_in_a_narrow_terminal_the_least_important_is_left_out(line):
+def test_a_narrow_terminal_omits_the_least_important_parts(line):
     shown = line(79)
     assert len(shown) <= 79
     assert shown.endswith("25%  3 min left  learner 250 61/s  env 1.30M 2969/s  return -260.96")
     assert line(65).endswith("  return -260.96")
 
 
-def test_a_number_that_does_not_exist_is_a_dash_and_one_return_stays_alone(line):
+def test_a_missing_number_is_a_dash_and_a_single_return_is_shown_alone(line):
     metrics = {"kl_to_prior": None, "skipped_steps": 3.0}
     unknown = {"training_reward_return": None, "learner_steps_per_second": None}
     shown = line(metrics=metrics, faults=2, **unknown)
@@ -71,7 +71,7 @@ def test_the_last_known_return_stays_until_an_episode_ends(line):
     assert "return -260.96  training reward -31.25" in shown
 
 
-def test_a_weight_of_next_to_nothing_takes_no_more_room_than_others(line):
+def test_a_tiny_weight_takes_no_more_columns_than_others(line):
     assert line(metrics={"rho_q50": 3.2e-12}).endswith("weight <1e-05")
 
 

@@ -1,4 +1,4 @@
-"""The supervisor's decisions, with agents and a clock made by hand."""
+"""The supervisor's decisions, with fake daemons and a fake clock."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from launch.runtime.last_words import last_words
+from launch.runtime.log_tail import log_tail
 from launch.runtime.payloads import NodePlan
 from launch.runtime.restart_budget import RestartBudget
 from launch.runtime.supervise import UNRECOVERABLE, CrashError, RefusalError, Supervisor
@@ -22,8 +22,8 @@ PLANS = [REPLAY, LEARNER, *ACTORS]
 FIRST = ("replay-0", "learner-0", "actor-0")
 
 
-class FakeAgents:
-    """Agents on hosts that a test plays: each `receive` lets the next step of its script happen."""
+class FakeDaemons:
+    """Daemons that follow a script: each `receive` runs its next step."""
 
     def __init__(self, *script):
         self.script = list(script)
@@ -66,10 +66,10 @@ class FakeAgents:
 
 
 def ready(*nodes, host="one", port=1):
-    def step(agents):
+    def step(daemons):
         for node in nodes:
             ports = [port] if node in ("replay-0", "learner-0") else []
-            agents.events.append(
+            daemons.events.append(
                 (node, {"event": "ready", "host": host, "address": host, "ports": ports})
             )
 
@@ -77,137 +77,155 @@ def ready(*nodes, host="one", port=1):
 
 
 def exited(node, code):
-    return lambda agents: agents.events.append((node, {"event": "exited", "code": code}))
+    return lambda daemons: daemons.events.append((node, {"event": "exited", "code": code}))
 
 
 def lost(node):
-    return lambda agents: agents.events.append(
+    return lambda daemons: daemons.events.append(
         (node, {"event": "lost", "reason": "its host was lost"})
     )
 
 
 def wait(seconds):
-    def step(agents):
-        agents.now += seconds
+    def step(daemons):
+        daemons.now += seconds
 
     return step
 
 
-def quiet(agents):
+def quiet(daemons):
     """Nothing happens."""
 
 
-def stop(agents):
-    agents.events.append(("learner-0", {"event": "stop_requested"}))
+def stop(daemons):
+    daemons.events.append(("learner-0", {"event": "stop_requested"}))
 
 
-def supervise(agents, tmp_path: pathlib.Path, plans=PLANS, required=FIRST, **arguments):
+def supervise(daemons, tmp_path: pathlib.Path, plans=PLANS, required=FIRST, **arguments):
     restarts = []
     supervisor = Supervisor(
-        plans, agents, lambda plan: {"log": plan.name}, tmp_path, required=required, reborn=("replay-0",),
-        on_restart=lambda *restart: restarts.append(restart), clock=lambda: agents.now, **arguments,
-    )  # fmt: skip
+        plans,
+        daemons,
+        lambda plan: {"log": plan.name},
+        tmp_path,
+        required=required,
+        reborn=("replay-0",),
+        on_restart=lambda *restart: restarts.append(restart),
+        clock=lambda: daemons.now,
+        **arguments,
+    )
     try:
         return supervisor.run(threading.Event()), restarts
     finally:
-        assert agents.closed
+        assert daemons.closed
 
 
 ALL = ready("replay-0", "learner-0", "actor-0", "actor-1")
 
 
-def test_nothing_starts_before_all_required_nodes_have_a_place(tmp_path):
+def test_nothing_starts_before_all_required_nodes_have_a_host(tmp_path):
     seen = []
-    agents = FakeAgents(
+    daemons = FakeDaemons(
         ready("replay-0", "actor-0"),
-        lambda agents: seen.append(list(agents.sent)),
+        lambda daemons: seen.append(list(daemons.sent)),
         ready("learner-0"),
         quiet,
         stop,
     )
-    supervise(agents, tmp_path)
+    supervise(daemons, tmp_path)
     assert seen == [[]]
-    assert [node for node, what in agents.sent if what == "start"] == [
+    assert [node for node, what in daemons.sent if what == "start"] == [
         "replay-0",
         "learner-0",
         "actor-0",
     ]
 
 
-def test_nodes_get_the_addresses_of_where_the_others_were_placed(tmp_path):
-    agents = FakeAgents(
+def test_nodes_get_the_addresses_of_the_hosts_of_the_others(tmp_path):
+    daemons = FakeDaemons(
         ready("replay-0", host="here", port=7),
         ready("learner-0", host="there", port=8),
         ready("actor-0"),
         stop,
     )
-    supervise(agents, tmp_path, plans=PLANS[:3])
-    assert agents.sent[2] == ("actor-0", "start")
-    tables = FakeAgents(
+    supervise(daemons, tmp_path, plans=PLANS[:3])
+    assert daemons.sent[2] == ("actor-0", "start")
+    tables = FakeDaemons(
         ready("replay-0", host="here", port=7),
         ready("learner-0", host="there", port=8),
         ready("actor-0"),
         quiet,
     )
-    tables.script.append(lambda agents: (seen.append(agents.last["addresses"]), stop(agents)))
+    tables.script.append(lambda daemons: (seen.append(daemons.last["addresses"]), stop(daemons)))
     seen = []
     supervise(tables, tmp_path, plans=PLANS[:3])
     assert seen == [{"replay-0/0": "here:7", "learner-0/0": "there:8"}]
 
 
-def test_an_actor_whose_place_comes_late_joins(tmp_path):
-    agents = FakeAgents(
+def test_an_actor_that_gets_a_host_late_joins(tmp_path):
+    daemons = FakeDaemons(
         ready("replay-0", "learner-0", "actor-0"), quiet, ready("actor-1"), quiet, stop
     )
-    supervise(agents, tmp_path)
-    assert agents.started("actor-1") == 1
+    supervise(daemons, tmp_path)
+    assert daemons.started("actor-1") == 1
 
 
-def test_required_nodes_that_find_no_place_are_named_with_what_there_is_and_nothing_was_started(
+def test_required_nodes_without_a_host_are_named_with_what_the_hosts_offer_and_nothing_starts(
     tmp_path,
 ):
-    agents = FakeAgents(ready("replay-0", "actor-0"), wait(61))
+    daemons = FakeDaemons(ready("replay-0", "actor-0"), wait(61))
     with pytest.raises(
-        RefusalError, match=r"learner-0 found no place within 60 s\. The only host has 1 CPU\."
+        RefusalError, match=r"learner-0 found no host within 60 s\. The only host has 1 CPU\."
     ):
-        supervise(agents, tmp_path)
-    assert agents.sent == []
+        supervise(daemons, tmp_path)
+    assert daemons.sent == []
 
 
 def test_a_host_that_cannot_take_a_node_is_named_before_the_start(tmp_path):
     refused = {"event": "refused", "host": "two", "reason": "it lacks python."}
-    agents = FakeAgents(lambda agents: agents.events.append(("actor-1", refused)))
+    daemons = FakeDaemons(lambda daemons: daemons.events.append(("actor-1", refused)))
     with pytest.raises(RefusalError, match=r"The host two cannot take actor-1: it lacks python\."):
-        supervise(agents, tmp_path)
+        supervise(daemons, tmp_path)
 
 
 def test_a_host_that_refuses_while_the_program_runs_is_tried_again_later(tmp_path, capsys):
     refused = {"event": "refused", "host": "two", "reason": "it lacks python."}
-    agents = FakeAgents(
-        ready(*FIRST), lambda agents: agents.events.append(("actor-1", refused)), wait(31), ready("actor-1"), quiet, stop
-    )  # fmt: skip
-    supervise(agents, tmp_path)
-    assert agents.placed.count("actor-1") == 2
-    assert agents.started("actor-1") == 1
+    daemons = FakeDaemons(
+        ready(*FIRST),
+        lambda daemons: daemons.events.append(("actor-1", refused)),
+        wait(31),
+        ready("actor-1"),
+        quiet,
+        stop,
+    )
+    supervise(daemons, tmp_path)
+    assert daemons.placed.count("actor-1") == 2
+    assert daemons.started("actor-1") == 1
     assert "it lacks python" in capsys.readouterr().out
 
 
-def test_a_node_that_dies_comes_back_after_a_delay_and_the_others_do_not_notice(tmp_path):
+def test_a_node_that_dies_restarts_after_a_delay_and_the_others_keep_running(tmp_path):
     seen = []
-    agents = FakeAgents(
-        ALL, quiet, exited("actor-0", -9), lambda agents: seen.append(agents.started("actor-0")), wait(1), quiet, stop
-    )  # fmt: skip
-    _, restarts = supervise(agents, tmp_path)
+    daemons = FakeDaemons(
+        ALL,
+        quiet,
+        exited("actor-0", -9),
+        lambda daemons: seen.append(daemons.started("actor-0")),
+        wait(1),
+        quiet,
+        stop,
+    )
+    _, restarts = supervise(daemons, tmp_path)
     assert seen == [1]
-    assert agents.started("actor-0") == 2
+    assert daemons.started("actor-0") == 2
     assert restarts == [("actor-0", "was killed by signal 9", 1)]
-    assert [agents.started(name) for name in ("replay-0", "learner-0", "actor-1")] == [1, 1, 1]
+    assert [daemons.started(name) for name in ("replay-0", "learner-0", "actor-1")] == [1, 1, 1]
 
 
-def test_the_clients_of_a_replay_that_came_back_start_anew_after_it(tmp_path):
-    agents = FakeAgents(ALL, quiet, exited("replay-0", 1), quiet, wait(1), quiet, quiet, stop)
-    _, restarts = supervise(agents, tmp_path)
-    starts = [node for node, what in agents.sent if what == "start"]
+def test_when_replay_restarts_its_clients_restart_after_it(tmp_path):
+    daemons = FakeDaemons(ALL, quiet, exited("replay-0", 1), quiet, wait(1), quiet, quiet, stop)
+    _, restarts = supervise(daemons, tmp_path)
+    starts = [node for node, what in daemons.sent if what == "start"]
     assert starts[4:] == ["replay-0", "learner-0", "actor-0", "actor-1"]
     assert restarts[0] == ("replay-0", "ended with exit code 1", 1)
     assert set(restarts[1:]) == {
@@ -215,39 +233,41 @@ def test_the_clients_of_a_replay_that_came_back_start_anew_after_it(tmp_path):
     }
 
 
-def test_a_learner_that_came_back_where_it_was_is_found_again_by_its_actors(tmp_path):
-    agents = FakeAgents(ALL, quiet, exited("learner-0", 1), wait(1), quiet, stop)
-    supervise(agents, tmp_path)
-    assert agents.started("learner-0") == 2
-    assert agents.started("actor-0") == 1
+def test_actors_keep_running_when_the_learner_restarts_at_the_same_address(tmp_path):
+    daemons = FakeDaemons(ALL, quiet, exited("learner-0", 1), wait(1), quiet, stop)
+    supervise(daemons, tmp_path)
+    assert daemons.started("learner-0") == 2
+    assert daemons.started("actor-0") == 1
 
 
-def test_those_that_knew_the_address_of_a_node_that_moved_start_anew_with_the_new_one(tmp_path):
-    agents = FakeAgents(
+def test_when_a_node_moves_its_callers_restart_with_the_new_address(tmp_path):
+    daemons = FakeDaemons(
         ALL, quiet, lost("learner-0"), ready("learner-0", host="two"), quiet, quiet, stop
     )
     tables = []
-    agents.script.insert(-1, lambda agents: tables.append(agents.last["addresses"]["learner-0/0"]))
-    _, restarts = supervise(agents, tmp_path)
-    assert agents.placed.count("learner-0") == 2
-    assert agents.started("replay-0") == 1
-    assert [agents.started(name) for name in ("learner-0", "actor-0", "actor-1")] == [2, 2, 2]
+    daemons.script.insert(
+        -1, lambda daemons: tables.append(daemons.last["addresses"]["learner-0/0"])
+    )
+    _, restarts = supervise(daemons, tmp_path)
+    assert daemons.placed.count("learner-0") == 2
+    assert daemons.started("replay-0") == 1
+    assert [daemons.started(name) for name in ("learner-0", "actor-0", "actor-1")] == [2, 2, 2]
     assert tables == ["two:1"]
     assert restarts[0] == ("learner-0", "its host was lost", 1)
 
 
-def test_a_lost_actor_is_placed_anew_once_and_does_not_use_up_its_budget(tmp_path):
+def test_a_lost_actor_is_placed_again_once_without_using_up_its_budget(tmp_path):
     steps = [ALL, quiet]
     for _ in range(6):
         steps += [lost("actor-1"), quiet, quiet, ready("actor-1"), quiet]
-    agents = FakeAgents(*steps, stop)
-    _, restarts = supervise(agents, tmp_path)
-    assert agents.placed.count("actor-1") == 7
-    assert agents.started("actor-1") == 7
+    daemons = FakeDaemons(*steps, stop)
+    _, restarts = supervise(daemons, tmp_path)
+    assert daemons.placed.count("actor-1") == 7
+    assert daemons.started("actor-1") == 7
     assert restarts[-1] == ("actor-1", "its host was lost", 6)
 
 
-def test_a_node_that_fails_because_what_it_calls_is_away_is_not_charged(tmp_path):
+def test_a_node_that_fails_because_one_that_it_calls_is_down_keeps_its_budget(tmp_path):
     steps = [ALL, quiet]
     for _ in range(3):
         steps += [
@@ -260,10 +280,10 @@ def test_a_node_that_fails_because_what_it_calls_is_away_is_not_charged(tmp_path
             quiet,
             quiet,
         ]
-    _, restarts = supervise(FakeAgents(*steps, stop), tmp_path)
+    _, restarts = supervise(FakeDaemons(*steps, stop), tmp_path)
     assert {reason for node, reason, _ in restarts if node == "learner-0"} <= {
         "replay-0 came back",
-        "a node that it calls was away",
+        "a node that it calls was down",
     }
 
 
@@ -272,60 +292,60 @@ def test_a_node_that_dies_too_often_ends_the_program_with_the_end_of_its_log(tmp
     steps = [ALL, quiet]
     for _ in range(4):
         steps += [exited("actor-0", 1), wait(10), quiet]
-    agents = FakeAgents(*steps)
+    daemons = FakeDaemons(*steps)
     with pytest.raises(
         CrashError, match=r"actor-0 ended with exit code 1, 4 times[\s\S]*the reason"
     ):
-        supervise(agents, tmp_path)
-    assert ("learner-0", "terminate") in agents.sent
+        supervise(daemons, tmp_path)
+    assert ("learner-0", "terminate") in daemons.sent
 
 
-def test_a_node_that_would_end_in_the_same_way_again_is_not_restarted(tmp_path):
+def test_a_node_that_would_fail_again_is_not_restarted(tmp_path):
     (tmp_path / "learner-0").write_text("No space left on device\n")
-    agents = FakeAgents(ALL, quiet, exited("learner-0", UNRECOVERABLE))
-    with pytest.raises(CrashError, match=r"learner-0 cannot go on\.[\s\S]*No space left"):
-        supervise(agents, tmp_path)
-    assert agents.started("learner-0") == 1
+    daemons = FakeDaemons(ALL, quiet, exited("learner-0", UNRECOVERABLE))
+    with pytest.raises(CrashError, match=r"learner-0 cannot continue\.[\s\S]*No space left"):
+        supervise(daemons, tmp_path)
+    assert daemons.started("learner-0") == 1
 
 
-def test_a_program_whose_agents_are_out_of_reach_for_good_ends_with_the_reason(tmp_path):
-    agents = FakeAgents(
+def test_a_program_whose_daemons_are_unreachable_for_good_ends_with_the_reason(tmp_path):
+    daemons = FakeDaemons(
         ALL,
         quiet,
-        lambda agents: agents.events.append(
+        lambda daemons: daemons.events.append(
             ("", {"event": "disconnected", "reason": "The head is gone."})
         ),
     )
-    agents.deaf = {plan.name for plan in PLANS}
-    agents.send, send = (
+    daemons.deaf = {plan.name for plan in PLANS}
+    daemons.send, send = (
         lambda node, message: None if message["do"] != "start" else send(node, message),
-        agents.send,
+        daemons.send,
     )
     with pytest.raises(CrashError, match="The head is gone"):
-        supervise(agents, tmp_path)
+        supervise(daemons, tmp_path)
 
 
 def test_a_stop_ends_callers_before_those_that_they_call(tmp_path):
-    agents = FakeAgents(ALL, quiet, stop)
-    late, _ = supervise(agents, tmp_path)
+    daemons = FakeDaemons(ALL, quiet, stop)
+    late, _ = supervise(daemons, tmp_path)
     assert late == []
-    stops = [node for node, what in agents.sent if what == "terminate"]
+    stops = [node for node, what in daemons.sent if what == "terminate"]
     assert set(stops[:2]) == {"actor-0", "actor-1"}
     assert stops[2:] == ["learner-0", "replay-0"]
 
 
-def test_what_does_not_stop_in_time_is_ended_by_force_and_named(tmp_path):
-    agents = FakeAgents(ALL, quiet, stop)
-    agents.deaf = {"learner-0"}
-    late, _ = supervise(agents, tmp_path)
+def test_nodes_that_do_not_stop_in_time_are_killed_and_named(tmp_path):
+    daemons = FakeDaemons(ALL, quiet, stop)
+    daemons.deaf = {"learner-0"}
+    late, _ = supervise(daemons, tmp_path)
     assert late == ["replay-0", "learner-0"]
-    assert ("learner-0", "kill") in agents.sent
+    assert ("learner-0", "kill") in daemons.sent
 
 
-def test_a_node_that_ends_by_itself_before_the_program_does_is_lost_whatever_its_code(tmp_path):
-    agents = FakeAgents(ALL, quiet, exited("actor-0", 0), wait(1), quiet, stop)
-    _, restarts = supervise(agents, tmp_path)
-    assert agents.started("actor-0") == 2
+def test_a_node_that_exits_before_the_program_ends_is_restarted_whatever_its_code(tmp_path):
+    daemons = FakeDaemons(ALL, quiet, exited("actor-0", 0), wait(1), quiet, stop)
+    _, restarts = supervise(daemons, tmp_path)
+    assert daemons.started("actor-0") == 2
     assert restarts == [("actor-0", "ended with exit code 0", 1)]
 
 
@@ -334,43 +354,47 @@ def test_nodes_that_keep_ending_with_code_0_fail_the_program_with_the_reason(tmp
     for _ in range(4):
         steps += [exited("actor-0", 0), wait(10), quiet]
     with pytest.raises(CrashError, match=r"actor-0 ended with exit code 0, 4 times"):
-        supervise(FakeAgents(*steps), tmp_path)
+        supervise(FakeDaemons(*steps), tmp_path)
 
 
-def test_the_end_of_the_node_that_stopped_the_program_is_no_loss(tmp_path):
-    agents = FakeAgents(ALL, quiet, lambda agents: (stop(agents), exited("learner-0", 0)(agents)))
-    assert supervise(agents, tmp_path) == ([], [])
+def test_the_end_of_the_node_that_stopped_the_program_is_no_failure(tmp_path):
+    daemons = FakeDaemons(
+        ALL, quiet, lambda daemons: (stop(daemons), exited("learner-0", 0)(daemons))
+    )
+    assert supervise(daemons, tmp_path) == ([], [])
 
 
 def test_a_node_that_cannot_be_started_ends_the_program_with_the_reason_after_a_few_tries(tmp_path):
     full = {"event": "failed", "reason": "No space left on device: /small/iwpa-node-1/payload"}
     steps = [ALL]
     for _ in range(4):
-        steps += [lambda agents: agents.events.append(("actor-0", full)), wait(10)]
+        steps += [lambda daemons: daemons.events.append(("actor-0", full)), wait(10)]
     with pytest.raises(
         CrashError, match=r"actor-0 cannot start: No space left on device: /small/.*, 4 times"
     ):
-        supervise(FakeAgents(*steps), tmp_path)
+        supervise(FakeDaemons(*steps), tmp_path)
 
 
-def test_a_node_whose_agents_are_lost_all_the_time_ends_the_program_with_the_reason(tmp_path):
+def test_a_node_that_keeps_losing_its_daemons_ends_the_program_with_the_reason(tmp_path):
     steps = [ALL, quiet]
     for _ in range(21):
         steps += [lost("actor-1"), ready("actor-1"), quiet]
-    with pytest.raises(CrashError, match=r"actor-1 has no place: its host was lost, 21 times"):
-        supervise(FakeAgents(*steps), tmp_path)
+    with pytest.raises(
+        CrashError, match=r"actor-1 keeps losing its host \(its host was lost\), 21 times"
+    ):
+        supervise(FakeDaemons(*steps), tmp_path)
 
 
-def test_the_last_words_of_a_node_are_short_and_not_pythons_stack(tmp_path):
+def test_the_tail_of_a_nodes_log_is_short_and_omits_pythons_stack(tmp_path):
     stack = (
         "Fatal Python error: Aborted\n" + "  File x\n" * 40 + "Extension modules: " + "a, " * 1000
     )
     (tmp_path / "log").write_text(
         "early\n" * 10**5 + "Unknown flags in XLA_FLAGS: --xla_gpu\n" + stack
     )
-    assert last_words(tmp_path / "log")[-1] == "Unknown flags in XLA_FLAGS: --xla_gpu"
+    assert log_tail(tmp_path / "log")[-1] == "Unknown flags in XLA_FLAGS: --xla_gpu"
     (tmp_path / "log").write_text("x" * 10**7 + "\nthe reason")
-    long, reason = last_words(tmp_path / "log")
+    long, reason = log_tail(tmp_path / "log")
     assert (len(long) < 400, reason) == (True, "the reason")
 
 

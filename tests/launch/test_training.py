@@ -1,4 +1,4 @@
-"""Signals between and at the ends of stages, which no node sees."""
+"""Signals that arrive between stages or at their ends, when no node receives them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from results.store import RecordWriter
 
 
 class FinishingDaemons:
-    """Nodes that never start: the learner has just ended training. The stop comes while all are being ended."""
+    """Daemons whose nodes never start: training has just ended, and the stop comes on closing."""
 
     def __init__(self, stop, *, pressed):
         self._stop, self._pressed = stop, pressed
@@ -33,7 +33,7 @@ class FinishingDaemons:
 
 
 class FailingDaemons:
-    """Nodes that all find a place; the learner gives up as soon as it starts."""
+    """Daemons that place every node; the learner gives up as soon as it starts."""
 
     def __init__(self, run):
         self._run = run
@@ -82,7 +82,7 @@ def test_a_learner_that_gives_up_ends_training_with_its_reason_at_once(tmp_path,
 
 
 @pytest.mark.parametrize(("pressed", "code"), [(False, 0), (True, INTERRUPTED)])
-def test_a_signal_while_a_finished_training_winds_down_is_not_lost(tmp_path, pressed, code, capsys):
+def test_a_signal_while_a_finished_training_shuts_down_is_not_lost(tmp_path, pressed, code, capsys):
     settings = default_settings("tiny_distribution:Line", learner_steps=2)
     stop = threading.Event()
     with owned(str(tmp_path / "run"), settings) as run:

@@ -53,7 +53,7 @@ def test_returns_in_both_rewards_are_means_over_all_actors_episodes(run):
     assert (first["minutes"], first["replay_size"]) == (1.5, 8)
 
 
-def test_where_the_tasks_own_reward_trains_there_is_one_return(run):
+def test_without_a_training_reward_there_is_one_return(run):
     recorder = TrainingRecorder(run, Replay(), two_rewards=False)
     recorder.add(report(2, 4.0, 4.0))
     recorder.record(counts(), {})
@@ -61,7 +61,7 @@ def test_where_the_tasks_own_reward_trains_there_is_one_return(run):
     assert (record["training_return"], record["training_reward_return"]) == (2.0, None)
 
 
-def test_throughput_is_what_was_done_since_the_last_record(run):
+def test_throughput_counts_steps_since_the_last_record(run):
     recorder = TrainingRecorder(run, Replay(), two_rewards=False)
     recorder.record(counts(100, 1000), {})
     recorder.record(counts(200, 4000), {})
@@ -71,7 +71,7 @@ def test_throughput_is_what_was_done_since_the_last_record(run):
     assert environment == pytest.approx(30 * learner)
 
 
-def test_tensorboard_reads_what_was_recorded_over_a_resumption(run):
+def test_tensorboard_reads_the_records_across_a_resumption(run):
     for steps in (100, 200):  # each a process of its own
         recorder = TrainingRecorder(run, Replay(), two_rewards=False, tensorboard=True)
         recorder.add(report(1, steps / 10, 0.0))
@@ -88,6 +88,6 @@ def test_tensorboard_reads_what_was_recorded_over_a_resumption(run):
     assert shown("EnvironmentSteps") == [(100, 1000.0), (200, 1000.0)]
 
 
-def test_no_event_files_are_written_unless_asked_for(run):
+def test_event_files_are_written_only_on_request(run):
     TrainingRecorder(run, Replay(), two_rewards=False).record(counts(), {})
     assert not run.tensorboard.exists()

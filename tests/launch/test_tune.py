@@ -27,7 +27,7 @@ def run(tmp_path):
 
 @pytest.fixture
 def tuner(run):
-    """Makes a tuner from a random snapshot, with a stop of its own."""
+    """Makes a tuner from a random snapshot, with its own stop event."""
     settings = default_settings("tiny_distribution:Line")
     untrained.snapshot(run, settings, 7)
     return lambda stop=None: Tuner(
@@ -47,14 +47,14 @@ def assignments(episodes=2):
 
 
 def means(run):
-    """The mean return of each configuration, from the records themselves."""
+    """Returns the mean return of each configuration, computed from the records."""
     returns = {}
     for record in read_records(run.path, "tuning"):
         returns.setdefault(record["configuration"], []).append(record["return"])
     return {digest: np.mean(values) for digest, values in returns.items()}
 
 
-def test_the_configuration_of_the_highest_mean_return_on_validation_tasks_is_chosen(
+def test_the_configuration_with_the_highest_mean_return_on_validation_tasks_is_chosen(
     run, tuner, capsys
 ):
     tuner().tune(assignments())
@@ -113,12 +113,12 @@ def test_tuning_is_resumed_and_never_repeated(run, tuner):
     )
 
 
-def test_what_tuning_records_takes_no_part_in_the_selection_of_a_snapshot(run, tuner):
+def test_tuning_records_do_not_affect_the_selection_of_a_snapshot(run, tuner):
     tuner().tune(assignments(episodes=1))
     assert evaluation.recorded_runs(run) == []
 
 
-def test_the_latest_choice_holds_for_its_method_and_snapshot_with_any_number_of_episodes(run):
+def test_the_latest_choice_applies_to_its_method_and_snapshot_for_any_number_of_episodes(run):
     first, second = configurations(METHOD, 2)[3:5]
     for score, config in ((1.0, first), (2.0, second)):
         keep_choice(run, evaluation.Assignment(METHOD, "validation", config), 7, score)
@@ -129,7 +129,7 @@ def test_the_latest_choice_holds_for_its_method_and_snapshot_with_any_number_of_
     assert chosen_configuration(run, "shared_q_iw", 7, 9) is None
 
 
-def test_the_test_uses_the_choice_and_the_defaults_where_there_is_none(run):
+def test_the_test_uses_the_chosen_configuration_or_else_the_defaults(run):
     chosen = configurations(METHOD, 5)[-1]
     keep_choice(run, evaluation.Assignment(METHOD, "validation", chosen), 7, 1.0)
     for method, expected in (

@@ -18,7 +18,7 @@ def test_flags_that_the_compiler_knows_pass(monkeypatch, tmp_path):
     xla_flags.check_variables()
 
 
-def test_a_flag_of_another_program_is_named_wherever_it_stands(monkeypatch, tmp_path):
+def test_a_flag_of_another_program_is_named_wherever_it_is_set(monkeypatch, tmp_path):
     text = "--xla_gpu_triton_gemm_any=True"
     (tmp_path / "flags").write_text(text)
     monkeypatch.delenv("XLA_FLAGS", raising=False)
@@ -29,12 +29,15 @@ def test_a_flag_of_another_program_is_named_wherever_it_stands(monkeypatch, tmp_
     ):
         with monkeypatch.context() as patch:
             patch.setenv(variable, value)
-            named = f"^{variable} holds '--xla_gpu_triton_gemm_any=True', .* start this one with {variable} unset"
+            named = (
+                f"^{variable} holds '--xla_gpu_triton_gemm_any=True', "
+                f".* start this one with {variable} unset"
+            )
             with pytest.raises(ValueError, match=named):
                 xla_flags.check_variables()
 
 
-def test_a_run_is_refused_in_one_line_before_anything_is_written(tmp_path):
+def test_a_run_with_another_programs_flag_is_refused_before_anything_is_written(tmp_path):
     command = [
         sys.executable,
         "-m",

@@ -1,4 +1,4 @@
-"""The code in docs/your_environment.md is what a user copies: it conforms, trains and adapts."""
+"""The code in docs/your_environment.md, which users copy, conforms, trains and adapts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MODULES = {"my_tasks": "ParkTheCart", "my_gymnasium_tasks": "pendulum_gravity"}
 
 @pytest.fixture
 def folder(tmp_path: pathlib.Path) -> pathlib.Path:
-    """A folder with the files that the walk-through asks for."""
+    """A folder with the files of the walk-through."""
     for name, code in zip(_MODULES, _BLOCKS, strict=True):
         (tmp_path / f"{name}.py").write_text(code)
     return tmp_path
@@ -35,8 +35,13 @@ def folder(tmp_path: pathlib.Path) -> pathlib.Path:
 def test_the_code_conforms(folder: pathlib.Path, module: str, factory: str) -> None:
     shown = subprocess.run(
         [sys.executable, "-m", "environments.conformance", f"{module}:{factory}"],
-        cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+        cwd=folder,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert (shown.returncode, shown.stderr) == (0, ""), shown.stdout
     assert "warning" not in shown.stdout
 

@@ -1,4 +1,4 @@
-"""The end of a node's log, as it is shown when the node cannot be brought back."""
+"""The end of a node's log, shown when the node cannot be restarted."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ import pathlib
 _TAIL_LINES, _TAIL_COLUMNS, _TAIL_BYTES = 15, 300, 65536
 
 
-def last_words(log: pathlib.Path) -> list[str]:
-    """Returns the last lines of a node's log, cut to what a terminal shows; without Python's stack where it was aborted."""
+def log_tail(log: pathlib.Path) -> list[str]:
+    """Returns the last lines of a node's log, cut to fit a terminal.
+
+    If the process was aborted, it leaves out the stack that Python printed.
+    """
     with log.open("rb") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
         lines = file.read().decode(errors="replace").splitlines()
-    # What aborted the process spoke last before the stack: the last of the stacks that a log of several lives holds.
-    aborted = [place for place, line in enumerate(lines) if line.startswith("Fatal Python error")]
+    # The cause of an abort is printed right before the stack. A restarted node appends to the same
+    # log, so only the last stack counts.
+    aborted = [row for row, line in enumerate(lines) if line.startswith("Fatal Python error")]
     if aborted and not any(line.startswith("Traceback ") for line in lines[aborted[-1] :]):
         lines = lines[: aborted[-1]]
     return [
