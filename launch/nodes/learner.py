@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import logging
 import pathlib
 import shutil
 import threading
@@ -41,6 +42,7 @@ _METRICS_SECONDS = 5.0
 _PUBLISH_SECONDS = 0.5
 _CHECKPOINTS_KEPT = 2
 _NEWEST_BATCHES = 8
+_ANSWER_SECONDS = 1
 _ARRAYS = "learner.safetensors"
 
 
@@ -216,7 +218,7 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
             if self._learner.steps % snapshot_period == 0:
                 self._snapshot()
             if now >= next_checkpoint:
-                self._checkpoint()
+                self._checkpoint_if_replay_answers()
                 next_checkpoint = time.monotonic() + settings.checkpoint_seconds
         return None
 
@@ -250,6 +252,22 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
                 self._environment,
                 experience,
             )
+
+    def _checkpoint_if_replay_answers(self) -> None:
+        try:
+            self._checkpoint()
+        except RuntimeError as error:
+            if isinstance(error, UnrecoverableError) or self._replay_answers():
+                raise
+            # Its server was killed and is being restarted: the next checkpoint is soon enough.
+            logging.warning("No checkpoint of step %d: replay: %s", self._learner.steps, error)
+
+    def _replay_answers(self) -> bool:
+        try:
+            self._replay.server_info(timeout=_ANSWER_SECONDS)
+        except (RuntimeError, reverb.errors.ReverbError):
+            return False
+        return True
 
     def _checkpoint(self) -> None:
         """Writes `checkpoints/STEP/` including replay's data; deletes all but the newest two."""

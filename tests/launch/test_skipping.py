@@ -202,3 +202,36 @@ def test_the_node_bypasses_proxies_prints_one_line_and_is_not_restarted(
     assert node.main() == UNRECOVERABLE
     assert os.environ[node._NO_PROXY] == "example.org,10.0.0.7,::1"
     assert capfd.readouterr().out == "error: why\n"
+
+
+def checkpointing(checkpoint_error, *, replay_answers):
+    """Returns a learner's checkpoint, which fails, as a function."""
+
+    def fails(error):
+        raise error
+
+    learner = object.__new__(learner_node.LearnerNode)
+    learner._learner = SkippingLearner(7)
+    learner._replay = types.SimpleNamespace(
+        checkpoint=lambda: fails(checkpoint_error),
+        server_info=lambda timeout: replay_answers or fails(RuntimeError("failed to connect")),
+    )
+    return learner._checkpoint_if_replay_answers
+
+
+def test_a_learner_outlives_a_replay_server_that_dies_during_a_checkpoint(caplog):
+    checkpointing(RuntimeError("Socket closed"), replay_answers=False)()
+    assert "No checkpoint of step 7: replay: Socket closed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "replay_answers"),
+    [
+        (RuntimeError("No space left on device"), True),
+        (OSError("No space left on device"), False),
+        (UnrecoverableError("foreign"), False),
+    ],
+)
+def test_any_other_failure_of_a_checkpoint_is_raised(error, replay_answers):
+    with pytest.raises(type(error), match=str(error)):
+        checkpointing(error, replay_answers=replay_answers)()
