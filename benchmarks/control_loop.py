@@ -103,6 +103,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     print(f"{'':40}{'p50':>8}{'p99':>8}{'max':>8} |{'p50':>8}{'p99':>8}{'max':>8}")
     for name in _SNAPSHOTS:
+        served = iwpa.METHODS.served_by_snapshot(iwpa.load(name).snapshot)
+        if flags.method not in (None, *served):
+            print(f"{name} serves {', '.join(served)} alone")
+            continue
         rows = {
             f"{name}, background={one!r}": adapting(name, one, flags.method) for one in _BACKGROUNDS
         }
