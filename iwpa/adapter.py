@@ -191,9 +191,9 @@ class Adapter:
             )
         if log is None:
             experience = self.snapshot.experience
-            if reward is None or experience is None:
-                if reward is None:
-                    raise ValueError("warm_start() needs a log or a reward function.")
+            if reward is None:
+                raise ValueError("warm_start() needs a log or a reward function.")
+            if experience is None:
                 raise ValueError(
                     "warm_start() needs a log: this snapshot holds no training transitions."
                 )

@@ -64,6 +64,11 @@ class RewardRange(Stateful):
         self.low = np.where(active, np.minimum(self.low, rewards), self.low)
         self.high = np.where(active, np.maximum(self.high, rewards), self.high)
 
+    def include(self, rewards: Array) -> None:
+        """Extends the range of all replicas by rewards that each has seen, `[N]`."""
+        self.low = np.minimum(self.low, rewards.min())
+        self.high = np.maximum(self.high, rewards.max())
+
     @property
     def width(self) -> Array:
         """The width of the range, `[R]`; 0 while no two rewards differ."""
@@ -133,10 +138,7 @@ class Engine(Stateful):
         """Lets every replica learn from a log with unscaled rewards, between episodes."""
         scaled = dataclasses.replace(log, rewards=self._reward_scale * log.rewards)
         self.method.warm_start(scaled, self.streams(Purpose.WARM_START))
-        for reward in log.rewards:
-            self.seen.update(
-                np.full(len(self._replicas), reward), np.ones(len(self._replicas), bool)
-            )
+        self.seen.include(log.rewards)
 
     def streams(self, purpose: Purpose) -> list[np.random.Generator]:
         """Returns each replica's random generator for a purpose in the present episode."""

@@ -1,4 +1,4 @@
-"""Atomic file writes. Results import none of our packages, so not `iwpa.durable` either."""
+"""Files of a run. Results import none of our packages, so not `iwpa.durable` either."""
 
 from __future__ import annotations
 
@@ -6,6 +6,17 @@ import contextlib
 import os
 import pathlib
 from collections.abc import Iterator
+
+# What reading a file raises that is missing, or not the JSON that it should be.
+MALFORMED = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
 
 
 @contextlib.contextmanager

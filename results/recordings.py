@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from results import records
+from results.files import MALFORMED
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -83,15 +84,7 @@ class RecordingReader:
                 )
                 if recording.name != name:
                     raise ValueError(f"{name} holds {recording.name}")
-            except (
-                OSError,
-                ValueError,
-                KeyError,
-                TypeError,
-                AttributeError,
-                OverflowError,
-                RecursionError,
-            ):
+            except MALFORMED:
                 self.malformed += 1
             else:
                 found.append(recording)

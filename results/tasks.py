@@ -8,7 +8,7 @@ import os
 import pathlib
 from collections.abc import Mapping, Sequence
 
-from results.files import publish_file
+from results.files import MALFORMED, publish_file
 
 _FILE = "tasks.json"
 
@@ -48,15 +48,7 @@ def read_tasks(run_dir: str | os.PathLike[str]) -> TaskPlaces | None:
             str(split): [tuple(float(number) for number in place) for place in of_split]
             for split, of_split in content["places"].items()
         }
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        OverflowError,
-        RecursionError,
-    ):
+    except MALFORMED:
         return None
     if len(names) > 2 or any(
         len(place) != len(names) for of_split in places.values() for place in of_split

@@ -206,8 +206,7 @@ class HypothesisWeighting(PosteriorWeighting):
             super().warm_start(log, streams)
             return
         # Values are not learned from the transitions of other tasks' experts.
-        for end in (log.rewards.min(), log.rewards.max()):
-            self.seen.update(np.full(len(self._rows), end), self._rows >= 0)
+        self.seen.include(log.rewards)
         self._head.compare(log.rewards, *log.trained)
 
     def _commit(self, observations: Array, where: Array) -> None:
