@@ -69,7 +69,8 @@ def test_every_page_is_in_the_navigation_of_the_site_and_names_modules_that_exis
 
 
 def test_help_explains_every_target_that_a_user_may_call():
-    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    command = ["make", "--no-print-directory", "help"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     phony = re.search(r"\.PHONY: (.*?[^\\])\n", (ROOT / "Makefile").read_text(), flags=re.DOTALL)
     assert phony
     targets = phony[1].replace("\\\n", " ").split()

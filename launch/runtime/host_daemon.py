@@ -271,7 +271,6 @@ def _check_free(family: int, address: str, port: int) -> None:
 
 
 def _clean_up(directory: str) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # It would interrupt the clean-up.
     _end_descendants()
     shutil.rmtree(directory, ignore_errors=True)
 
@@ -315,8 +314,11 @@ def die_with_parent(number: int = signal.SIGKILL) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
-def _end(*_: object) -> None:
-    raise SystemExit(0)
+def _end_input(*_: object) -> None:
+    """Ends the commands; an exception here could interrupt the clean-up."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
 
 
 def main() -> None:
@@ -338,9 +340,10 @@ def main() -> None:
     serving = os.fork()
     if serving:
         _, status = os.waitpid(serving, 0)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # It would interrupt the clean-up.
         _clean_up(directory)
         sys.exit(os.waitstatus_to_exitcode(status) & 0xFF)
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, _end_input)
     die_with_parent(signal.SIGTERM)
     _adopt_orphans()
     HostDaemon(directory).serve()
