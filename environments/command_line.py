@@ -211,6 +211,8 @@ def run(main: Callable[[], int], description: str | None) -> None:
         main: The program, which returns the exit code and raises ValueError for wrong input.
         description: Text shown by `--help`.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # As `results.interrupts` left it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     processes.open_streams()
     flags.DEFINE_bool("debug", False, "Show tracebacks of errors.")
     flags.DEFINE_bool("help", False, "Show this help.")

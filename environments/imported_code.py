@@ -22,13 +22,16 @@ _VARIABLES = ("XLA_", "TF_")
 def unchanged_process() -> Iterator[None]:
     """Restores, at the end of the context, process-wide state that imported code often changes.
 
-    That is the working directory, numpy's error handling, warning filters, logging levels, standard
-    output and error, signal handlers, and the environment variables that TensorFlow reads. Global
-    random states are left alone, because our own code does not use them.
+    That is the working directory, the mask of new files' permissions, numpy's error handling,
+    warning filters, logging levels, standard output and error, signal handlers, and the environment
+    variables that TensorFlow reads. Global random states are left alone, because our own code does
+    not use them.
     """
     folder, streams = _folder(), (sys.stdout, sys.stderr)
     disabled, level = logging.root.manager.disable, logging.root.level
     variables = _variables()
+    mask = os.umask(0o077)  # The only way to read it.
+    os.umask(mask)
     # Only the main thread can set signal handlers.
     handlers = {}
     if threading.current_thread() is threading.main_thread():
@@ -37,6 +40,7 @@ def unchanged_process() -> Iterator[None]:
         with np.errstate(), warnings.catch_warnings():
             yield
     finally:
+        os.umask(mask)
         if folder and _folder() != folder:
             with contextlib.suppress(OSError):
                 os.chdir(folder)

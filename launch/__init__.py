@@ -16,6 +16,8 @@ import importlib
 import os
 from typing import TYPE_CHECKING
 
+from results import interrupts
+
 if TYPE_CHECKING:
     from launch.settings import default_settings
     from launch.stages.evaluate import evaluate
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from results.report import report
 
 __all__ = ["default_settings", "evaluate", "report", "train"]
+
+interrupts.end_quietly()
 
 # Read when numpy is first imported. Our matrix products are small, so OpenBLAS's threads cost more
 # than they gain, and each node has one core.

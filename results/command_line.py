@@ -13,6 +13,8 @@ from typing import Any, NoReturn
 
 from absl import app, flags
 
+from results import interrupts
+
 FAILED = 1
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -33,6 +35,7 @@ def fail(program: str, message: str, code: int) -> int:
 
 def run(program: str, main: Callable[[Sequence[str]], int]) -> NoReturn:
     """Parses the flags, runs a program and exits, quietly if its output is no longer read."""
+    interrupts.raise_again()
     for name in ("stdin", "stdout", "stderr"):
         # It was closed when the program started (`>&-`); none of our files may take its descriptor.
         if getattr(sys, name) is None:

@@ -18,7 +18,10 @@ from environments.imported_code import unchanged_process
 
 
 def _state():
+    mask = os.umask(0o22)
+    os.umask(mask)
     return {
+        "mask": mask,
         "folder": os.getcwd(),
         "numpy": np.geterr(),
         "logging": (logging.root.manager.disable, logging.root.level),
@@ -35,6 +38,7 @@ def _state():
 
 def _change(tmp_path):
     os.chdir(tmp_path)
+    os.umask(0o777)
     np.seterr(all="raise")
     logging.disable(logging.CRITICAL)
     logging.root.setLevel(logging.CRITICAL)
