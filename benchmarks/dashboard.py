@@ -21,7 +21,7 @@ from dashboard.choices import TABS
 from dashboard.server import Dashboard, named_runs
 from results.selection import Selection
 from results.store import RecordWriter
-from results.tasks import TaskPlaces, write_tasks
+from results.tasks import TaskCoordinates, write_tasks
 
 _METHODS = (
     "prior",
@@ -129,7 +129,7 @@ def _write_run(run_dir: pathlib.Path) -> int:
     angles = np.random.default_rng(0).uniform(0, np.pi, 30)
     write_tasks(
         run_dir,
-        TaskPlaces(
+        TaskCoordinates(
             ("x", "y"),
             {"test": list(zip(np.cos(angles).tolist(), np.sin(angles).tolist(), strict=True))},
         ),

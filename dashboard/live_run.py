@@ -26,7 +26,7 @@ class LiveRun:
       revision: changes whenever new data were read.
       trouble: why the directory could not be read last time, or None.
       configuration: the content of run.json, None until it exists.
-      places: the positions of tasks, None until they are written.
+      coordinates: of the tasks, None until they are written.
       events: events of all nodes, in the order written.
       recordings: recordings of adaptation, sorted by key.
     """
@@ -42,7 +42,7 @@ class LiveRun:
     def _begin(self) -> None:
         """Forgets all data of the run."""
         self.configuration: Mapping[str, Any] | None = None
-        self.places: tasks.TaskPlaces | None = None
+        self.coordinates: tasks.TaskCoordinates | None = None
         self.events: list[store.Record] = []
         self.recordings: list[recordings.Recording] = []
         self.training = training_figures.TrainingLog()
@@ -90,9 +90,9 @@ class LiveRun:
             old, kept = self.events[: -_MOST_EVENTS // 2], self.events[-_MOST_EVENTS // 2 :]
             self.events = [event for event in old if event["event"] not in _FREQUENT] + kept
         self.recordings = sorted([*self.recordings, *found], key=lambda recording: recording.key)
-        described = (self.configuration, self.places)
+        described = (self.configuration, self.coordinates)
         self._describe()
-        if any(new.values()) or found or described != (self.configuration, self.places):
+        if any(new.values()) or found or described != (self.configuration, self.coordinates):
             self.revision += 1
 
     def _describe(self) -> None:
@@ -101,8 +101,8 @@ class LiveRun:
         resumed = any(event["event"] == "configuration_changed" for event in self.events)
         if self.configuration is None or resumed:
             self.configuration = _read_configuration(self.path / "run.json") or self.configuration
-        if self.places is None:
-            self.places = tasks.read_tasks(self.path)
+        if self.coordinates is None:
+            self.coordinates = tasks.read_tasks(self.path)
 
     @property
     def corrupt(self) -> int:

@@ -45,7 +45,7 @@ def _unopened(waiting: str) -> dict[str, Panel]:
 
 def _tasks(view: View, runs: list[records.AdaptationRun]) -> Panel:
     levels = view.run.levels(runs[0].key.snapshot)
-    figure = task_figures.task_figure(runs, view.run.places, **levels)
+    figure = task_figures.task_figure(runs, view.run.coordinates, **levels)
     if figure.names and not any(point.position for point in figure.points):
         return Panel(waiting=f"{view.run.name}: its tasks.json knows none of these tasks.")
     return Panel(
@@ -118,8 +118,8 @@ def _paths(view: View, method: str, recorded: Mapping[str, recordings.Recording]
             waiting=f"{figures.label(method)} was not recorded on this task. Recorded methods, to "
             f"choose above: {others}."
         )
-    places, task = view.run.places, recording.key.task
-    names, goal = (places.names, places.place(recording.key.split, task)) if places else ((), ())
+    coordinates, (split, task) = view.run.coordinates, (recording.key.split, recording.key.task)
+    names, goal = (coordinates.names, coordinates.of(split, task)) if coordinates else ((), ())
     figure = task_figures.path_figure(recordings.read_paths(view.run.path, recording), goal, names)
     if not figure.paths:
         return Panel(

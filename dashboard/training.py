@@ -84,6 +84,6 @@ def _experts(view: View) -> Panel:
             "is selected, after training; recurrent agents have no experts."
         )
     figure = task_figures.expert_figure(
-        run.level_returns(selected.snapshot), run.places, run.levels(selected.snapshot)
+        run.level_returns(selected.snapshot), run.coordinates, run.levels(selected.snapshot)
     )
     return Panel(chart=charts.tasks(figure, None), caption=figure.caption, columns=figure.columns())

@@ -39,8 +39,9 @@ def panels(view: View) -> dict[str, Panel]:
     groups = []
     for (split, task, snapshot), of_task in itertools.groupby(sorted(filmed, key=group), key=group):
         by_method = {recording.key.method: recording for recording in of_task}
+        coordinates = run.coordinates
         names, position = (
-            (run.places.names, run.places.place(split, task)) if run.places else ((), ())
+            (coordinates.names, coordinates.of(split, task)) if coordinates else ((), ())
         )
         # Omit the units, which follow a comma: they can be guessed.
         where = [

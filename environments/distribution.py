@@ -97,9 +97,9 @@ class TaskDistribution(abc.ABC):
         worst_reward: The lowest reward of a step; an episode that a fault cuts short counts it for
             each missing step.
         dense_training: Whether `training_reward` differs from the task's reward.
-        place_names: Names, with units, of the one or two coordinates that `place` returns; empty if
-            figures do not show tasks by place.
-        traced: The observed key whose first numbers are the body's own place in these coordinates,
+        coordinate_names: Names, with units, of the one or two numbers that `coordinates` returns;
+            empty if figures do not show where tasks lie.
+        traced: The observed key whose first numbers are the body's own coordinates,
             or None.
         task_dependent: Keys whose values differ between tasks on purpose, such as a box that every
             task puts elsewhere. All others must not give the task away: with the same seed they are
@@ -114,7 +114,7 @@ class TaskDistribution(abc.ABC):
     worst_reward: float
     dense_training: bool = False
     task_dependent: tuple[str, ...] = ()
-    place_names: tuple[str, ...] = ()
+    coordinate_names: tuple[str, ...] = ()
     traced: str | None = None
 
     @abc.abstractmethod
@@ -137,12 +137,12 @@ class TaskDistribution(abc.ABC):
         del task
         return None
 
-    def place(self, task: Task) -> tuple[float, ...]:
-        """Returns the place at which figures show a task, such as its goal in the plane.
+    def coordinates(self, task: Task) -> tuple[float, ...]:
+        """Returns where figures show a task, such as its goal in the plane.
 
         By default its coordinates are the first of the task's parameters.
         """
-        return task.parameters[: len(self.place_names)]
+        return task.parameters[: len(self.coordinate_names)]
 
     def tasks(self, split: str) -> tuple[Task, ...]:
         """Returns the tasks of a split."""

@@ -76,7 +76,7 @@ class GoToRing(TaskDistribution):
     )
     episode_steps = EPISODE_STEPS
     worst_reward = _STEP_REWARD
-    place_names = ("x, m", "y, m")
+    coordinate_names = ("x, m", "y, m")
     traced = "position"
 
     def __init__(

@@ -108,7 +108,7 @@ class GoToTarget(TaskDistribution):
     observation_groups = ObservationGroups(expert=OBSERVED, prior=OBSERVED)
     episode_steps = EPISODE_STEPS
     worst_reward = _STEP_REWARD - 1.0
-    place_names = ("x, m", "y, m")
+    coordinate_names = ("x, m", "y, m")
     traced = "position"
     observation_scales = types.MappingProxyType(
         {"joints_vel": 0.1, "sensors_accelerometer": 0.05, "sensors_gyro": 0.3}

@@ -84,7 +84,7 @@ class HalfCheetahVelocity(TaskDistribution):
     episode_steps = _EPISODE_STEPS
     # Speeds rarely miss v* by more than 6 m/s, twice the fastest; control costs at most 0.3.
     worst_reward = -6.3
-    place_names = ("speed, m/s",)
+    coordinate_names = ("speed, m/s",)
     traced = "velocity"
 
     def __init__(

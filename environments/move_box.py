@@ -187,7 +187,7 @@ class MoveBox(TaskDistribution):
     # The ball starts clear of the box, so its position also depends on the task; neither position
     # determines the target.
     task_dependent = ("box", "position")
-    place_names = ("x, m", "y, m")
+    coordinate_names = ("x, m", "y, m")
     traced = "box"
 
     def __init__(
@@ -248,20 +248,20 @@ class MoveBox(TaskDistribution):
         environment.set_seed(seed)
         return environment
 
-    def place(self, task: Task) -> tuple[float, ...]:
+    def coordinates(self, task: Task) -> tuple[float, ...]:
         return task.parameters[2:4]
 
     def described_reward(self, task: Task) -> DescribedReward:
         def reward(
             observations: Mapping[str, Array], actions: Array, after: Mapping[str, Array]
         ) -> tuple[Array, Array]:
-            reached = distances(after, "box", self.place(task)) < self._choices.success_radius
+            reached = distances(after, "box", self.coordinates(task)) < self._choices.success_radius
             return _SUCCESS_REWARD * reached, reached
 
         return reward
 
     def description(self, task: Task) -> Array:
-        return np.array(self.place(task), np.float32)
+        return np.array(self.coordinates(task), np.float32)
 
     def _draw_tasks(self, seed: int, redraw_box: bool) -> TaskSet:
         def draw(stream: np.random.Generator) -> tuple[float, ...]:

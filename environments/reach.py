@@ -108,7 +108,7 @@ class Reach(TaskDistribution):
     episode_steps = _EPISODE_STEPS
     worst_reward = 0.0
     # Seen from above.
-    place_names = ("x, m", "y, m")
+    coordinate_names = ("x, m", "y, m")
     traced = "pinch_site_pos"
 
     def __init__(self, task_set_seed: int = 0, training: Literal["dense", "sparse"] = "dense"):

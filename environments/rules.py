@@ -41,7 +41,7 @@ def declaration_findings(distribution: TaskDistribution) -> list[str]:
         findings = [
             finding for split in SPLITS for finding in _split_findings(distribution.task_set, split)
         ]
-    return findings or _place_findings(distribution) or _description_findings(distribution)
+    return findings or _coordinate_findings(distribution) or _description_findings(distribution)
 
 
 def episode_findings(
@@ -146,7 +146,7 @@ _DECLARATIONS: Mapping[str, tuple[Callable[[Any], object], str]] = {
     "worst_reward": (_is_finite, "a finite number"),
     "dense_training": (lambda value: isinstance(value, bool), "True or False"),
     "task_dependent": (_is_keys, "a tuple of observed keys"),
-    "place_names": (
+    "coordinate_names": (
         lambda value: _is_keys(value) and len(value) <= 2,
         "a tuple of at most two names",
     ),
@@ -189,8 +189,8 @@ def _split_findings(task_set: TaskSet, split: str) -> list[str]:
     return findings
 
 
-def _place_findings(distribution: TaskDistribution) -> list[str]:
-    names, traced = distribution.place_names, distribution.traced
+def _coordinate_findings(distribution: TaskDistribution) -> list[str]:
+    names, traced = distribution.coordinate_names, distribution.traced
     if traced is not None and traced not in distribution.observation_groups.expert:
         return [
             f"traced is {traced!r}: it must be one of the keys that the experts see, "
@@ -199,17 +199,18 @@ def _place_findings(distribution: TaskDistribution) -> list[str]:
     for split in SPLITS:
         for task in distribution.tasks(split):
             try:
-                place = call(f"place() of {split} task {task.index}", distribution.place, task)
+                source = f"coordinates() of {split} task {task.index}"
+                shown = call(source, distribution.coordinates, task)
             except UnplayableError as error:
                 return [str(error)]
             if not (
-                isinstance(place, Sequence | np.ndarray)
-                and len(place) == len(names)
-                and all(map(_is_finite, place))
+                isinstance(shown, Sequence | np.ndarray)
+                and len(shown) == len(names)
+                and all(map(_is_finite, shown))
             ):
                 return [
-                    f"place() of {split} task {task.index} is {reprlib.repr(place)}: "
-                    f"return one finite number for each of place_names, {names}."
+                    f"{source} is {reprlib.repr(shown)}: "
+                    f"return one finite number for each of coordinate_names, {names}."
                 ]
     return []
 

@@ -116,7 +116,7 @@ class SparseNavigation(TaskDistribution):
     observation_groups = ObservationGroups(expert=("position",), prior=("position",))
     episode_steps = _EPISODE_STEPS
     worst_reward = 0.0
-    place_names = ("x", "y")
+    coordinate_names = ("x", "y")
     traced = "position"
 
     def __init__(
@@ -152,7 +152,7 @@ class SparseNavigation(TaskDistribution):
         environment.set_seed(seed)
         return environment
 
-    def place(self, task: Task) -> tuple[float, ...]:
+    def coordinates(self, task: Task) -> tuple[float, ...]:
         (angle,) = task.parameters
         return math.cos(angle), math.sin(angle)
 
@@ -160,13 +160,13 @@ class SparseNavigation(TaskDistribution):
         def reward(
             observations: Mapping[str, Array], actions: Array, after: Mapping[str, Array]
         ) -> Array:
-            distance = distances(after, "position", self.place(task))
+            distance = distances(after, "position", self.coordinates(task))
             return np.where(distance <= _GOAL_RADIUS, 1.0 - distance, 0.0)
 
         return reward
 
     def description(self, task: Task) -> Array:
-        return np.array(self.place(task), dtype=np.float32)
+        return np.array(self.coordinates(task), dtype=np.float32)
 
 
 def _draw_angle(stream: np.random.Generator) -> tuple[float, ...]:

@@ -23,7 +23,7 @@ from launch.settings import RunSettings
 from replay.table import TABLE
 from results.command_line import local_path
 from results.store import RecordWriter, read_records
-from results.tasks import TaskPlaces, write_tasks
+from results.tasks import TaskCoordinates, write_tasks
 
 _RUN_FILE = "run.json"
 _LONGEST_REASON = 300  # characters, since other programs' text can be of any length
@@ -188,7 +188,7 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
         durable.remove_unfinished(run.snapshots)
         if not os.path.lexists(run.path / _RUN_FILE):
             _write(run.path / _RUN_FILE, settings, secrets.token_hex(8))
-            write_places(run, settings.distribution())
+            write_coordinates(run, settings.distribution())
             return run
     except OSError as error:
         raise RunDirectoryError(
@@ -220,16 +220,18 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
     return run
 
 
-def write_places(run: RunDirectory, distribution: TaskDistribution) -> None:
+def write_coordinates(run: RunDirectory, distribution: TaskDistribution) -> None:
     """Writes the coordinates of every split's tasks for the figures.
 
     The `results` package does not import environments, so it reads them from this file.
     """
     coordinates = {
-        split: [tuple(map(float, distribution.place(task))) for task in distribution.tasks(split)]
+        split: [
+            tuple(map(float, distribution.coordinates(task))) for task in distribution.tasks(split)
+        ]
         for split in SPLITS
     }
-    write_tasks(run.path, TaskPlaces(distribution.place_names, coordinates))
+    write_tasks(run.path, TaskCoordinates(distribution.coordinate_names, coordinates))
 
 
 def open_run(path: str) -> tuple[RunDirectory, RunSettings]:

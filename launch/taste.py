@@ -58,22 +58,24 @@ def play(environment: TaskEnvironment, agent: iwpa.Adapter, title: str, *, filme
     """
     print(f"{title:<20}", end=" ", flush=True)
     step = environment.reset()
-    places, total, pictures = [float(step.observation["torso"][0])], 0.0, []
+    positions, total, pictures = [float(step.observation["torso"][0])], 0.0, []
     seconds = environment.control_step or 1.0
     action: Array | None = agent.reset(step.observation)
     while action is not None:
         step = environment.step(action)
         total += step.reward
-        places.append(float(step.observation["torso"][0]))
+        positions.append(float(step.observation["torso"][0]))
         action = agent.step(step.reward, step.observation, truncated=step.last())
-        steps = len(places) - 1
+        steps = len(positions) - 1
         if steps % _STEPS_PER_BLOCK == 0:
-            block = (places[-1] - places[-1 - _STEPS_PER_BLOCK]) / (_STEPS_PER_BLOCK * seconds)
+            block = (positions[-1] - positions[-1 - _STEPS_PER_BLOCK]) / (
+                _STEPS_PER_BLOCK * seconds
+            )
             print(_block(block), end="", flush=True)
         if filmed and steps % _STEPS_PER_FRAME == 0:
             pictures.append(environment.picture(*_SIZE))
-    half = len(places) // 2
-    speed = (places[-1] - places[half]) / ((len(places) - 1 - half) * seconds)
+    half = len(positions) // 2
+    speed = (positions[-1] - positions[half]) / ((len(positions) - 1 - half) * seconds)
     print(f" {speed:6.2f} m/s {total:9.1f}", flush=True)
     return Episode(title, total, speed, pictures)
 

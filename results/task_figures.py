@@ -72,7 +72,7 @@ class TaskFigure:
 
 def task_figure(
     runs: Sequence[records.AdaptationRun],
-    places: tasks.TaskPlaces | None,
+    coordinates: tasks.TaskCoordinates | None,
     *,
     experts: float | None,
     prior: float | None,
@@ -90,10 +90,10 @@ def task_figure(
     for task, of_task in sorted(by_task.items()):
         final = [float(run.returns[-_LAST:].mean()) for run in of_task]
         found = float(np.mean([run.found[-1] for run in of_task]))
-        points.append(_point(task, places, key.split, final, found))
+        points.append(_point(task, coordinates, key.split, final, found))
     return TaskFigure(
         method=key.method,
-        names=places.names if places else (),
+        names=coordinates.names if coordinates else (),
         points=tuple(points),
         prior=prior,
         experts=experts,
@@ -107,24 +107,24 @@ def task_figure(
 
 def expert_figure(
     returns: Mapping[str, Mapping[int, Sequence[float]]],
-    places: tasks.TaskPlaces | None,
+    coordinates: tasks.TaskCoordinates | None,
     levels: Mapping[str, float | None],
 ) -> TaskFigure:
     """Builds the figure of the experts' returns on their own training tasks.
 
     Args:
       returns: returns of "experts" and "prior" by training task; see `records.level_returns`.
-      places: the tasks' positions.
+      coordinates: where the tasks lie.
       levels: mean returns of "experts" and "prior".
     """
     points = [
-        _point(task, places, "train", values, None)
+        _point(task, coordinates, "train", values, None)
         for task, values in sorted(returns["experts"].items())
     ]
     repeats = max((point.runs for point in points), default=0)
     return TaskFigure(
         method="experts",
-        names=places.names if places else (),
+        names=coordinates.names if coordinates else (),
         points=tuple(points),
         prior=levels["prior"],
         experts=levels["experts"],
@@ -137,12 +137,12 @@ def expert_figure(
 
 def _point(
     task: int,
-    places: tasks.TaskPlaces | None,
+    coordinates: tasks.TaskCoordinates | None,
     split: str,
     values: Sequence[float],
     found: float | None,
 ) -> TaskPoint:
-    position = places.place(split, task) if places else ()
+    position = coordinates.of(split, task) if coordinates else ()
     return TaskPoint(
         task,
         position,

@@ -206,7 +206,7 @@ def test_every_transition_of_every_episode_is_in_exactly_one_sequence_as_it_was(
             last = np.array([step == steps - 1])
             writer.append(
                 taken,
-                *(numbers[place : place + 1] for place in range(4)),
+                *(numbers[index : index + 1] for index in range(4)),
                 after,
                 last,
                 np.array([False]),

@@ -20,8 +20,8 @@ window.dash_clientside.dashboard = {
   remember: (...values) => {
     const defaults = values.pop();
     const query = new URLSearchParams();
-    Object.entries(defaults).forEach(([name, value], place) => {
-      const chosen = values[place];
+    Object.entries(defaults).forEach(([name, value], index) => {
+      const chosen = values[index];
       const same = JSON.stringify(chosen ?? null) === JSON.stringify(value ?? null);
       if (!same && chosen !== null && chosen !== undefined && String(chosen) !== "") {
         // In the order of the runs, not of the clicks.

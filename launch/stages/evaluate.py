@@ -10,7 +10,13 @@ from agents.adaptation.methods import known
 from environments import SPLITS, command_line
 from iwpa.fields import Allowed, with_values
 from launch.evaluation import SEEDS, SEEDS_ALLOWED, Assignment
-from launch.run_directory import RunDirectory, RunDirectoryError, evaluated, open_run, write_places
+from launch.run_directory import (
+    RunDirectory,
+    RunDirectoryError,
+    evaluated,
+    open_run,
+    write_coordinates,
+)
 from launch.settings import RunSettings
 from launch.stages import pretrained as pretrained_runs
 from launch.stages import xla_flags
@@ -92,7 +98,7 @@ def evaluate(
     run = open_run(_unpacked(pretrained, run_dir) if pretrained else source)[0]
     with xla_flags.quick_compilation(), command_line.stopping_on_signals() as stop, evaluated(run):
         if read_tasks(run.path) is None:  # A version that did not write this file made the run.
-            write_places(run, distribution)
+            write_coordinates(run, distribution)
         evaluator = Evaluator(run, settings, distribution, stop)
         start = evaluator.snapshot(snapshot)
         if start is not None:

@@ -176,7 +176,7 @@ class _RecordedBatch(EnvironmentBatch):
         self.paths: list[list[list[Array]]] = [[] for _ in folders]
         self._folders = folders
         self._films = films
-        self._traced, self._coordinates = distribution.traced, len(distribution.place_names)
+        self._traced, self._coordinates = distribution.traced, len(distribution.coordinate_names)
         self._steps_per_frame = math.ceil(distribution.episode_steps / _MOST_FRAMES)
         steps_per_second = min(_STEPS_PER_SECOND, distribution.episode_steps / _SHORTEST_SECONDS)
         self._frames_per_second = steps_per_second / self._steps_per_frame

@@ -59,7 +59,7 @@ def test_an_empty_directory_becomes_a_run_while_it_is_watched(tmp_path):
         run.configuration,
         run.environment,
         run.selected,
-        run.places,
+        run.coordinates,
         run.last_sign_of_life,
     ) == (None,) * 5
     assert (run.snapshot("test", None), run.by_method("test", None), run.levels(None)) == (

@@ -148,18 +148,18 @@ def test_state_that_an_episode_leaves_behind_is_found():
     def reset(self):
         timestep = Walk.reset(self)
         self.episodes = getattr(self, "episodes", 0) + 1
-        self.place += 0.1 * (self.episodes > 2)
+        self.position += 0.1 * (self.episodes > 2)
         return timestep._replace(observation=self.observe())
 
     assert_found(
         changed(walk(reset=reset)),
-        r"a different episode after other episodes \(the observation 'place' at step 0\)",
+        r"a different episode after other episodes \(the observation 'position' at step 0\)",
     )
 
 
 class Lossy(Walks):
     kind = walk(
-        reward=lambda self: -abs(self.place[0]) * self.factor - abs(self.task.parameters[0])
+        reward=lambda self: -abs(self.position[0]) * self.factor - abs(self.task.parameters[0])
     )
 
     def __init__(self, factor=1.0):
@@ -222,18 +222,21 @@ def test_an_observation_that_gives_the_task_away_is_named_with_its_step(step):
 def test_keys_that_are_task_dependent_or_not_observed_may_differ():
     assert check(changed(_leak(0), task_dependent=("clock",))) == []
     assert (
-        check(changed(_leak(0), observation_groups=ObservationGroups(("place",), ("place",)))) == []
+        check(changed(_leak(0), observation_groups=ObservationGroups(("position",), ("position",))))
+        == []
     )
 
 
 def test_a_difference_that_a_task_dependent_key_may_cause_is_a_warning_only_after_the_reset():
-    report = examine(changed(_leak(3), task_dependent=("place",)))
+    report = examine(changed(_leak(3), task_dependent=("position",)))
     assert report.findings == []
     assert_one_match(
-        report.warnings, "'clock' differs between two tasks at step 3: correct if place acts on it"
+        report.warnings,
+        "'clock' differs between two tasks at step 3: correct if position acts on it",
     )
     assert_found(
-        changed(_leak(0), task_dependent=("place",)), "'clock' differs between two tasks at step 0"
+        changed(_leak(0), task_dependent=("position",)),
+        "'clock' differs between two tasks at step 0",
     )
 
 
@@ -241,7 +244,7 @@ def test_observations_are_not_compared_once_one_task_has_ended():
     def outcome(self):
         ends = self.steps == (2 if self.task.parameters[0] > 0 else 4)
         if ends:
-            self.place = np.full(2, self.task.parameters[0])
+            self.position = np.full(2, self.task.parameters[0])
         return (dm_env.termination if ends else dm_env.transition)(0.1 * self.steps, self.observe())
 
     assert check(changed(walk(outcome=outcome))) == []

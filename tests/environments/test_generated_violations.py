@@ -41,7 +41,7 @@ _TOO_LARGE = st.floats(1e19, 1e308) | st.floats(-1e308, -1e19)
 def _observations(draw: st.DrawFn) -> _Violation:
     key, when = draw(st.sampled_from(sorted(SHAPES))), draw(st.integers(0, 1))
     bad = draw(_NOT_FINITE | _TOO_LARGE)
-    # A scale could bring a large value of `place` back into the allowed range.
+    # A scale could bring a large value of `position` back into the allowed range.
     return _violation(
         f"observation {key!r}",
         methods={"observe": _observing(when, {key: np.full(SHAPES[key], bad)})},
@@ -56,10 +56,10 @@ def _shapes(draw: st.DrawFn) -> _Violation:
             [
                 ("clock", (1,)),
                 ("clock", (0,)),
-                ("place", ()),
-                ("place", (1,)),
-                ("place", (3,)),
-                ("place", (1, 2)),
+                ("position", ()),
+                ("position", (1,)),
+                ("position", (3,)),
+                ("position", (1, 2)),
             ]
         )
     )
@@ -87,13 +87,14 @@ def _elements(draw: st.DrawFn) -> _Violation:
         )
     )
     return _violation(
-        "observes 'place'", methods={"observe": _observing(draw(st.integers(0, 1)), {"place": bad})}
+        "observes 'position'",
+        methods={"observe": _observing(draw(st.integers(0, 1)), {"position": bad})},
     )
 
 
 @st.composite
 def _keys(draw: st.DrawFn) -> _Violation:
-    changes = draw(st.sampled_from([{"extra": np.zeros(1)}, {"place": None}, {3: np.zeros(1)}]))
+    changes = draw(st.sampled_from([{"extra": np.zeros(1)}, {"position": None}, {3: np.zeros(1)}]))
     return _violation(
         "the observation has the keys",
         methods={"observe": _observing(draw(st.integers(0, 1)), changes)},
@@ -247,12 +248,12 @@ def _declarations(draw: st.DrawFn) -> _Violation:
                     for value in (np.nan, -np.inf, "low", None, -(10**400), 1j)
                 ),
                 *(
-                    ("observation_scales", {"place": value})
+                    ("observation_scales", {"position": value})
                     for value in (0.0, np.nan, np.inf, 1e-60, 1e60, "1", None)
                 ),
                 *(("dense_training", value) for value in (None, 1, "yes", np.True_)),
                 *(
-                    ("place_names", value)
+                    ("coordinate_names", value)
                     for value in ("x", ["x"], ("x", "x"), (1,), ("x", "y", "z"))
                 ),
                 *(("name", value) for value in ("", None, 3)),
@@ -263,7 +264,7 @@ def _declarations(draw: st.DrawFn) -> _Violation:
 
 
 def _draws_at_random(self: FamilyEnvironment) -> dm_env.TimeStep:
-    self.place = np.random.uniform(-1.0, 1.0, 2)
+    self.position = np.random.uniform(-1.0, 1.0, 2)
     return FamilyEnvironment.outcome(self)
 
 

@@ -111,8 +111,8 @@ def test_networks_see_scaled_observations(observations, size):
 
 def test_nothing_of_the_task_reaches_the_observations():
     batch = EnvironmentBatch(HalfCheetahVelocity(), 2)
-    for place, speed in enumerate((0.1, 2.9)):
-        batch.reset(place, Task(place, (speed,)), seed=4)
+    for row, speed in enumerate((0.1, 2.9)):
+        batch.reset(row, Task(row, (speed,)), seed=4)
     for action in _actions(200):
         result = batch.step(np.stack([action, action]))
         assert batch.observations[0].tobytes() == batch.observations[1].tobytes()

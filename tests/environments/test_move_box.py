@@ -139,14 +139,14 @@ def test_only_training_tasks_have_their_box_redrawn_and_only_on_demand():
         (MoveBox(redraw_box=True), "validation"),
         (MoveBox(redraw_box=True), "test"),
     ]:
-        parameters, places = boxes(distribution, split)
-        assert np.unique(places, axis=0) == pytest.approx(np.array([parameters[:2]]))
-    parameters, places = boxes(MoveBox(redraw_box=True), "train")
-    distances = np.linalg.norm(places - parameters[2:4], axis=1)
-    assert len(np.unique(places, axis=0)) == 50
+        parameters, positions = boxes(distribution, split)
+        assert np.unique(positions, axis=0) == pytest.approx(np.array([parameters[:2]]))
+    parameters, positions = boxes(MoveBox(redraw_box=True), "train")
+    distances = np.linalg.norm(positions - parameters[2:4], axis=1)
+    assert len(np.unique(positions, axis=0)) == 50
     assert distances.min() >= 0.8
     assert distances.max() <= 2
-    assert np.abs(places).max() <= 3
+    assert np.abs(positions).max() <= 3
     redrawn, fixed = (MoveBox(redraw_box=redraw).tasks("train") for redraw in (True, False))
     assert all(
         a.parameters[:4] == b.parameters[:4] for a, b in itertools.zip_longest(redrawn, fixed)
@@ -161,9 +161,9 @@ def test_choices_that_the_paper_leaves_open_are_arguments():
     assert environment.reset().observation["box"][2] == 0.2
     assert environment.model.body("box/").mass == 2.0
     assert environment.model.site("target").size[0] == 0.5
-    places = np.array([task.parameters[:4] for task in distribution.tasks("train")])
-    assert np.abs(places).max() <= 2.8
-    assert np.linalg.norm(places[:, :2] - places[:, 2:], axis=1).min() >= 1.5
+    positions = np.array([task.parameters[:4] for task in distribution.tasks("train")])
+    assert np.abs(positions).max() <= 2.8
+    assert np.linalg.norm(positions[:, :2] - positions[:, 2:], axis=1).min() >= 1.5
 
 
 @pytest.mark.parametrize(

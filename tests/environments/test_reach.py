@@ -26,10 +26,10 @@ def _start(environment, target, seed=0):
 
 def test_episodes_are_bit_identical_to_composers(environment):
     reference = make_reference("reach")
-    place = _start(environment, (0.0, 0.0, 0.2), seed=4).observation["pinch_site_pos"]
+    position = _start(environment, (0.0, 0.0, 0.2), seed=4).observation["pinch_site_pos"]
     tasks = [
         *Reach().tasks("test")[:2],
-        Task(0, tuple((place + np.array([0.0, 0.0, 0.04])).tolist())),
+        Task(0, tuple((position + np.array([0.0, 0.0, 0.04])).tolist())),
     ]
     played = [
         assert_same_episode(environment, reference, task, task.parameters, seed)

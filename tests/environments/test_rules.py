@@ -53,11 +53,11 @@ from environments.conformance import check, examine
             "its parameters must be a tuple of finite numbers",
         ),
         (
-            {"observation_groups": ("place",)},
-            r"observation_groups is \('place',\): it must be ObservationGroups",
+            {"observation_groups": ("position",)},
+            r"observation_groups is \('position',\): it must be ObservationGroups",
         ),
         (
-            {"observation_groups": ObservationGroups("place", ("place",))},
+            {"observation_groups": ObservationGroups("position", ("position",))},
             r"write a single key as \('position',\)",
         ),
         (
@@ -65,23 +65,23 @@ from environments.conformance import check, examine
             "observation_groups is .*: it must be",
         ),
         (
-            {"observation_groups": ObservationGroups(("place",), ())},
+            {"observation_groups": ObservationGroups(("position",), ())},
             "observation_groups is .*: it must be .* two non-empty tuples",
         ),
         (
-            {"observation_groups": ObservationGroups(("place", "place"), ("place",))},
+            {"observation_groups": ObservationGroups(("position", "position"), ("position",))},
             "observation_groups is .*: .* distinct keys",
         ),
         (
             {"observation_groups": ObservationGroups(("height",), ("height",))},
-            r"name \['height'\], but the environment observes \['clock', 'place'\]",
+            r"name \['height'\], but the environment observes \['clock', 'position'\]",
         ),
         (
-            {"observation_groups": ObservationGroups(("place",), ("clock",))},
+            {"observation_groups": ObservationGroups(("position",), ("clock",))},
             r"The prior sees \['clock'\], which the experts do not see",
         ),
         (
-            {"observation_scales": {"place": 0.0}},
+            {"observation_scales": {"position": 0.0}},
             "observation_scales is .*: it must be a mapping",
         ),
         (
@@ -100,39 +100,39 @@ from environments.conformance import check, examine
             "episode_steps is 6 of type int64: it must be a Python int",
         ),
         (
-            {"observation_scales": {"place": 1e-50}},
+            {"observation_scales": {"position": 1e-50}},
             "observation_scales is .*: .* finite and not 0 in single precision",
         ),
         ({"worst_reward": -np.inf}, "worst_reward is -inf: it must be a finite number"),
         ({"dense_training": None}, "dense_training is None: it must be True or False"),
-        ({"task_dependent": "place"}, "task_dependent is 'place': it must be a tuple"),
+        ({"task_dependent": "position"}, "task_dependent is 'position': it must be a tuple"),
         (
             {"task_dependent": ("height",)},
             r"task_dependent names \['height'\], but the environment observes",
         ),
         (
-            {"place_names": ("x", "y", "z")},
-            r"place_names is \('x', 'y', 'z'\): it must be a tuple of at most two names",
+            {"coordinate_names": ("x", "y", "z")},
+            r"coordinate_names is \('x', 'y', 'z'\): it must be a tuple of at most two names",
         ),
         (
-            {"place_names": ("x", "y")},
-            r"place\(\) of train task 0 is \(0.5,\): return one finite number for each of place_",
+            {"coordinate_names": ("x", "y")},
+            r"coordinates\(\) of train task 0 is \(0.5,\): return one finite number for each of ",
         ),
         (
-            {"place_names": ("x",), "place": lambda task: 3.0},
-            r"place\(\) of train task 0 is 3.0: return one finite number for each",
+            {"coordinate_names": ("x",), "coordinates": lambda task: 3.0},
+            r"coordinates\(\) of train task 0 is 3.0: return one finite number for each",
         ),
         (
-            {"place_names": ("x",), "place": lambda task: 1 / 0},
-            r"place\(\) of train task 0 raises ZeroDivisionError",
+            {"coordinate_names": ("x",), "coordinates": lambda task: 1 / 0},
+            r"coordinates\(\) of train task 0 raises ZeroDivisionError",
         ),
         (
-            {"place_names": ("x",), "place": lambda task: (np.inf,)},
-            r"place\(\) of train task 0 is \(inf,\)",
+            {"coordinate_names": ("x",), "coordinates": lambda task: (np.inf,)},
+            r"coordinates\(\) of train task 0 is \(inf,\)",
         ),
         (
             {"traced": "height"},
-            r"traced is 'height': it must be one of the keys that .* see, \['clock', 'place'\]",
+            r"traced is 'height': it must be one of the keys that .* see, \['clock', 'position'\]",
         ),
         ({"traced": 3}, "traced is 3: it must be an observed key, or None"),
         (
@@ -206,19 +206,19 @@ def _acting(spec):
             r"observation_spec\(\) returns a Array: return a dictionary",
         ),
         (
-            _observing(place=np.zeros((1, 2))),
-            r"At step 0 the observation 'place' has shape \(1, 2\), but its spec has \(2,\)",
+            _observing(position=np.zeros((1, 2))),
+            r"At step 0 the observation 'position' has shape \(1, 2\), but its spec has \(2,\)",
         ),
         (
             _observing(height=np.zeros(1)),
-            r"At step 0 the observation has the keys \['clock', 'height', 'place'\], but obs",
+            r"At step 0 the observation has the keys \['clock', 'height', 'position'\], but obs",
         ),
         (
-            walk(observe=lambda self: {"place": self.place}),
-            r"the keys \['place'\], but observation_spec\(\) has \['clock', 'place'\]",
+            walk(observe=lambda self: {"position": self.position}),
+            r"the keys \['position'\], but observation_spec\(\) has \['clock', 'position'\]",
         ),
         (
-            walk(observe=lambda self: self.place),
+            walk(observe=lambda self: self.position),
             r"reset\(\) observes a ndarray: return a dictionary",
         ),
         (
@@ -298,7 +298,7 @@ def _acting(spec):
         ),
         (
             walk(set_seed=lambda self, seed: None),
-            r"different episode in a second environment \(the observation 'place' at step 0\)",
+            r"different episode in a second environment \(the observation 'position' at step 0\)",
         ),
     ],
 )
@@ -357,10 +357,10 @@ def test_numbers_too_large_to_learn_from_well_are_a_warning():
 @pytest.mark.parametrize(
     "values",
     [
-        {"place": [0.5, 1]},
-        {"place": np.array([1, 2])},
-        {"place": np.array([True, False])},
-        {"place": np.float16([1, 2])},
+        {"position": [0.5, 1]},
+        {"position": np.array([1, 2])},
+        {"position": np.array([True, False])},
+        {"position": np.float16([1, 2])},
         {"clock": [np.array(1.0)]},
     ],
 )

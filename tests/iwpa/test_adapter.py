@@ -134,7 +134,7 @@ WRONG = [
     ),
     (
         "observation",
-        (-1.0, {"place": [0.0, 0.0]}),
+        (-1.0, {"where": [0.0, 0.0]}),
         "lacks 'position': sparse_navigation has position \\[2\\]",
     ),
     ("observation", (-1.0, {"position": [0.0]}), "'position' has shape \\(1,\\)"),

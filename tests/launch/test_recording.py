@@ -81,7 +81,7 @@ def test_a_recording_shows_the_evaluated_adaptation(navigation):
         paths = read_paths(run.path, recording)
         assert len(paths) == 3
         # The paths determine each episode's return.
-        goal = read_tasks(run.path).place("test", recording.key.task)
+        goal = read_tasks(run.path).of("test", recording.key.task)
         for path, achieved in zip(paths, recording.returns, strict=True):
             assert path.shape == (21, 2)
             assert path[0].tolist() == [0.0, 0.0]

@@ -40,9 +40,9 @@ def test_a_run_opens_with_the_settings_that_it_was_made_with(tmp_path):
     content = json.loads((tmp_path / "run" / "run.json").read_text())
     assert "tensorflow-cpu" in content["versions"]
     assert "commit" in content
-    places = read_tasks(tmp_path / "run")
-    assert places.names == ("x", "y")
-    assert {split: len(of_split) for split, of_split in places.places.items()} == {
+    coordinates = read_tasks(tmp_path / "run")
+    assert coordinates.names == ("x", "y")
+    assert {split: len(tasks) for split, tasks in coordinates.by_split.items()} == {
         "train": 80,
         "validation": 10,
         "test": 20,
@@ -260,7 +260,7 @@ def test_options_of_the_environment_belong_to_the_identity(tmp_path):
 
 def test_coordinates_that_are_numpy_numbers_are_written(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        SparseNavigation, "place", lambda self, task: np.array([task.index, 2], np.int64)
+        SparseNavigation, "coordinates", lambda self, task: np.array([task.index, 2], np.int64)
     )
     run = run_directory.prepare(str(tmp_path / "run"), default_settings("sparse_navigation"))
-    assert read_tasks(run.path).place("train", 3) == (3.0, 2.0)
+    assert read_tasks(run.path).of("train", 3) == (3.0, 2.0)

@@ -5,7 +5,9 @@ import pytest
 
 from results import recordings, records, task_figures, tasks
 
-PLACES = tasks.TaskPlaces(("x", "y"), {"test": [(1.0, 0.0), (0.0, 1.0)], "train": [(0.5, 0.5)]})
+COORDINATES = tasks.TaskCoordinates(
+    ("x", "y"), {"test": [(1.0, 0.0), (0.0, 1.0)], "train": [(0.5, 0.5)]}
+)
 
 
 def test_a_task_ends_with_the_last_three_episodes_of_its_seeds(adaptation_run):
@@ -14,7 +16,7 @@ def test_a_task_ends_with_the_last_three_episodes_of_its_seeds(adaptation_run):
         adaptation_run([0.0, 0.0, 0.0, 0.0], seed=1),
         adaptation_run([4.0] * 4, task=1),
     ]
-    figure = task_figures.task_figure(runs, PLACES, experts=9.0, prior=1.0)
+    figure = task_figures.task_figure(runs, COORDINATES, experts=9.0, prior=1.0)
     assert figure.points == (
         task_figures.TaskPoint(
             0, (1.0, 0.0), value=3.0, lowest=0.0, highest=6.0, found=0.5, runs=2
@@ -26,7 +28,7 @@ def test_a_task_ends_with_the_last_three_episodes_of_its_seeds(adaptation_run):
     assert figure.columns()["x"] == [1.0, 0.0]
 
 
-def test_tasks_of_unknown_place_are_shown_without(adaptation_run):
+def test_tasks_of_unknown_coordinates_are_shown_without(adaptation_run):
     figure = task_figures.task_figure([adaptation_run([4.0])], None, experts=None, prior=None)
     assert (figure.names, figure.points[0].position) == ((), ())
     assert figure.columns()["final_return"] == [4.0]
@@ -38,7 +40,7 @@ def test_experts_are_shown_on_their_own_training_tasks():
         for level, repeat, value in (("experts", 1, 8.0), ("experts", 2, 10.0), ("prior", 1, 1.0))
     ]
     figure = task_figures.expert_figure(
-        records.level_returns(measured, 7), PLACES, records.levels(measured, 7)
+        records.level_returns(measured, 7), COORDINATES, records.levels(measured, 7)
     )
     (point,) = figure.points
     assert (point.position, point.value, point.lowest, point.runs) == ((0.5, 0.5), 9.0, 8.0, 2)
@@ -54,18 +56,23 @@ def test_paths_of_the_first_and_the_last_episode_are_always_among_those_drawn():
     assert len(figure.columns()["episode"]) == 24
 
 
-def test_paths_that_do_not_fit_the_places_are_left_out():
+def test_paths_that_do_not_fit_the_coordinates_are_left_out():
     assert task_figures.path_figure([np.zeros((3, 1))], (), ("x", "y")).paths == {}
     assert task_figures.path_figure([np.zeros(0)], (), ("x",)).paths == {}
     assert task_figures.path_figure([], (), ()).paths == {}
 
 
-def test_places_are_read_as_they_were_written(tmp_path):
-    tasks.write_tasks(tmp_path, PLACES)
+def test_files_of_every_version_name_the_coordinates_places(tmp_path):
+    (tmp_path / "tasks.json").write_text('{"names": ["x"], "places": {"test": [[1.5]]}}')
+    assert tasks.read_tasks(tmp_path).of("test", 0) == (1.5,)
+
+
+def test_coordinates_are_read_as_they_were_written(tmp_path):
+    tasks.write_tasks(tmp_path, COORDINATES)
     read = tasks.read_tasks(tmp_path)
-    assert read == PLACES
-    assert read.place("test", 1) == (0.0, 1.0)
-    assert read.place("test", 2) == read.place("validation", 0) == ()
+    assert read == COORDINATES
+    assert read.of("test", 1) == (0.0, 1.0)
+    assert read.of("test", 2) == read.of("validation", 0) == ()
     assert [path.name for path in tmp_path.iterdir()] == ["tasks.json"]
 
 
@@ -81,7 +88,7 @@ def test_places_are_read_as_they_were_written(tmp_path):
         '{"names": ["x", "y", "z"], "places": {}}',
     ],
 )
-def test_a_file_of_places_that_is_not_ours_is_not_used(tmp_path, text):
+def test_a_file_of_coordinates_that_is_not_ours_is_not_used(tmp_path, text):
     assert tasks.read_tasks(tmp_path) is None
     (tmp_path / "tasks.json").write_text(text)
     assert tasks.read_tasks(tmp_path) is None

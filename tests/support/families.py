@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from environments import ObservationGroups, Task, TaskDistribution, TaskEnvironment, TaskSet
 
-SHAPES: dict[str, tuple[int, ...]] = {"clock": (), "place": (2,)}
+SHAPES: dict[str, tuple[int, ...]] = {"clock": (), "position": (2,)}
 CONTAINERS: dict[str, Callable[[np.ndarray], Any]] = {
     "float32": lambda x: x.astype(np.float32),
     "float64": lambda x: x,
@@ -93,13 +93,13 @@ class FamilyEnvironment(TaskEnvironment):
 
     def reset(self) -> dm_env.TimeStep:
         self.task, self.now = self.next_task, 0
-        self.place = self.stream.uniform(-2.0, 2.0, 2)
+        self.position = self.stream.uniform(-2.0, 2.0, 2)
         return dm_env.restart(self.observe())
 
     def step(self, action: np.ndarray) -> dm_env.TimeStep:
         self.spec.validate(action)
-        self.place = np.clip(
-            self.place + (action.astype(np.float64) - self.member.low) / self.member.width - 0.5,
+        self.position = np.clip(
+            self.position + (action.astype(np.float64) - self.member.low) / self.member.width - 0.5,
             -3.0,
             3.0,
         )
@@ -117,13 +117,13 @@ class FamilyEnvironment(TaskEnvironment):
         return dm_env.transition(reward, self.observe())
 
     def reward(self) -> float:
-        return -self.member.reward_size * float(abs(self.place[0] - self.task.parameters[0]))
+        return -self.member.reward_size * float(abs(self.position[0] - self.task.parameters[0]))
 
     def observe(self) -> dict[str, Any]:
-        self.buffer[:] = self.place
-        place = self.buffer if self.member.one_buffer else self.place
+        self.buffer[:] = self.position
+        position = self.buffer if self.member.one_buffer else self.position
         return {
-            "place": CONTAINERS[self.member.container](place),
+            "position": CONTAINERS[self.member.container](position),
             "clock": CONTAINERS[self.member.container](np.array(self.now / 4)),
         }
 
@@ -138,7 +138,7 @@ class Family(TaskDistribution):
     """A member's task distribution; attributes and environment methods can be overridden."""
 
     name = "family"
-    observation_groups = ObservationGroups(tuple(SHAPES), ("place",))
+    observation_groups = ObservationGroups(tuple(SHAPES), ("position",))
 
     def __init__(
         self, member: Member = Member(), methods: dict[str, Any] | None = None, **attributes: Any
@@ -155,7 +155,7 @@ class Family(TaskDistribution):
         self.member = member
         self.episode_steps = member.steps
         self.dense_training = member.dense
-        self.observation_scales = {"place": member.scale}
+        self.observation_scales = {"position": member.scale}
         self.worst_reward = -5.0 * member.reward_size - 1.0
         self.methods = methods or {}
         for name, value in attributes.items():

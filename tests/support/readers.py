@@ -130,7 +130,7 @@ def write(folder: pathlib.Path) -> list[Reader]:
             lambda at: run_directory.open_run(str(at / "run"))[1],
             (RunDirectoryError,),
         ),
-        Reader("tasks.json", "run/tasks.json", _places),
+        Reader("tasks.json", "run/tasks.json", _coordinates),
         Reader("recording.json", str((film / "recording.json").relative_to(folder)), _recordings),
         Reader(
             "paths.json",
@@ -186,9 +186,9 @@ def _events(folder: pathlib.Path) -> object:
     )
 
 
-def _places(folder: pathlib.Path) -> object:
-    places = tasks.read_tasks(folder / "run")
-    return places and places.place("test", 1)
+def _coordinates(folder: pathlib.Path) -> object:
+    coordinates = tasks.read_tasks(folder / "run")
+    return coordinates and coordinates.of("test", 1)
 
 
 def _recordings(folder: pathlib.Path) -> object:

@@ -33,7 +33,8 @@ def write(
     )
     goals = [(math.cos(angle), math.sin(angle)) for angle in _ANGLES]
     tasks.write_tasks(
-        run_dir, tasks.TaskPlaces(("x", "y"), {"test": goals, "validation": goals, "train": goals})
+        run_dir,
+        tasks.TaskCoordinates(("x", "y"), {"test": goals, "validation": goals, "train": goals}),
     )
     for episode in range(1, 5):
         add_episode(run_dir, episode)

@@ -30,11 +30,11 @@ class Walk(TaskEnvironment):
 
     def reset(self):
         self.task = self.next_task
-        self.place, self.steps = self.stream.normal(size=2), 0
+        self.position, self.steps = self.stream.normal(size=2), 0
         return dm_env.restart(self.observe())
 
     def step(self, action):
-        self.place = self.place + action
+        self.position = self.position + action
         self.steps += 1
         return self.outcome()
 
@@ -43,13 +43,16 @@ class Walk(TaskEnvironment):
         return make(self.reward(), self.observe())
 
     def reward(self):
-        return -abs(self.place[0] - self.task.parameters[0])
+        return -abs(self.position[0] - self.task.parameters[0])
 
     def observe(self):
-        return {"place": self.place.astype(np.float32), "clock": np.array([self.steps / STEPS])}
+        return {
+            "position": self.position.astype(np.float32),
+            "clock": np.array([self.steps / STEPS]),
+        }
 
     def observation_spec(self):
-        return {"place": specs.Array((2,), np.float32), "clock": specs.Array((1,), np.float64)}
+        return {"position": specs.Array((2,), np.float32), "clock": specs.Array((1,), np.float64)}
 
     def action_spec(self):
         return specs.BoundedArray((2,), np.float32, -1, 1)
@@ -65,7 +68,7 @@ def splits(**changes):
 
 class Walks(TaskDistribution):
     name = "walks"
-    observation_groups = ObservationGroups(expert=("place", "clock"), prior=("place",))
+    observation_groups = ObservationGroups(expert=("position", "clock"), prior=("position",))
     episode_steps = STEPS
     worst_reward = -20.0
     kind = Walk
