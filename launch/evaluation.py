@@ -22,6 +22,7 @@ from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.fixed import ExpertMethod, PriorMethod
 from iwpa.randomness import Replica
 from iwpa.snapshots import Snapshot
+from launch.run import Run
 from launch.run_directory import RunDirectory
 from launch.settings import RunSettings
 from results.costs import ADAPTED
@@ -118,9 +119,7 @@ def is_complete(
 
 
 def evaluate(
-    run: RunDirectory,
-    settings: RunSettings,
-    distribution: TaskDistribution,
+    run: Run,
     assignment: Assignment,
     snapshot: Snapshot,
     *,
@@ -132,9 +131,7 @@ def evaluate(
     """Adapts to every task of an assignment with every seed and records each episode as it ends.
 
     Args:
-        run: The run directory that the records go to.
-        settings: The run's settings.
-        distribution: The run's tasks.
+        run: The run whose tasks to adapt to and whose directory the records go to.
         assignment: What to evaluate.
         snapshot: The snapshot to start from.
         node: Name of the recording node.
@@ -149,7 +146,7 @@ def evaluate(
         EnvironmentFailure: If an environment failed in too many consecutive episodes.
         ValueError: If one replica's transitions do not fit into the machine's memory.
     """
-    replicas = assignment.replicas(distribution)
+    replicas = assignment.replicas(run.distribution)
     attempt = (
         f"{datetime.datetime.now(datetime.timezone.utc):%Y%m%dT%H%M%S.%f}-{node}-{os.getpid()}"
     )
@@ -162,7 +159,7 @@ def evaluate(
         "episodes": assignment.config.episodes,
     }
     episodes = assignment.config.episodes
-    transitions = episodes * distribution.episode_steps
+    transitions = episodes * run.distribution.episode_steps
     bytes_of_each = transition_bytes(assignment.method, snapshot, assignment.config) * transitions
     if bytes_of_each > _machine_bytes():
         needed = f"{bytes_of_each / 1024**3:.0f} GB of memory for one task"
@@ -170,27 +167,27 @@ def evaluate(
             f"{episodes} episodes of {assignment.method} take {needed}: set fewer --episodes.",
         )
     cpu_before = time.process_time()
-    with RecordWriter(run.path, kind, node) as writer:
+    with RecordWriter(run.directory.path, kind, node) as writer:
         for group in _groups(replicas, bytes_of_each):
             method = make_method(
                 assignment.method,
                 snapshot,
                 assignment.config,
                 group,
-                episode_steps=distribution.episode_steps,
-                run_seed=settings.seed,
+                episode_steps=run.distribution.episode_steps,
+                run_seed=run.settings.seed,
             )
             finished = 0
-            environments = EnvironmentBatch(distribution, len(group), seed=settings.seed)
+            environments = EnvironmentBatch(run.distribution, len(group), seed=run.settings.seed)
             adaptation = adapt_from(
-                snapshot, method, settings, distribution, environments, group, episodes, should_stop
+                run, snapshot, method, environments, group, episodes, should_stop
             )
             for finished, records in enumerate(adaptation, start=1):
                 writer.extend({**common, **_fields(record)} for record in records)
                 on_episode(finished, records)
             if finished < episodes:
                 return False
-    with RecordWriter(run.path, "events", node) as events:
+    with RecordWriter(run.directory.path, "events", node) as events:
         part = {name: common[name] for name in ("split", "method", "configuration", "snapshot")}
         events.append(
             {
@@ -213,13 +210,7 @@ def _groups(replicas: Sequence[Replica], bytes_of_each: int) -> list[Sequence[Re
     return [replicas[start : start + size] for start in range(0, len(replicas), size)]
 
 
-def measure_levels(
-    run: RunDirectory,
-    settings: RunSettings,
-    distribution: TaskDistribution,
-    snapshot: Snapshot,
-    should_stop: Callable[[], bool],
-) -> bool:
+def measure_levels(run: Run, snapshot: Snapshot, should_stop: Callable[[], bool]) -> bool:
     """Records the returns of experts and prior on all training tasks, three episodes each.
 
     Returns are in the tasks' own reward.
@@ -227,25 +218,18 @@ def measure_levels(
     Returns:
         True if it finished, False if it was stopped.
     """
-    replicas = [Replica("train", task, 0) for task in distribution.tasks("train")]
+    replicas = [Replica("train", task, 0) for task in run.distribution.tasks("train")]
     config = AdaptationConfig(episodes=_LEVEL_REPEATS)
     methods: dict[str, Method] = {
         "experts": ExpertMethod(snapshot, [replica.task.index for replica in replicas]),
-        "prior": PriorMethod(snapshot, config, len(replicas), distribution.episode_steps),
+        "prior": PriorMethod(snapshot, config, len(replicas), run.distribution.episode_steps),
     }
     finished = 0
-    with RecordWriter(run.path, "levels", "evaluate") as writer:
+    with RecordWriter(run.directory.path, "levels", "evaluate") as writer:
         for level, method in methods.items():
-            environments = EnvironmentBatch(distribution, len(replicas), seed=settings.seed)
+            environments = EnvironmentBatch(run.distribution, len(replicas), seed=run.settings.seed)
             for records in adapt_from(
-                snapshot,
-                method,
-                settings,
-                distribution,
-                environments,
-                replicas,
-                _LEVEL_REPEATS,
-                should_stop,
+                run, snapshot, method, environments, replicas, _LEVEL_REPEATS, should_stop
             ):
                 finished += 1
                 writer.extend(
@@ -262,25 +246,24 @@ def measure_levels(
 
 
 def adapt_from(
+    run: Run,
     snapshot: Snapshot,
     method: Method,
-    settings: RunSettings,
-    distribution: TaskDistribution,
     environments: EnvironmentBatch,
     replicas: Sequence[Replica],
     episodes: int,
     should_stop: Callable[[], bool],
 ) -> Iterable[list[EpisodeRecord]]:
-    """Calls `engine.adapt` with the arguments that the snapshot and the run determine."""
+    """Calls `engine.adapt` with the arguments that the run and the snapshot determine."""
     return adapt(
         method,
         environments,
         replicas,
         episodes=episodes,
-        episode_steps=distribution.episode_steps,
-        worst_reward=distribution.worst_reward,
+        episode_steps=run.distribution.episode_steps,
+        worst_reward=run.distribution.worst_reward,
         reward_scale=snapshot.reward_scale,
-        run_seed=settings.seed,
+        run_seed=run.settings.seed,
         should_stop=should_stop,
     )
 

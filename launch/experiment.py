@@ -20,7 +20,8 @@ import sys
 import threading
 
 from environments import command_line, processes
-from launch.run_directory import RunDirectory, training_finished
+from launch.run import Run
+from launch.run_directory import training_finished
 from launch.settings import RunSettings
 from launch.stages import training
 from launch.stages.training import Placement
@@ -48,15 +49,18 @@ def run_experiment(settings: RunSettings, run_dir: str, placement: Placement | N
         ValueError: As `training.prepared`, before anything starts.
     """
     with training.prepared(settings, run_dir) as (run, stop):
-        trained = training_finished(run, settings)
+        trained = training_finished(run.directory, settings)
         if not trained:
             length = f"at most {settings.learner_steps} steps or {settings.minutes:g} minutes"
             print(f"Stage 1 of 3: training, {length}.", flush=True)
-            code = train(run, settings, stop, placement)
+            code = train(run, stop, placement)
             if code:
                 return code
         print(_LAST_STAGES, flush=True)
-        directory, methods = f"--run_dir={run.path}", f"--methods={','.join(settings.methods)}"
+        directory, methods = (
+            f"--run_dir={run.directory.path}",
+            f"--methods={','.join(settings.methods)}",
+        )
         code = run_module(stop, "launch.evaluate", directory, methods)
         if code == command_line.USAGE_ERROR and not trained:
             # Training has run, so for this command it is no usage error.
@@ -64,20 +68,15 @@ def run_experiment(settings: RunSettings, run_dir: str, placement: Placement | N
         return code or run_module(stop, "results.report", directory)
 
 
-def train(
-    run: RunDirectory,
-    settings: RunSettings,
-    stop: threading.Event,
-    placement: Placement | None = None,
-) -> int:
+def train(run: Run, stop: threading.Event, placement: Placement | None = None) -> int:
     """Runs the training program and prints how it ended; returns the exit code."""
     try:
-        if training.run_program(run, settings, stop, placement):
+        if training.run_program(run, stop, placement):
             return 0
     except training.GivenUpError as error:
         print(
             f"error: {error}\n"
-            f"See docs/training.md and python -m results.report --run_dir={run.path}",
+            f"See docs/training.md and python -m results.report --run_dir={run.directory.path}",
             file=sys.stderr,
         )
         return command_line.FAILED

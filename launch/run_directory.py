@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from agents.config import Config
-from environments import SPLITS, TaskDistribution
 from iwpa import durable
 from iwpa.fields import flattened, with_values
 from launch.runtime.locks import exclusive
@@ -23,7 +22,6 @@ from launch.settings import RunSettings
 from replay.table import TABLE
 from results.command_line import local_path
 from results.store import RecordWriter, read_records
-from results.tasks import TaskCoordinates, write_tasks
 
 _RUN_FILE = "run.json"
 _LONGEST_REASON = 300  # characters, since other programs' text can be of any length
@@ -107,6 +105,13 @@ class RunDirectory:
         return None
 
 
+def unwritable(path: str | pathlib.Path, error: OSError) -> RunDirectoryError:
+    """Returns what to raise if a run directory cannot be written to."""
+    return RunDirectoryError(
+        f"Cannot write to --run_dir={path}: {error.strerror or error}. Choose another directory."
+    )
+
+
 def located(path: str) -> RunDirectory:
     """Returns the run directory at a path, which need not exist.
 
@@ -144,9 +149,7 @@ def owned(path: str, settings: RunSettings) -> Iterator[RunDirectory]:
             prepare(path, settings)
             yield run
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
-        raise RunDirectoryError(
-            f"Cannot write to --run_dir={path}: {error.strerror}. Choose another directory."
-        ) from error
+        raise unwritable(path, error) from error
 
 
 @contextlib.contextmanager
@@ -188,13 +191,9 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
         durable.remove_unfinished(run.snapshots)
         if not os.path.lexists(run.path / _RUN_FILE):
             _write(run.path / _RUN_FILE, settings, secrets.token_hex(8))
-            write_coordinates(run, settings.distribution())
             return run
     except OSError as error:
-        raise RunDirectoryError(
-            f"Cannot write to --run_dir={path}: {error.strerror or error}. "
-            "Choose another directory."
-        ) from error
+        raise unwritable(path, error) from error
     # Fields that an earlier version did not store take today's defaults, which match its behaviour.
     before = open_run(path)[1]
     difference = _first_difference(
@@ -218,20 +217,6 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
             )
         _write(run.path / _RUN_FILE, settings, _read(run.path / _RUN_FILE).get("id"))
     return run
-
-
-def write_coordinates(run: RunDirectory, distribution: TaskDistribution) -> None:
-    """Writes the coordinates of every split's tasks for the figures.
-
-    The `results` package does not import environments, so it reads them from this file.
-    """
-    coordinates = {
-        split: [
-            tuple(map(float, distribution.coordinates(task))) for task in distribution.tasks(split)
-        ]
-        for split in SPLITS
-    }
-    write_tasks(run.path, TaskCoordinates(distribution.coordinate_names, coordinates))
 
 
 def open_run(path: str) -> tuple[RunDirectory, RunSettings]:

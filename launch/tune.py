@@ -19,6 +19,7 @@ from environments import command_line
 from iwpa.fields import Allowed
 from launch import config_flags
 from launch.evaluation import Assignment
+from launch.run import Run
 from launch.run_directory import evaluated, open_run
 from launch.settings import QUICK_COMPILE
 from launch.stages.evaluator import Evaluator
@@ -29,7 +30,7 @@ def main() -> int:
     """Tunes the methods that the flags ask for; returns the exit code."""
     os.environ.setdefault("XLA_FLAGS", QUICK_COMPILE)
     values = flags.FLAGS
-    run, settings = open_run(command_line.required("run_dir"))
+    directory, settings = open_run(command_line.required("run_dir"))
     if settings.config.agent != "multitask":
         raise command_line.UsageError(
             f"--agent={settings.config.agent} adapts without hyper-parameters: "
@@ -40,12 +41,12 @@ def main() -> int:
     episodes = values.episodes or settings.config.adaptation_episodes
     to_try = {name: configurations(name, episodes, settings.environment, given) for name in methods}
     stop = command_line.stop_on_signals()
-    distribution = settings.distribution()
-    with evaluated(run):
-        snapshot = Evaluator(run, settings, distribution, stop).snapshot(values.snapshot)
+    run = Run(directory, settings, settings.distribution())
+    with evaluated(directory):
+        snapshot = Evaluator(run, stop).snapshot(values.snapshot)
         if snapshot is None:
             return command_line.INTERRUPTED
-        tuner = Tuner(run, settings, distribution, snapshot, stop)
+        tuner = Tuner(run, snapshot, stop)
         for method, configs in to_try.items():
             tuner.tune(
                 [Assignment(method, "validation", config, values.seeds) for config in configs]

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import acme.core
 import launchpad as lp
 
-from environments import TaskDistribution
 from environments.processes import Original
 from iwpa import durable, snapshots
 from launch import evaluation
 from launch.nodes.heartbeat import Heartbeat
+from launch.run import Run
 from launch.run_directory import RunDirectory
 from launch.settings import RunSettings
 
@@ -27,24 +27,24 @@ class ValidationNode(acme.core.Worker):  # type: ignore[misc]
     Stage 2 validates the snapshots that it does not get to.
     """
 
-    def __init__(self, run: RunDirectory, settings: RunSettings, index: int):
+    def __init__(self, directory: RunDirectory, settings: RunSettings, index: int):
         """Creates the node.
 
         Args:
-            run: The run directory that holds the snapshots and receives the records.
+            directory: The run directory that holds the snapshots and receives the records.
             settings: The run's settings.
             index: This validation node's index.
         """
-        self._run = run
+        self._directory = directory
         self._settings = settings
         self._name = f"validation-{index}"
 
     def run(self) -> None:
         """Validates until the program stops."""
         stop = lp.stop_event()
-        heartbeat = Heartbeat(self._run, self._name)
+        heartbeat = Heartbeat(self._directory, self._name)
         started, cpu_at_start = time.monotonic(), time.process_time()
-        distribution = self._settings.distribution()
+        run = Run(self._directory, self._settings, self._settings.distribution())
         done: set[int] = set()
         original = Original()
 
@@ -59,30 +59,23 @@ class ValidationNode(acme.core.Worker):  # type: ignore[misc]
             if used > _CPU_SHARE * (time.monotonic() - started):
                 continue
             pending = [
-                step for step in snapshots.snapshot_steps(self._run.snapshots) if step not in done
+                step
+                for step in snapshots.snapshot_steps(self._directory.snapshots)
+                if step not in done
             ]
-            if pending and self._validate(pending[-1], distribution, should_stop):
+            if pending and self._validate(run, pending[-1], should_stop):
                 done.add(pending[-1])
 
-    def _validate(
-        self, step: int, distribution: TaskDistribution, should_stop: Callable[[], bool]
-    ) -> bool:
-        assignment = evaluation.validation_assignment(self._settings, distribution)
-        if evaluation.is_complete(
-            evaluation.recorded_runs(self._run), distribution, assignment, step
-        ):
+    def _validate(self, run: Run, step: int, should_stop: Callable[[], bool]) -> bool:
+        assignment = evaluation.validation_assignment(run.settings, run.distribution)
+        recorded = evaluation.recorded_runs(run.directory)
+        if evaluation.is_complete(recorded, run.distribution, assignment, step):
             return True
         try:
-            snapshot = snapshots.read_snapshot(self._run.snapshots / str(step))
+            snapshot = snapshots.read_snapshot(run.directory.snapshots / str(step))
         except durable.DamagedError as error:
             print(f"Skipping a damaged snapshot: {error}", flush=True)
             return True
         return evaluation.evaluate(
-            self._run,
-            self._settings,
-            distribution,
-            assignment,
-            snapshot,
-            node=self._name,
-            should_stop=should_stop,
+            run, assignment, snapshot, node=self._name, should_stop=should_stop
         )

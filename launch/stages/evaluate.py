@@ -10,20 +10,14 @@ from agents.adaptation.methods import known
 from environments import SPLITS, command_line
 from iwpa.fields import Allowed, with_values
 from launch.evaluation import SEEDS, SEEDS_ALLOWED, Assignment
-from launch.run_directory import (
-    RunDirectory,
-    RunDirectoryError,
-    evaluated,
-    open_run,
-    write_coordinates,
-)
+from launch.run import Run, ensure_coordinates
+from launch.run_directory import RunDirectory, RunDirectoryError, evaluated, open_run
 from launch.settings import RunSettings
 from launch.stages import pretrained as pretrained_runs
 from launch.stages import xla_flags
 from launch.stages.choices import chosen_configuration
 from launch.stages.evaluator import Evaluator
 from launch.stages.recording import why_not_filmed
-from results.tasks import read_tasks
 
 # The arguments of `evaluate` that no declaration elsewhere checks.
 ALLOWED = {
@@ -95,15 +89,19 @@ def evaluate(
     if not_filmed:
         print(f"Recording paths only, no videos: {not_filmed}", file=sys.stderr)
     # Nothing has been written up to this point.
-    run = open_run(_unpacked(pretrained, run_dir) if pretrained else source)[0]
-    with xla_flags.quick_compilation(), command_line.stopping_on_signals() as stop, evaluated(run):
-        if read_tasks(run.path) is None:  # A version that did not write this file made the run.
-            write_coordinates(run, distribution)
-        evaluator = Evaluator(run, settings, distribution, stop)
+    directory = open_run(_unpacked(pretrained, run_dir) if pretrained else source)[0]
+    run = Run(directory, settings, distribution)
+    with (
+        xla_flags.quick_compilation(),
+        command_line.stopping_on_signals() as stop,
+        evaluated(directory),
+    ):
+        ensure_coordinates(run)  # The first versions did not write them.
+        evaluator = Evaluator(run, stop)
         start = evaluator.snapshot(snapshot)
         if start is not None:
             if split == "test":
-                chosen = (run, start.step) if other is None else (other, None)
+                chosen = (directory, start.step) if other is None else (other, None)
                 assignments = [
                     as_tuned(assignment, chosen, settings.adaptation) for assignment in assignments
                 ]

@@ -7,13 +7,12 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from environments import TaskDistribution
 from iwpa import snapshots
 from iwpa.durable import DamagedError
 from iwpa.snapshots import Snapshot
 from launch import evaluation
-from launch.run_directory import RunDirectory, RunDirectoryError, training_finished
-from launch.settings import RunSettings
+from launch.run import Run
+from launch.run_directory import RunDirectoryError, training_finished
 from launch.stages.progress import Progress
 from launch.stages.recording import record
 from results.failure import training_failure
@@ -26,18 +25,11 @@ from results.store import RecordWriter, read_records
 class Evaluator:
     """Evaluates one run until everything is done or it is asked to stop."""
 
-    def __init__(
-        self,
-        run: RunDirectory,
-        settings: RunSettings,
-        distribution: TaskDistribution,
-        stop: threading.Event,
-    ):
+    def __init__(self, run: Run, stop: threading.Event):
         self._run = run
-        self._settings = settings
+        self._directory = run.directory
         self._stop = stop
-        self._distribution = distribution
-        self._spec = settings.network_spec(distribution)
+        self._spec = run.settings.network_spec(run.distribution)
 
     def snapshot(self, step: int | None) -> Snapshot | None:
         """Returns the snapshot to adapt from, or None if a stop came first.
@@ -50,21 +42,21 @@ class Evaluator:
                 training failed and `step` is None.
             ValueError: If the snapshot is damaged or of another environment.
         """
-        failed = training_failure(read_records(self._run.path, "events"))
+        failed = training_failure(read_records(self._directory.path, "events"))
         if failed is not None and step is None:
             raise RunDirectoryError(
-                f"No snapshot is selected in {self._run.path}, because its {failed} "
+                f"No snapshot is selected in {self._directory.path}, because its {failed} "
                 "To adapt from one anyway, name it: --snapshot=STEP."
             )
         if failed is not None:
             print(f"Warning: {failed}", file=sys.stderr)
-        known = snapshots.snapshot_steps(self._run.snapshots)
+        known = snapshots.snapshot_steps(self._directory.snapshots)
         if step is None:
             self.validate()
         elif step not in known:
             there = ", ".join(map(str, known)) or "none"
             raise RunDirectoryError(
-                f"--snapshot={step} does not exist: {self._run.snapshots} holds {there}.",
+                f"--snapshot={step} does not exist: {self._directory.snapshots} holds {there}.",
             )
         if self._stop.is_set():
             return None
@@ -72,14 +64,14 @@ class Evaluator:
 
     def validate(self) -> None:
         """Completes the validation of every snapshot, newest first, unless one is selected."""
-        if selected_snapshot(read_records(self._run.path, "events")) is not None:
+        if selected_snapshot(read_records(self._directory.path, "events")) is not None:
             return
-        assignment = evaluation.validation_assignment(self._settings, self._distribution)
-        recorded = evaluation.recorded_runs(self._run)
+        assignment = evaluation.validation_assignment(self._run.settings, self._run.distribution)
+        recorded = evaluation.recorded_runs(self._directory)
         pending = [
             step
-            for step in reversed(snapshots.snapshot_steps(self._run.snapshots))
-            if not evaluation.is_complete(recorded, self._distribution, assignment, step)
+            for step in reversed(snapshots.snapshot_steps(self._directory.snapshots))
+            if not evaluation.is_complete(recorded, self._run.distribution, assignment, step)
         ]
         for number, step in enumerate(pending, start=1):
             if not self._stop.is_set():
@@ -98,18 +90,18 @@ class Evaluator:
             RunDirectoryError: If there is no snapshot to select.
             ValueError: If it is of another environment.
         """
-        chosen = selected_snapshot(read_records(self._run.path, "events"))
+        chosen = selected_snapshot(read_records(self._directory.path, "events"))
         if chosen is None:
             try:
-                chosen = select_snapshot(evaluation.recorded_runs(self._run))
+                chosen = select_snapshot(evaluation.recorded_runs(self._directory))
             except SelectionError as error:
                 raise RunDirectoryError(str(error)) from error
-            if training_finished(self._run, self._settings):
+            if training_finished(self._directory, self._run.settings):
                 self._keep(chosen)
-        snapshot = snapshots.newest_readable(self._run.snapshots, at_most=chosen.snapshot)
+        snapshot = snapshots.newest_readable(self._directory.snapshots, at_most=chosen.snapshot)
         if snapshot is None:
             raise RunDirectoryError(
-                f"{self._run.snapshots} holds no readable snapshot: train first."
+                f"{self._directory.snapshots} holds no readable snapshot: train first."
             )
         if snapshot.step != chosen.snapshot:
             print(
@@ -125,19 +117,19 @@ class Evaluator:
         """Measures the levels of experts and prior, unless they are known or the agent has none."""
         if snapshot.agent != "multitask":
             return
-        known = levels(read_records(self._run.path, "levels"), snapshot.step)
+        known = levels(read_records(self._directory.path, "levels"), snapshot.step)
         if None in known.values():
-            evaluation.measure_levels(
-                self._run, self._settings, self._distribution, snapshot, self._stop.is_set
-            )
+            evaluation.measure_levels(self._run, snapshot, self._stop.is_set)
 
     def test(self, snapshot: Snapshot, assignments: Sequence[evaluation.Assignment]) -> None:
         """Adapts with each assignment that is not complete."""
-        recorded = evaluation.recorded_runs(self._run)
+        recorded = evaluation.recorded_runs(self._directory)
         pending = [
             assignment
             for assignment in assignments
-            if not evaluation.is_complete(recorded, self._distribution, assignment, snapshot.step)
+            if not evaluation.is_complete(
+                recorded, self._run.distribution, assignment, snapshot.step
+            )
         ]
         for number, assignment in enumerate(pending, start=1):
             if not self._stop.is_set():
@@ -164,25 +156,23 @@ class Evaluator:
             tasks = tuple(
                 replica.task.index
                 for replica in dataclasses.replace(assignment, seeds=1).replicas(
-                    self._distribution
+                    self._run.distribution
                 )[:number]
             )
             watched = dataclasses.replace(assignment, tasks=tasks)
             made = record(
                 self._run,
-                self._settings,
-                self._distribution,
                 watched,
                 snapshot,
                 filmed=filmed,
                 should_stop=self._stop.is_set,
             )
             if made:
-                where = f"{made} of {len(tasks)} tasks in {self._run.path / FOLDER}"
+                where = f"{made} of {len(tasks)} tasks in {self._directory.path / FOLDER}"
                 print(f"Recorded {assignment.method} on {where}", flush=True)
 
     def _keep(self, selection: Selection) -> None:
-        with RecordWriter(self._run.path, "events", "evaluate") as events:
+        with RecordWriter(self._directory.path, "events", "evaluate") as events:
             events.append(selection.event())
 
     def read(self, step: int) -> Snapshot:
@@ -191,15 +181,13 @@ class Evaluator:
         Raises:
             ValueError: If it is damaged or of another environment.
         """
-        snapshot = snapshots.read_snapshot(self._run.snapshots / str(step))
+        snapshot = snapshots.read_snapshot(self._directory.snapshots / str(step))
         snapshots.check_fits(snapshot, self._spec)
         return snapshot
 
     def _evaluate(self, assignment: evaluation.Assignment, snapshot: Snapshot, title: str) -> None:
         evaluation.evaluate(
             self._run,
-            self._settings,
-            self._distribution,
             assignment,
             snapshot,
             node="evaluate",

@@ -6,6 +6,7 @@ import pathlib
 import shutil
 
 from agents.warm_start import check_start
+from environments import TaskDistribution
 from iwpa import durable, snapshots
 from launch.run_directory import RunDirectory, RunDirectoryError
 from launch.settings import RunSettings
@@ -36,7 +37,7 @@ def find(path: str) -> pathlib.Path:
     return numbered[-1] if selected is None else run.snapshots / str(selected.snapshot)
 
 
-def check(path: str, settings: RunSettings) -> None:
+def check(path: str, settings: RunSettings, distribution: TaskDistribution) -> None:
     """Checks that a new run can start from its initial snapshot.
 
     A run that has already started has its own copy, which is not checked again.
@@ -44,13 +45,14 @@ def check(path: str, settings: RunSettings) -> None:
     Args:
         path: The run directory, which need not exist.
         settings: The run's settings.
+        distribution: The run's tasks.
 
     Raises:
         ValueError: If the snapshot does not exist, is damaged, or does not fit the networks.
     """
     given = settings.initial_snapshot
     if given is not None and not RunDirectory(pathlib.Path(path)).initial_snapshot.exists():
-        spec = settings.network_spec(settings.distribution())
+        spec = settings.network_spec(distribution)
         check_start(snapshots.read_snapshot(find(given)), spec, settings.config)
 
 

@@ -20,8 +20,7 @@ from iwpa import durable
 from iwpa.randomness import Replica
 from iwpa.snapshots import Snapshot
 from launch.evaluation import Assignment, adapt_from
-from launch.run_directory import RunDirectory
-from launch.settings import RunSettings
+from launch.run import Run
 from results.recordings import FOLDER, Recording
 from results.records import RunKey
 
@@ -55,9 +54,7 @@ def why_not_filmed(distribution: TaskDistribution) -> str | None:
 
 
 def record(
-    run: RunDirectory,
-    settings: RunSettings,
-    distribution: TaskDistribution,
+    run: Run,
     assignment: Assignment,
     snapshot: Snapshot,
     *,
@@ -70,9 +67,7 @@ def record(
     except for rounding this repeats the evaluated run.
 
     Args:
-        run: The run directory that the recordings go to.
-        settings: The run's settings.
-        distribution: The run's tasks.
+        run: The run whose tasks to adapt to and whose directory the recordings go to.
         assignment: What to record.
         snapshot: The snapshot to start from.
         filmed: Whether to make videos as well as paths.
@@ -81,11 +76,11 @@ def record(
     Returns:
         The number of new recordings.
     """
-    replicas = dataclasses.replace(assignment, seeds=1).replicas(distribution)
+    replicas = dataclasses.replace(assignment, seeds=1).replicas(run.distribution)
     episodes = assignment.config.episodes
     names = {1: "first.mp4", episodes: "last.mp4"} if filmed else {}
     recordings = [Recording(_key(assignment, replica, snapshot), (), names) for replica in replicas]
-    folder = run.path / FOLDER
+    folder = run.directory.path / FOLDER
     missing = [
         index
         for index, recording in enumerate(recordings)
@@ -104,8 +99,8 @@ def record(
         snapshot,
         assignment.config,
         replicas,
-        episode_steps=distribution.episode_steps,
-        run_seed=settings.seed,
+        episode_steps=run.distribution.episode_steps,
+        run_seed=run.settings.seed,
     )
     with contextlib.suppress(_StoppedError), contextlib.ExitStack() as stack:
         folders = [
@@ -113,19 +108,12 @@ def record(
             for recording in recordings
         ]
         environments = stack.enter_context(
-            _RecordedBatch(distribution, settings.seed, folders, names)
+            _RecordedBatch(run.distribution, run.settings.seed, folders, names)
         )
         returns = [
             [record.episode_return for record in records]
             for records in adapt_from(
-                snapshot,
-                method,
-                settings,
-                distribution,
-                environments,
-                replicas,
-                episodes,
-                should_stop,
+                run, snapshot, method, environments, replicas, episodes, should_stop
             )
         ]
         if len(returns) < episodes:

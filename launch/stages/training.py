@@ -15,7 +15,8 @@ from environments import command_line
 from environments.apart import examine_apart
 from environments.examination import SWEEP_SECONDS
 from launch import learner_threads
-from launch.run_directory import RunDirectory, owned, training_finished
+from launch.run import Run, ensure_coordinates
+from launch.run_directory import owned, training_finished
 from launch.settings import QUICK_COMPILE, RunSettings
 from launch.stages import initial_snapshot, xla_flags
 from launch.stages.status import StatusLine, announce
@@ -93,15 +94,15 @@ def train(settings: RunSettings, run_dir: str, placement: Placement | None = Non
             the same call resumes.
     """
     with prepared(settings, run_dir) as (run, stop):
-        return training_finished(run, settings) or run_program(run, settings, stop, placement)
+        return training_finished(run.directory, settings) or run_program(run, stop, placement)
 
 
 @contextlib.contextmanager
-def prepared(settings: RunSettings, run_dir: str) -> Iterator[tuple[RunDirectory, threading.Event]]:
+def prepared(settings: RunSettings, run_dir: str) -> Iterator[tuple[Run, threading.Event]]:
     """Checks everything that training needs, then prepares and locks the run directory.
 
     Yields:
-        The run directory, and an event that Ctrl-C and SIGTERM set.
+        The run, and an event that Ctrl-C and SIGTERM set.
 
     Raises:
         ValueError: If XLA_FLAGS holds another program's flags, the environment breaks a rule, or
@@ -109,12 +110,15 @@ def prepared(settings: RunSettings, run_dir: str) -> Iterator[tuple[RunDirectory
     """
     xla_flags.check_variables()
     _refuse_broken_rules(settings)
-    initial_snapshot.check(run_dir, settings)
+    distribution = settings.distribution()
+    initial_snapshot.check(run_dir, settings, distribution)
     with (
         command_line.stopping_on_signals(_PATIENCE_SECONDS) as stop,
-        owned(run_dir, settings) as run,
+        owned(run_dir, settings) as directory,
     ):
-        initial_snapshot.keep(run, settings)
+        run = Run(directory, settings, distribution)
+        ensure_coordinates(run)
+        initial_snapshot.keep(directory, settings)
         yield run, stop
 
 
@@ -142,16 +146,14 @@ def _refuse_broken_rules(settings: RunSettings) -> None:
 
 
 def run_program(
-    run: RunDirectory,
-    settings: RunSettings,
+    run: Run,
     stop: threading.Event,
     placement: Placement | None = None,
 ) -> bool:
     """Runs the training program until the learner ends it or it is stopped.
 
     Args:
-        run: The run directory.
-        settings: The run's settings.
+        run: The run to train.
         stop: Ends training early when it is set.
         placement: Where the nodes run.
 
@@ -161,16 +163,15 @@ def run_program(
     Raises:
         TrainingError: If a node cannot be restarted, or the learner gave up.
     """
+    directory, settings = run.directory, run.settings
     placement = placement or Placement()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    daemons = placement.connect(run.path)
+    daemons = placement.connect(directory.path)
     from launch.nodes.program import REBORN, make_program
     from launch.runtime import payloads
     from launch.runtime.supervise import CrashError, Supervisor
 
-    plans = payloads.make_plans(
-        make_program(run, settings, validation_nodes=placement.validation_nodes)
-    )
+    plans = payloads.make_plans(make_program(run, validation_nodes=placement.validation_nodes))
     variables = _variables(settings)
 
     def start(plan: NodePlan) -> dict[str, object]:
@@ -179,10 +180,10 @@ def run_program(
             "variables": variables(plan.group),
             "folder": os.getcwd(),
         }
-        return {**command, "log": str(run.logs / plan.name), "echo": placement.echo}
+        return {**command, "log": str(directory.logs / plan.name), "echo": placement.echo}
 
-    failed_before = training_failure(read_records(run.path, "events"))
-    with RecordWriter(run.path, "events", "launcher") as events:
+    failed_before = training_failure(read_records(directory.path, "events"))
+    with RecordWriter(directory.path, "events", "launcher") as events:
 
         def note(node: str, reason: str, restarts: int) -> None:
             events.append(
@@ -194,17 +195,17 @@ def run_program(
             plans,
             daemons,
             start,
-            run.logs,
+            directory.logs,
             required=_FIRST if placement.elastic else {plan.name for plan in plans},
             reborn=REBORN,
             on_restart=note,
             placement_seconds=placement.placement_seconds,
         )
-        with StatusLine(run, settings.learner_steps, settings.minutes):
+        with StatusLine(directory, settings.learner_steps, settings.minutes):
             try:
                 late = supervisor.run(stop)
             except CrashError as error:
-                failed = training_failure(read_records(run.path, "events"))
+                failed = training_failure(read_records(directory.path, "events"))
                 given_up = failed is not None and failed != failed_before
                 raise (
                     GivenUpError(str(failed)) if given_up else TrainingError(str(error))
@@ -215,7 +216,7 @@ def run_program(
             file=sys.stderr,
         )
     # A signal that arrives while a finished training shuts down also cancels the later stages.
-    return not stop.is_set() and training_finished(run, settings)
+    return not stop.is_set() and training_finished(directory, settings)
 
 
 def _variables(settings: RunSettings) -> Callable[[str], dict[str, str]]:

@@ -9,11 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from agents.adaptation.search_spaces import SEARCH_SPACES
-from environments import TaskDistribution
 from iwpa.snapshots import Snapshot
 from launch import evaluation
-from launch.run_directory import RunDirectory
-from launch.settings import RunSettings
+from launch.run import Run
 from launch.stages.choices import keep_choice
 from launch.stages.progress import Progress
 
@@ -23,26 +21,18 @@ _KIND = "tuning"
 class Tuner:
     """Tries the configurations of methods on the validation tasks from one snapshot."""
 
-    def __init__(
-        self,
-        run: RunDirectory,
-        settings: RunSettings,
-        distribution: TaskDistribution,
-        snapshot: Snapshot,
-        stop: threading.Event,
-    ):
-        self._run, self._settings, self._distribution = run, settings, distribution
-        self._snapshot, self._stop = snapshot, stop
+    def __init__(self, run: Run, snapshot: Snapshot, stop: threading.Event):
+        self._run, self._snapshot, self._stop = run, snapshot, stop
 
     def tune(self, assignments: Sequence[evaluation.Assignment]) -> None:
         """Tries one method's configurations, prints their scores and records the choice.
 
         If it is stopped first, it chooses none.
         """
-        recorded = evaluation.recorded_runs(self._run, _KIND)
+        recorded = evaluation.recorded_runs(self._run.directory, _KIND)
         for number, assignment in enumerate(assignments, start=1):
             if not evaluation.is_complete(
-                recorded, self._distribution, assignment, self._snapshot.step
+                recorded, self._run.distribution, assignment, self._snapshot.step
             ):
                 self._try(
                     assignment, f"{assignment.method}, configuration {number} of {len(assignments)}"
@@ -52,13 +42,11 @@ class Tuner:
         scores = self._scores(assignments)
         best = int(np.argmax(scores))
         print(_table(assignments, scores, best), flush=True)
-        keep_choice(self._run, assignments[best], self._snapshot.step, scores[best])
+        keep_choice(self._run.directory, assignments[best], self._snapshot.step, scores[best])
 
     def _try(self, assignment: evaluation.Assignment, title: str) -> None:
         evaluation.evaluate(
             self._run,
-            self._settings,
-            self._distribution,
             assignment,
             self._snapshot,
             node="tune",
@@ -71,7 +59,7 @@ class Tuner:
         """Returns the mean return of each assignment over all its tasks, seeds and episodes."""
         returns = {
             run.key: float(run.returns.mean())
-            for run in evaluation.recorded_runs(self._run, _KIND)
+            for run in evaluation.recorded_runs(self._run.directory, _KIND)
             if run.complete
         }
         return [
@@ -79,7 +67,7 @@ class Tuner:
                 np.mean(
                     [
                         returns[key]
-                        for key in assignment.keys(self._distribution, self._snapshot.step)
+                        for key in assignment.keys(self._run.distribution, self._snapshot.step)
                     ]
                 )
             )
