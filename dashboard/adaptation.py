@@ -87,7 +87,6 @@ def _curves(view: View) -> Panel:
 
 
 def _methods(view: View) -> Panel:
-    header = ["Method", "n", "Last 3", "IQM", "Found", "After found", "AUC", "To 90%"]
     rows, values = [], []
     for run in view.shown:
         _, snapshot, by_method = chosen_runs(view, run)
@@ -95,41 +94,26 @@ def _methods(view: View) -> Panel:
         for method in figures.ordered(by_method):
             complete = tuple(run for run in by_method[method] if run.complete)
             name = figures.label(method) + (f" · {run.name}" if len(view.names) > 1 else "")
+            row = {"method": swatch(figures.colour(method), name)}
+            rows.append(row)
             if not complete:
-                rows.append(
-                    [
-                        swatch(figures.colour(method), name),
-                        f"0 of {len(by_method[method])}",
-                        *[text.number(None)] * 6,
-                    ]
-                )
+                row["n"] = f"0 of {len(by_method[method])}"
                 continue
             result = _summary(method, complete, levels["experts"], levels["prior"])
-            to_90 = result.episodes_to_90_percent
-            rows.append(
-                [
-                    swatch(figures.colour(method), name),
-                    str(result.n),
-                    text.plus_minus(result.last3_mean, result.last3_interval, 2),
-                    text.number(result.iqm),
-                    f"{result.found_share_by_episode[-1]:.0%}",
-                    text.number(result.return_after_found),
-                    text.number(result.auc),
-                    text.number(None) if to_90 is None else f"episode {to_90}",
-                ]
-            )
-            found = float(result.found_share_by_episode[-1])
-            last3 = (result.last3_mean, *result.last3_interval, result.iqm, *result.iqm_interval)
+            row |= text.cells(result, 2)
             values.append(
                 (
                     run.name,
                     method,
                     result.n,
-                    *last3,
-                    found,
+                    result.last3_mean,
+                    *result.last3_interval,
+                    result.iqm,
+                    *result.iqm_interval,
+                    float(result.found_share_by_episode[-1]),
                     result.return_after_found,
                     result.auc,
-                    to_90,
+                    result.episodes_to_90_percent,
                 )
             )
     if not rows:
@@ -145,16 +129,12 @@ def _methods(view: View) -> Panel:
         "iqm_ci95_low",
         "iqm_ci95_high",
     )
+    header = ("method", "n", *text.SUMMARY_COLUMNS)
     return Panel(
-        body=table(header, rows),
-        caption=(
-            "Complete runs. Last 3: mean return of the last three episodes ± its pooled 95% "
-            "interval. IQM: interquartile mean of the same. Found: share of runs that found any "
-            "reward. "
-            "After found: return in the 3rd to 5th episode after the first rewarded one. AUC: mean "
-            "progress from the prior (0) to the experts (1). To 90%: first episode at which "
-            "progress, averaged over three, is 0.9."
+        body=table(
+            header, [[row.get(title, text.number(None)) for title in header] for row in rows]
         ),
+        caption=f"Complete runs. {text.MEANINGS}",
         columns=figures.as_columns(
             (*names, "found", "after_found", "auc", "episodes_to_90_percent"), values
         ),

@@ -55,16 +55,6 @@ _POLICY = (
 )
 
 _TRAINING_COLUMNS = 2
-_COLUMNS = (
-    "Last 3: mean of each run's last three episodes with the pooled 95% interval. IQM: "
-    "interquartile mean of the "
-    "same, with its stratified bootstrap interval. Found: share of runs that found any reward. "
-    "After found: mean "
-    "return in the 3rd to 5th episode after the first rewarded one. AUC: mean progress over all "
-    "episodes, where the "
-    "prior's level is 0 and the experts' 1. To 90%: first episode at which progress, averaged over "
-    "three, is 0.9."
-)
 
 
 def format_page(result: summary.Summary) -> str:
@@ -78,7 +68,7 @@ def format_page(result: summary.Summary) -> str:
         *(f'<p class="note">{html.escape(note)}</p>' for note in result.notes),
         "<h2>Methods compared on the test tasks</h2>",
         _methods_table(result.methods),
-        f'<p class="caption">{html.escape(_COLUMNS)}</p>',
+        f'<p class="caption">{html.escape(table.MEANINGS)}</p>',
         _claims_table(result.claims),
         _figure(
             "Return while adapting",
@@ -158,28 +148,13 @@ def fact_list(facts: Sequence[tuple[str, str, str]]) -> str:
 
 
 def _methods_table(methods: Sequence[summary.MethodSummary]) -> str:
-    columns = table.episode_columns(max(len(method.by_episode) for method in methods))
-    decimals = table.return_decimals(methods)
-    header = ["Method", "n", *(table.column_title(*column) for column in columns)]
-    header += ["Last 3", "IQM", "Found", "After found", "AUC", "To 90%"]
+    of_methods = table.all_cells(methods)
+    titles = [title for title in of_methods[0] if title not in table.ONLY_IN_TERMINALS]
     rows = []
-    for method in methods:
-        to_90 = method.episodes_to_90_percent
-        last3 = table.plus_minus(method.last3_mean, method.last3_interval, decimals)
-        rows.append(
-            [
-                _swatch(method.method),
-                str(method.n),
-                *(table.number(table.mean_over(method, *column), decimals) for column in columns),
-                f"<strong>{last3}</strong>",
-                f"{table.number(method.iqm, decimals)} {_interval(method.iqm_interval, decimals)}",
-                f"{method.found_share_by_episode[-1]:.0%}",
-                table.number(method.return_after_found, decimals),
-                table.number(method.auc),
-                table.number(None) if to_90 is None else f"ep {to_90}",
-            ]
-        )
-    return _html_table(header, rows)
+    for method, of_method in zip(methods, of_methods, strict=True):
+        of_method[table.LAST3] = f"<strong>{of_method[table.LAST3]}</strong>"
+        rows.append([_swatch(method.method), *(of_method[title] for title in titles)])
+    return _html_table(["method", *titles], rows)
 
 
 def _claims_table(claims: Sequence[summary.Claim]) -> str:
@@ -190,7 +165,7 @@ def _claims_table(claims: Sequence[summary.Claim]) -> str:
             f"{html.escape(figures.label(claim.method))} − "
             f"{html.escape(figures.label(claim.baseline))}",
             f"<strong>{claim.difference.mean:+.2f}</strong>",
-            _interval(claim.difference.interval, 2),
+            table.interval(claim.difference.interval, 2),
             claim.verdict,
             f"{claim.difference.tasks} tasks, {claim.runs} pairs",
         ]
@@ -207,10 +182,6 @@ def _claims_table(claims: Sequence[summary.Claim]) -> str:
 def _swatch(method: str) -> str:
     label = html.escape(figures.label(method))
     return f'<span class="swatch" style="background: {figures.colour(method)}"></span>{label}'
-
-
-def _interval(interval: Sequence[float], decimals: int) -> str:
-    return f"[{table.number(interval[0], decimals)}, {table.number(interval[1], decimals)}]"
 
 
 def _html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -1,4 +1,4 @@
-"""The summary as text for a terminal of 100 columns."""
+"""The summary as text for a terminal of 100 columns, and the cells of all tables of methods."""
 
 from __future__ import annotations
 
@@ -9,6 +9,18 @@ import numpy as np
 from results import summary
 
 _DASH = "–"
+LAST3 = "last 3 ± 95%"
+_ONLY_ON_PAGES = ("IQM, 95%", "after found")  # A terminal is too narrow for them.
+ONLY_IN_TERMINALS = ("IQM", "TD error")
+# The dashboard's columns: those of a page but for single episodes, of which runs differ.
+SUMMARY_COLUMNS = (LAST3, "IQM, 95%", "found", "after found", "AUC", "to 90%")
+MEANINGS = (
+    "Last 3: mean of each run's last three episodes ± its pooled 95% interval. IQM: interquartile "
+    "mean of the same, with its stratified bootstrap interval. Found: share of runs that found any "
+    "reward. After found: mean return in the 3rd to 5th episode after the first rewarded one. AUC: "
+    "mean progress over all episodes, where the prior's level is 0 and the experts' 1. To 90%: "
+    "first episode at which progress, averaged over three, is 0.9."
+)
 
 
 def format_table(result: summary.Summary) -> str:
@@ -39,56 +51,81 @@ def number(value: float | None, decimals: int = 2) -> str:
     return _DASH if value is None or not np.isfinite(value) else f"{value:.{decimals}f}"
 
 
-def plus_minus(mean: float, interval: Sequence[float], decimals: int) -> str:
+def interval(bounds: Sequence[float], decimals: int) -> str:
+    """Returns an interval as `[low, high]`."""
+    return f"[{number(bounds[0], decimals)}, {number(bounds[1], decimals)}]"
+
+
+def _plus_minus(mean: float, bounds: Sequence[float], decimals: int) -> str:
     """Returns `mean ± half the width` of a symmetric interval."""
-    return f"{number(mean, decimals)} ± {number((interval[1] - interval[0]) / 2, decimals)}"
+    return f"{number(mean, decimals)} ± {number((bounds[1] - bounds[0]) / 2, decimals)}"
 
 
-def return_decimals(methods: Sequence[summary.MethodSummary]) -> int:
+def _return_decimals(methods: Sequence[summary.MethodSummary]) -> int:
     """Returns the number of decimals for returns in a table of these methods."""
     return 1 if any(np.abs(method.by_episode).max() >= 100 for method in methods) else 2
 
 
-def episode_columns(episodes: int) -> list[tuple[int, int]]:
+def _episode_columns(methods: Sequence[summary.MethodSummary]) -> list[tuple[int, int]]:
     """Returns the ranges (first, last) of episodes to show; single episodes if there are few."""
+    episodes = max(len(method.by_episode) for method in methods)
     if episodes < 15:
         return [(episode, episode) for episode in (1, 2, 3) if episode <= episodes]
     return [(first, first + 2) for first in (1, 13, 28) if first + 2 <= episodes]
 
 
-def mean_over(method: summary.MethodSummary, first: int, last: int) -> float | None:
+def _mean_over(method: summary.MethodSummary, first: int, last: int) -> float | None:
     """Returns the mean return from episode `first` to `last`, or None if the method has fewer."""
     if last > len(method.by_episode):
         return None
     return float(method.by_episode[first - 1 : last].mean())
 
 
-def column_title(first: int, last: int) -> str:
+def _column_title(first: int, last: int) -> str:
     """Returns the title of the column for those episodes."""
     return f"ep {first}" if first == last else f"ep {first}–{last}"
 
 
+def cells(
+    method: summary.MethodSummary, decimals: int, episodes: Sequence[tuple[int, int]] = ()
+) -> dict[str, str]:
+    """Returns what every table of methods says of one, by the column's title.
+
+    Args:
+      method: the numbers.
+      decimals: of returns.
+      episodes: ranges (first, last); a column for the mean return over each.
+    """
+    iqm, to_90 = number(method.iqm, decimals), method.episodes_to_90_percent
+    return {
+        "n": str(method.n),
+        **{
+            _column_title(*column): number(_mean_over(method, *column), decimals)
+            for column in episodes
+        },
+        LAST3: _plus_minus(method.last3_mean, method.last3_interval, decimals),
+        "IQM": iqm,
+        "IQM, 95%": f"{iqm} {interval(method.iqm_interval, decimals)}",
+        "found": f"{method.found_share_by_episode[-1]:.0%}",
+        "after found": number(method.return_after_found, decimals),
+        "AUC": number(method.auc),
+        "to 90%": _DASH if to_90 is None else f"ep {to_90}",
+        "TD error": _DASH if method.td_error is None else f"{method.td_error:.2g}",
+    }
+
+
+def all_cells(methods: Sequence[summary.MethodSummary]) -> list[dict[str, str]]:
+    """Returns the cells of each of the methods, with columns of single episodes."""
+    episodes, decimals = _episode_columns(methods), _return_decimals(methods)
+    return [cells(method, decimals, episodes) for method in methods]
+
+
 def _table(methods: Sequence[summary.MethodSummary]) -> str:
-    columns = episode_columns(max(len(method.by_episode) for method in methods))
-    decimals = return_decimals(methods)
-    header = ["method", "n", *(column_title(*column) for column in columns)]
-    header += ["last 3 ± 95%", "IQM", "found", "AUC", "to 90%", "TD error"]
-    rows = [header]
-    for method in methods:
-        to_90 = method.episodes_to_90_percent
-        rows.append(
-            [
-                method.method,
-                str(method.n),
-                *(number(mean_over(method, *column), decimals) for column in columns),
-                plus_minus(method.last3_mean, method.last3_interval, decimals),
-                number(method.iqm, decimals),
-                f"{method.found_share_by_episode[-1]:.0%}",
-                number(method.auc),
-                _DASH if to_90 is None else f"ep {to_90}",
-                _DASH if method.td_error is None else f"{method.td_error:.2g}",
-            ]
-        )
+    of_methods = all_cells(methods)
+    titles = [title for title in of_methods[0] if title not in _ONLY_ON_PAGES]
+    rows = [["method", *titles]]
+    for method, of_method in zip(methods, of_methods, strict=True):
+        rows.append([method.method, *(of_method[title] for title in titles)])
     lines = _aligned(rows)
     return "\n".join([lines[0], "─" * len(lines[0]), *lines[1:]])
 

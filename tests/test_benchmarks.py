@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-
-from program import ENVIRONMENT, ROOT
+from program import python
 
 _ONE_EPISODE_OF_EACH = """
 import environments
@@ -25,13 +22,6 @@ print("measured", *NAMES)
 
 
 def test_the_benchmark_of_adaptation_can_run_every_method_and_every_k():
-    run = subprocess.run(
-        [sys.executable, "-c", _ONE_EPISODE_OF_EACH],
-        cwd=ROOT,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = python("-c", _ONE_EPISODE_OF_EACH)
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("measured prior")

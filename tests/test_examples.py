@@ -5,27 +5,16 @@ from __future__ import annotations
 import csv
 import json
 import re
-import subprocess
-import sys
 
 import pytest
-from program import ENVIRONMENT, ROOT
+from program import ENVIRONMENT, ROOT, python
 
 EXAMPLES = ROOT / "examples"
 
 
 def run(*arguments, folder, **variables):
     environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg", **variables}
-    command = [sys.executable, *map(str, arguments)]
-    shown = subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    shown = python(*arguments, folder=folder, variables=environment)
     assert shown.returncode == 0, shown.stderr
     return shown.stdout
 

@@ -10,7 +10,7 @@ import sys
 import nodes
 import psutil
 import pytest
-from program import ENVIRONMENT, ROOT
+from program import ENVIRONMENT, ROOT, python
 
 _LOOP = """
 def main():
@@ -30,15 +30,7 @@ def run(body: str, *flags: str) -> subprocess.CompletedProcess[str]:
     script = (
         f"from environments import command_line\n{body}\ncommand_line.run(main, 'What it does.')\n"
     )
-    return subprocess.run(
-        [sys.executable, "-c", script, *flags],
-        cwd=ROOT,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return python("-c", script, *flags, timeout=60)
 
 
 def test_functions_that_commands_compile_may_contain_loops() -> None:

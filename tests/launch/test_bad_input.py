@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import pathlib
-import subprocess
-import sys
 
 import pytest
 import untrained
-from program import ENVIRONMENT, ROOT
+from program import python
 
 from agents.config import default_config
 from launch.run_directory import evaluated, owned, prepare
@@ -17,15 +15,7 @@ from results.store import RecordWriter, read_records
 
 
 def run(module: str, *flags: str) -> tuple[int, str]:
-    shown = subprocess.run(
-        [sys.executable, "-m", module, *flags],
-        cwd=ROOT,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    shown = python("-m", module, *flags, timeout=60)
     return shown.returncode, shown.stderr
 
 
@@ -249,15 +239,7 @@ def test_debug_shows_the_traceback(tmp_path: pathlib.Path) -> None:
 
 
 def test_help_explains_and_lists_every_flag() -> None:
-    shown = subprocess.run(
-        [sys.executable, "-m", "launch.local_multiprocess", "--help"],
-        cwd=ROOT,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    shown = python("-m", "launch.local_multiprocess", "--help", timeout=60)
     for words in (
         "resumes",
         "--environment",

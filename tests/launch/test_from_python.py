@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
 import untrained
-from program import ENVIRONMENT, ROOT
+from program import ENVIRONMENT, python
 
 import launch
 from launch import default_settings, evaluate, report, train
@@ -43,15 +41,8 @@ def test_importing_the_package_loads_no_heavy_module():
         "import launch, sys; heavy = ('numpy', 'tensorflow', 'launchpad', 'reverb', 'absl'); "
         "print([name for name in heavy if name in sys.modules])"
     )
-    shown = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=ROOT,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert shown.stdout == "[]\n"
+    shown = python("-c", script)
+    assert shown.stdout == "[]\n", shown.stderr
 
 
 def test_an_unknown_name_of_the_package_is_reported():

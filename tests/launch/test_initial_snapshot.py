@@ -22,7 +22,7 @@ _PRETRAINED = str(pretrained.FOLDER / "sparse_navigation")
 def test_a_run_keeps_the_snapshot_that_its_networks_started_from(tmp_path):
     settings = dataclasses.replace(_SETTINGS, initial_snapshot=_PRETRAINED)
     path = str(tmp_path / "run")
-    initial_snapshot.check(path, settings)
+    initial_snapshot.check(path, settings, settings.distribution())
     run = run_directory.prepare(path, settings)
     initial_snapshot.keep(run, settings)
     kept, selected = (
@@ -34,7 +34,8 @@ def test_a_run_keeps_the_snapshot_that_its_networks_started_from(tmp_path):
     with pytest.raises(RunDirectoryError, match="holds another run: its initial_snapshot is"):
         run_directory.prepare(path, _SETTINGS)
     # From now on, the run does not depend on the other one.
-    initial_snapshot.check(path, dataclasses.replace(settings, initial_snapshot="gone"))
+    gone = dataclasses.replace(settings, initial_snapshot="gone")
+    initial_snapshot.check(path, gone, gone.distribution())
 
 
 def test_an_initial_snapshot_that_does_not_fit_is_refused_before_anything_is_written(tmp_path):
@@ -43,12 +44,12 @@ def test_an_initial_snapshot_that_does_not_fit_is_refused_before_anything_is_wri
         default_settings("half_cheetah_velocity"), initial_snapshot=_PRETRAINED
     )
     with pytest.raises(ValueError, match="observation_size 2, but this run has 20"):
-        initial_snapshot.check(path, wrong)
+        initial_snapshot.check(path, wrong, wrong.distribution())
     empty = dataclasses.replace(_SETTINGS, initial_snapshot=str(tmp_path))
     with pytest.raises(
         RunDirectoryError, match="neither a snapshot's folder nor a run with snapshots"
     ):
-        initial_snapshot.check(path, empty)
+        initial_snapshot.check(path, empty, empty.distribution())
     assert not (tmp_path / "run").exists()
 
 

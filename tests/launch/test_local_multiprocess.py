@@ -7,7 +7,6 @@ import os
 import pathlib
 import re
 import signal
-import subprocess
 import sys
 import time
 
@@ -62,7 +61,7 @@ def test_a_run_from_python_passes_all_stages_and_is_then_finished(program: Progr
     assert {"learner", "actor-0", "validation-0", "replay"} <= signs_of_life.keys()
     assert signs_of_life["replay"]["inserts"] > 0
 
-    (report,) = json_reports(program)
+    (report,) = program.reports()
     assert report["learner_steps"] == 4
     assert set(report["methods"]) == {"prior", "shared_q_iw", "shared_q_iw_ls"}
     assert report["methods"]["shared_q_iw"]["n"] == 2 * 3
@@ -143,7 +142,7 @@ def test_a_killed_adaptation_is_repeated_with_the_same_numbers(program: Program)
         == record["return"]
         for record in cut
     )
-    (report,) = json_reports(program)
+    (report,) = program.reports()
     assert report["methods"]["shared_q_iw"]["n"] == 2 * 3
 
 
@@ -167,17 +166,6 @@ def records_of_test(program: Program) -> list[dict]:
         for record in read_records(program.run_dir, "adaptation")
         if record["split"] == "test"
     ]
-
-
-def json_reports(program: Program) -> list[dict]:
-    shown = subprocess.run(
-        [sys.executable, "-m", "results.report", f"--run_dir={program.run_dir}", "--json"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return [json.loads(line) for line in shown.stdout.splitlines()]
 
 
 def test_killing_the_launcher_ends_its_nodes_and_the_same_command_resumes(

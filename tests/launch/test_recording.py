@@ -1,40 +1,29 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 
 import imageio.v3
 import numpy as np
 import pytest
 import untrained
-from program import ENVIRONMENT, ROOT
+from program import python
 
 from environments import load
-from iwpa.snapshots import read_snapshot
 from launch import evaluation
-from launch.run_directory import prepare
-from launch.settings import default_settings
+from launch.run import ensure_coordinates
 from launch.stages.recording import record, why_not_filmed
 from results.recordings import RecordingReader, read_paths
 from results.records import adaptation_runs
 from results.store import read_records
 from results.tasks import read_tasks
 
-STEP = 7
-
-
-def prepared(path, environment):
-    """Returns a run with one snapshot of random networks, its settings and the snapshot."""
-    settings = default_settings(environment)
-    run = prepare(str(path), settings)
-    untrained.snapshot(run, settings, STEP)
-    return run, settings, read_snapshot(run.snapshots / str(STEP))
-
 
 @pytest.fixture(scope="module")
 def navigation(tmp_path_factory):
-    return prepared(tmp_path_factory.mktemp("runs") / "run", "sparse_navigation")
+    """A run with the coordinates of its tasks, and a snapshot of untrained networks."""
+    run, snapshot = untrained.run(tmp_path_factory.mktemp("runs") / "run", "sparse_navigation")
+    ensure_coordinates(run)
+    return run, snapshot
 
 
 def assignment(method="shared_q_iw_ls", episodes=3):
@@ -44,52 +33,33 @@ def assignment(method="shared_q_iw_ls", episodes=3):
 
 
 def test_a_recording_shows_the_evaluated_adaptation(navigation):
-    run, settings, snapshot = navigation
-    wanted = assignment()
-    assert evaluation.evaluate(
-        run,
-        settings,
-        settings.distribution(),
-        wanted,
-        snapshot,
-        node="evaluate",
-        should_stop=lambda: False,
-    )
-    assert (
-        record(
-            run,
-            settings,
-            settings.distribution(),
-            wanted,
-            snapshot,
-            filmed=True,
-            should_stop=lambda: False,
-        )
-        == 2
-    )
+    run, snapshot = navigation
+    wanted, path = assignment(), run.directory.path
+    assert evaluation.evaluate(run, wanted, snapshot, node="evaluate", should_stop=lambda: False)
+    assert record(run, wanted, snapshot, filmed=True, should_stop=lambda: False) == 2
     evaluated = {
         adapted.key: adapted.returns
-        for adapted in adaptation_runs(read_records(run.path, "adaptation"))
+        for adapted in adaptation_runs(read_records(path, "adaptation"))
     }
-    recordings = RecordingReader(run.path).poll()
+    recordings = RecordingReader(path).poll()
     assert [(recording.key.task, recording.key.seed) for recording in recordings] == [
         (4, 0),
         (7, 0),
     ]
     for recording in recordings:
         np.testing.assert_allclose(recording.returns, evaluated[recording.key], atol=1e-4)
-        paths = read_paths(run.path, recording)
+        paths = read_paths(path, recording)
         assert len(paths) == 3
         # The paths determine each episode's return.
-        goal = read_tasks(run.path).of("test", recording.key.task)
-        for path, achieved in zip(paths, recording.returns, strict=True):
-            assert path.shape == (21, 2)
-            assert path[0].tolist() == [0.0, 0.0]
-            distances = [math.dist(position, goal) for position in path[1:].tolist()]
+        goal = read_tasks(path).of("test", recording.key.task)
+        for walked, achieved in zip(paths, recording.returns, strict=True):
+            assert walked.shape == (21, 2)
+            assert walked[0].tolist() == [0.0, 0.0]
+            distances = [math.dist(position, goal) for position in walked[1:].tolist()]
             assert achieved == pytest.approx(
                 sum(1 - distance for distance in distances if distance <= 0.2), abs=0.01
             )
-        folder = run.path / "videos" / recording.name
+        folder = path / "videos" / recording.name
         assert recording.films == {1: "first.mp4", 3: "last.mp4"}
         for film in recording.films.values():
             assert imageio.v3.imread(folder / film).shape == (21, 300, 400, 3)
@@ -97,71 +67,30 @@ def test_a_recording_shows_the_evaluated_adaptation(navigation):
 
 
 def test_existing_recordings_are_kept_and_a_stopped_one_leaves_nothing(navigation):
-    run, settings, snapshot = navigation
-    wanted = assignment("prior")
-    assert (
-        record(
-            run,
-            settings,
-            settings.distribution(),
-            wanted,
-            snapshot,
-            filmed=False,
-            should_stop=lambda: True,
-        )
-        == 0
-    )
-    assert RecordingReader(run.path).poll() == [
-        found for found in RecordingReader(run.path).poll() if found.key.method != "prior"
+    run, snapshot = navigation
+    wanted, path = assignment("prior"), run.directory.path
+    assert record(run, wanted, snapshot, filmed=False, should_stop=lambda: True) == 0
+    assert RecordingReader(path).poll() == [
+        found for found in RecordingReader(path).poll() if found.key.method != "prior"
     ]
-    assert not list((run.path / "videos").glob(".*"))
-    assert (
-        record(
-            run,
-            settings,
-            settings.distribution(),
-            wanted,
-            snapshot,
-            filmed=False,
-            should_stop=lambda: False,
-        )
-        == 2
-    )
-    assert (
-        record(
-            run,
-            settings,
-            settings.distribution(),
-            wanted,
-            snapshot,
-            filmed=False,
-            should_stop=lambda: False,
-        )
-        == 0
-    )
+    assert not list((path / "videos").glob(".*"))
+    for new in (2, 0):
+        assert record(run, wanted, snapshot, filmed=False, should_stop=lambda: False) == new
 
 
 def test_an_environment_that_renders_nothing_is_recorded_without_videos(tmp_path):
-    run, settings, _ = prepared(tmp_path / "run", "tiny_distribution:Line")
-    assert why_not_filmed(settings.distribution()) == "NotImplementedError: _Line has no picture()."
-    (run.path / "tasks.json").unlink()  # as in a run of an earlier version
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "launch.evaluate",
-            f"--run_dir={run.path}",
-            "--methods=prior",
-            "--seeds=1",
-            "--episodes=2",
-            "--videos=1",
-        ],
-        cwd=ROOT,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
+    made, _ = untrained.run(tmp_path / "run")
+    assert why_not_filmed(made.distribution) == "NotImplementedError: _Line has no picture()."
+    run = made.directory
+    assert read_tasks(run.path) is None  # as in a run of an earlier version
+    done = python(
+        "-m",
+        "launch.evaluate",
+        f"--run_dir={run.path}",
+        "--methods=prior",
+        "--seeds=1",
+        "--episodes=2",
+        "--videos=1",
     )
     assert done.returncode == 0, done.stderr
     assert "Recording paths only, no videos: NotImplementedError" in done.stderr

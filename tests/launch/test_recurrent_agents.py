@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-
 import pytest
-from program import ENVIRONMENT, ROOT, Program, leftover_processes
+from program import Program, leftover_processes, python
 
 from launch.run_directory import prepare
 from launch.settings import default_settings
@@ -24,14 +20,7 @@ def test_a_recurrent_agent_trains_validates_selects_adapts_and_reports(
     code, output = program.finish()
     assert code == 0, output
     assert leftover_processes(program.run_dir) == []
-    shown = subprocess.run(
-        [sys.executable, "-m", "results.report", f"--run_dir={program.run_dir}", "--json"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    report = json.loads(shown.stdout)
+    (report,) = program.reports()
     assert report["learner_steps"] == 4
     assert set(report["methods"]) == {agent}
     assert report["methods"][agent]["n"] == 2 * 3
@@ -46,14 +35,7 @@ def test_a_recurrent_agent_trains_validates_selects_adapts_and_reports(
 
 
 def _refused(module: str, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        cwd=ROOT,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = python("-m", module, *arguments)
     assert done.returncode == 2, done.stderr
     (line,) = done.stderr.strip().splitlines()
     return line

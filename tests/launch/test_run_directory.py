@@ -5,16 +5,13 @@ import json
 import logging
 import re
 
-import numpy as np
 import pytest
 
-from environments.sparse_navigation import SparseNavigation
 from iwpa import durable
 from launch import run_directory
 from launch.run_directory import RunDirectoryError
 from launch.settings import default_settings
 from results import store
-from results.tasks import read_tasks
 
 _SETTINGS = default_settings("sparse_navigation")
 
@@ -40,13 +37,6 @@ def test_a_run_opens_with_the_settings_that_it_was_made_with(tmp_path):
     content = json.loads((tmp_path / "run" / "run.json").read_text())
     assert "tensorflow-cpu" in content["versions"]
     assert "commit" in content
-    coordinates = read_tasks(tmp_path / "run")
-    assert coordinates.names == ("x", "y")
-    assert {split: len(tasks) for split, tasks in coordinates.by_split.items()} == {
-        "train": 80,
-        "validation": 10,
-        "test": 20,
-    }
 
 
 @pytest.mark.parametrize(
@@ -256,11 +246,3 @@ def test_options_of_the_environment_belong_to_the_identity(tmp_path):
         run_directory.RunDirectoryError, match=r"options\.training is sparse, not None"
     ):
         run_directory.prepare(str(tmp_path), _SETTINGS)
-
-
-def test_coordinates_that_are_numpy_numbers_are_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        SparseNavigation, "coordinates", lambda self, task: np.array([task.index, 2], np.int64)
-    )
-    run = run_directory.prepare(str(tmp_path / "run"), default_settings("sparse_navigation"))
-    assert read_tasks(run.path).of("train", 3) == (3.0, 2.0)

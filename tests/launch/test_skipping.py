@@ -16,6 +16,7 @@ import untrained
 from agents.registry import make_agent
 from launch.nodes import learner as learner_node
 from launch.nodes.skipping import SkippingWatch
+from launch.run import Run
 from launch.run_directory import RunDirectoryError, owned, training_finished
 from launch.runtime import node
 from launch.runtime.supervise import UNRECOVERABLE, UnrecoverableError
@@ -177,7 +178,7 @@ def test_a_learner_refuses_the_actors_of_another_run_and_the_replay_of_another_r
 def test_no_snapshot_of_a_failed_training_is_selected_but_one_can_be_named(failing, capsys):
     run, settings, _ = failing(updates=7, learner_steps=10**9)
     untrained.snapshot(run, settings, 7)
-    evaluator = Evaluator(run, settings, settings.distribution(), threading.Event())
+    evaluator = Evaluator(Run(run, settings, settings.distribution()), threading.Event())
     with pytest.raises(
         RunDirectoryError, match=r"training failed at learner step .*--snapshot=STEP"
     ):

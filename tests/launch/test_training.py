@@ -8,6 +8,7 @@ import pytest
 
 from environments.command_line import INTERRUPTED
 from launch import experiment
+from launch.run import Run
 from launch.run_directory import owned
 from launch.runtime.supervise import UNRECOVERABLE
 from launch.settings import default_settings
@@ -69,12 +70,10 @@ class FailingDaemons:
 
 def test_a_learner_that_gives_up_ends_training_with_its_reason_at_once(tmp_path, capsys):
     settings = default_settings("tiny_distribution:Line")
-    with owned(str(tmp_path / "run"), settings) as run:
-        daemons = FailingDaemons(run)
-        assert (
-            experiment.train(run, settings, threading.Event(), Placement(lambda run_dir: daemons))
-            == 1
-        )
+    with owned(str(tmp_path / "run"), settings) as directory:
+        daemons = FailingDaemons(directory)
+        run = Run(directory, settings, settings.distribution())
+        assert experiment.train(run, threading.Event(), Placement(lambda run_dir: daemons)) == 1
     assert daemons.started.count("learner-0") == 1
     first, second = capsys.readouterr().err.splitlines()
     assert first == "error: training failed at learner step 9: It broke."
@@ -85,12 +84,13 @@ def test_a_learner_that_gives_up_ends_training_with_its_reason_at_once(tmp_path,
 def test_a_signal_while_a_finished_training_shuts_down_is_not_lost(tmp_path, pressed, code, capsys):
     settings = default_settings("tiny_distribution:Line", learner_steps=2)
     stop = threading.Event()
-    with owned(str(tmp_path / "run"), settings) as run:
-        with RecordWriter(run.path, "events", "learner") as events:
+    with owned(str(tmp_path / "run"), settings) as directory:
+        with RecordWriter(directory.path, "events", "learner") as events:
             finished = {"learner_steps": 2, "minutes": 0.1, "reason": "learner_steps"}
             events.append({"event": "training_finished", **finished})
         placement = Placement(lambda run_dir: FinishingDaemons(stop, pressed=pressed))
-        assert experiment.train(run, settings, stop, placement) == code
+        run = Run(directory, settings, settings.distribution())
+        assert experiment.train(run, stop, placement) == code
     assert ("The same command resumes" in capsys.readouterr().out) == pressed
 
 

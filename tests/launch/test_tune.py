@@ -8,10 +8,7 @@ import untrained
 
 from agents.adaptation.methods import default_adaptation
 from agents.adaptation.search_spaces import configurations
-from iwpa.snapshots import read_snapshot
 from launch import evaluation
-from launch.run_directory import prepare
-from launch.settings import default_settings
 from launch.stages.choices import chosen_configuration, keep_choice
 from launch.stages.evaluate import as_tuned
 from launch.stages.tuner import Tuner
@@ -21,22 +18,20 @@ METHOD = "shared_q_iw_ls"
 
 
 @pytest.fixture
-def run(tmp_path):
-    return prepare(str(tmp_path), default_settings("tiny_distribution:Line"))
+def made(tmp_path):
+    """A run and its snapshot of untrained networks, of step 7."""
+    return untrained.run(tmp_path)
 
 
 @pytest.fixture
-def tuner(run):
-    """Makes a tuner from a random snapshot, with its own stop event."""
-    settings = default_settings("tiny_distribution:Line")
-    untrained.snapshot(run, settings, 7)
-    return lambda stop=None: Tuner(
-        run,
-        settings,
-        settings.distribution(),
-        read_snapshot(run.snapshots / "7"),
-        stop or threading.Event(),
-    )
+def run(made):
+    return made[0].directory
+
+
+@pytest.fixture
+def tuner(made):
+    """Makes a tuner with its own stop event."""
+    return lambda stop=None: Tuner(*made, stop or threading.Event())
 
 
 def assignments(episodes=2):

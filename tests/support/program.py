@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
 import pathlib
 import subprocess
@@ -21,6 +22,24 @@ ENVIRONMENT = {
     "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'support'}",
     "TF_CPP_MIN_LOG_LEVEL": "2",
 }
+
+
+def python(
+    *arguments: str | os.PathLike[str],
+    folder: str | os.PathLike[str] = ROOT,
+    variables: Mapping[str, str] = ENVIRONMENT,
+    timeout: float = 100.0,
+) -> subprocess.CompletedProcess[str]:
+    """Runs Python in a process of its own until it ends, however it ends."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
 
 
 @dataclasses.dataclass
@@ -85,6 +104,12 @@ class Program:
 
     def events(self, name: str) -> list[dict]:
         return [event for event in read_records(self.run_dir, "events") if event["event"] == name]
+
+    def reports(self) -> list[dict]:
+        """Returns the run's reports, one for each split, as the report's command gives them."""
+        shown = python("-m", "results.report", f"--run_dir={self.run_dir}", "--json")
+        assert shown.returncode == 0, shown.stderr
+        return [json.loads(line) for line in shown.stdout.splitlines()]
 
 
 def leftover_processes(run_dir: pathlib.Path) -> list[str]:
