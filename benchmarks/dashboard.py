@@ -18,7 +18,8 @@ import numpy as np
 
 from benchmarks import measure
 from dashboard.choices import TABS
-from dashboard.server import Dashboard, named_runs
+from dashboard.live_run import named_runs
+from dashboard.server import Dashboard
 from results.selection import Selection
 from results.store import RecordWriter
 from results.tasks import TaskCoordinates, write_tasks

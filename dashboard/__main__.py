@@ -69,7 +69,8 @@ def _serve(
     # Imported late: it takes a second, which a wrong flag need not wait for.
     from werkzeug.serving import make_server
 
-    from dashboard.server import Dashboard, named_runs
+    from dashboard.live_run import named_runs
+    from dashboard.server import Dashboard
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     runs = named_runs(paths)

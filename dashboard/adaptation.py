@@ -7,7 +7,7 @@ import functools
 from dashboard.choices import SPLITS
 from dashboard.live_run import LiveRun
 from dashboard.panel import Panel, View, swatch, table
-from results import figures, plotly_figures, records, summary
+from results import figures, legend, plotly_figures, records, summary
 from results import table as text
 
 
@@ -91,10 +91,10 @@ def _methods(view: View) -> Panel:
     for run in view.shown:
         _, snapshot, by_method = chosen_runs(view, run)
         levels = run.levels(snapshot)
-        for method in figures.ordered(by_method):
+        for method in legend.ordered(by_method):
             complete = tuple(run for run in by_method[method] if run.complete)
-            name = figures.label(method) + (f" · {run.name}" if len(view.names) > 1 else "")
-            row = {"method": swatch(figures.colour(method), name)}
+            name = legend.label(method) + (f" · {run.name}" if len(view.names) > 1 else "")
+            row = {"method": swatch(legend.colour(method), name)}
             rows.append(row)
             if not complete:
                 row["n"] = f"0 of {len(by_method[method])}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from results import figures, fleet, task_figures
-from results.plotly_figures import Line, adaptation, grid
+from results import figures, fleet, legend, task_figures
+from results.plotly_figures import adaptation
+from results.plotly_grid import Line, grid
 from results.plotly_style import INK, Chart, error_bars, faint, layout, mark_level
 from results.training_figures import HUES
 
@@ -94,7 +95,7 @@ def _on_map(
 def _above_axis(
     figure: task_figures.TaskFigure, points: list[task_figures.TaskPoint]
 ) -> dict[str, Any]:
-    colour, values = figures.colour(figure.method), [point.value for point in points]
+    colour, values = legend.colour(figure.method), [point.value for point in points]
     return {
         "x": [point.position[0] if point.position else point.task for point in points],
         "y": values,
@@ -179,7 +180,7 @@ def paths(figure: task_figures.PathFigure, method: str) -> Chart:
                 "mode": "lines",
                 "name": f"episode {episode}",
                 "line": {
-                    "color": INK if before else faint(figures.colour(method), strength),
+                    "color": INK if before else faint(legend.colour(method), strength),
                     "width": 3 if episode in (1, last) else 1.6,
                     "dash": "dot" if before else "solid",
                 },

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import pathlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from results import fleet, recordings, records, selection, store, summary, tasks, training_figures
+from results.lines import Record
 
 _FRESH_SECONDS = 0.5  # seconds, within which open pages share one read
 # kept; of older ones, drop those that pile up by the hundred thousand in a run of weeks
@@ -43,12 +44,12 @@ class LiveRun:
         """Forgets all data of the run."""
         self.configuration: Mapping[str, Any] | None = None
         self.coordinates: tasks.TaskCoordinates | None = None
-        self.events: list[store.Record] = []
+        self.events: list[Record] = []
         self.recordings: list[recordings.Recording] = []
         self.training = training_figures.TrainingLog()
         self.fleet = fleet.FleetLog()
         self._adaptation = records.AdaptationLog()
-        self._levels: list[store.Record] = []
+        self._levels: list[Record] = []
         self._readers = {kind: store.RecordReader(self.path, kind) for kind in _KINDS}
         self._recordings = recordings.RecordingReader(self.path)
         self._identity: object = None
@@ -178,6 +179,28 @@ class LiveRun:
     def level_returns(self, snapshot: int) -> dict[str, dict[int, list[float]]]:
         """Returns the returns behind these levels, by training task."""
         return records.level_returns(self._levels, snapshot)
+
+
+def named_runs(paths: Sequence[pathlib.Path]) -> list[LiveRun]:
+    """Returns a run for each distinct directory, named after it.
+
+    A second run of the same name also gets its parent's name, or else a number.
+    """
+    runs: dict[str, LiveRun] = {}
+    for absolute, path in {path.resolve(): path for path in paths}.items():
+        # Commas separate names in the page's address.
+        candidates = [
+            absolute.name,
+            f"{absolute.parent.name}-{absolute.name}",
+            *(f"{absolute.name}-{number}" for number in range(2, 100)),
+        ]
+        name = next(
+            name
+            for name in (candidate.replace(",", "_") for candidate in candidates)
+            if name not in runs
+        )
+        runs[name] = LiveRun(name, path)
+    return list(runs.values())
 
 
 def _read_configuration(path: pathlib.Path) -> Mapping[str, Any] | None:

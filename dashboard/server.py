@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pathlib
 import threading
 import time
 import urllib.parse
@@ -21,7 +20,7 @@ from dashboard.choices import Choices, parse
 from dashboard.live_run import LiveRun
 from dashboard.panel import Panel, View, as_csv
 from dashboard.proxy import Prefixed, below_prefix, parts
-from results import figures, recordings
+from results import legend, recordings
 from results.plotly_style import resized
 
 _TIMED_TABS = ("fleet",)  # their content also changes with time
@@ -207,8 +206,8 @@ class Dashboard:
         return {
             "options snapshot": [{"value": str(step), "label": f"{step:,}"} for step in steps],
             "options method": [
-                {"value": method, "label": figures.label(method)}
-                for method in figures.ordered(by_method)
+                {"value": method, "label": legend.label(method)}
+                for method in legend.ordered(by_method)
             ],
             "options task": [{"value": str(task), "label": f"task {task}"} for task in tasks],
         }
@@ -251,28 +250,6 @@ class Dashboard:
         response.headers["Content-Security-Policy"] = self._policy
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
-
-
-def named_runs(paths: Sequence[pathlib.Path]) -> list[LiveRun]:
-    """Returns a run for each distinct directory, named after it.
-
-    A second run of the same name also gets its parent's name, or else a number.
-    """
-    runs: dict[str, LiveRun] = {}
-    for absolute, path in {path.resolve(): path for path in paths}.items():
-        # Commas separate names in the page's address.
-        candidates = [
-            absolute.name,
-            f"{absolute.parent.name}-{absolute.name}",
-            *(f"{absolute.name}-{number}" for number in range(2, 100)),
-        ]
-        name = next(
-            name
-            for name in (candidate.replace(",", "_") for candidate in candidates)
-            if name not in runs
-        )
-        runs[name] = LiveRun(name, path)
-    return list(runs.values())
 
 
 def _contents(name: str, panel: Panel, text_size: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dashboard import charts
 from dashboard.adaptation import chosen_runs, what_is_missing
 from dashboard.panel import Panel, View
 from dashboard.videos import film_group
-from results import figures, recordings, records, task_figures
+from results import figures, legend, recordings, records, task_figures
 
 _OPEN_ONE = "Click a task to open it."
 _RECORD = "python -m launch.evaluate --run_dir={path} --split={split} --tasks={task} --videos=1"
@@ -31,7 +31,7 @@ def panels(view: View) -> dict[str, Panel]:
 
 def chosen_method(view: View, by_method: dict[str, list[records.AdaptationRun]]) -> str | None:
     """Returns the method to show: the chosen one, else the first that adapts."""
-    methods = figures.ordered(by_method)
+    methods = legend.ordered(by_method)
     if view.choices.method in methods:
         return view.choices.method
     return next(
@@ -113,9 +113,9 @@ def _task_curves(
 def _paths(view: View, method: str, recorded: Mapping[str, recordings.Recording]) -> Panel:
     recording = recorded.get(method)
     if recording is None:
-        others = ", ".join(figures.label(other) for other in figures.ordered(recorded))
+        others = ", ".join(legend.label(other) for other in legend.ordered(recorded))
         return Panel(
-            waiting=f"{figures.label(method)} was not recorded on this task. Recorded methods, to "
+            waiting=f"{legend.label(method)} was not recorded on this task. Recorded methods, to "
             f"choose above: {others}."
         )
     coordinates, (split, task) = view.run.coordinates, (recording.key.split, recording.key.task)
@@ -128,7 +128,7 @@ def _paths(view: View, method: str, recorded: Mapping[str, recordings.Recording]
     return Panel(
         chart=charts.paths(figure, method),
         caption=(
-            f"Path of {figures.label(method)} on task {task} with its first seed: before it had "
+            f"Path of {legend.label(method)} on task {task} with its first seed: before it had "
             "adapted (dotted), in between, and in its last episode (strongest)."
         ),
         columns=figure.columns(),
@@ -136,7 +136,7 @@ def _paths(view: View, method: str, recorded: Mapping[str, recordings.Recording]
 
 
 def _films(view: View, recorded: Mapping[str, recordings.Recording]) -> Panel:
-    filmed = [recorded[method] for method in figures.ordered(recorded) if recorded[method].films]
+    filmed = [recorded[method] for method in legend.ordered(recorded) if recorded[method].films]
     if not filmed:
         return Panel(
             waiting="The environment could not be drawn when it was recorded, only the paths were."

@@ -12,7 +12,7 @@ from dash.development.base_component import Component
 
 from dashboard.live_run import LiveRun
 from dashboard.panel import Panel, View, swatch
-from results import figures, recordings
+from results import legend, recordings
 
 
 def panels(view: View) -> dict[str, Panel]:
@@ -56,7 +56,7 @@ def panels(view: View) -> dict[str, Panel]:
         )
         groups += [
             title,
-            film_group(run, [by_method[method] for method in figures.ordered(by_method)]),
+            film_group(run, [by_method[method] for method in legend.ordered(by_method)]),
         ]
     return {
         "videos": Panel(
@@ -73,9 +73,7 @@ def film_group(run: LiveRun, shown: Sequence[recordings.Recording]) -> Component
         html.Figure(
             [
                 html.Figcaption(
-                    swatch(
-                        figures.colour(recording.key.method), figures.label(recording.key.method)
-                    )
+                    swatch(legend.colour(recording.key.method), legend.label(recording.key.method))
                 ),
                 html.Div(
                     [_film(run, recording, episode) for episode in sorted(recording.films)],

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from environments.comparison import Comparison
+from environments.declarations import declaration_findings
 from environments.distribution import TaskDistribution
 from environments.recording import UnplayableError
 from environments.report import Report
-from environments.rules import declaration_findings
 from environments.sweep import sweep
 from environments.wording import shortened
 

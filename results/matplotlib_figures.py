@@ -11,7 +11,7 @@ import matplotlib.axes
 import matplotlib.figure
 import matplotlib.ticker
 
-from results import figures, training_figures
+from results import figures, legend, training_figures
 from results.files import publish_file
 
 _INK = "#3D444D"
@@ -41,7 +41,7 @@ def save_adaptation(figure: figures.AdaptationFigure, path: pathlib.Path) -> Non
     with matplotlib.rc_context(_STYLE):
         canvas, axes = _canvas(3.4 if figure.is_share else 4.4)
         for curve in figure.curves:
-            colour = figures.colour(curve.method)
+            colour = legend.colour(curve.method)
             if not figure.is_share:
                 axes.fill_between(
                     curve.episodes, curve.low, curve.high, color=colour, alpha=0.16, linewidth=0
@@ -68,7 +68,7 @@ def save_training(
         canvas = matplotlib.figure.Figure(figsize=(8, 5))
         canvas.set_layout_engine("constrained", hspace=0.08)
         above, below = canvas.subplots(2, 1, sharex=True)
-        score = figures.colour("shared_q_iw")
+        score = legend.colour("shared_q_iw")
         above.plot(
             validation.learner_steps,
             validation.scores,
@@ -98,7 +98,7 @@ def save_training(
             series = panel.series.get(training_figures.RETURN)
             if series is not None:
                 below.plot(
-                    series.learner_steps, series.values, color=figures.colour("iw"), linewidth=1.5
+                    series.learner_steps, series.values, color=legend.colour("iw"), linewidth=1.5
                 )
         below.set_ylabel("return in training")
         below.set_xlabel("learner steps")
@@ -181,7 +181,7 @@ def _label_ends(axes: matplotlib.axes.Axes, curves: Sequence[figures.MethodCurve
             (6, 0),
             axes.get_yaxis_transform(),
             "offset points",
-            color=figures.colour(curve.method),
+            color=legend.colour(curve.method),
             va="center",
             annotation_clip=False,
         )

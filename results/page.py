@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import plotly.io
 import plotly.offline
 
-from results import figures, plotly_figures, summary, table, training_figures
+from results import legend, plotly_figures, summary, table, training_figures
+from results.claims import Claim
 from results.files import publish_file
 from results.plotly_style import Chart
 
@@ -157,13 +158,13 @@ def _methods_table(methods: Sequence[summary.MethodSummary]) -> str:
     return _html_table(["method", *titles], rows)
 
 
-def _claims_table(claims: Sequence[summary.Claim]) -> str:
+def _claims_table(claims: Sequence[Claim]) -> str:
     if not claims:
         return ""
     rows = [
         [
-            f"{html.escape(figures.label(claim.method))} − "
-            f"{html.escape(figures.label(claim.baseline))}",
+            f"{html.escape(legend.label(claim.method))} − "
+            f"{html.escape(legend.label(claim.baseline))}",
             f"<strong>{claim.difference.mean:+.2f}</strong>",
             table.interval(claim.difference.interval, 2),
             claim.verdict,
@@ -180,8 +181,8 @@ def _claims_table(claims: Sequence[summary.Claim]) -> str:
 
 
 def _swatch(method: str) -> str:
-    label = html.escape(figures.label(method))
-    return f'<span class="swatch" style="background: {figures.colour(method)}"></span>{label}'
+    label = html.escape(legend.label(method))
+    return f'<span class="swatch" style="background: {legend.colour(method)}"></span>{label}'
 
 
 def _html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from absl import flags
 
-from results import figures, records, selection, statistics, store, summary
+from results import figures, legend, records, selection, statistics, store, summary
 from results.command_line import FAILED, USAGE_ERROR, Path, Paths, fail
 from results.command_line import run as run_program
 from results.files import publish_file
@@ -39,8 +39,8 @@ _ENVIRONMENTS = {
     "4": tuple(TITLES),
 }
 _CRITICS = {
-    "task_id": ("Task id", figures.colour("shared_q")),
-    "task_description": ("Task description", figures.colour("shared_q_iw_ls")),
+    "task_id": ("Task id", legend.colour("shared_q")),
+    "task_description": ("Task description", legend.colour("shared_q_iw_ls")),
 }
 _GRID = 200  # points of a training curve
 _GRID_SMOOTHING = 10  # points of that grid
@@ -113,7 +113,7 @@ def _adaptation_panel(
             "launch.evaluate"
         )
     lines = []
-    for method in figures.ordered(pooled):
+    for method in legend.ordered(pooled):
         returns = records.returns_by_episode([run for _, run in pooled[method]])
         points = statistics.trailing_mean(returns)
         low, high = statistics.confidence_interval_95(points)
@@ -126,8 +126,8 @@ def _adaptation_panel(
         lines.append(
             Line(
                 method,
-                figures.label(method),
-                figures.colour(method),
+                legend.label(method),
+                legend.colour(method),
                 episodes,
                 mean,
                 low,

@@ -19,7 +19,7 @@ from typing import Any
 
 from absl import flags
 
-from results import conclusion, failed_run, selection, store, summary, table
+from results import conclusion, failed_run, lines, selection, summary, table
 from results.command_line import FAILED, USAGE_ERROR, Path, fail
 from results.command_line import run as run_program
 
@@ -86,7 +86,7 @@ def as_json(result: summary.Summary) -> str:
     [low, high]; they are not the trailing means of the figures. Numbers that do not exist are null.
     """
     return json.dumps(
-        store.plain(
+        lines.plain(
             {
                 "environment": result.environment,
                 "experts_return": result.experts_return,

@@ -8,8 +8,6 @@ leaves at most one torn last line.
 from __future__ import annotations
 
 import io
-import json
-import math
 import os
 import pathlib
 import stat
@@ -18,15 +16,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from results import kinds
+from results.lines import LONGEST_LINE, Record, decode, encode
 
-Record = dict[str, Any]
 _SUFFIX = ".jsonl"
-_LONGEST_TEXT = 2000  # characters, per text in a record
-# bytes, per record; longer lines are not ours, and parsing takes many times their size in memory
-_LONGEST_LINE = 1 << 16
 _BLOCK = 1 << 18  # bytes, per read
 
 
@@ -69,7 +62,7 @@ class RecordWriter:
           OSError: if not all of the lines could be written, for example on a full disk.
         """
         now = time.time()
-        lines = b"".join(_encode({**record, "time": now}) for record in records)
+        lines = b"".join(encode({**record, "time": now}) for record in records)
         if not lines:
             return
         if self._file is None:
@@ -143,7 +136,7 @@ class RecordReader:
         found = []
         for lines, used in _blocks(file, status.st_size - read.offset):
             read.offset += used
-            for record in _decode(lines):
+            for record in decode(lines):
                 if record is None or not kinds.is_record(self._kind, record):
                     self.corrupt += 1
                     continue
@@ -197,10 +190,10 @@ def _newest(path: str) -> float:
     start = _start(path)
     try:
         with _opened(path) as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _LONGEST_LINE))
+            file.seek(max(0, os.fstat(file.fileno()).st_size - LONGEST_LINE))
             times = [
                 float(record["time"])
-                for record in _decode(file.read())
+                for record in decode(file.read())
                 if record is not None and kinds.is_time(record["time"])
             ]
     except OSError:
@@ -253,74 +246,9 @@ def _blocks(file: io.BufferedReader, size: int) -> Iterator[tuple[bytes, int]]:
             dropped = 0
         if used:
             yield lines, used
-        if len(rest) > _LONGEST_LINE:
+        if len(rest) > LONGEST_LINE:
             dropped, rest = dropped + len(rest), b""
 
 
 def _time(record: Record) -> float:
     return float(record["time"])
-
-
-def _encode(record: Mapping[str, Any]) -> bytes:
-    line = (
-        json.dumps(_bounded(plain(record)), allow_nan=False, separators=(",", ":")).encode() + b"\n"
-    )
-    if len(line) > _LONGEST_LINE:
-        raise ValueError(
-            f"a record of {len(line)} bytes is longer than the {_LONGEST_LINE} that readers take: "
-            f"{line[:100]!r} ..."
-        )
-    return line
-
-
-def _bounded(value: Any) -> Any:
-    """Returns `value` with long texts cut: an exception's message may hold a whole array."""
-    if isinstance(value, str) and len(value) > _LONGEST_TEXT:
-        return f"{value[:_LONGEST_TEXT]}... ({len(value)} characters)"
-    if isinstance(value, dict):
-        return {key: _bounded(item) for key, item in value.items()}
-    return list(map(_bounded, value)) if isinstance(value, list) else value
-
-
-def _decode(text: bytes) -> list[Record | None]:
-    """Returns the record of each line, or None for a line that is not one."""
-    lines = text.removesuffix(b"\n").split(b"\n") if text else []
-    values: Any = ()
-    if max(map(len, lines), default=0) <= _LONGEST_LINE:
-        try:
-            # Parsing all lines as one array takes a third of the time.
-            values = json.loads(b"[%b]" % b",".join(lines), parse_constant=_refuse_constant)
-        except (ValueError, RecursionError):
-            values = ()
-    if len(values) != len(lines):  # At least one is corrupt: neither JSON nor, perhaps, UTF-8.
-        values = map(_value, lines)
-    return [
-        value if isinstance(value, dict) and isinstance(value.get("time"), (int, float)) else None
-        for value in values
-    ]
-
-
-def _value(line: bytes) -> Any:
-    if len(line) > _LONGEST_LINE:
-        return None
-    try:
-        return json.loads(line, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def plain(value: Any) -> Any:
-    """Returns `value` in JSON's types: NumPy's become Python's, non-finite numbers become None."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (np.ndarray, np.generic)):
-        return plain(value.tolist())
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -12,20 +12,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from results import failure, figures, records, selection, statistics, store, training_figures
+from results import (
+    claims,
+    failure,
+    figures,
+    legend,
+    records,
+    selection,
+    statistics,
+    store,
+    training_figures,
+)
 
 FloatArray = npt.NDArray[np.float64]
-
-# The differences reported, (method, baseline): the gain of the approach as such, and what each of
-# our additions adds to it.
-COMPARISONS = (
-    ("shared_q_iw", "prior"),
-    ("shared_q_iw", "from_scratch"),
-    ("shared_q_iw", "distral"),
-    ("shared_q_iw_ls", "shared_q_iw"),
-    ("shared_q_iw_posterior", "shared_q_iw_ls"),
-    ("shared_q_iw_hypotheses", "shared_q_iw"),
-)
 
 
 class RunDirectoryError(ValueError):
@@ -75,22 +74,6 @@ class MethodSummary:
     return_after_found: float | None
 
 
-@dataclasses.dataclass(frozen=True)
-class Claim:
-    """The difference of two methods' last3 returns, over the tasks and seeds that both have."""
-
-    method: str
-    baseline: str
-    difference: statistics.Difference
-    runs: int
-
-    @property
-    def verdict(self) -> str:
-        """The conclusion that the interval supports."""
-        low, high = self.difference.interval
-        return "higher" if low > 0 else "lower" if high < 0 else "no difference shown"
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class Summary:
     """Everything that the table, the JSON line and the page show about a run."""
@@ -101,7 +84,7 @@ class Summary:
     experts_return: float | None
     prior_return: float | None
     methods: tuple[MethodSummary, ...]
-    claims: tuple[Claim, ...]
+    claims: tuple[claims.Claim, ...]
     notes: tuple[str, ...]  # one sentence for each thing missing
     adaptation_figure: figures.AdaptationFigure
     found_figure: figures.AdaptationFigure
@@ -141,7 +124,7 @@ def summarise(run_dir: str | os.PathLike[str], split: str = "test") -> Summary:
         methods=tuple(
             summarise_method(method, of_method, levels) for method, of_method in by_method.items()
         ),
-        claims=tuple(_claims(by_method)),
+        claims=tuple(claims.claims(by_method)),
         notes=(*notes, *_fault_notes(by_method)),
         adaptation_figure=figures.adaptation_figure(by_method, levels["experts"], levels["prior"]),
         found_figure=figures.adaptation_figure(
@@ -193,7 +176,7 @@ def tested(
     pairs = {(run.key.task, run.key.seed) for run in tested}
     by_method: dict[str, list[records.AdaptationRun]] = {}
     notes = []
-    for method in figures.ordered({run.key.method for run in tested}):
+    for method in legend.ordered({run.key.method for run in tested}):
         of_method = [run for run in tested if run.key.method == method]
         newest = records.of_newest_configuration(of_method)
         if len(newest) < len(of_method):
@@ -258,7 +241,7 @@ def summarise_method(
 ) -> MethodSummary:
     """Summarises one method's complete runs, at least one, given the levels."""
     returns, found = records.returns_by_episode(runs), records.found_by_episode(runs)
-    last3 = _last3(runs)
+    last3 = claims.last3(runs)
     experts, prior = levels["experts"], levels["prior"]
     progress = None
     if experts is not None and prior is not None and experts > prior:
@@ -290,28 +273,3 @@ def _mean_or_none(values: Sequence[FloatArray]) -> float | None:
     known = np.concatenate(values)
     known = known[np.isfinite(known)]
     return float(known.mean()) if known.size else None
-
-
-def _last3(runs: Sequence[records.AdaptationRun]) -> FloatArray:
-    """Returns each run's mean return over its last three episodes, shape [R]."""
-    return np.asarray(records.returns_by_episode(runs)[:, -3:].mean(axis=1), dtype=np.float64)
-
-
-def _claims(by_method: Mapping[str, Sequence[records.AdaptationRun]]) -> list[Claim]:
-    claims = []
-    for method, baseline in COMPARISONS:
-        a, b = _by_pair(by_method.get(method, [])), _by_pair(by_method.get(baseline, []))
-        pairs = sorted(a.keys() & b.keys())
-        if pairs:
-            difference = statistics.paired_task_bootstrap(
-                [a[pair] for pair in pairs],
-                [b[pair] for pair in pairs],
-                [task for task, _ in pairs],
-            )
-            claims.append(Claim(method, baseline, difference, len(pairs)))
-    return claims
-
-
-def _by_pair(runs: Sequence[records.AdaptationRun]) -> dict[tuple[int, int], float]:
-    pairs = [(run.key.task, run.key.seed) for run in runs]
-    return dict(zip(pairs, _last3(runs).tolist(), strict=True)) if runs else {}

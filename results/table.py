@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from results import summary
+from results.claims import Claim
 
 _DASH = "–"
 LAST3 = "last 3 ± 95%"
@@ -144,7 +145,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _claims(claims: Sequence[summary.Claim]) -> str:
+def _claims(claims: Sequence[Claim]) -> str:
     rows = [
         [
             f"{claim.method} − {claim.baseline}",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from results import figures, records, tasks
+from results import figures, legend, records, tasks
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -98,7 +98,7 @@ def task_figure(
         prior=prior,
         experts=experts,
         caption=(
-            f"{figures.label(key.method)} on the {key.split} tasks from snapshot {key.snapshot}: "
+            f"{legend.label(key.method)} on the {key.split} tasks from snapshot {key.snapshot}: "
             "each task's mean return over the last "
             f"{_LAST} episodes, n = {figures.number_of_runs(shown)}. A click on a task opens it."
         ),

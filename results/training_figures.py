@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from results import figures, records, selection, statistics
+from results import figures, legend, records, selection, statistics
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -219,7 +219,7 @@ def validation_figure(
         method=method,
         caption=(
             "How well each snapshot adapts to the validation tasks: mean return of "
-            f"{figures.label(method)} over all episodes of n = {number} runs (tasks × seeds), with "
+            f"{legend.label(method)} over all episodes of n = {number} runs (tasks × seeds), with "
             f"its 95% confidence interval. {ringed}"
         ),
     )

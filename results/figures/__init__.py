@@ -1,4 +1,4 @@
-"""Data of the figures: quantities, colours and captions, not drawing. Run, it draws the paper's.
+"""Data of the figures: quantities and captions, not drawing. Run, it draws the paper's.
 
 `plotly_figures` draws these data for a page, `matplotlib_figures` for a file.
 """
@@ -6,66 +6,15 @@
 from __future__ import annotations
 
 import dataclasses
-import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from results import records, statistics
+from results import legend, records, statistics
 
 FloatArray = npt.NDArray[np.float64]
-
-# Okabe and Ito's colour-blind safe palette, with grey for the prior, from which all methods start.
-# Its yellow is darkened and its black replaced by brown, to show on both white and black.
-_COLOURS = {
-    "prior": "#8C8C8C",
-    "shared_q_iw": "#0072B2",
-    "shared_q_iw_ls": "#D55E00",
-    "shared_q_iw_posterior": "#7E57C2",
-    "shared_q_iw_hypotheses": "#C62828",
-    "from_scratch": "#CC79A7",
-    "shared_q": "#56B4E9",
-    "iw": "#009E73",
-    "distral": "#E69F00",
-    "rl2": "#B3A200",
-    "pearl": "#A05A2C",
-}
-_SPARE_COLOURS = ("#44AA99", "#AA4499", "#6699CC", "#997700", "#994455", "#117733")
-
-_LABELS = {
-    "prior": "Prior",
-    "shared_q_iw": "Shared Q + IW",
-    "shared_q_iw_ls": "Shared Q + IW, closed form",
-    "shared_q_iw_posterior": "Shared Q + IW, posterior",
-    "shared_q_iw_hypotheses": "Shared Q + IW, hypotheses",
-    "from_scratch": "From scratch",
-    "shared_q": "Shared Q",
-    "iw": "IW",
-    "distral": "DISTRAL",
-    "rl2": "RL²",
-    "pearl": "PEARL*",
-}
-
-
-def colour(method: str) -> str:
-    """Returns the method's colour as #RRGGBB, the same in every figure even for unknown methods."""
-    return _COLOURS.get(method) or _SPARE_COLOURS[zlib.crc32(method.encode()) % len(_SPARE_COLOURS)]
-
-
-def label(method: str) -> str:
-    """Returns the method's name as in the paper, or unchanged if it is unknown."""
-    return _LABELS.get(method, method)
-
-
-def ordered(methods: Iterable[str]) -> list[str]:
-    """Returns `methods` in the order of all tables and legends: the known ones first."""
-    known = list(_COLOURS)
-    return sorted(
-        methods, key=lambda method: (known.index(method) if method in known else len(known), method)
-    )
-
 
 # Quantities that a figure of adaptation can show, with the title of the vertical axis.
 QUANTITIES = {
@@ -102,7 +51,8 @@ class MethodCurve:
     @property
     def label(self) -> str:
         """The curve's name in a legend."""
-        return f"{label(self.method)} · {self.run_dir}" if self.run_dir else label(self.method)
+        name = legend.label(self.method)
+        return f"{name} · {self.run_dir}" if self.run_dir else name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,7 +133,7 @@ def adaptation_figure(
     if view.quantity == "found":
         view = AdaptationView("found", "mean", smoothing=1)
     curves = []
-    for method in ordered(runs):
+    for method in legend.ordered(runs):
         shown = records.comparable_runs(runs[method])
         if shown:
             curves.append(
@@ -217,9 +167,8 @@ def overlaid(by_run_dir: Mapping[str, AdaptationFigure]) -> AdaptationFigure:
         for name, figure in by_run_dir.items()
         for curve in figure.curves
     ]
-    rank_of = {
-        method: rank for rank, method in enumerate(ordered({curve.method for curve in curves}))
-    }
+    methods = legend.ordered({curve.method for curve in curves})
+    rank_of = {method: rank for rank, method in enumerate(methods)}
     return AdaptationFigure(
         quantity=first.quantity,
         curves=tuple(sorted(curves, key=lambda curve: rank_of[curve.method])),
@@ -296,7 +245,7 @@ def _caption(
     number = (
         different[0]
         if len(different) == 1
-        else ", ".join(f"{count} of {label(method)}" for method, count in counts.items())
+        else ", ".join(f"{count} of {legend.label(method)}" for method, count in counts.items())
     )
     if view.quantity == "found":
         return (

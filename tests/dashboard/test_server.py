@@ -15,7 +15,8 @@ import synthetic_run
 
 from dashboard import page
 from dashboard.choices import TABS
-from dashboard.server import Dashboard, named_runs
+from dashboard.live_run import named_runs
+from dashboard.server import Dashboard
 from results.store import RecordWriter
 
 HOSTILE = "<script>alert(1)</script>"

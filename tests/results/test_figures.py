@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from results import figures, matplotlib_figures
+from results import figures, legend, matplotlib_figures
 
 
 def test_a_methods_colour_is_its_own_and_an_unknown_one_always_gets_the_same():
@@ -17,9 +17,9 @@ def test_a_methods_colour_is_its_own_and_an_unknown_one_always_gets_the_same():
         "rl2",
         "pearl",
     ]
-    assert len({figures.colour(method) for method in known}) == len(known)
-    assert figures.colour("my_method") == figures.colour("my_method")
-    assert figures.colour("my_method") not in {figures.colour(method) for method in known}
+    assert len({legend.colour(method) for method in known}) == len(known)
+    assert legend.colour("my_method") == legend.colour("my_method")
+    assert legend.colour("my_method") not in {legend.colour(method) for method in known}
 
 
 def test_points_are_trailing_means_of_each_run_with_the_interval_over_runs(adaptation_run):

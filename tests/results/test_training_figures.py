@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from results import plotly_figures, training_figures
+from results import plotly_figures, plotly_grid, training_figures
 
 
 def log_of(*points, **metrics):
@@ -160,8 +160,8 @@ def test_weights_near_0_are_drawn_at_a_floor_and_a_cost_of_0_on_a_linear_axis():
     [((0.001, 0.1), "D2"), ((1e-6, None, 1.0), 2), ((0.0, None), "D2")],
 )
 def test_a_logarithmic_axis_has_a_handful_of_ticks(values, step):
-    line = plotly_figures.Line("line", list(range(len(values))), list(values), "#000000")
-    chart = plotly_figures.grid("name", {"title": [line]}, "steps", 1, {"title"})
+    line = plotly_grid.Line("line", list(range(len(values))), list(values), "#000000")
+    chart = plotly_grid.grid("name", {"title": [line]}, "steps", 1, {"title"})
     assert chart["layout"]["yaxis"]["dtick"] == step
 
 

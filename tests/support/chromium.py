@@ -14,7 +14,8 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.ui import WebDriverWait
 
-from dashboard.server import Dashboard, named_runs
+from dashboard.live_run import named_runs
+from dashboard.server import Dashboard
 
 BINARY = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")

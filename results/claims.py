@@ -1,0 +1,66 @@
+"""What a run's test says of two methods: their difference, its interval and a verdict."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from results import records, statistics
+
+FloatArray = npt.NDArray[np.float64]
+
+# The differences reported, (method, baseline): the gain of the approach as such, and what each of
+# our additions adds to it.
+COMPARISONS = (
+    ("shared_q_iw", "prior"),
+    ("shared_q_iw", "from_scratch"),
+    ("shared_q_iw", "distral"),
+    ("shared_q_iw_ls", "shared_q_iw"),
+    ("shared_q_iw_posterior", "shared_q_iw_ls"),
+    ("shared_q_iw_hypotheses", "shared_q_iw"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """The difference of two methods' last3 returns, over the tasks and seeds that both have."""
+
+    method: str
+    baseline: str
+    difference: statistics.Difference
+    runs: int
+
+    @property
+    def verdict(self) -> str:
+        """The conclusion that the interval supports."""
+        low, high = self.difference.interval
+        return "higher" if low > 0 else "lower" if high < 0 else "no difference shown"
+
+
+def claims(by_method: Mapping[str, Sequence[records.AdaptationRun]]) -> list[Claim]:
+    """Returns the differences that these methods' complete runs allow."""
+    found = []
+    for method, baseline in COMPARISONS:
+        a, b = _by_pair(by_method.get(method, [])), _by_pair(by_method.get(baseline, []))
+        pairs = sorted(a.keys() & b.keys())
+        if pairs:
+            difference = statistics.paired_task_bootstrap(
+                [a[pair] for pair in pairs],
+                [b[pair] for pair in pairs],
+                [task for task, _ in pairs],
+            )
+            found.append(Claim(method, baseline, difference, len(pairs)))
+    return found
+
+
+def _by_pair(runs: Sequence[records.AdaptationRun]) -> dict[tuple[int, int], float]:
+    pairs = [(run.key.task, run.key.seed) for run in runs]
+    return dict(zip(pairs, last3(runs).tolist(), strict=True)) if runs else {}
+
+
+def last3(runs: Sequence[records.AdaptationRun]) -> FloatArray:
+    """Returns each run's mean return over its last three episodes, shape [R]."""
+    return np.asarray(records.returns_by_episode(runs)[:, -3:].mean(axis=1), dtype=np.float64)

@@ -1,0 +1,55 @@
+"""How methods stand in every figure and table: their colours, names and order."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+
+# Okabe and Ito's colour-blind safe palette, with grey for the prior, from which all methods start.
+# Its yellow is darkened and its black replaced by brown, to show on both white and black.
+_COLOURS = {
+    "prior": "#8C8C8C",
+    "shared_q_iw": "#0072B2",
+    "shared_q_iw_ls": "#D55E00",
+    "shared_q_iw_posterior": "#7E57C2",
+    "shared_q_iw_hypotheses": "#C62828",
+    "from_scratch": "#CC79A7",
+    "shared_q": "#56B4E9",
+    "iw": "#009E73",
+    "distral": "#E69F00",
+    "rl2": "#B3A200",
+    "pearl": "#A05A2C",
+}
+_SPARE_COLOURS = ("#44AA99", "#AA4499", "#6699CC", "#997700", "#994455", "#117733")
+
+_LABELS = {
+    "prior": "Prior",
+    "shared_q_iw": "Shared Q + IW",
+    "shared_q_iw_ls": "Shared Q + IW, closed form",
+    "shared_q_iw_posterior": "Shared Q + IW, posterior",
+    "shared_q_iw_hypotheses": "Shared Q + IW, hypotheses",
+    "from_scratch": "From scratch",
+    "shared_q": "Shared Q",
+    "iw": "IW",
+    "distral": "DISTRAL",
+    "rl2": "RL²",
+    "pearl": "PEARL*",
+}
+
+
+def colour(method: str) -> str:
+    """Returns the method's colour as #RRGGBB, the same in every figure even for unknown methods."""
+    return _COLOURS.get(method) or _SPARE_COLOURS[zlib.crc32(method.encode()) % len(_SPARE_COLOURS)]
+
+
+def label(method: str) -> str:
+    """Returns the method's name as in the paper, or unchanged if it is unknown."""
+    return _LABELS.get(method, method)
+
+
+def ordered(methods: Iterable[str]) -> list[str]:
+    """Returns `methods` in the order of all tables and legends: the known ones first."""
+    known = list(_COLOURS)
+    return sorted(
+        methods, key=lambda method: (known.index(method) if method in known else len(known), method)
+    )
