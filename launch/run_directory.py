@@ -4,42 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib.metadata
-import json
 import logging
 import os
 import pathlib
 import secrets
-import subprocess
 from collections.abc import Iterator
-from typing import Any
 
-from agents.config import Config
 from iwpa import durable
-from iwpa.fields import flattened, with_values
+from launch import run_file
+from launch.run_file import RunDirectoryError
 from launch.runtime.locks import exclusive
 from launch.settings import RunSettings
 from replay.table import TABLE
 from results.command_line import local_path
 from results.store import RecordWriter, read_records
 
-_RUN_FILE = "run.json"
-_LONGEST_REASON = 300  # characters, since other programs' text can be of any length
-_VERSIONS = (
-    "tensorflow-cpu",
-    "tensorflow",
-    "dm-reverb",
-    "dm-launchpad",
-    "dm-acme",
-    "dm-sonnet",
-    "numpy",
-)
 # When the learner records one of these events, it has a checkpoint or is about to write one.
 _AFTER_CHECKPOINTS = ("resumed", "training_finished")
-
-
-class RunDirectoryError(ValueError):
-    """A run directory cannot be used as requested; the message says why and how to fix it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +69,7 @@ class RunDirectory:
         Runs made by early versions have no name of their own and use the common one.
         """
         try:
-            name = _read(self.path / _RUN_FILE).get("id")
+            name = run_file.read(self.path).get("id")
         except RunDirectoryError:
             return TABLE
         return f"{TABLE}-{name}" if isinstance(name, str) else TABLE
@@ -189,16 +170,14 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
             directory.mkdir(parents=True, exist_ok=True)
         durable.remove_unfinished(run.checkpoints)
         durable.remove_unfinished(run.snapshots)
-        if not os.path.lexists(run.path / _RUN_FILE):
-            _write(run.path / _RUN_FILE, settings, secrets.token_hex(8))
+        if not os.path.lexists(run.path / run_file.NAME):
+            run_file.write(run.path, settings, secrets.token_hex(8))
             return run
     except OSError as error:
         raise unwritable(path, error) from error
     # Fields that an earlier version did not store take today's defaults, which match its behaviour.
     before = open_run(path)[1]
-    difference = _first_difference(
-        *(json.loads(json.dumps(run.identity())) for run in (before, settings)),
-    )
+    difference = run_file.first_difference(before, settings)
     if difference:
         raise RunDirectoryError(
             f"--run_dir={path} holds another run: its {difference}. Choose another directory, or "
@@ -215,7 +194,7 @@ def prepare(path: str, settings: RunSettings) -> RunDirectory:
                     "after": settings.operation(),
                 },
             )
-        _write(run.path / _RUN_FILE, settings, _read(run.path / _RUN_FILE).get("id"))
+        run_file.write(run.path, settings, run_file.read(run.path).get("id"))
     return run
 
 
@@ -226,17 +205,7 @@ def open_run(path: str) -> tuple[RunDirectory, RunSettings]:
         RunDirectoryError: If there is none, or another version of this program made it.
     """
     run = located(path)
-    stored = _read(run.path / _RUN_FILE)
-    try:
-        identity = dict(stored["identity"])
-        operation = {**stored["operational"], "methods": tuple(stored["operational"]["methods"])}
-        config = with_values(Config(), flattened(identity["config"]))
-        return run, RunSettings(**{**identity, "config": config}, **operation)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        reason = str(error)[:_LONGEST_REASON]
-        raise RunDirectoryError(
-            f"{run.path / _RUN_FILE} was written by another version of this program: {reason}",
-        ) from error
+    return run, run_file.read_settings(run.path)
 
 
 def resumable_checkpoint(run: RunDirectory) -> pathlib.Path | None:
@@ -287,68 +256,3 @@ def training_finished(run: RunDirectory, settings: RunSettings) -> bool:
         end["learner_steps"] >= settings.learner_steps or end["minutes"] >= settings.minutes
         for end in ends
     )
-
-
-def _write(path: pathlib.Path, settings: RunSettings, name: str | None) -> None:
-    content = {
-        "id": name,
-        "identity": settings.identity(),
-        "operational": settings.operation(),
-        "versions": _versions(),
-        "commit": _commit(),
-    }
-    with durable.publish_file(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n")
-
-
-def _read(path: pathlib.Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise RunDirectoryError(
-            f"{path.parent} is not a run directory: it has no {path.name}."
-        ) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunDirectoryError(f"{path} cannot be read: {error}.") from error
-    if not (isinstance(content, dict) and {"identity", "operational"} <= content.keys()):
-        raise RunDirectoryError(f"{path} was not written by this program: it has no identity.")
-    return content
-
-
-def _versions() -> dict[str, str]:
-    """Returns the versions of the installed packages; a host has one of the two TensorFlows."""
-    found = {}
-    for name in _VERSIONS:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
-
-
-def _commit() -> str | None:
-    """Returns the commit of this program's sources, or None outside a checkout."""
-    root = pathlib.Path(__file__).resolve().parent.parent
-    try:
-        shown = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return shown.stdout.strip()
-
-
-def _first_difference(stored: Any, wanted: Any, name: str = "") -> str | None:
-    """Returns `FIELD is A, not B` for the first field in which two nested dictionaries differ."""
-    if isinstance(stored, dict) and isinstance(wanted, dict):
-        for key in [*stored, *(key for key in wanted if key not in stored)]:
-            found = _first_difference(
-                stored.get(key), wanted.get(key), f"{name}.{key}" if name else key
-            )
-            if found:
-                return found
-        return None
-    return None if stored == wanted else f"{name} is {stored}, not {wanted}"

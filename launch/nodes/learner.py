@@ -30,6 +30,7 @@ from launch.nodes.replay import CHECKPOINT_PART, working_directory
 from launch.nodes.skipping import PATIENCE_SECONDS, SkippingWatch
 from launch.nodes.training_record import TrainingRecorder
 from launch.run_directory import RunDirectory
+from launch.run_file import RunDirectoryError
 from launch.runtime.locks import exclusive
 from launch.runtime.supervise import UnrecoverableError
 from launch.settings import RunSettings
@@ -297,7 +298,7 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
     def _restore(self) -> None:
         try:
             newest = run_directory.resumable_checkpoint(self._run)
-        except run_directory.RunDirectoryError as error:
+        except RunDirectoryError as error:
             raise UnrecoverableError(str(error)) from error
         if newest is None:
             if self._settings.initial_snapshot is not None:

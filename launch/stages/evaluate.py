@@ -11,7 +11,8 @@ from environments import SPLITS, command_line
 from iwpa.fields import Allowed, with_values
 from launch.evaluation import SEEDS, SEEDS_ALLOWED, Assignment
 from launch.run import Run, ensure_coordinates
-from launch.run_directory import RunDirectory, RunDirectoryError, evaluated, open_run
+from launch.run_directory import RunDirectory, evaluated, open_run
+from launch.run_file import RunDirectoryError
 from launch.settings import RunSettings
 from launch.stages import pretrained as pretrained_runs
 from launch.stages import xla_flags

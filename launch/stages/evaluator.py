@@ -12,7 +12,8 @@ from iwpa.durable import DamagedError
 from iwpa.snapshots import Snapshot
 from launch import evaluation
 from launch.run import Run
-from launch.run_directory import RunDirectoryError, training_finished
+from launch.run_directory import training_finished
+from launch.run_file import RunDirectoryError
 from launch.stages.progress import Progress
 from launch.stages.recording import record
 from results.failure import training_failure

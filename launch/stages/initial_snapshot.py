@@ -8,7 +8,8 @@ import shutil
 from agents.warm_start import check_start
 from environments import TaskDistribution
 from iwpa import durable, snapshots
-from launch.run_directory import RunDirectory, RunDirectoryError
+from launch.run_directory import RunDirectory
+from launch.run_file import RunDirectoryError
 from launch.settings import RunSettings
 from results.selection import selected_snapshot
 from results.store import read_records

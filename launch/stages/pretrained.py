@@ -10,7 +10,8 @@ import pathlib
 import shutil
 
 import iwpa
-from launch.run_directory import RunDirectory, RunDirectoryError, located, open_run
+from launch.run_directory import RunDirectory, located, open_run
+from launch.run_file import RunDirectoryError
 from launch.runtime.locks import exclusive
 from results.selection import selected_snapshot
 from results.store import RecordWriter, read_records

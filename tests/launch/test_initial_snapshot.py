@@ -11,7 +11,7 @@ from agents.snapshots import write_snapshot
 from iwpa import snapshots
 from launch import run_directory
 from launch.nodes.learner import LearnerNode
-from launch.run_directory import RunDirectoryError
+from launch.run_file import RunDirectoryError
 from launch.settings import default_settings
 from launch.stages import initial_snapshot, pretrained
 

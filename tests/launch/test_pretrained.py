@@ -9,7 +9,8 @@ import pytest
 import untrained
 from program import ROOT
 
-from launch.run_directory import RunDirectoryError, open_run, prepare
+from launch.run_directory import open_run, prepare
+from launch.run_file import RunDirectoryError
 from launch.settings import default_settings
 from launch.stages import pretrained
 from results.costs import adaptation_cpu_seconds

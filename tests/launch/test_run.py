@@ -8,7 +8,8 @@ import pytest
 from environments.sparse_navigation import SparseNavigation
 from launch import run
 from launch.run import Run, ensure_coordinates
-from launch.run_directory import RunDirectoryError, prepare
+from launch.run_directory import prepare
+from launch.run_file import RunDirectoryError
 from launch.settings import default_settings
 from results.tasks import TaskCoordinates, read_tasks, write_tasks
 

@@ -9,7 +9,7 @@ import pytest
 
 from iwpa import durable
 from launch import run_directory
-from launch.run_directory import RunDirectoryError
+from launch.run_file import RunDirectoryError
 from launch.settings import default_settings
 from results import store
 
@@ -242,7 +242,5 @@ def test_options_of_the_environment_belong_to_the_identity(tmp_path):
     _, opened = run_directory.open_run(str(tmp_path))
     assert opened == settings
     assert not opened.distribution().dense_training
-    with pytest.raises(
-        run_directory.RunDirectoryError, match=r"options\.training is sparse, not None"
-    ):
+    with pytest.raises(RunDirectoryError, match=r"options\.training is sparse, not None"):
         run_directory.prepare(str(tmp_path), _SETTINGS)

@@ -17,7 +17,8 @@ from agents.registry import make_agent
 from launch.nodes import learner as learner_node
 from launch.nodes.skipping import SkippingWatch
 from launch.run import Run
-from launch.run_directory import RunDirectoryError, owned, training_finished
+from launch.run_directory import owned, training_finished
+from launch.run_file import RunDirectoryError
 from launch.runtime import node
 from launch.runtime.supervise import UNRECOVERABLE, UnrecoverableError
 from launch.settings import default_settings

@@ -16,7 +16,8 @@ from iwpa import durable, snapshots
 from iwpa.fields import read_values
 from iwpa.network_config import NetworkSpec
 from launch import run_directory
-from launch.run_directory import RunDirectory, RunDirectoryError
+from launch.run_directory import RunDirectory
+from launch.run_file import RunDirectoryError
 from launch.settings import default_settings
 from launch.stages import choices
 from results import (
