@@ -1,7 +1,7 @@
 """Stock counterparts of our environments: Gymnasium's half-cheetah and dm_control's composer.
 
 The composer environments contain dm_control's own entities with all their sensors, observe the same
-quantities as ours, and pay the paper's rewards. Of `environments` they use only move_box's room.
+quantities as ours, and pay the paper's rewards. Of `environments` they use only Move box's room.
 The tests compare our environments with them bit by bit.
 """
 
@@ -22,7 +22,7 @@ from dm_control.manipulation.shared import arenas, constants, observations, robo
 from dm_control.suite import humanoid
 from dm_control.utils import rewards
 
-from environments import move_box
+from environments import walled_room
 from environments.arrays import Array
 
 _FEET = ("right_foot", "left_foot")
@@ -161,9 +161,9 @@ class MoveBox(_Composed):
 
     def __init__(self) -> None:
         arena = floors.Floor(size=(4, 4))
-        move_box.add_walls(arena)
+        walled_room.add_walls(arena)
         super().__init__(arena, jumping_ball.JumpingBallWithHead(), forward=1)
-        self._box = move_box.add_box(arena, half_size=0.3, mass=3.0, friction=0.4)
+        self._box = walled_room.add_box(arena, half_size=0.3, mass=3.0, friction=0.4)
         parts = [
             getattr(self._box.observables, name)
             for name in ("position", "orientation", "linear_velocity", "angular_velocity")

@@ -16,9 +16,9 @@ from typing import NoReturn
 
 from environments import processes
 from environments.apart import examine_apart
-from environments.command_line import INTERRUPTED
 from environments.examination import ROUNDS, SWEEP_SECONDS, check, examine
 from environments.registry import load, names
+from environments.signals import INTERRUPTED
 from iwpa.fields import Allowed
 
 __all__ = ["check", "examine", "main"]

@@ -23,12 +23,12 @@ import dataclasses
 import math
 import types
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import mujoco
 import numpy as np
 
-from environments import composition
+from environments import composition, walled_room
 from environments.arrays import Array
 from environments.distribution import (
     DescribedReward,
@@ -41,13 +41,11 @@ from environments.distribution import (
 from environments.models import compiled_model
 from environments.simulation import Outcome, SimulatedEnvironment
 from environments.task import Task, TaskSet, draw_task_set
+from environments.walled_room import HALF_WIDTH
 
 _EPISODE_STEPS = 400
 _SUBSTEPS = 10
 _SUCCESS_REWARD = 10.0
-_ROOM = 4.0  # Half its width.
-_WALL_HEIGHT = 3.0
-_WALL_THICKNESS = 0.1
 _FARTHEST = 2.0
 _BALL_REACH = 0.3  # Reach of shell and head around the ball's axis, rounded up.
 _BOX_WORTH, _BALL_WORTH = 5.0, 1.0
@@ -228,10 +226,10 @@ class MoveBox(TaskDistribution):
                 f"{self.name} needs 0 < success_radius <= minimal_distance < {_FARTHEST}, "
                 f"not {success_radius} and {minimal_distance}."
             )
-        if not math.sqrt(2) * box_half_size <= wall_distance <= _ROOM - _FARTHEST:
+        if not math.sqrt(2) * box_half_size <= wall_distance <= HALF_WIDTH - _FARTHEST:
             raise ValueError(
                 f"wall_distance of {self.name} must be between half the box's diagonal and "
-                f"{_ROOM - _FARTHEST}, not {wall_distance}."
+                f"{HALF_WIDTH - _FARTHEST}, not {wall_distance}."
             )
         self.dense_training = trains_densely(training, self.name)
         self._choices = _Choices(
@@ -241,9 +239,8 @@ class MoveBox(TaskDistribution):
 
     def make_environment(self, seed: int) -> TaskEnvironment:
         box = (self._choices.box_half_size, self._choices.box_mass, self._choices.box_friction)
-        model = compiled_model(
-            self.name, lambda: _build(*box), __file__, composition.__file__, repr(box)
-        )
+        sources = (walled_room.__file__, composition.__file__, repr(box))
+        model = compiled_model(self.name, lambda: walled_room.build(*box), *sources)
         environment = _MoveBox(model, self.tasks("train")[0], self._choices, self.dense_training)
         environment.set_seed(seed)
         return environment
@@ -277,83 +274,6 @@ class MoveBox(TaskDistribution):
         return TaskSet(drawn.name, {**drawn.splits, "train": training})
 
 
-def _build(box_half_size: float, box_mass: float, box_friction: float) -> mujoco.MjModel:
-    """Puts the ball and the box into the room."""
-    from dm_control.locomotion.walkers import jumping_ball
-
-    arena = composition.floor_arena(half_width=_ROOM)
-    composition.add_target_mark(arena)
-    add_walls(arena)
-    walker = jumping_ball.JumpingBallWithHead()
-    sensors = walker.mjcf_model.sensor
-    composition.keep_sensors(
-        walker.mjcf_model, (*sensors.velocimeter, *sensors.gyro, *sensors.accelerometer)
-    )
-    # The shell's own texture would enlarge the model to 17 MB.
-    walker.mjcf_model.find("texture", "body").remove()
-    walker.mjcf_model.asset.add(
-        "texture",
-        name="stripes",
-        type="cube",
-        builtin="checker",
-        rgb1=(0.9, 0.6, 0.2),
-        rgb2=(0.8, 0.4, 0.1),
-        width=64,
-    )
-    walker.mjcf_model.find("material", "body").texture = "stripes"
-    walker.create_root_joints(arena.attach(walker))
-    add_box(arena, box_half_size, box_mass, box_friction)
-    return composition.compiled(arena)
-
-
-def add_box(arena: Any, half_size: float, mass: float, friction: float) -> Any:
-    """Puts the box on the floor.
-
-    Args:
-        arena: The dm_control arena.
-        half_size: Half the box's edge, in metres.
-        mass: The box's mass, in kilograms.
-        friction: The coefficient of sliding friction.
-
-    Returns:
-        The dm_control prop.
-    """
-    from dm_control.entities.props import primitive
-
-    # Of two touching geoms, the one with the higher priority sets the friction; with equal ones the
-    # larger friction counts, here the floor's 1.
-    box = primitive.Primitive(
-        "box",
-        [half_size] * 3,
-        name="box",
-        mass=mass,
-        friction=(friction, 0.005, 0.0001),
-        priority=1,
-        rgba=(0.5, 0.35, 0.2, 1),
-    )
-    arena.add_free_entity(box).pos = (0, 0, half_size)
-    return box
-
-
-def add_walls(arena: Any) -> None:
-    """Adds the walls of the 8 x 8 m room around the origin of a dm_control arena."""
-    for side in (-1, 1):
-        for axis in (0, 1):
-            position, size = [0.0, 0.0, _WALL_HEIGHT / 2], [_ROOM, _ROOM, _WALL_HEIGHT / 2]
-            position[axis], size[axis] = side * (_ROOM + _WALL_THICKNESS), _WALL_THICKNESS
-            # Only the foot of each wall is drawn: a whole wall would hide the room.
-            arena.mjcf_model.worldbody.add(
-                "geom", type="box", pos=position, size=size, rgba=(0, 0, 0, 0)
-            )
-            arena.mjcf_model.worldbody.add(
-                "site",
-                type="box",
-                pos=(*position[:2], 0.1),
-                size=(*size[:2], 0.1),
-                rgba=(0.75, 0.77, 0.8, 1),
-            )
-
-
 def _draw_inside(stream: np.random.Generator, margin: float) -> tuple[float, float]:
-    x, y = stream.uniform(margin - _ROOM, _ROOM - margin, 2).tolist()
+    x, y = stream.uniform(margin - HALF_WIDTH, HALF_WIDTH - margin, 2).tolist()
     return x, y

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from environments import command_line
+from environments import command_line, signals
 from iwpa.fields import Allowed
 from launch import config_flags
 from launch.stages import pretrained
@@ -35,7 +35,7 @@ def main() -> int:
         tuned_on=values.tuned_on,
         videos=values.videos,
     )
-    return 0 if finished else command_line.INTERRUPTED
+    return 0 if finished else signals.INTERRUPTED
 
 
 def define_flags() -> None:

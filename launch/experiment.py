@@ -19,7 +19,7 @@ import subprocess
 import sys
 import threading
 
-from environments import command_line, processes
+from environments import command_line, processes, signals
 from launch.run import Run
 from launch.run_directory import training_finished
 from launch.settings import RunSettings
@@ -87,7 +87,7 @@ def train(run: Run, stop: threading.Event, placement: Placement | None = None) -
         )
         return command_line.FAILED
     print(f"Stopped. The same command resumes:\n  {_this_command()}")
-    return command_line.INTERRUPTED
+    return signals.INTERRUPTED
 
 
 def _this_command() -> str:
@@ -103,7 +103,7 @@ def run_module(stop: threading.Event, module: str, *arguments: str) -> int:
     any moment.
     """
     if stop.is_set():
-        return command_line.INTERRUPTED
+        return signals.INTERRUPTED
     process = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         preexec_fn=functools.partial(_start_stage, os.getpid()),
@@ -112,14 +112,14 @@ def run_module(stop: threading.Event, module: str, *arguments: str) -> int:
         if stop.wait(_POLL_SECONDS):
             process.terminate()
             try:
-                process.wait(command_line.PATIENCE_SECONDS + 2.0)
+                process.wait(signals.PATIENCE_SECONDS + 2.0)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
     if process.returncode >= 0:
         return process.returncode
     if stop.wait(_SIGNAL_SECONDS):
-        return command_line.INTERRUPTED
+        return signals.INTERRUPTED
     killed = signal.Signals(-process.returncode).name
     print(
         f"error: {module} was killed by {killed}: out of memory? The same command resumes.",

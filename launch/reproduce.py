@@ -17,7 +17,7 @@ import time
 
 from absl import flags
 
-from environments import command_line, names
+from environments import command_line, names, signals
 from environments.command_line import TEXT
 from iwpa.fields import Allowed
 from launch.config_flags import define_path
@@ -37,7 +37,7 @@ def main() -> int:
         print(f"  {number:2d}. {step.title}: about {step.minutes:.0f} min", flush=True)
     if values.estimate:
         return 0
-    stop = command_line.stop_on_signals()
+    stop = signals.stop_on_signals()
     for number, step in enumerate(to_do, start=1):
         command = shlex.join(["python", "-m", step.module, *step.arguments])
         print(f"\n{number} of {len(to_do)}, {step.title}\n  {command}", flush=True)

@@ -15,7 +15,7 @@ import os
 from absl import flags
 
 from agents.adaptation.search_spaces import SEARCH_SPACES, configurations
-from environments import command_line
+from environments import command_line, signals
 from iwpa.fields import Allowed
 from launch import config_flags
 from launch.evaluation import Assignment
@@ -40,12 +40,12 @@ def main() -> int:
     methods = values.methods or [name for name in settings.methods if name in SEARCH_SPACES]
     episodes = values.episodes or settings.config.adaptation_episodes
     to_try = {name: configurations(name, episodes, settings.environment, given) for name in methods}
-    stop = command_line.stop_on_signals()
+    stop = signals.stop_on_signals()
     run = Run(directory, settings, settings.distribution())
     with evaluated(directory):
         snapshot = Evaluator(run, stop).snapshot(values.snapshot)
         if snapshot is None:
-            return command_line.INTERRUPTED
+            return signals.INTERRUPTED
         tuner = Tuner(run, snapshot, stop)
         for method, configs in to_try.items():
             tuner.tune(
@@ -53,7 +53,7 @@ def main() -> int:
             )
             if stop.is_set():
                 break
-    return command_line.INTERRUPTED if stop.is_set() else 0
+    return signals.INTERRUPTED if stop.is_set() else 0
 
 
 def define_flags() -> None:

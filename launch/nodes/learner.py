@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import logging
-import pathlib
-import shutil
 import threading
 import time
 from collections.abc import Mapping
@@ -22,15 +19,13 @@ from agents.finiteness import not_finite
 from agents.learning import Learner
 from agents.snapshots import write_snapshot
 from environments import EnvironmentBatch
-from iwpa import durable, snapshots
-from launch import run_directory
+from iwpa import snapshots
 from launch.nodes.actor import FOREIGN_LEARNER
+from launch.nodes.checkpoints import Checkpoints, Counters
 from launch.nodes.heartbeat import Heartbeat
-from launch.nodes.replay import CHECKPOINT_PART, working_directory
 from launch.nodes.skipping import PATIENCE_SECONDS, SkippingWatch
 from launch.nodes.training_record import TrainingRecorder
 from launch.run_directory import RunDirectory
-from launch.run_file import RunDirectoryError
 from launch.runtime.locks import exclusive
 from launch.runtime.supervise import UnrecoverableError
 from launch.settings import RunSettings
@@ -41,27 +36,7 @@ from results.store import RecordWriter
 SNAPSHOTS_PER_RUN = 20
 _METRICS_SECONDS = 5.0
 _PUBLISH_SECONDS = 0.5
-_CHECKPOINTS_KEPT = 2
 _NEWEST_BATCHES = 8
-_ANSWER_SECONDS = 1
-_ARRAYS = "learner.safetensors"
-
-
-@dataclasses.dataclass
-class Counters:
-    """Totals over all restarts; a restart falls back to those of the last checkpoint.
-
-    Attributes:
-        environment_steps: Control steps of all actors.
-        episodes: Episodes that actors finished.
-        faults: Episodes cut short by a fault.
-        seconds: Time spent training.
-    """
-
-    environment_steps: int = 0
-    episodes: int = 0
-    faults: int = 0
-    seconds: float = 0.0
 
 
 class LearnerNode(acme.core.Worker):  # type: ignore[misc]
@@ -95,7 +70,7 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
             maxlen=_NEWEST_BATCHES
         )
         self._counters = Counters()
-        self._checkpointed: int | None = None
+        self._checkpoints = Checkpoints(run, replay)
         self._lock = threading.Lock()
         self._recorder = TrainingRecorder(
             run,
@@ -105,7 +80,7 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         )
         self._events = RecordWriter(run.path, "events", "learner")
         self._heartbeat = Heartbeat(run, "learner")
-        self._remove_leftovers()
+        self._checkpoints.remove_leftovers()
         self._restore()
         self._published = self._newest_weights()
 
@@ -150,7 +125,7 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
             except UnrecoverableError as error:
                 self._note("training_failed", str(error))
                 raise
-            self._checkpoint()
+            self._checkpoints.write(self._learner, self._totals)
             if reason:
                 self._snapshot()
                 self._note("training_finished", reason)
@@ -219,7 +194,7 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
             if self._learner.steps % snapshot_period == 0:
                 self._snapshot()
             if now >= next_checkpoint:
-                self._checkpoint_if_replay_answers()
+                self._checkpoints.write_if_replay_answers(self._learner, self._totals)
                 next_checkpoint = time.monotonic() + settings.checkpoint_seconds
         return None
 
@@ -229,10 +204,8 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
         return "minutes" if self._counters.seconds >= 60 * self._settings.minutes else None
 
     def _record(self, metrics: dict[str, float]) -> None:
-        with self._lock:
-            counters = dataclasses.asdict(self._counters)
-        counts = {"learner_steps": self._learner.steps, **counters}
-        self._recorder.record({**counts, "checkpoint": self._checkpointed}, metrics)
+        counts = {"learner_steps": self._learner.steps, **dataclasses.asdict(self._totals())}
+        self._recorder.record({**counts, "checkpoint": self._checkpoints.newest}, metrics)
         self._heartbeat.beat(**counts)
 
     def _snapshot(self) -> None:
@@ -254,61 +227,18 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
                 experience,
             )
 
-    def _checkpoint_if_replay_answers(self) -> None:
-        try:
-            self._checkpoint()
-        except RuntimeError as error:
-            if isinstance(error, UnrecoverableError) or self._replay_answers():
-                raise
-            # Its server was killed and is being restarted: the next checkpoint is soon enough.
-            logging.warning("No checkpoint of step %d: replay: %s", self._learner.steps, error)
-
-    def _replay_answers(self) -> bool:
-        try:
-            self._replay.server_info(timeout=_ANSWER_SECONDS)
-        except (RuntimeError, reverb.errors.ReverbError):
-            return False
-        return True
-
-    def _checkpoint(self) -> None:
-        """Writes `checkpoints/STEP/` including replay's data; deletes all but the newest two."""
-        replay_path = pathlib.Path(self._replay.checkpoint())
+    def _totals(self) -> Counters:
         with self._lock:
-            counters = dataclasses.asdict(self._counters)
-        inserts = replay_inserts(replay_path)
-        manifest = {
-            "learner_steps": self._learner.steps,
-            "counters": counters,
-            "replay_inserts": inserts,
-        }
-        with durable.publish(self._run.checkpoints / str(self._learner.steps)) as directory:
-            durable.write_arrays(directory, _ARRAYS, self._learner.save(), manifest)
-            shutil.move(replay_path, directory / CHECKPOINT_PART)
-        self._checkpointed = self._learner.steps
-        for old in durable.numbered(self._run.checkpoints)[:-_CHECKPOINTS_KEPT]:
-            shutil.rmtree(old, ignore_errors=True)
-
-    def _remove_leftovers(self) -> None:
-        """Deletes the unfinished files of a predecessor that was killed while writing."""
-        durable.remove_unfinished(self._run.checkpoints)
-        durable.remove_unfinished(self._run.snapshots)
-        for left in working_directory(self._run).glob("*"):
-            shutil.rmtree(left, ignore_errors=True)
+            return dataclasses.replace(self._counters)
 
     def _restore(self) -> None:
-        try:
-            newest = run_directory.resumable_checkpoint(self._run)
-        except RunDirectoryError as error:
-            raise UnrecoverableError(str(error)) from error
-        if newest is None:
+        counters = self._checkpoints.restore(self._learner)
+        if counters is None:
             if self._settings.initial_snapshot is not None:
                 start = snapshots.read_snapshot(self._run.initial_snapshot)
                 self._learner.start_from(start.weights)
             return
-        arrays, manifest = durable.read_arrays(newest, _ARRAYS)
-        self._learner.restore(arrays)
-        self._checkpointed = self._learner.steps
-        self._counters = Counters(**manifest["counters"])
+        self._counters = counters
         inserts = self._replay.server_info(timeout=60)[
             self._table
         ].rate_limiter_info.insert_stats.completed
@@ -329,13 +259,3 @@ def _skipping(
 ) -> UnrecoverableError:
     why = "" if batch is None or metrics is None else f" Not finite: {not_finite(batch, metrics)}."
     return UnrecoverableError(f"The learner makes no updates: {steps} were skipped.{why}")
-
-
-def replay_inserts(path: pathlib.Path) -> int:
-    """Returns the total number of items inserted by the time Reverb wrote a checkpoint."""
-    import tensorflow as tf
-    from reverb.cc.checkpointing import checkpoint_pb2
-
-    (record,) = tf.data.TFRecordDataset(str(path / "tables.tfrecord"), "ZLIB").take(1)
-    table = checkpoint_pb2.PriorityTableCheckpoint.FromString(record.numpy())
-    return int(table.rate_limiter.insert_count)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from agents.adaptation.methods import known
-from environments import SPLITS, command_line
+from environments import SPLITS, signals
 from iwpa.fields import Allowed, with_values
 from launch.evaluation import SEEDS, SEEDS_ALLOWED, Assignment
 from launch.run import Run, ensure_coordinates
@@ -94,7 +94,7 @@ def evaluate(
     run = Run(directory, settings, distribution)
     with (
         xla_flags.quick_compilation(),
-        command_line.stopping_on_signals() as stop,
+        signals.stopping_on_signals() as stop,
         evaluated(directory),
     ):
         ensure_coordinates(run)  # The first versions did not write them.

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from environments import command_line
+from environments import command_line, signals
 from environments.apart import examine_apart
 from environments.examination import SWEEP_SECONDS
 from launch import learner_threads
@@ -113,7 +113,7 @@ def prepared(settings: RunSettings, run_dir: str) -> Iterator[tuple[Run, threadi
     distribution = settings.distribution()
     initial_snapshot.check(run_dir, settings, distribution)
     with (
-        command_line.stopping_on_signals(_PATIENCE_SECONDS) as stop,
+        signals.stopping_on_signals(_PATIENCE_SECONDS) as stop,
         owned(run_dir, settings) as directory,
     ):
         run = Run(directory, settings, distribution)

@@ -26,11 +26,15 @@ def main():
 """
 
 
-def run(body: str, *flags: str) -> subprocess.CompletedProcess[str]:
-    script = (
-        f"from environments import command_line\n{body}\ncommand_line.run(main, 'What it does.')\n"
+def command(body: str) -> str:
+    return (
+        f"from environments import command_line, signals\n{body}\n"
+        "command_line.run(main, 'What it does.')\n"
     )
-    return python("-c", script, *flags, timeout=60)
+
+
+def run(body: str, *flags: str) -> subprocess.CompletedProcess[str]:
+    return python("-c", command(body), *flags, timeout=60)
 
 
 def test_functions_that_commands_compile_may_contain_loops() -> None:
@@ -114,18 +118,19 @@ def test_all_descendants_of_a_killed_command_end_with_it(killed: str) -> None:
 
 _WAITS = (
     "import time\ndef main():\n"
-    " stop = command_line.stop_on_signals(patience_seconds={patience})\n"
+    " stop = signals.stop_on_signals(patience_seconds={patience})\n"
     " print('started', flush=True)\n"
-    " {wait}\n print('stopped')\n return command_line.INTERRUPTED"
+    " {wait}\n print('stopped')\n return signals.INTERRUPTED"
 )
 
 
 def start(body: str, *before: str, **streams) -> subprocess.Popen[str]:
-    script = (
-        f"from environments import command_line\n{body}\ncommand_line.run(main, 'What it does.')\n"
-    )
     return subprocess.Popen(
-        [*before, sys.executable, "-c", script], cwd=ROOT, env=ENVIRONMENT, text=True, **streams
+        [*before, sys.executable, "-c", command(body)],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        text=True,
+        **streams,
     )
 
 
@@ -194,7 +199,7 @@ def test_a_command_started_with_nohup_continues_when_its_terminal_closes() -> No
 @pytest.mark.parametrize("flags", [[], ["--help"]])
 def test_a_closed_pipe_ends_a_command_quietly(body: str, flags: list[str]) -> None:
     script = (
-        f"from environments import command_line\n{body}\n"
+        f"from environments import command_line, signals\n{body}\n"
         "command_line.run(main, 'What it does.' + 'x' * 10**6)\n"
     )
     process = subprocess.Popen(
@@ -238,7 +243,7 @@ def test_a_copy_of_a_command_that_user_code_forked_ends() -> None:
     body = (
         "import os, sys\n"
         "def main():\n"
-        " stop = command_line.stop_on_signals()\n"
+        " stop = signals.stop_on_signals()\n"
         " child = os.fork()\n"
         " stopped = stop.is_set()\n"
         " print('goes on', child > 0, stopped, flush=True)\n"

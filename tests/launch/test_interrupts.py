@@ -120,7 +120,7 @@ def test_while_evaluating(program: Program) -> None:
 
 def test_while_the_program_of_a_stage_starts() -> None:
     starts_a_stage = (
-        "import sys; from environments.command_line import stop_on_signals; "
+        "import sys; from environments.signals import stop_on_signals; "
         "from launch.experiment import run_module; "
         "stop = stop_on_signals(); print('started', flush=True); "
         "sys.exit(run_module(stop, 'waiting'))"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import runpy
 import threading
 import time
@@ -15,9 +16,10 @@ import untrained
 
 from agents.registry import make_agent
 from launch.nodes import learner as learner_node
+from launch.nodes.checkpoints import Checkpoints, Counters
 from launch.nodes.skipping import SkippingWatch
 from launch.run import Run
-from launch.run_directory import owned, training_finished
+from launch.run_directory import RunDirectory, owned, training_finished
 from launch.run_file import RunDirectoryError
 from launch.runtime import node
 from launch.runtime.supervise import UNRECOVERABLE, UnrecoverableError
@@ -212,13 +214,12 @@ def checkpointing(checkpoint_error, *, replay_answers):
     def fails(error):
         raise error
 
-    learner = object.__new__(learner_node.LearnerNode)
-    learner._learner = SkippingLearner(7)
-    learner._replay = types.SimpleNamespace(
+    replay = types.SimpleNamespace(
         checkpoint=lambda: fails(checkpoint_error),
         server_info=lambda timeout: replay_answers or fails(RuntimeError("failed to connect")),
     )
-    return learner._checkpoint_if_replay_answers
+    checkpoints = Checkpoints(RunDirectory(pathlib.Path("nowhere")), replay)
+    return lambda: checkpoints.write_if_replay_answers(SkippingLearner(7), Counters)
 
 
 def test_a_learner_outlives_a_replay_server_that_dies_during_a_checkpoint(caplog):

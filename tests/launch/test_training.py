@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from environments.command_line import INTERRUPTED
+from environments.signals import INTERRUPTED
 from launch import experiment
 from launch.run import Run
 from launch.run_directory import owned
