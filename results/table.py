@@ -67,9 +67,8 @@ def _return_decimals(methods: Sequence[summary.MethodSummary]) -> int:
     return 1 if any(np.abs(method.by_episode).max() >= 100 for method in methods) else 2
 
 
-def _episode_columns(methods: Sequence[summary.MethodSummary]) -> list[tuple[int, int]]:
+def episode_columns(episodes: int) -> list[tuple[int, int]]:
     """Returns the ranges (first, last) of episodes to show; single episodes if there are few."""
-    episodes = max(len(method.by_episode) for method in methods)
     if episodes < 15:
         return [(episode, episode) for episode in (1, 2, 3) if episode <= episodes]
     return [(first, first + 2) for first in (1, 13, 28) if first + 2 <= episodes]
@@ -88,21 +87,21 @@ def _column_title(first: int, last: int) -> str:
 
 
 def cells(
-    method: summary.MethodSummary, decimals: int, episodes: Sequence[tuple[int, int]] = ()
+    method: summary.MethodSummary, decimals: int, columns: Sequence[tuple[int, int]] = ()
 ) -> dict[str, str]:
     """Returns what every table of methods says of one, by the column's title.
 
     Args:
       method: the numbers.
       decimals: of returns.
-      episodes: ranges (first, last); a column for the mean return over each.
+      columns: ranges (first, last) of episodes to show the mean return over.
     """
     iqm, to_90 = number(method.iqm, decimals), method.episodes_to_90_percent
     return {
         "n": str(method.n),
         **{
             _column_title(*column): number(_mean_over(method, *column), decimals)
-            for column in episodes
+            for column in columns
         },
         LAST3: _plus_minus(method.last3_mean, method.last3_interval, decimals),
         "IQM": iqm,
@@ -117,8 +116,9 @@ def cells(
 
 def all_cells(methods: Sequence[summary.MethodSummary]) -> list[dict[str, str]]:
     """Returns the cells of each of the methods, with columns of single episodes."""
-    episodes, decimals = _episode_columns(methods), _return_decimals(methods)
-    return [cells(method, decimals, episodes) for method in methods]
+    columns = episode_columns(max(len(method.by_episode) for method in methods))
+    decimals = _return_decimals(methods)
+    return [cells(method, decimals, columns) for method in methods]
 
 
 def _table(methods: Sequence[summary.MethodSummary]) -> str:

@@ -9,6 +9,7 @@ import pytest
 import untrained
 from program import ROOT
 
+from launch.run import Run, ensure_coordinates
 from launch.run_directory import open_run, prepare
 from launch.run_file import RunDirectoryError
 from launch.settings import default_settings
@@ -23,6 +24,7 @@ def packed(tmp_path, monkeypatch):
     """The folder of pretrained runs; its one run, `line`, selected the first of two snapshots."""
     settings = default_settings("tiny_distribution:Line")
     run = prepare(str(tmp_path / "trained"), settings)
+    ensure_coordinates(Run(run, settings, settings.distribution()))
     for step in (7, 9):
         untrained.snapshot(run, settings, step, step)
     folder = tmp_path / "pretrained"
