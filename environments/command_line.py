@@ -7,6 +7,7 @@ import atexit
 import contextlib
 import csv
 import os
+import signal
 import sys
 import threading
 import traceback
