@@ -169,14 +169,7 @@ def evaluate(
     cpu_before = time.process_time()
     with RecordWriter(run.directory.path, kind, node) as writer:
         for group in _groups(replicas, bytes_of_each):
-            method = make_method(
-                assignment.method,
-                snapshot,
-                assignment.config,
-                group,
-                episode_steps=run.distribution.episode_steps,
-                run_seed=run.settings.seed,
-            )
+            method = method_for(run, snapshot, assignment, group)
             finished = 0
             environments = EnvironmentBatch(run.distribution, len(group), seed=run.settings.seed)
             adaptation = adapt_from(
@@ -243,6 +236,20 @@ def measure_levels(run: Run, snapshot: Snapshot, should_stop: Callable[[], bool]
                     for record in records
                 )
     return finished == _LEVEL_REPEATS * len(methods)
+
+
+def method_for(
+    run: Run, snapshot: Snapshot, assignment: Assignment, replicas: Sequence[Replica]
+) -> Method:
+    """Returns an assignment's method, to adapt these of its replicas from the snapshot."""
+    return make_method(
+        assignment.method,
+        snapshot,
+        assignment.config,
+        replicas,
+        episode_steps=run.distribution.episode_steps,
+        run_seed=run.settings.seed,
+    )
 
 
 def adapt_from(

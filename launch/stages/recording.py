@@ -12,14 +12,13 @@ from collections.abc import Callable, Sequence
 import imageio.v2
 import numpy as np
 
-from agents.adaptation.methods import make_method
 from environments import EnvironmentBatch, StepBatch, Task, TaskDistribution
 from environments.arrays import Array
 from environments.render import choose_renderer
 from iwpa import durable
 from iwpa.randomness import Replica
 from iwpa.snapshots import Snapshot
-from launch.evaluation import Assignment, adapt_from
+from launch.evaluation import Assignment, adapt_from, method_for
 from launch.run import Run
 from results.recordings import FOLDER, Recording
 from results.records import RunKey
@@ -94,14 +93,7 @@ def record(
         [replicas[index] for index in missing],
         [recordings[index] for index in missing],
     )
-    method = make_method(
-        assignment.method,
-        snapshot,
-        assignment.config,
-        replicas,
-        episode_steps=run.distribution.episode_steps,
-        run_seed=run.settings.seed,
-    )
+    method = method_for(run, snapshot, assignment, replicas)
     with contextlib.suppress(_StoppedError), contextlib.ExitStack() as stack:
         folders = [
             stack.enter_context(durable.publish(folder / recording.name))

@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
-from program import ENVIRONMENT, ROOT
+from program import ENVIRONMENT, python
 
 from launch.settings import QUICK_COMPILE
 from launch.stages import xla_flags
@@ -38,21 +35,12 @@ def test_a_flag_of_another_program_is_named_wherever_it_is_set(monkeypatch, tmp_
 
 
 def test_a_run_with_another_programs_flag_is_refused_before_anything_is_written(tmp_path):
-    command = [
-        sys.executable,
+    ended = python(
         "-m",
         "launch.local_multiprocess",
         "--environment=sparse_navigation",
         f"--run_dir={tmp_path / 'run'}",
-    ]
-    ended = subprocess.run(
-        command,
-        cwd=ROOT,
-        env={**ENVIRONMENT, "XLA_FLAGS": "--of_jax"},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
+        variables={**ENVIRONMENT, "XLA_FLAGS": "--of_jax"},
     )
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith("error: XLA_FLAGS holds '--of_jax'")

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import pathlib
 import re
-import subprocess
-import sys
 
 import pytest
-from program import ENVIRONMENT, ROOT, Program
+from program import ROOT, Program, python
 
 from results.store import read_records
 
@@ -33,14 +31,8 @@ def folder(tmp_path: pathlib.Path) -> pathlib.Path:
 
 @pytest.mark.parametrize(("module", "factory"), _MODULES.items())
 def test_the_code_conforms(folder: pathlib.Path, module: str, factory: str) -> None:
-    shown = subprocess.run(
-        [sys.executable, "-m", "environments.conformance", f"{module}:{factory}"],
-        cwd=folder,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    shown = python(
+        "-m", "environments.conformance", f"{module}:{factory}", folder=folder, timeout=60
     )
     assert (shown.returncode, shown.stderr) == (0, ""), shown.stdout
     assert "warning" not in shown.stdout
