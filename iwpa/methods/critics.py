@@ -10,8 +10,8 @@ import numpy as np
 
 from iwpa.arrays import Array
 from iwpa.method import Transitions
-from iwpa.methods.heads import Head
-from iwpa.methods.memory import FeatureMemory
+from iwpa.methods.heads import Head, Lesson
+from iwpa.methods.memory import FeatureMemory, FeatureTransitions
 from iwpa.methods.proposals import Proposals
 from iwpa.state import Stateful
 from iwpa.work import Job
@@ -140,9 +140,11 @@ class LinearCritic(Critic):
             active: Which replicas made the step, `[R]`.
         """
         next_features = self._proposals.features[:, step, : self.memory.next_features.shape[2]]
-        discounts = self._discount * discounts
-        self.memory.append(active, features, next_features, rewards, discounts, tau)
-        self.head.weigh(features, next_features, rewards, discounts, tau, active)
+        transitions = FeatureTransitions(
+            features, next_features, rewards, self._discount * discounts, tau, active
+        )
+        self.memory.append(transitions)
+        self.head.weigh(transitions)
 
     def details(self, replica: int) -> dict[str, Any]:
         return {"transitions": int(self.memory.kept[replica]), **self.head.details(replica)}
@@ -150,10 +152,10 @@ class LinearCritic(Critic):
     def learn_within_episode(
         self, tau: Array, active: Array, step: int, streams: Sequence[np.random.Generator]
     ) -> Job:
-        return self.head.learn_within_episode(self.memory, tau, active, step, streams)
+        return self.head.learn(Lesson(self.memory, tau, active, streams, step))
 
     def learn_after_episode(self, tau: Array, streams: Sequence[np.random.Generator]) -> Job:
-        return self.head.learn_after_episode(self.memory, tau, streams)
+        return self.head.learn(Lesson(self.memory, tau, self.memory.counts > 0, streams))
 
     def td_errors(self, tau: Array) -> Array:
         return self.head.td_errors(self.memory, tau, self._episode_start)

@@ -24,8 +24,10 @@ from iwpa.engine import RewardRange
 from iwpa.method import Frozen, Logged, Transitions
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.critics import LinearCritic
-from iwpa.methods.posterior import PosteriorHead, PosteriorWeighting
+from iwpa.methods.memory import FeatureTransitions
+from iwpa.methods.posterior import PosteriorWeighting
 from iwpa.methods.proposals import Proposals, softmax
+from iwpa.methods.task_mixture import TaskMixtureHead
 from iwpa.work import Work
 
 # Held-out tasks visit states that training did not, where reward heads err by this factor more than
@@ -42,14 +44,14 @@ _FAILURE_FACTOR = 0.5
 _DESCRIBED = 20.0
 
 
-class HypothesisHead(PosteriorHead):
+class HypothesisHead(TaskMixtureHead):
     """The followed task's head; once two rewards differ, posterior mean plus ridge regression.
 
     Attributes:
         followed: Index in `tasks` of the task that each replica follows, `[R]`.
     """
 
-    remembered: ClassVar[tuple[str, ...]] = (*PosteriorHead.remembered, "followed", "_vain")
+    remembered: ClassVar[tuple[str, ...]] = (*TaskMixtureHead.remembered, "followed", "_vain")
 
     def __init__(
         self,
@@ -80,22 +82,15 @@ class HypothesisHead(PosteriorHead):
         self._vain = np.zeros_like(self._squared_errors)
         self._rows = np.arange(replicas)
 
-    def weigh(
-        self,
-        features: Array,
-        next_features: Array,
-        rewards: Array,
-        discounts: Array,
-        tau: Array,
-        active: Array,
-    ) -> None:
-        rows = np.flatnonzero(active)
-        psi, paid = features[rows], rewards[rows, None]
-        errors = (psi @ self._reward_heads.T - paid) / (_INFLATION * self._noise)
-        ended = discounts[rows] == 0.0
+    def _errors(self, transitions: FeatureTransitions) -> Array:
+        psi, paid = transitions.features, transitions.rewards[:, None]
+        errors: Array = (psi @ self._reward_heads.T - paid) / (_INFLATION * self._noise)
+        ended = transitions.discounts == 0.0
         if ended.any():
             errors[ended] = (psi[ended] @ self._task_heads.T - paid[ended]) / self._noise
-        self._squared_errors[rows] += np.square(errors)
+        return errors
+
+    def _update_posterior(self) -> None:
         self.posterior = softmax(-0.5 * self._squared_errors)
         self._update_centres()
 
@@ -120,7 +115,7 @@ class HypothesisHead(PosteriorHead):
         means = np.full(len(self.tasks), np.inf)
         means[known] = sums[self.tasks[known]] / counts[self.tasks[known]]
         self._squared_errors += _DESCRIBED * np.where(known, means, means[known].mean())
-        self.posterior = softmax(-0.5 * self._squared_errors)
+        self._update_posterior()
         self.followed[:] = self.posterior.argmax(axis=1)
         self._update_centres()
 
@@ -155,10 +150,10 @@ class HypothesisHead(PosteriorHead):
         self._vain[rows, self.followed[rows]] += 1.0
 
     def _update_centres(self) -> None:
-        means = self.posterior @ self._task_heads
         found = self._seen.width[:, None] > 0
-        self._centres = np.where(found, means, self._task_heads[self.followed]).astype(np.float32)
-        self.weights = self._centres + self._offsets
+        centres = np.where(found, self._posterior_means(), self._task_heads[self.followed])
+        self._centres = centres.astype(np.float32)
+        self._add_offsets()
 
     def details(self, replica: int) -> dict[str, Any]:
         return {**super().details(replica), "followed": int(self.tasks[self.followed[replica]])}

@@ -81,6 +81,7 @@ class ImportanceWeighting(Method):
 
     def act(self) -> Array:
         q_values = self.critic.q_values(self._step)
+        self._calibrate_at(q_values)
         self._choices, self._kl = self._proposals.choose(q_values / self._tau[:, None], self._step)
         actions: Array = self._proposals.actions[self._rows, self._step, self._choices]
         return actions
@@ -148,11 +149,11 @@ class ImportanceWeighting(Method):
         self.seen.update(rewards, active)
         self._proposals.propose(after, step, active)
         self._valid[:, step] = True
-        self._calibrate_at(step)
+        self._calibrate_at(critic.q_values(step))
         critic.remember(step, psi, rewards, discounts, self._tau, active)
 
-    def _calibrate_at(self, step: int) -> None:
-        """Calibrates tau at a state; does nothing here, where tau is calibrated per episode."""
+    def _calibrate_at(self, q_values: Array) -> None:
+        """Calibrates tau at a state with Q(s, a_k) `[R, K]`; here tau is calibrated per episode."""
 
     def details(self, replica: int) -> dict[str, Any]:
         q_values = self.critic.q_values(self._step)

@@ -5,38 +5,54 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from iwpa.arrays import Array
+from iwpa.arrays import Array, rows_of
 from iwpa.state import Stateful
 
 
+class FeatureTransitions(NamedTuple):
+    """A transition of each of R replicas, as frozen features.
+
+    Attributes:
+        features: psi(s, a), `[R, d]`.
+        next_features: psi(s', a'_k), `[R, K', d]`.
+        rewards: Scaled, `[R]`.
+        discounts: gamma times the environment's discount, `[R]`.
+        temperatures: tau that chose the action, `[R]`.
+        active: Which replicas made it, `[R]`; the others' values are meaningless.
+    """
+
+    features: Array
+    next_features: Array
+    rewards: Array
+    discounts: Array
+    temperatures: Array
+    active: Array
+
+
+_STORED = tuple(name for name in FeatureTransitions._fields if name != "active")
+
+
 class FeatureMemory(Stateful):
-    """Transitions of R replicas, as features of the action and of K' proposals at the next state.
+    """The transitions of R replicas.
 
     Each replica keeps its newest C transitions in a ring buffer. While a reader holds the memory
     (`held`), transitions that would overwrite others wait.
 
     Attributes:
-        features: psi(s, a), `[R, C, d]`.
-        next_features: psi(s', a'_k), `[R, C, K', d]`.
+        features: `[R, C, d]`; this and the following as in `FeatureTransitions`.
+        next_features: `[R, C, K', d]`.
         rewards: `[R, C]`.
-        discounts: gamma times the environment's discount, `[R, C]`.
-        temperatures: tau that chose the action, `[R, C]`.
+        discounts: `[R, C]`.
+        temperatures: `[R, C]`.
         counts: Number of transitions added per replica, `[R]`; number n is in row n modulo C.
         capacity: C.
     """
 
-    remembered: ClassVar[tuple[str, ...]] = (
-        "features",
-        "next_features",
-        "rewards",
-        "discounts",
-        "temperatures",
-        "counts",
-    )
+    remembered: ClassVar[tuple[str, ...]] = (*_STORED, "counts")
 
     def __init__(self, replicas: int, next_samples: int, features: int, capacity: int):
         """Allocates the memory.
@@ -54,7 +70,7 @@ class FeatureMemory(Stateful):
         self.discounts = np.zeros((replicas, capacity), np.float32)
         self.temperatures = np.zeros((replicas, capacity), np.float32)
         self.counts = np.zeros(replicas, int)
-        self._waiting: list[tuple[Array, ...]] = []
+        self._waiting: list[FeatureTransitions] = []
         self._readers = 0
         self._lock = threading.Lock()
 
@@ -63,33 +79,14 @@ class FeatureMemory(Stateful):
         """Number of transitions held per replica, `[R]`; they are in the first rows."""
         return np.minimum(self.counts, self.capacity)
 
-    def append(
-        self,
-        active: Array,
-        features: Array,
-        next_features: Array,
-        rewards: Array,
-        discounts: Array,
-        temperatures: Array,
-    ) -> None:
-        """Adds one transition to each active replica.
-
-        Args:
-            active: Which replicas are active, `[R]`.
-            features: `[R, d]`.
-            next_features: `[R, K', d]`.
-            rewards: `[R]`.
-            discounts: `[R]`.
-            temperatures: `[R]`.
-        """
-        replicas = np.flatnonzero(active)
-        parts = (features, next_features, rewards, discounts, temperatures)
+    def append(self, transitions: FeatureTransitions) -> None:
+        """Adds one transition to each active replica."""
         with self._lock:
             if self._readers and (self.counts >= self.capacity).any():
-                self._waiting.append((replicas, *(part[replicas] for part in parts)))
+                self._waiting.append(FeatureTransitions(*(part.copy() for part in transitions)))
             else:
                 self._store_waiting()
-                self._store(replicas, *(part[replicas] for part in parts))
+                self._store(transitions)
 
     @contextlib.contextmanager
     def held(self) -> Iterator[Array]:
@@ -120,20 +117,19 @@ class FeatureMemory(Stateful):
 
     def restore(self, state: Mapping[str, Array]) -> None:
         whole = {"counts": state["counts"]}
-        for name in self.remembered:
-            if name != "counts":
-                whole[name] = getattr(self, name)
-                whole[name][:, : state[name].shape[1]] = state[name]
+        for name in _STORED:
+            whole[name] = getattr(self, name)
+            whole[name][:, : state[name].shape[1]] = state[name]
         super().restore(whole)
 
     def _store_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
-        for step in waiting:
-            self._store(*step)
+        for transitions in waiting:
+            self._store(transitions)
 
-    def _store(self, replicas: Array, *parts: Array) -> None:
+    def _store(self, transitions: FeatureTransitions) -> None:
+        replicas, where = np.flatnonzero(transitions.active), rows_of(transitions.active)
         rows = self.counts[replicas] % self.capacity
-        names = ("features", "next_features", "rewards", "discounts", "temperatures")
-        for name, part in zip(names, parts, strict=True):
-            getattr(self, name)[replicas, rows] = part
+        for name in _STORED:
+            getattr(self, name)[replicas, rows] = getattr(transitions, name)[where]
         self.counts[replicas] += 1

@@ -19,12 +19,14 @@ from iwpa.method import Method
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.critics import LinearCritic
 from iwpa.methods.fixed import PriorMethod
-from iwpa.methods.heads import Head, RidgeHead, TemporalDifferenceHead, draw_heads
+from iwpa.methods.heads import Head, draw_heads
 from iwpa.methods.hypotheses import HypothesisHead, HypothesisWeighting
 from iwpa.methods.importance_weighting import ImportanceWeighting
 from iwpa.methods.posterior import PosteriorHead, PosteriorWeighting
 from iwpa.methods.proposals import Proposals, SecondPolicy
 from iwpa.methods.recurrent import PearlMethod, RL2Method
+from iwpa.methods.ridge_head import RidgeHead
+from iwpa.methods.td_head import TemporalDifferenceHead
 from iwpa.randomness import Purpose, Replica
 from iwpa.snapshots import Snapshot
 from iwpa.work import AtOnce, Work

@@ -11,7 +11,7 @@ import iwpa
 from iwpa.engine import adapt
 from iwpa.experience import Experience
 from iwpa.methods.config import AdaptationConfig
-from iwpa.methods.memory import FeatureMemory
+from iwpa.methods.memory import FeatureMemory, FeatureTransitions
 from iwpa.methods.registry import METHODS, Start, default_adaptation
 from iwpa.randomness import Replica
 from iwpa.task import Task
@@ -281,7 +281,7 @@ def test_transitions_that_would_overwrite_others_wait_while_the_memory_is_held()
 
     def add(value):
         row = np.full((1, 2), value, np.float32)
-        memory.append(np.ones(1, bool), row, row[:, None], row[:, 0], row[:, 0], row[:, 0])
+        memory.append(FeatureTransitions(row, row[:, None], *3 * (row[:, 0],), np.ones(1, bool)))
 
     for value in range(3):
         add(value)

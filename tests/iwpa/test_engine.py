@@ -8,7 +8,7 @@ import pytest
 from environments import Task
 from environments.sparse_navigation import SparseNavigation
 from iwpa.method import Method
-from iwpa.methods.heads import TemporalDifferenceHead
+from iwpa.methods.td_head import TemporalDifferenceHead
 from iwpa.randomness import Purpose, Replica
 
 METHODS = (

@@ -8,9 +8,11 @@ import tensorflow as tf
 from agents import losses
 from iwpa.engine import RewardRange
 from iwpa.methods.config import AdaptationConfig
-from iwpa.methods.heads import RidgeHead, TemporalDifferenceHead, draw_heads
-from iwpa.methods.memory import FeatureMemory
+from iwpa.methods.heads import Lesson, draw_heads
+from iwpa.methods.memory import FeatureMemory, FeatureTransitions
 from iwpa.methods.proposals import state_values
+from iwpa.methods.ridge_head import RidgeHead
+from iwpa.methods.td_head import TemporalDifferenceHead
 from iwpa.work import AtOnce
 
 TAU = np.array([0.5], np.float32)
@@ -22,14 +24,21 @@ def memory_of(features, next_features, rewards, discounts):
     memory = FeatureMemory(1, next_features.shape[1], features.shape[1], len(features))
     for row in range(len(features)):
         memory.append(
-            np.array([True]),
-            features[[row]],
-            next_features[[row]],
-            np.float32(rewards)[[row]],
-            np.float32(discounts)[[row]],
-            TAU,
+            FeatureTransitions(
+                features[[row]],
+                next_features[[row]],
+                np.float32(rewards)[[row]],
+                np.float32(discounts)[[row]],
+                TAU,
+                np.array([True]),
+            )
         )
     return memory
+
+
+def learn(head, memory, streams=(), step=None):
+    """Makes a head of one replica learn after an episode, or at a step within it."""
+    AtOnce().start(head.learn(Lesson(memory, TAU, np.array([True]), streams, step)))
 
 
 def random_memory(count=40, size=6, next_samples=4):
@@ -58,7 +67,7 @@ def ridge_head(memory, ridge=0.3, discount=0.5, soft=False):
 
 def solved(memory, **options):
     head = ridge_head(memory, **options)
-    AtOnce().start(head.learn_after_episode(memory, TAU, []))
+    learn(head, memory)
     return head.weights[0]
 
 
@@ -75,7 +84,7 @@ def test_td0_updates_equal_tensorflows():
     head = TemporalDifferenceHead(first_heads(6), config)
     # Copies, because a variable may share memory with the array from which it is made.
     weights, target = (tf.Variable(head.weights[0].copy()) for _ in range(2))
-    AtOnce().start(head.learn_after_episode(memory, TAU, [np.random.default_rng(2)]))
+    learn(head, memory, [np.random.default_rng(2)])
     optimiser = snt.optimizers.Adam(config.learning_rate)
     for rows in np.random.default_rng(2).integers(40, size=(20, 16)):
         next_q = tf.linalg.matvec(memory.next_features[0, rows], target)
@@ -96,22 +105,23 @@ def test_td0_learns_the_values_of_a_chain():
     memory = memory_of(one_hot, np.eye(4)[[1, 2, 3]][:, None], [0, 0, 1], [0.5, 0.5, 0])
     config = AdaptationConfig(updates_per_episode=1500, minibatch=16)
     head = TemporalDifferenceHead(first_heads(4), config)
-    AtOnce().start(head.learn_after_episode(memory, TAU, [np.random.default_rng(2)]))
+    learn(head, memory, [np.random.default_rng(2)])
     np.testing.assert_allclose(head.weights[0, :3], [0.25, 0.5, 1.0], atol=0.01)
 
 
 def test_td0_learns_only_in_active_replicas_and_at_every_tenth_step():
     memory = FeatureMemory(2, 1, 3, 4)
     both = np.array([True, True])
-    memory.append(both, np.ones((2, 3)), np.ones((2, 1, 3)), np.ones(2), np.zeros(2), np.ones(2))
+    ones = np.ones(2)
+    memory.append(
+        FeatureTransitions(np.ones((2, 3)), np.ones((2, 1, 3)), ones, np.zeros(2), ones, both)
+    )
     streams = [np.random.default_rng(index) for index in range(2)]
     head = TemporalDifferenceHead(first_heads(3, (0, 1)), AdaptationConfig())
     before = head.weights.copy()
-    AtOnce().start(head.learn_within_episode(memory, np.ones(2), both, 9, streams))
+    AtOnce().start(head.learn(Lesson(memory, ones, both, streams, 9)))
     np.testing.assert_array_equal(head.weights, before)
-    AtOnce().start(
-        head.learn_within_episode(memory, np.ones(2), np.array([False, True]), 10, streams)
-    )
+    AtOnce().start(head.learn(Lesson(memory, ones, np.array([False, True]), streams, 10)))
     np.testing.assert_array_equal((head.weights != before).any(axis=1), [False, True])
 
 
@@ -153,7 +163,7 @@ def test_the_closed_form_converges_to_the_result_of_plain_value_iteration(soft):
         weights = np.linalg.solve(
             system, features.T @ (memory.rewards[0] + memory.discounts[0] * values)
         )
-    AtOnce().start(head.learn_after_episode(memory, TAU, []))
+    learn(head, memory)
     np.testing.assert_allclose(head.weights[0], weights, atol=2e-3)
 
 
@@ -182,7 +192,7 @@ def test_a_singular_or_non_finite_solution_keeps_the_old_head_and_is_counted(
     memory = memory_of(features, np.zeros((2, 1, 2)), rewards, [0, 0])
     head = ridge_head(memory, ridge=ridge)
     before = head.weights.copy()
-    AtOnce().start(head.learn_after_episode(memory, TAU, []))
+    learn(head, memory)
     np.testing.assert_array_equal(head.weights, before)
     assert head.failed_solves == 1
 
@@ -191,9 +201,9 @@ def test_the_closed_form_is_solved_every_twentieth_step():
     memory = memory_of([[1, 1], [-1, 1]], np.zeros((2, 1, 2)), [3, 1], [0, 0])
     head = ridge_head(memory)
     before = head.weights.copy()
-    AtOnce().start(head.learn_within_episode(memory, TAU, np.array([True]), 19, []))
+    learn(head, memory, step=19)
     np.testing.assert_array_equal(head.weights, before)
-    AtOnce().start(head.learn_within_episode(memory, TAU, np.array([True]), 20, []))
+    learn(head, memory, step=20)
     np.testing.assert_allclose(head.weights[0], [2 / 2.3, 2.0], atol=1e-4)
 
 

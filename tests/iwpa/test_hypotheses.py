@@ -10,6 +10,7 @@ from iwpa.engine import RewardRange
 from iwpa.method import Transitions
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.hypotheses import HypothesisHead
+from iwpa.methods.memory import FeatureTransitions
 
 # Two training tasks over two states and the constant; values differ in scale from rewards.
 VALUE_HEADS = np.array([[5.0, 0.0, 0.0], [0.0, 4.0, 0.0]], np.float32)
@@ -26,12 +27,14 @@ def hypothesis_head(seen=None, replicas=1):
 def weigh(head, features, reward, *, ended=False, active=None):
     replicas = len(head.followed)
     head.weigh(
-        np.repeat(features, replicas, axis=0),
-        np.zeros((replicas, 2, 3), np.float32),
-        np.full(replicas, reward),
-        np.full(replicas, 0.0 if ended else 0.9),
-        np.ones(replicas, np.float32),
-        np.ones(replicas, bool) if active is None else active,
+        FeatureTransitions(
+            np.repeat(features, replicas, axis=0),
+            np.zeros((replicas, 2, 3), np.float32),
+            np.full(replicas, reward),
+            np.full(replicas, 0.0 if ended else 0.9),
+            np.ones(replicas, np.float32),
+            np.ones(replicas, bool) if active is None else active,
+        )
     )
 
 

@@ -9,9 +9,10 @@ from agents.adaptation.methods import make_method
 from iwpa.engine import RewardRange
 from iwpa.method import Transitions
 from iwpa.methods.config import AdaptationConfig
-from iwpa.methods.heads import RidgeHead
-from iwpa.methods.memory import FeatureMemory
+from iwpa.methods.heads import Lesson
+from iwpa.methods.memory import FeatureMemory, FeatureTransitions
 from iwpa.methods.posterior import PosteriorHead
+from iwpa.methods.ridge_head import RidgeHead
 from iwpa.work import AtOnce
 
 TAU = np.array([0.5], np.float32)
@@ -31,17 +32,23 @@ def visit(head, memory, seen, state, reward, active=None):
     replicas = len(memory.counts)
     active = np.ones(replicas, bool) if active is None else active
     features = np.repeat(np.float32([[state == 0, state == 1, 1.0]]), replicas, axis=0)
-    transition = (
+    tau = np.repeat(TAU, replicas)
+    transitions = FeatureTransitions(
         features,
         np.zeros((replicas, 2, 3)),
         np.full(replicas, reward),
         np.zeros(replicas),
-        np.repeat(TAU, replicas),
+        tau,
+        active,
     )
-    memory.append(active, *transition)
-    head.weigh(*transition, active)
+    memory.append(transitions)
+    head.weigh(transitions)
     seen.update(np.full(replicas, reward), active)
-    AtOnce().start(head.learn_within_episode(memory, np.repeat(TAU, replicas), active, 1, []))
+    AtOnce().start(head.learn(Lesson(memory, tau, active, [], step=1)))
+
+
+def learn_after_episode(head, memory):
+    AtOnce().start(head.learn(Lesson(memory, TAU, np.array([True]), [])))
 
 
 def test_the_posterior_matches_hand_worked_errors():
@@ -61,12 +68,14 @@ def test_errors_are_against_one_step_targets_under_each_tasks_own_values():
     # Both proposals at the next state have the second state's features: V is 0 for the first task
     # and 1 for the second, whatever the temperature.
     head.weigh(
-        np.float32([[1, 0, 1]]),
-        np.float32([[[0, 1, 1]] * 2]),
-        np.array([0.3]),
-        np.array([0.5]),
-        TAU,
-        np.array([True]),
+        FeatureTransitions(
+            np.float32([[1, 0, 1]]),
+            np.float32([[[0, 1, 1]] * 2]),
+            np.array([0.3]),
+            np.array([0.5]),
+            TAU,
+            np.array([True]),
+        )
     )
     np.testing.assert_allclose(
         head._squared_errors[0], [(1 - 0.3) ** 2, (0 - 0.3 - 0.5) ** 2], rtol=1e-5
@@ -108,7 +117,7 @@ def test_no_regression_is_solved_before_two_rewards_differ():
     head = posterior_head(seen, ridge=0.1, error_correlation=3.0)
     for _ in range(20):
         visit(head, memory, seen, state=0, reward=0.0)
-    AtOnce().start(head.learn_after_episode(memory, TAU, []))
+    learn_after_episode(head, memory)
     np.testing.assert_allclose(head.weights, head.posterior @ TASK_HEADS, rtol=1e-6)
 
 
@@ -117,7 +126,7 @@ def test_the_regression_learns_what_no_training_task_knows():
     head = posterior_head(seen, ridge=0.1)
     for index in range(80):
         visit(head, memory, seen, state=index % 2, reward=(0.6, 0.8)[index % 2])
-    AtOnce().start(head.learn_after_episode(memory, TAU, []))
+    learn_after_episode(head, memory)
     # 40 visits to each outweigh a penalty of 0.1, and the constant is free: values equal rewards.
     assert head.weights[0] @ [1, 0, 1] == pytest.approx(0.6, abs=0.01)
     assert head.weights[0] @ [0, 1, 1] == pytest.approx(0.8, abs=0.01)
@@ -128,7 +137,7 @@ def test_the_penalty_draws_towards_the_posterior_mean():
     head = posterior_head(seen, ridge=1e6)
     for index in range(20):
         visit(head, memory, seen, state=index % 2, reward=float(index % 2 == 0))
-    AtOnce().start(head.learn_after_episode(memory, TAU, []))
+    learn_after_episode(head, memory)
     assert head.posterior[0, 0] > 0.99
     np.testing.assert_allclose(head.weights[0], [1.0, 0.0, 0.0], atol=1e-3)
 
@@ -139,10 +148,13 @@ def test_a_centre_of_zero_is_plain_ridge_regression():
     for _ in range(30):
         reward = stream.normal(size=1)
         features = np.concatenate([stream.normal(size=(1, 2)), np.ones((1, 1))], axis=1)
-        memory.append(np.array([True]), features, np.zeros((1, 2, 3)), reward, np.zeros(1), TAU)
-        seen.update(reward, np.array([True]))
+        one = np.array([True])
+        memory.append(
+            FeatureTransitions(features, np.zeros((1, 2, 3)), reward, np.zeros(1), TAU, one)
+        )
+        seen.update(reward, one)
     head = RidgeHead(np.zeros((1, 3), np.float32), AdaptationConfig(ridge=0.5), seen, 0.0)
-    AtOnce().start(head.learn_after_episode(memory, TAU, []))
+    learn_after_episode(head, memory)
     psi, rewards = memory.features[0].astype(float), memory.rewards[0].astype(float)
     expected = np.linalg.solve(psi.T @ psi + np.diag([0.5, 0.5, 1e-6]), psi.T @ rewards)
     np.testing.assert_allclose(head.weights[0], expected, atol=1e-5)
