@@ -15,7 +15,8 @@ from iwpa.arrays import Array
 from iwpa.engine import Engine, finite_or_none
 from iwpa.exchange import Exchange
 from iwpa.fields import with_values
-from iwpa.methods.registry import METHODS, Start, default_adaptation
+from iwpa.methods.registry import METHODS, default_adaptation
+from iwpa.methods.start import Start
 from iwpa.randomness import Replica
 from iwpa.snapshots import Snapshot
 from iwpa.task import Task

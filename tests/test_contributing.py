@@ -12,6 +12,7 @@ from program import ROOT
 import iwpa
 from iwpa.methods import registry
 from iwpa.methods.config import AdaptationConfig
+from iwpa.methods.start import Start
 from iwpa.randomness import Replica
 from iwpa.task import Task
 
@@ -31,7 +32,7 @@ def test_the_method_acts_by_the_mean_of_the_training_heads_and_learns_nothing():
     exec(block("def _shared_q_iw_mean"), names)
     snapshot = iwpa.load("sparse_navigation").snapshot
     replicas = [Replica("test", Task(0, ()), seed) for seed in range(3)]
-    start = registry.Start(snapshot, AdaptationConfig(episodes=1), replicas, 20, 0)
+    start = Start(snapshot, AdaptationConfig(episodes=1), replicas, 20, 0)
     method = names["_shared_q_iw_mean"](start)
     before = method.state()["critic/head/weights"]
     assert before == pytest.approx(np.tile(snapshot.task_heads().mean(axis=0), (3, 1)))

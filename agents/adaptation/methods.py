@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from iwpa.engine import RewardRange
 from iwpa.method import Method
 from iwpa.methods import registry
+from iwpa.methods.collection import Kind, Methods
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.importance_weighting import ImportanceWeighting
-from iwpa.methods.registry import Kind, Methods, Start, default_adaptation
+from iwpa.methods.registry import default_adaptation
+from iwpa.methods.start import Start
 from iwpa.randomness import Replica
 from iwpa.snapshots import Snapshot
 

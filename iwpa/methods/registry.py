@@ -6,167 +6,27 @@ methods that train networks.
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
-
-import numpy as np
+from collections.abc import Callable
 
 from iwpa.arrays import Array
 from iwpa.engine import RewardRange
 from iwpa.fields import read_values, with_values
 from iwpa.method import Method
+from iwpa.methods.collection import Kind, Methods
 from iwpa.methods.config import AdaptationConfig
-from iwpa.methods.critics import LinearCritic
 from iwpa.methods.fixed import PriorMethod
 from iwpa.methods.heads import Head, draw_heads
 from iwpa.methods.hypotheses import HypothesisHead, HypothesisWeighting
 from iwpa.methods.importance_weighting import ImportanceWeighting
 from iwpa.methods.posterior import PosteriorHead, PosteriorWeighting
-from iwpa.methods.proposals import Proposals, SecondPolicy
 from iwpa.methods.recurrent import PearlMethod, RL2Method
 from iwpa.methods.ridge_head import RidgeHead
+from iwpa.methods.start import Start
 from iwpa.methods.td_head import TemporalDifferenceHead
-from iwpa.randomness import Purpose, Replica
 from iwpa.snapshots import Snapshot
-from iwpa.work import AtOnce, Work
 
 _PRESETS = pathlib.Path(__file__).resolve().parent.parent / "presets"
-
-
-@dataclasses.dataclass(frozen=True)
-class Start:
-    """The arguments from which a method is made.
-
-    Attributes:
-        snapshot: The trained networks.
-        config: Hyper-parameters.
-        replicas: The R replicas.
-        episode_steps: E, the time limit in control steps.
-        run_seed: The run's seed.
-        memory: Number of newest transitions that each replica keeps; None keeps all.
-        work: Schedules learning.
-    """
-
-    snapshot: Snapshot
-    config: AdaptationConfig
-    replicas: Sequence[Replica]
-    episode_steps: int
-    run_seed: int
-    memory: int | None = None
-    work: Work = dataclasses.field(default_factory=AtOnce)
-
-    @property
-    def capacity(self) -> int:
-        """Number of transitions that each replica's memory holds."""
-        return self.config.episodes * self.episode_steps if self.memory is None else self.memory
-
-    def streams(self) -> list[np.random.Generator]:
-        """Returns each replica's random generator for its initial weights."""
-        return [
-            replica.stream(self.run_seed, 0, Purpose.INITIAL_WEIGHTS) for replica in self.replicas
-        ]
-
-    def proposals(self, *, with_features: bool, second: SecondPolicy | None = None) -> Proposals:
-        """Makes the `Proposals` of the prior and of a second policy, if any.
-
-        Args:
-            with_features: Whether to evaluate psi, which must then be frozen.
-            second: The second policy.
-        """
-        features = self.snapshot.features() if with_features else None
-        replicas, samples = len(self.replicas), self.config.action_samples
-        return Proposals(
-            self.snapshot.prior(),
-            features,
-            self.snapshot.spec,
-            replicas=replicas,
-            samples=samples,
-            steps=self.episode_steps,
-            second=second,
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class Kind:
-    """The registry's entry for one method.
-
-    Attributes:
-        make: Makes the method, before its first episode.
-        transition_bytes: Returns the memory that one transition takes, in bytes.
-        agent: Name of the agent from whose snapshots it starts.
-        needs: Name of a weight that it requires and that snapshots of earlier versions lack, if
-            any.
-    """
-
-    make: Callable[[Start], Method]
-    transition_bytes: Callable[[Snapshot, AdaptationConfig], int]
-    agent: str = "multitask"
-    needs: str | None = None
-
-
-class Methods:
-    """A collection of methods by name.
-
-    Attributes:
-        kinds: Entries in the order of comparison; among those of one agent, the last is the best.
-    """
-
-    def __init__(self, kinds: Mapping[str, Kind]):
-        self.kinds = dict(kinds)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of all methods."""
-        return tuple(self.kinds)
-
-    def make(self, name: str, start: Start) -> Method:
-        """Makes a method for R replicas, before its first episode.
-
-        Raises:
-            ValueError: If the method is unknown, the snapshot cannot serve it, or its
-                hyper-parameters require something that the snapshot or `iwpa` lacks.
-        """
-        (name,) = self.known([name], start.snapshot.agent)
-        return self.kinds[name].make(start)
-
-    def transition_bytes(self, name: str, snapshot: Snapshot, config: AdaptationConfig) -> int:
-        """Returns the memory that one transition takes in a method, in bytes."""
-        return self.kinds[name].transition_bytes(snapshot, config)
-
-    def served_by(self, agent: str) -> tuple[str, ...]:
-        """Returns the methods that can start from an agent's snapshots."""
-        return tuple(name for name, kind in self.kinds.items() if kind.agent == agent)
-
-    def served_by_snapshot(self, snapshot: Snapshot) -> tuple[str, ...]:
-        """Returns the methods that can start from a given snapshot, even of an earlier version."""
-        needs = ((name, self.kinds[name].needs) for name in self.served_by(snapshot.agent))
-        return tuple(name for name, need in needs if need is None or need in snapshot.weights)
-
-    def best(self, snapshot: Snapshot) -> str:
-        """Returns the default method for a snapshot."""
-        return self.served_by_snapshot(snapshot)[-1]
-
-    def known(self, names: Sequence[str], agent: str | None = None) -> tuple[str, ...]:
-        """Checks names of methods and returns them without duplicates.
-
-        Args:
-            names: Names of methods.
-            agent: The agent that was trained; None for any.
-
-        Raises:
-            ValueError: If a method is unknown or the agent cannot serve it.
-        """
-        for name in names:
-            if name not in self.kinds:
-                raise ValueError(f"Unknown method {name!r}: choose from {', '.join(self.kinds)}.")
-            if agent is not None and name not in self.served_by(agent):
-                needed, served = self.kinds[name].agent, ", ".join(self.served_by(agent))
-                raise ValueError(
-                    f"The method {name} needs a run of --agent={needed}; "
-                    f"one of --agent={agent} serves {served}."
-                )
-        return tuple(dict.fromkeys(names))
 
 
 def default_adaptation(
@@ -189,14 +49,6 @@ def default_adaptation(
     start = f"{name}."
     own = {key.removeprefix(start): value for key, value in values.items() if key.startswith(start)}
     return with_values(AdaptationConfig(episodes=episodes), own)
-
-
-def linear_critic(start: Start, head: Head, proposals: Proposals) -> LinearCritic:
-    """Makes a critic with frozen features and a head that learns."""
-    samples, discount = start.config.next_action_samples, start.snapshot.discount
-    return LinearCritic(
-        head, proposals, next_samples=samples, capacity=start.capacity, discount=discount
-    )
 
 
 def _prior(start: Start) -> Method:
@@ -226,7 +78,7 @@ def _shared_q_iw_ls(start: Start) -> Method:
 def _weighting(start: Start, make_head: Callable[[Array, RewardRange], Head]) -> Method:
     proposals, seen = start.proposals(with_features=True), RewardRange(len(start.replicas))
     heads = draw_heads(start.streams(), proposals.features.shape[-1])
-    critic = linear_critic(start, make_head(heads, seen), proposals)
+    critic = start.linear_critic(make_head(heads, seen), proposals)
     return ImportanceWeighting(critic, proposals, seen, start.config, start.work)
 
 
@@ -235,7 +87,7 @@ def _shared_q_iw_posterior(start: Start) -> Method:
     proposals, seen = start.proposals(with_features=True), RewardRange(replicas)
     head = PosteriorHead(snapshot.task_heads(), replicas, start.config, seen, snapshot.discount)
     return PosteriorWeighting(
-        linear_critic(start, head, proposals), proposals, seen, start.config, start.work
+        start.linear_critic(head, proposals), proposals, seen, start.config, start.work
     )
 
 
@@ -248,7 +100,7 @@ def _shared_q_iw_hypotheses(start: Start) -> Method:
         with_features=True,
         second=lambda observations, rows: expert(observations, head.tasks[head.followed[rows]]),
     )
-    critic = linear_critic(start, head, proposals)
+    critic = start.linear_critic(head, proposals)
     return HypothesisWeighting(head, critic, proposals, seen, start.config, start.work)
 
 

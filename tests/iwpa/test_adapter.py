@@ -12,7 +12,8 @@ from iwpa.engine import adapt
 from iwpa.experience import Experience
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.memory import FeatureMemory, FeatureTransitions
-from iwpa.methods.registry import METHODS, Start, default_adaptation
+from iwpa.methods.registry import METHODS, default_adaptation
+from iwpa.methods.start import Start
 from iwpa.randomness import Replica
 from iwpa.task import Task
 from iwpa.trained import Trained
