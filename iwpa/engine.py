@@ -61,8 +61,8 @@ class RewardRange(Stateful):
 
     def update(self, rewards: Array, active: Array) -> None:
         """Extends the range of each active replica by its reward, `[R]`."""
-        self.low = np.where(active, np.minimum(self.low, rewards), self.low)
-        self.high = np.where(active, np.maximum(self.high, rewards), self.high)
+        np.minimum(self.low, rewards, out=self.low, where=active)
+        np.maximum(self.high, rewards, out=self.high, where=active)
 
     def include(self, rewards: Array) -> None:
         """Extends the range of all replicas by rewards that each has seen, `[N]`."""

@@ -7,13 +7,14 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
-from iwpa.arrays import Array
+from iwpa.arrays import Array, rows_of
 from iwpa.network_config import NetworkSpec
 from iwpa.networks import NumpyFeatures, NumpyGaussian, NumpyPrior
 from iwpa.state import Stateful
 
 # With a second policy, one of this many successive proposals is still the prior's.
 _PRIOR_EVERY = 4
+_TINY = np.finfo(np.float32).tiny
 
 
 class SecondPolicy(Protocol):
@@ -104,7 +105,7 @@ class Proposals(Stateful):
             step: The state's index in the episode.
             active: Which replicas have reached it, `[R]`.
         """
-        where: slice | Array = slice(None) if active.all() else np.flatnonzero(active)
+        where = rows_of(active)
         self.observations[where, step] = observations[where]
         actions = self._draw(observations[where], self._noise[where, step], np.flatnonzero(active))
         self.actions[where, step] = actions
@@ -180,6 +181,6 @@ def state_values(q_values: Array, tau: Array, *, soft: bool) -> Array:
 def kl_from_uniform(weights: Array) -> Array:
     """Returns the sampled KL(q || pi_0) = sum_k q_k log(K q_k), from 0 to log K; last axis."""
     samples = weights.shape[-1]
-    logs = np.log(np.maximum(weights * samples, np.finfo(np.float32).tiny))
+    logs = np.log(np.maximum(weights * samples, _TINY))
     result: Array = (weights * logs).sum(axis=-1)
     return result

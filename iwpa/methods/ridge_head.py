@@ -75,6 +75,7 @@ class RidgeHead(Head):
         return self._solutions(lesson, self.weights.copy(), self._centres.copy())
 
     def _solutions(self, lesson: Lesson, weights: Array, centres: Array) -> Job:
+        """Solves for the heads, from those given and drawn towards centres, each `[R, d]`."""
         memory = lesson.memory
         improvements = _IMPROVEMENTS if lesson.step is None else _IMPROVEMENTS_WITHIN_EPISODE
         with memory.held() as kept:

@@ -94,9 +94,10 @@ class TaskMixtureHead(RidgeHead, abc.ABC):
         means: Array = self.posterior @ self._wide_task_heads
         return means
 
-    def learn(self, lesson: Lesson) -> Job:
+    def _solutions(self, lesson: Lesson, weights: Array, centres: Array) -> Job:
         # Until two rewards differ there is nothing to add to the mixture.
-        return super().learn(lesson._replace(where=lesson.where & (self._seen.width > 0)))
+        found = lesson._replace(where=lesson.where & (self._seen.width > 0))
+        return super()._solutions(found, weights, centres)
 
     def details(self, replica: int) -> dict[str, Any]:
         posterior = self.posterior[replica]

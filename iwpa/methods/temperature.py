@@ -18,7 +18,7 @@ from iwpa.methods.proposals import kl_from_uniform, softmax
 _ROUNDS = 40
 # After a step of log tau this small, the error is about its square.
 _LAST_STEP = 2e-3
-_TINY = np.finfo(np.float32).tiny
+_TINY = float(np.finfo(np.float32).tiny)
 # The floor of tau as a share of the spread of a state's values; only guards against division by 0.
 FLOOR_SHARE = 1e-3
 
@@ -117,7 +117,11 @@ def _kl_and_slope(shifted: Array, shares: Array, inverse_tau: Array) -> tuple[Ar
 
 
 def _weighted(shares: Array, values: Array) -> Array:
-    result: Array = np.einsum("rs,rs->r", shares, values)
+    """Returns the weighted sums over states, `[R]`."""
+    # One state, as in every control step, needs no einsum.
+    result: Array = (
+        (shares * values)[:, 0] if values.shape[1] == 1 else np.einsum("rs,rs->r", shares, values)
+    )
     return result
 
 
