@@ -115,7 +115,7 @@ class HypothesisHead(TaskMixtureHead):
         means = np.full(len(self.tasks), np.inf)
         means[known] = sums[self.tasks[known]] / counts[self.tasks[known]]
         self._squared_errors += _DESCRIBED * np.where(known, means, means[known].mean())
-        self._update_posterior()
+        self.posterior = softmax(-0.5 * self._squared_errors)
         self.followed[:] = self.posterior.argmax(axis=1)
         self._update_centres()
 

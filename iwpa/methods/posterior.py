@@ -34,7 +34,8 @@ class PosteriorHead(TaskMixtureHead):
 
     def learn(self, lesson: Lesson) -> Job:
         job = super().learn(lesson)
-        # Only now: the job starts from the head that acted.
+        # Only now, because the job starts from the head that acted. A log is judged as a whole by
+        # the head before it.
         if lesson.step is not None:
             self._add_offsets()
         return job
