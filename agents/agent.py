@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import functools
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -16,7 +18,7 @@ from agents.config import Config
 from agents.losses import Costs, Counts
 from environments import EnvironmentBatch, StepBatch, TrialBatch
 from environments.arrays import Array
-from iwpa.network_config import NetworkConfig, NetworkSpec
+from iwpa.network_config import NetworkSpec
 from iwpa.networks import NumpyGaussian, Weights
 from replay.sequence import SequenceSpec
 
@@ -83,7 +85,9 @@ class Agent:
     Attributes:
         groups: Groups of variables; the gradient of each is clipped by its own norm.
         acting_groups: The groups that an actor needs.
-        make_networks: Makes the online networks, and again the target networks.
+        make_networks: Makes the online networks, and again the target networks, from a
+            `NetworkSpec` and a `NetworkConfig`; those of an agent that uses `networks.critic` take
+            `descriptions`, too.
         draw_noise: Makes one step's random draws from a batch, the config and a seed of two
             integers.
         total_loss: Returns the sum of the losses and the metrics to record, from online and target
@@ -102,7 +106,7 @@ class Agent:
 
     groups: tuple[str, ...]
     acting_groups: tuple[str, ...]
-    make_networks: Callable[[NetworkSpec, NetworkConfig], Networks]
+    make_networks: Callable[..., Networks]
     draw_noise: Callable[[Mapping[str, tf.Tensor], Config, tf.Tensor], Noise]
     total_loss: Callable[
         [Any, Any, Mapping[str, tf.Tensor], Any, Config, Costs, Counts],
@@ -118,3 +122,18 @@ class Agent:
         lambda online, measured, share: None
     )
     ships_transitions: bool = False
+
+
+def make_agent(name: str, descriptions: Array | None = None) -> Agent:
+    """Returns the agent of a name.
+
+    Args:
+        name: One of `agents.registry.AGENTS`.
+        descriptions: g_i of the training tasks, `[tasks, G]`, if the critic tells tasks apart by
+            their descriptions; otherwise it does so by their ids, or not at all.
+    """
+    agent: Agent = importlib.import_module(f"agents.{name}.agent").AGENT
+    if descriptions is None:
+        return agent
+    described = functools.partial(agent.make_networks, descriptions=descriptions)
+    return dataclasses.replace(agent, make_networks=described)

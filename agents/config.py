@@ -1,4 +1,4 @@
-"""All hyper-parameters of training; `agents/presets` has the values for each environment."""
+"""All hyper-parameters of training; each agent's presets have the values for an environment."""
 
 from __future__ import annotations
 
@@ -8,12 +8,23 @@ from fractions import Fraction
 from typing import Any
 
 from agents.presets import preset
+from agents.registry import AGENTS, TRAITS
 from iwpa.fields import check, check_values, field, leaves, with_values
 from iwpa.network_config import NetworkConfig
+from iwpa.snapshots import DEFAULT_AGENT
 from replay.config import ReplayConfig
 
-# IWPA's own agent, and the two recurrent ones, which meta-learn instead.
-AGENTS = ("multitask", "rl2", "pearl")
+# Hyper-parameters that some agents do without; the others name them in `Traits.uses`.
+OPTIONAL = frozenset(
+    {
+        "networks.critic",
+        "losses.kl_target",
+        "losses.shaping",
+        "straight_episodes",
+        "replay.burn_in",
+        "replay.context_length",
+    }
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +148,7 @@ class Config:
     losses: LossConfig = dataclasses.field(default_factory=LossConfig)
     optimiser: OptimiserConfig = dataclasses.field(default_factory=OptimiserConfig)
     replay: ReplayConfig = dataclasses.field(default_factory=ReplayConfig)
-    agent: str = field("multitask", "The agent to train.", choices=AGENTS)
+    agent: str = field(DEFAULT_AGENT, "The agent to train.", choices=AGENTS)
     trial_episodes: int = field(
         1,
         "n, consecutive episodes of a task in one trial of a recurrent agent.",
@@ -166,41 +177,39 @@ class Config:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.agent != "multitask" and self.networks.critic != "task_id":
-            raise ValueError(
-                f"--critic={self.networks.critic} needs --agent=multitask: "
-                f"the critic of {self.agent} is not told the task."
-            )
-        if self.agent != "multitask" and self.losses.kl_target:
-            raise ValueError(
-                f"losses.kl_target takes 0 with --agent={self.agent}, "
-                f"not {self.losses.kl_target}: {self.agent} has no prior."
-            )
-        if self.losses.shaping and self.agent != "rl2":
-            raise ValueError(
-                f"losses.shaping takes 0 with --agent={self.agent}, not {self.losses.shaping}: "
-                "only rl2 shapes rewards."
-            )
+        self._check_agent()
         if self.losses.shaping and self.replay.burn_in:
             raise ValueError(
                 "losses.shaping needs sequences of whole trials: "
                 f"replay.burn_in takes 0, not {self.replay.burn_in}."
             )
-        if self.straight_episodes and self.agent == "multitask":
+
+    def _check_agent(self) -> None:
+        """Refuses what the agent does not use."""
+        agent, uses = self.agent, TRAITS[self.agent].uses
+        critic, context = self.networks.critic, self.replay.context_length
+        if critic != "task_id" and "networks.critic" not in uses:
             raise ValueError(
-                "straight_episodes takes 0 with --agent=multitask, "
-                f"not {self.straight_episodes}: only rl2 and pearl have them."
+                f"--critic={critic} needs --agent={' or '.join(_users('networks.critic'))}: "
+                f"the critic of {agent} is not told the task."
             )
-        burn_in, context = self.replay.burn_in, self.replay.context_length
-        if burn_in and self.agent != "rl2":
+        for name, value, reason in (
+            ("losses.kl_target", self.losses.kl_target, f"{agent} has no prior"),
+            ("losses.shaping", self.losses.shaping, "only {users} shape{s} rewards"),
+            ("straight_episodes", self.straight_episodes, "only {users} {have} them"),
+            ("replay.burn_in", self.replay.burn_in, "only {users} {have} a burn-in"),
+        ):
+            if value and name not in uses:
+                users = _users(name)
+                one = len(users) == 1
+                reason = reason.format(
+                    users=" and ".join(users), s="s" if one else "", have="has" if one else "have"
+                )
+                raise ValueError(f"{name} takes 0 with --agent={agent}, not {value}: {reason}.")
+        if bool(context) != ("replay.context_length" in uses):
+            allowed = "0" if context else "1 or more"
             raise ValueError(
-                f"replay.burn_in takes 0 with --agent={self.agent}, not {burn_in}: "
-                "only rl2 has a burn-in.",
-            )
-        if bool(context) != (self.agent == "pearl"):
-            allowed = "1 or more" if self.agent == "pearl" else "0"
-            raise ValueError(
-                f"replay.context_length takes {allowed} with --agent={self.agent}, not {context}.",
+                f"replay.context_length takes {allowed} with --agent={agent}, not {context}."
             )
 
     def as_dict(self) -> dict[str, Any]:
@@ -211,7 +220,12 @@ class Config:
         return {"agent": self.agent, **dataclasses.asdict(self)}
 
 
-def default_config(environment: str, episode_steps: int, agent: str = "multitask") -> Config:
+def _users(name: str) -> list[str]:
+    """Returns the agents that use a hyper-parameter."""
+    return [agent for agent, traits in TRAITS.items() if name in traits.uses]
+
+
+def default_config(environment: str, episode_steps: int, agent: str = DEFAULT_AGENT) -> Config:
     """Returns the default config for an environment.
 
     Args:
@@ -227,15 +241,12 @@ def default_config(environment: str, episode_steps: int, agent: str = "multitask
     values = preset(agent, environment)
     if values is not None:
         return with_values(Config(), values)
-    config = with_values(Config(), preset(agent, "default") or {})
-    if agent != "multitask":
-        return _cut_recurrent(config, default_config("default", episode_steps), episode_steps)
-    length = min(config.replay.sequence_length, episode_steps)
-    return with_values(config, {"replay.sequence_length": length})
+    general = with_values(Config(), preset(agent, "default") or {})
+    return _cut(general, default_config("default", episode_steps), episode_steps)
 
 
-def _cut_recurrent(config: Config, multitask: Config, episode_steps: int) -> Config:
-    """Returns a recurrent agent's general values, with sequences cut to short episodes.
+def _cut(config: Config, multitask: Config, episode_steps: int) -> Config:
+    """Returns an agent's general values, with sequences cut to short episodes.
 
     A sequence is at most a trial long, or at most an episode where it carries others as its
     context, which then has room for one at least. Shorter sequences are kept and trained on in

@@ -1,4 +1,4 @@
-"""The networks: experts, behaviour prior, value features psi and their heads.
+"""The networks that agents are made of: layers, a policy, the value features psi; their weights.
 
 `iwpa/networks.py` evaluates the same maths in numpy. Weights may have leading axes (`stack`), to
 evaluate and train many independent copies of a network at once.
@@ -9,17 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
 from agents.gaussian import Gaussian
 from environments.arrays import Array
-from iwpa.network_config import NetworkConfig, NetworkSpec
+from iwpa.network_config import NetworkConfig
 
 # Variance of a final layer's weights relative to the usual 1/fan_in. With larger initial outputs
 # policies would start at the bounds.
-_SMALL = 1e-2
+SMALL = 1e-2
 _LAYER_NORM_EPSILON = 1e-5
 
 
@@ -110,8 +109,8 @@ class Policy(snt.Module):  # type: ignore[misc]
         self._bounds = (config.min_std, config.max_std)
         self._torso = Torso(inputs, config.policy_layers, stack=stack)
         last = config.policy_layers[-1]
-        self._mean = Linear(last, action_size, variance=_SMALL, stack=stack, name="mean")
-        self._std = Linear(last, action_size, variance=_SMALL, stack=stack, name="std")
+        self._mean = Linear(last, action_size, variance=SMALL, stack=stack, name="mean")
+        self._std = Linear(last, action_size, variance=SMALL, stack=stack, name="std")
 
     def __call__(self, x: tf.Tensor) -> Gaussian:
         """Maps inputs `[..., inputs]` to distributions over `[..., A]`."""
@@ -153,138 +152,6 @@ def clip_straight_through(action: tf.Tensor) -> tf.Tensor:
     return action + tf.stop_gradient(tf.clip_by_value(action, -1.0, 1.0) - action)
 
 
-class DescribedHeads(snt.Module):  # type: ignore[misc]
-    """Critic heads f(g_i) from task descriptions, with a shared f (section 2, value transfer)."""
-
-    def __init__(self, descriptions: Array, size: int, config: NetworkConfig, name: str):
-        """Makes the network.
-
-        Args:
-            descriptions: g_i of the training tasks, `[tasks, G]`; each column is scaled to mean 0
-                and variance 1 over them.
-            size: d.
-            config: Sizes; f is as large as a policy.
-            name: The module's name.
-        """
-        super().__init__(name=name)
-        spread = descriptions.std(axis=0)
-        scaled = (descriptions - descriptions.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-        # Saved with the weights, so that a snapshot does not need the environment.
-        self._descriptions = tf.Variable(
-            scaled.astype(np.float32), trainable=False, name="descriptions"
-        )
-        sizes = [descriptions.shape[1], *config.policy_layers]
-        self._layers = [
-            Linear(inputs, sizes[i + 1], name=f"linear_{i}") for i, inputs in enumerate(sizes[:-1])
-        ]
-        self._output = Linear(sizes[-1], size, variance=_SMALL, name="output")
-
-    def __call__(self) -> tf.Tensor:
-        """Returns the heads of all training tasks, `[tasks, d]`."""
-        x = tf.convert_to_tensor(self._descriptions)
-        for layer in self._layers:
-            x = tf.nn.elu(layer(x))
-        return self._output(x)
-
-
-class MultiTaskNetworks(snt.Module):  # type: ignore[misc]
-    """Experts pi_i(a|s), prior pi_0(a|s) and critic Q_i(s, a) = psi(s, a)^T w_i of training tasks.
-
-    Attributes:
-        features: psi.
-        heads: w_i, `[tasks, d]`, or the network that makes them from descriptions.
-        task_reward_heads: u_i, likewise, or None.
-        reward_heads: v_i, likewise: psi(s, a)^T v_i predicts the step's own reward in task i.
-        reward_variance: Mean squared error of these predictions in training, `[1]`; not trained by
-            a gradient.
-    """
-
-    def __init__(
-        self,
-        spec: NetworkSpec,
-        config: NetworkConfig,
-        descriptions: Array | None = None,
-        name: str = "networks",
-    ):
-        """Makes the networks.
-
-        Args:
-            spec: Sizes of observations and actions, number of tasks.
-            config: Sizes of the networks.
-            descriptions: g_i of the training tasks, `[tasks, G]`, if the critic tells tasks apart
-                by their descriptions instead of their ids.
-            name: The module's name.
-        """
-        super().__init__(name=name)
-        self.spec = spec
-        inputs = spec.observation_size
-        embedding = tf.random.normal((spec.tasks, config.embedding_size))
-        self.embedding = tf.Variable(embedding, name="embedding")
-        self.expert_policy = Policy(
-            inputs + config.embedding_size, spec.action_size, config, name="expert"
-        )
-        self.prior_policy = Policy(len(spec.prior_columns), spec.action_size, config, name="prior")
-        self.features = Features(inputs, spec.action_size, config)
-
-        def heads(name: str) -> tf.Variable | DescribedHeads:
-            if descriptions is None:
-                return tf.Variable(tf.zeros((spec.tasks, self.features.size)), name=name)
-            return DescribedHeads(descriptions, self.features.size, config, name)
-
-        self.heads = heads("heads")
-        self.task_reward_heads = heads("task_reward_heads") if spec.task_reward_heads else None
-        self.reward_heads = heads("reward_heads")
-        # Saved with the weights, because adaptation weighs rewards by it.
-        self.reward_variance = tf.Variable([0.0], trainable=False, name="reward_variance")
-
-    def expert(self, observation: tf.Tensor, task: tf.Tensor) -> Gaussian:
-        """Maps observations `[B, ..., D]` and tasks `[B]` to distributions over `[B, ..., A]`."""
-        # A product with a one-hot matrix, because the gradient of a gather is slow under XLA.
-        embedding = tf.matmul(tf.one_hot(task, self.spec.tasks), self.embedding)
-        return self.expert_policy(
-            tf.concat([observation, _spread(embedding, observation)], axis=-1)
-        )
-
-    def prior(self, observation: tf.Tensor) -> Gaussian:
-        """Maps observations `[..., D]` to the prior's distributions over `[..., A]`."""
-        return self.prior_policy(take_columns(observation, self.spec.prior_columns))
-
-    def values(self, observation: tf.Tensor, action: tf.Tensor, task: tf.Tensor) -> tf.Tensor:
-        """Returns Q_i(s, a) for observations `[B, ..., D]`, actions `[B, ..., A]` and tasks `[B]`.
-
-        Returns:
-            `[H, B, ...]`: values under the training reward; values under the task's own reward, if
-            there are heads for them; last, predictions of the step's own reward.
-        """
-        psi = self.features(observation, action)
-        one_hot = tf.one_hot(task, self.spec.tasks)
-        return tf.stack(
-            [
-                tf.reduce_sum(psi * _spread(tf.matmul(one_hot, head), psi), axis=-1)
-                for head in self._head_matrices()
-            ]
-        )
-
-    def _head_matrices(self) -> list[tf.Tensor]:
-        """Returns the heads of all training tasks, `[tasks, d]`, for each kind in `values`."""
-        return [kind() if isinstance(kind, DescribedHeads) else kind for kind in self._kinds()]
-
-    def _kinds(self) -> list[tf.Variable | DescribedHeads]:
-        kinds = (self.heads, self.task_reward_heads, self.reward_heads)
-        return [kind for kind in kinds if kind is not None]
-
-    def group(self, name: str) -> tuple[tf.Variable, ...]:
-        """Returns the variables that one loss trains: `expert`, `prior` or `critic`."""
-        if name == "expert":
-            return (self.embedding, *self.expert_policy.trainable_variables)
-        if name == "prior":
-            return tuple(self.prior_policy.trainable_variables)
-        heads: list[tf.Variable] = []
-        for kind in self._kinds():
-            heads += kind.trainable_variables if isinstance(kind, DescribedHeads) else (kind,)
-        return (*heads, *self.features.trainable_variables)
-
-
 def export_weights(networks: tf.Module) -> dict[str, Array]:
     """Returns the weights by name, such as `prior/torso/linear_0/w`."""
     return {weight_name(variable): variable.numpy() for variable in networks.variables}
@@ -316,10 +183,3 @@ def take_columns(x: tf.Tensor, columns: tuple[int, ...]) -> tf.Tensor:
     if columns == tuple(range(x.shape[-1])):
         return x
     return tf.gather(x, columns, axis=-1)
-
-
-def _spread(per_row: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
-    """Repeats `[B, n]` over the middle axes of `like` `[B, ..., m]`."""
-    middle = like.shape[1:-1]
-    shaped = tf.reshape(per_row, (per_row.shape[0], *[1] * len(middle), per_row.shape[1]))
-    return tf.broadcast_to(shaped, (per_row.shape[0], *middle, per_row.shape[1]))

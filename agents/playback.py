@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from agents.registry import WITH_LEVELS
 from environments import Task, TaskDistribution
 from environments.arrays import Array
 from iwpa.networks import NumpyGaussian
@@ -48,10 +49,10 @@ def _read(snapshot: str | None) -> Snapshot:
     if not snapshot:
         raise ValueError("--snapshot is missing: use --snapshot=runs/NAME/snapshots/STEP.")
     read = read_snapshot(pathlib.Path(snapshot))
-    if read.agent != "multitask":
+    if read.agent not in WITH_LEVELS:
         raise ValueError(
             f"{snapshot} is of --agent={read.agent}, which has neither experts nor a prior: "
-            "choose a snapshot of --agent=multitask."
+            f"choose a snapshot of --agent={' or '.join(WITH_LEVELS)}."
         )
     return read
 

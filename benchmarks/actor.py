@@ -19,8 +19,9 @@ from dm_env import specs
 import environments
 from agents.acting import Actor
 from agents.config import Config, default_config
-from agents.multitask import ExpertBehaviour
-from agents.networks import MultiTaskNetworks, export_weights
+from agents.multitask.behaviour import ExpertBehaviour
+from agents.multitask.networks import MultiTaskNetworks
+from agents.networks import export_weights
 from benchmarks import measure
 from environments import EnvironmentBatch, ObservationLayout, TaskDistribution
 from environments.arrays import Array

@@ -17,10 +17,11 @@ import numpy as np
 from absl import flags
 
 import environments
-from agents.adaptation.methods import NAMES, RECURRENT, default_adaptation, make_method
+from agents.adaptation.methods import METHODS, NAMES, default_adaptation, make_method
+from agents.agent import make_agent
 from agents.config import default_config
 from agents.networks import export_weights
-from agents.registry import make_agent
+from agents.registry import AGENTS, TRAITS
 from benchmarks import measure
 from benchmarks.plain_iwpa import PlainIWPA
 from environments import EnvironmentBatch, TaskDistribution
@@ -29,7 +30,7 @@ from iwpa.engine import adapt
 from iwpa.fields import Allowed, with_values
 from iwpa.network_config import NetworkSpec
 from iwpa.randomness import Replica
-from iwpa.snapshots import Snapshot
+from iwpa.snapshots import DEFAULT_AGENT, Snapshot
 
 define(
     "episodes",
@@ -78,10 +79,8 @@ def main() -> measure.Figures:
         Replica("test", task, seed)
         for task, seed in itertools.product(distribution.tasks("test"), range(_SEEDS))
     ]
-    snapshots = {
-        agent: _random_snapshot(distribution, agent) for agent in ("multitask", *RECURRENT)
-    }
-    multitask = snapshots["multitask"]
+    snapshots = {agent: _random_snapshot(distribution, agent) for agent in AGENTS}
+    multitask = snapshots[DEFAULT_AGENT]
     episodes = (
         flags.FLAGS.episodes
         or default_config(distribution.name, distribution.episode_steps).adaptation_episodes
@@ -104,7 +103,7 @@ def main() -> measure.Figures:
     def timed(name: str, which: list[Replica], episodes: int, **changes: int) -> float:
         adaptation = _adaptation(
             distribution,
-            snapshots[name if name in RECURRENT else "multitask"],
+            snapshots[METHODS.kinds[name].agent],
             name,
             which,
             episodes,
@@ -233,7 +232,7 @@ def _random_snapshot(distribution: TaskDistribution, agent: str) -> Snapshot:
         probe.layout.prior_columns,
         probe.action_size,
         tasks,
-        task_reward_heads=agent == "multitask",
+        task_reward_heads=TRAITS[agent].has_task_reward_heads,
     )
     weights = export_weights(make_agent(agent).make_networks(spec, config.networks))
     return Snapshot(

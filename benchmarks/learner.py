@@ -19,14 +19,15 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
+from agents.agent import make_agent
 from agents.config import Config, LossConfig, OptimiserConfig, default_config
 from agents.learning import Learner
-from agents.registry import make_agent
 from benchmarks import measure
 from benchmarks.acme_networks import AcmeNetworks
 from environments.arrays import Array
 from environments.command_line import COUNT, define
 from iwpa.network_config import NetworkConfig, NetworkSpec
+from iwpa.snapshots import DEFAULT_AGENT
 from replay.config import ReplayConfig
 from replay.sequence import SequenceSpec, example_batch
 
@@ -179,7 +180,7 @@ def _make_learner() -> Learner:
     spec = NetworkSpec(
         _OBSERVATION, tuple(range(_OBSERVATION)), _ACTION, tasks=1, task_reward_heads=False
     )
-    agent = dataclasses.replace(make_agent("multitask"), make_networks=AcmeNetworks)
+    agent = dataclasses.replace(make_agent(DEFAULT_AGENT), make_networks=AcmeNetworks)
     return Learner(agent, spec, config, seed=0)
 
 

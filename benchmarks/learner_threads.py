@@ -7,8 +7,8 @@ from collections.abc import Callable
 import tensorflow as tf
 from absl import flags
 
+from agents.agent import make_agent
 from agents.learning import Learner
-from agents.registry import make_agent
 from benchmarks import measure
 from launch.settings import default_settings
 from replay.sequence import SequenceSpec, example_batch

@@ -12,7 +12,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from agents.networks import MultiTaskNetworks, import_weights
+from agents.multitask.networks import MultiTaskNetworks
+from agents.networks import import_weights
 from environments import EnvironmentBatch, Task, TaskDistribution
 from environments.arrays import Array
 from iwpa.methods.config import AdaptationConfig

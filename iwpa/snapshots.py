@@ -20,6 +20,8 @@ from iwpa.networks import NumpyExpert, NumpyFeatures, NumpyPrior, described_head
 WEIGHTS = "weights.safetensors"
 # Version 1 does not name its environment.
 _VERSION = 2
+# The agent of snapshots and methods that name none.
+DEFAULT_AGENT = "multitask"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Snapshot:
     discount: float
     reward_scale: float
     weights: Mapping[str, Array]
-    agent: str = "multitask"
+    agent: str = DEFAULT_AGENT
     environment: EnvironmentSpec | None = None
     licence: str | None = None
     experience: Experience | None = None
@@ -138,7 +140,7 @@ def read_snapshot(directory: pathlib.Path) -> Snapshot:
             discount=float(manifest["discount"]),
             reward_scale=float(manifest["reward_scale"]),
             weights=weights,
-            agent=str(manifest.get("agent", "multitask")),  # Earlier versions name none.
+            agent=str(manifest.get("agent", DEFAULT_AGENT)),  # Earlier versions name none.
             environment=None if environment is None else EnvironmentSpec.from_json(environment),
             licence=manifest.get("licence"),
             experience=transitions,

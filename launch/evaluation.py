@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from agents.adaptation.methods import default_adaptation, make_method, transition_bytes
+from agents.registry import TRAITS
 from environments import EnvironmentBatch, TaskDistribution
 from iwpa.engine import EpisodeRecord, adapt
 from iwpa.fields import Allowed
@@ -87,11 +88,11 @@ class Assignment:
 def validation_assignment(settings: RunSettings, distribution: TaskDistribution) -> Assignment:
     """Returns the assignment whose result selects the snapshot.
 
-    Its method is `shared_q_iw`, or the recurrent agent's own, with default hyper-parameters. It has
-    so few episodes that twenty snapshots take minutes.
+    Its method is the agent's `selection_method`, with default hyper-parameters. It has so few
+    episodes that twenty snapshots take minutes.
     """
     episodes = max(1, _VALIDATION_STEPS // distribution.episode_steps)
-    method = "shared_q_iw" if settings.config.agent == "multitask" else settings.config.agent
+    method = TRAITS[settings.config.agent].selection_method
     episodes = min(episodes, settings.config.adaptation_episodes)
     return Assignment(
         method,

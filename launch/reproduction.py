@@ -8,15 +8,14 @@ from collections.abc import Iterator, Sequence
 
 from agents.adaptation import methods
 from agents.adaptation.search_spaces import CONFIGURATIONS, SEARCH_SPACES
-from agents.config import AGENTS
+from agents.registry import AGENTS, TRAITS
 from environments import load
+from iwpa.snapshots import DEFAULT_AGENT
 from launch.settings import default_settings
 from results.command_line import joined
 from results.paper_figures import figure_of
 
-# On an AMD EPYC (docs/results.md). Seconds of a learner step, overheads included; multitask on two
-# cores and two threads, the same on navigation and half-cheetah.
-_LEARNER_STEP_SECONDS = {"multitask": 0.012, "rl2": 0.033, "pearl": 0.02}
+# On an AMD EPYC (docs/results.md).
 # CPU seconds of one replica's control step on navigation, and of an update in methods that learn.
 _CONTROL_STEP_SECONDS = {
     "shared_q_iw": 2e-4,
@@ -91,7 +90,7 @@ def steps(environment: str, out: pathlib.Path, effort: Effort) -> Iterator[Step]
                 agent,
                 seed,
                 runs[-1],
-                out / f"{environment}-multitask-{training_seeds[0]}",
+                out / f"{environment}-{DEFAULT_AGENT}-{training_seeds[0]}",
                 effort,
             )
     folder = out / "figures"
@@ -106,14 +105,14 @@ def steps(environment: str, out: pathlib.Path, effort: Effort) -> Iterator[Step]
             yield _training(
                 f"critic by description, seed {seed}: ",
                 environment,
-                "multitask",
+                DEFAULT_AGENT,
                 seed,
                 run,
                 effort,
                 flags_of_run,
             )
         yield _figure(
-            "4", [*(run for run in runs if "-multitask-" in run.name), *described], folder
+            "4", [*(run for run in runs if f"-{DEFAULT_AGENT}-" in run.name), *described], folder
         )
 
 
@@ -148,7 +147,7 @@ def _training(
         f"{title}training",
         "launch.local_multiprocess",
         arguments,
-        learner_steps * _LEARNER_STEP_SECONDS[agent] / 60,
+        learner_steps * TRAITS[agent].learner_step_seconds / 60,
     )
 
 

@@ -8,26 +8,19 @@ from typing import Any
 
 from agents.adaptation import methods
 from agents.config import Config, default_config
+from agents.registry import TRAITS
 from environments import EnvironmentBatch, TaskDistribution, load
 from environments.arrays import Array
 from environments.descriptions import descriptions
 from iwpa.fields import check, field, with_values
 from iwpa.methods.config import AdaptationConfig
 from iwpa.network_config import NetworkSpec
+from iwpa.snapshots import DEFAULT_AGENT
 from launch import learner_threads
 
 # For XLA_FLAGS: without LLVM's expensive passes, a step compiles in a third of the time and runs at
 # most a tenth slower.
 QUICK_COMPILE = "--xla_llvm_disable_expensive_passes=true"
-
-_DEFAULT_METHODS = (
-    "prior",
-    "shared_q_iw",
-    "shared_q_iw_ls",
-    "shared_q_iw_posterior",
-    "shared_q_iw_hypotheses",
-    "from_scratch",
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +100,7 @@ class RunSettings:
             prior_columns=environments.layout.prior_columns,
             action_size=environments.action_size,
             tasks=len(distribution.tasks("train")),
-            task_reward_heads=self.config.agent == "multitask"
+            task_reward_heads=TRAITS[self.config.agent].has_task_reward_heads
             and distribution.dense_training
             and self.config.losses.task_reward_heads,
         )
@@ -146,10 +139,11 @@ class RunSettings:
         Raises:
             ValueError: If the run's overrides conflict with the method's own hyper-parameters.
         """
-        if self.adaptation and method in methods.RECURRENT:
+        if self.adaptation and not TRAITS[self.config.agent].search_spaces:
             given = next(iter(self.adaptation))
             raise ValueError(
-                f"--agent={method} adapts without hyper-parameters: leave out adaptation.{given}.",
+                f"--agent={self.config.agent} adapts without hyper-parameters: "
+                f"leave out adaptation.{given}."
             )
         try:
             return with_values(
@@ -191,7 +185,7 @@ def default_settings(
         )
     if critic:
         given["networks.critic"] = critic
-    trained = agent or str(given.get("agent", "multitask"))
+    trained = agent or str(given.get("agent", DEFAULT_AGENT))
     config = with_values(default_config(environment, distribution.episode_steps, trained), given)
     trial = config.trial_episodes * distribution.episode_steps
     if config.losses.shaping and config.replay.sequence_length != trial:
@@ -203,9 +197,7 @@ def default_settings(
         environment=environment,
         config=config,
         learner_steps=config.learner_steps,
-        methods=_DEFAULT_METHODS
-        if config.agent == "multitask"
-        else methods.served_by(config.agent),
+        methods=TRAITS[config.agent].methods,
     )
     settings = dataclasses.replace(settings, **changes)
     if "learner_threads" not in changes:

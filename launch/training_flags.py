@@ -6,7 +6,7 @@ import dataclasses
 
 from absl import flags
 
-from agents.config import AGENTS
+from agents.registry import AGENTS
 from environments import command_line, names
 from environments.command_line import TEXT
 from iwpa.fields import Allowed, leaves

@@ -15,6 +15,7 @@ import os
 from absl import flags
 
 from agents.adaptation.search_spaces import SEARCH_SPACES, configurations
+from agents.registry import TRAITS
 from environments import command_line, signals
 from iwpa.fields import Allowed
 from launch import config_flags
@@ -31,7 +32,7 @@ def main() -> int:
     os.environ.setdefault("XLA_FLAGS", QUICK_COMPILE)
     values = flags.FLAGS
     directory, settings = open_run(command_line.required("run_dir"))
-    if settings.config.agent != "multitask":
+    if not TRAITS[settings.config.agent].search_spaces:
         raise command_line.UsageError(
             f"--agent={settings.config.agent} adapts without hyper-parameters: "
             "there is nothing to tune."

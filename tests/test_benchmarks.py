@@ -4,13 +4,13 @@ from program import python
 
 _ONE_EPISODE_OF_EACH = """
 import environments
-from agents.adaptation.methods import NAMES, RECURRENT, default_adaptation
+from agents.adaptation.methods import METHODS, NAMES, default_adaptation
 from iwpa.randomness import Replica
 from benchmarks import adaptation
 
 distribution = environments.load("sparse_navigation")
 for name in NAMES:
-    snapshot = adaptation._random_snapshot(distribution, name if name in RECURRENT else "multitask")
+    snapshot = adaptation._random_snapshot(distribution, METHODS.kinds[name].agent)
     quick = {"updates_per_episode": 1, "update_period": 20}
     replicas = [Replica("test", distribution.tasks("test")[0], 0)]
     adaptation._adaptation(distribution, snapshot, name, replicas, 1, **quick)()

@@ -23,7 +23,6 @@ from iwpa.snapshots import Snapshot
 __all__ = [
     "METHODS",
     "NAMES",
-    "RECURRENT",
     "default_adaptation",
     "known",
     "make_method",
@@ -97,8 +96,6 @@ METHODS = Methods(
     }
 )
 NAMES = METHODS.names
-# Each recurrent agent has one method, of the agent's name.
-RECURRENT = tuple(name for name, kind in METHODS.kinds.items() if kind.agent != "multitask")
 known, served_by, transition_bytes = METHODS.known, METHODS.served_by, METHODS.transition_bytes
 
 

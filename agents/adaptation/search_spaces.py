@@ -3,60 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from agents.adaptation.methods import default_adaptation
+from agents.registry import TRAITS
 from iwpa.fields import with_values
 from iwpa.methods.config import AdaptationConfig
 
 CONFIGURATIONS = 16
 
-# For each method, the values of some hyper-parameters, of which all combinations are tried; the
-# others keep their defaults.
-SEARCH_SPACES: Mapping[str, Mapping[str, Sequence[float | bool]]] = {
-    "shared_q_iw": {
-        "learning_rate": (3e-3, 1e-2, 3e-2, 1e-1),
-        "kl_bound": (1.5, 2.0),
-        "soft_values": (False, True),
-    },
-    "shared_q_iw_ls": {
-        "ridge": (0.03, 0.1, 0.3, 1.0),
-        "kl_bound": (1.5, 2.0),
-        "soft_values": (False, True),
-    },
-    "shared_q_iw_posterior": {
-        "ridge": (0.3, 1.0, 3.0, 10.0),
-        "kl_bound": (2.0, 3.0),
-        "error_correlation": (2.0, 3.0),
-    },
-    "shared_q_iw_hypotheses": {
-        "ridge": (0.1, 0.3, 3.0, 30.0),
-        "kl_bound": (1.5, 2.5),
-        "solve_period": (5, 20),
-    },
-    "iw": {
-        "learning_rate": (1e-3, 1e-2),
-        "feature_learning_rate": (3e-4, 1e-3),
-        "kl_bound": (1.5, 2.0),
-        "soft_values": (False, True),
-    },
-    "shared_q": {
-        "learning_rate": (1e-2, 3e-2),
-        "policy_learning_rate": (3e-4, 1e-3, 3e-3, 1e-2),
-        "kl_cost": (0.003, 0.01),
-    },
-    "distral": {
-        "learning_rate": (1e-3, 1e-2),
-        "feature_learning_rate": (3e-4, 1e-3),
-        "policy_learning_rate": (1e-3, 3e-3),
-        "kl_cost": (0.003, 0.01),
-    },
-    "from_scratch": {
-        "learning_rate": (1e-3, 1e-2),
-        "feature_learning_rate": (3e-4, 1e-3),
-        "policy_learning_rate": (1e-3, 3e-3),
-        "entropy_cost": (1e-3, 1e-2),
-    },
+# Of all agents' methods.
+SEARCH_SPACES = {
+    method: space for traits in TRAITS.values() for method, space in traits.search_spaces.items()
 }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from iwpa.method import Method
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.start import Start
-from iwpa.snapshots import Snapshot
+from iwpa.snapshots import DEFAULT_AGENT, Snapshot
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Kind:
 
     make: Callable[[Start], Method]
     transition_bytes: Callable[[Snapshot, AdaptationConfig], int]
-    agent: str = "multitask"
+    agent: str = DEFAULT_AGENT
     needs: str | None = None
 
 

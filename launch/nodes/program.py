@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import launchpad as lp
 
-from agents.registry import make_agent
+from agents.agent import make_agent
 from launch.nodes.actor import ActorNode
 from launch.nodes.learner import LearnerNode
 from launch.nodes.replay import ReplayNode

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from agents.registry import WITH_LEVELS
 from iwpa import snapshots
 from iwpa.durable import DamagedError
 from iwpa.snapshots import Snapshot
@@ -116,7 +117,7 @@ class Evaluator:
 
     def measure_levels(self, snapshot: Snapshot) -> None:
         """Measures the levels of experts and prior, unless they are known or the agent has none."""
-        if snapshot.agent != "multitask":
+        if snapshot.agent not in WITH_LEVELS:
             return
         known = levels(read_records(self._directory.path, "levels"), snapshot.step)
         if None in known.values():

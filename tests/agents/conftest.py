@@ -12,10 +12,10 @@ import tensorflow as tf
 from dm_env import specs
 
 from agents.acting import Actor
+from agents.agent import make_agent
 from agents.config import Config, LossConfig, OptimiserConfig
 from agents.learning import Learner
-from agents.networks import MultiTaskNetworks
-from agents.registry import make_agent
+from agents.multitask.networks import MultiTaskNetworks
 from environments import (
     EnvironmentBatch,
     ObservationGroups,

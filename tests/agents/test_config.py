@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from agents.config import AGENTS, Config, LossConfig, default_config
+from agents.config import Config, LossConfig, default_config
+from agents.registry import AGENTS
 from environments import load, names
 from iwpa.fields import flattened, leaves, with_values
 from iwpa.methods.config import AdaptationConfig

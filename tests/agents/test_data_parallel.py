@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from agents.agent import make_agent
 from agents.learning import Learner
-from agents.registry import make_agent
 from replay.sequence import example_batch
 
 _LENGTHS = np.array(

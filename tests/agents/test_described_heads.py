@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from agents.agent import make_agent
 from agents.learning import Learner
-from agents.networks import MultiTaskNetworks, export_weights
-from agents.registry import make_agent
+from agents.multitask.networks import MultiTaskNetworks
+from agents.networks import export_weights
 from agents.snapshots import write_snapshot
 from iwpa import snapshots
 

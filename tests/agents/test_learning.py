@@ -9,7 +9,8 @@ import tensorflow as tf
 from agents.acting import Actor
 from agents.data_parallel import merge_metrics
 from agents.losses import Costs, Noise
-from agents.multitask import ExpertBehaviour, total_loss
+from agents.multitask.behaviour import ExpertBehaviour
+from agents.multitask.loss import total_loss
 from agents.networks import export_weights
 from environments import EnvironmentBatch
 from iwpa.networks import NumpyExpert, NumpyFeatures, NumpyPrior, sub_weights

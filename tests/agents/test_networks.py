@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from agents.gaussian import Gaussian
-from agents.networks import MultiTaskNetworks, clip_straight_through, export_weights, import_weights
+from agents.multitask.networks import MultiTaskNetworks
+from agents.networks import clip_straight_through, export_weights, import_weights
 
 _STREAM = np.random.default_rng(0)
 _EXTREMES = np.array(

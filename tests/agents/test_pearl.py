@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from agents.agent import make_agent
 from agents.learning import Learner
 from agents.losses import Costs
 from agents.networks import export_weights
-from agents.pearl import LatentBehaviour, LatentNetworks, draw_noise, total_loss
-from agents.registry import make_agent
+from agents.pearl.behaviour import LatentBehaviour
+from agents.pearl.loss import draw_noise, total_loss
+from agents.pearl.networks import LatentNetworks
 from environments import StepBatch
 from iwpa.network_config import ENCODERS
 from iwpa.recurrent_networks import FACTOR_SHIFT, Contexts, NumpyLatentPolicy, numpy_encoder

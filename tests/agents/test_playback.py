@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from agents import playback
+from agents.agent import make_agent
 from agents.config import default_config
 from agents.learning import Learner
-from agents.registry import make_agent
 from agents.snapshots import write_snapshot
 from environments.sparse_navigation import SparseNavigation
 from iwpa.network_config import NetworkSpec

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from agents.networks import export_weights
-from agents.recurrent import LSTM
+from agents.recurrent.lstm import LSTM
 from iwpa.recurrent_networks import lstm_step
 
 _ROWS, _STEPS, _INPUTS, _SIZE = 3, 6, 2, 4

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from agents.config import AGENTS, default_config
+from agents.agent import make_agent
+from agents.config import default_config
 from agents.learning import Learner
 from agents.losses import Costs
-from agents.registry import make_agent
+from agents.registry import AGENTS
 from replay.sequence import example_batch
 
 # The groups of online variables that each loss trains; it trains no others.

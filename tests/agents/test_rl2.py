@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from agents.agent import make_agent
 from agents.learning import Learner
 from agents.networks import export_weights
-from agents.registry import make_agent
-from agents.rl2 import step_rewards
+from agents.rl2.loss import step_rewards
 from iwpa.recurrent_networks import NumpyRecurrentPolicy
 
 _BURN_IN = 2

@@ -10,8 +10,8 @@ import tensorflow as tf
 from tiny_distribution import Line
 
 from agents.adaptation.methods import known, make_method, served_by
+from agents.agent import make_agent
 from agents.networks import export_weights
-from agents.registry import make_agent
 from environments import EnvironmentBatch, TrialBatch
 from iwpa.engine import adapt
 from iwpa.method import Transitions

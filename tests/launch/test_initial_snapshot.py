@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import untrained
 
-from agents.registry import make_agent
+from agents.agent import make_agent
 from agents.snapshots import write_snapshot
 from iwpa import snapshots
 from launch import run_directory

@@ -4,7 +4,7 @@ import pathlib
 
 from agents.adaptation import methods
 from agents.adaptation.search_spaces import SEARCH_SPACES
-from agents.config import AGENTS
+from agents.registry import AGENTS
 from launch.reproduction import Effort, steps
 
 OUT = pathlib.Path("runs/reproduced")

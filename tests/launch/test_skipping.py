@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import untrained
 
-from agents.registry import make_agent
+from agents.agent import make_agent
 from launch.nodes import learner as learner_node
 from launch.nodes.checkpoints import Checkpoints, Counters
 from launch.nodes.skipping import SkippingWatch

@@ -12,7 +12,8 @@ import tensorflow as tf
 from dm_env import specs
 
 from agents.adaptation.methods import make_method
-from agents.networks import MultiTaskNetworks, export_weights
+from agents.multitask.networks import MultiTaskNetworks
+from agents.networks import export_weights
 from environments import (
     EnvironmentBatch,
     ObservationGroups,

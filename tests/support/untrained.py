@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
+from agents.agent import make_agent
 from agents.config import Config
 from agents.learning import Learner
-from agents.registry import make_agent
 from agents.snapshots import write_snapshot
 from environments.arrays import Array
 from iwpa.network_config import NetworkSpec

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from agents.adaptation.methods import NAMES, RECURRENT, default_adaptation
+from agents.adaptation.methods import METHODS, default_adaptation
 from agents.adaptation.search_spaces import CONFIGURATIONS, SEARCH_SPACES, configurations
+from iwpa.snapshots import DEFAULT_AGENT
 
 
 @pytest.mark.parametrize("method", SEARCH_SPACES)
@@ -15,6 +16,6 @@ def test_every_method_has_equally_many_configurations_including_its_default(meth
 
 
 def test_every_method_that_has_something_to_tune_has_a_space():
-    assert set(SEARCH_SPACES) == set(NAMES) - {"prior", *RECURRENT}
+    assert {*SEARCH_SPACES, "prior"} == {*METHODS.served_by(DEFAULT_AGENT)}
     with pytest.raises(ValueError, match="nothing to tune in 'prior'"):
         configurations("prior", 3)

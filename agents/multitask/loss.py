@@ -1,24 +1,16 @@
-"""IWPA's agent: critic, experts and behaviour prior of many tasks (paper section 2, appendix A)."""
+"""The losses of critic, experts and prior together (paper section 2, appendix A)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Protocol
 
-import numpy as np
 import tensorflow as tf
 
 from agents import agent, losses
-from agents.agent import Agent, Behaviour
 from agents.config import Config
 from agents.gaussian import Gaussian
-from agents.networks import MultiTaskNetworks
-from environments.arrays import Array
-from iwpa.network_config import NetworkSpec
-from iwpa.networks import NumpyExpert, NumpyGaussian, Weights
-from replay.sequence import SequenceSpec
-
-GROUPS = ("critic", "expert", "prior")
+from agents.multitask.networks import MultiTaskNetworks
 
 
 class Networks(agent.Networks, Protocol):
@@ -161,46 +153,3 @@ def keep_statistics(
     change = 2.0 * measured["reward_loss"] - variance
     # A loss that is not finite comes with a share of 0, and 0 times it would be NaN.
     variance.assign_add(tf.where(share > 0.0, share * change, 0.0))
-
-
-class ExpertBehaviour(Behaviour):
-    """Acts with the expert of each environment's training task."""
-
-    def __init__(self, config: Config, environments: int):
-        """Makes the behaviour; `update` must give it weights before it acts.
-
-        Args:
-            config: Hyper-parameters.
-            environments: N.
-        """
-        self._config = config
-        self._tasks = np.zeros(environments, np.int64)
-        self._expert: NumpyExpert | None = None
-
-    def update(self, weights: Weights) -> None:
-        self._expert = NumpyExpert(weights, self._config.networks)
-
-    def begin_episode(self, row: int, task: int, *, new_task: bool) -> None:
-        del new_task
-        self._tasks[row] = task
-
-    def act(self, observations: Array) -> NumpyGaussian:
-        assert self._expert is not None, "An actor has weights before it acts."
-        return self._expert(observations, self._tasks)
-
-
-def _sequence(spec: NetworkSpec, config: Config) -> SequenceSpec:
-    return SequenceSpec(spec.observation_size, spec.action_size, config.replay.sequence_length)
-
-
-AGENT = Agent(
-    groups=GROUPS,
-    acting_groups=("expert",),
-    make_networks=MultiTaskNetworks,
-    draw_noise=losses.draw_noise,
-    total_loss=total_loss,
-    sequence=_sequence,
-    make_behaviour=lambda spec, config, environments, seed: ExpertBehaviour(config, environments),
-    keep_statistics=keep_statistics,
-    ships_transitions=True,
-)

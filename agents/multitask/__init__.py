@@ -1,0 +1,23 @@
+"""IWPA's agent: critic, experts and behaviour prior of many tasks (paper section 2, appendix A)."""
+
+from __future__ import annotations
+
+from agents.multitask.search_spaces import SEARCH_SPACES
+from agents.traits import Traits
+
+TRAITS = Traits(
+    uses=frozenset({"networks.critic", "losses.kl_target"}),
+    methods=(
+        "prior",
+        "shared_q_iw",
+        "shared_q_iw_ls",
+        "shared_q_iw_posterior",
+        "shared_q_iw_hypotheses",
+        "from_scratch",
+    ),
+    selection_method="shared_q_iw",
+    learner_step_seconds=0.012,  # On two cores and two threads, on navigation and half-cheetah.
+    has_levels=True,
+    has_task_reward_heads=True,
+    search_spaces=SEARCH_SPACES,
+)

@@ -1,0 +1,1 @@
+"""What the recurrent agents share: the LSTM, the objective, and exploration in straight lines."""
