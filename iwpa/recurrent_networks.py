@@ -1,4 +1,4 @@
-"""The networks of `agents/recurrent.py`, `rl2.py` and `pearl.py` in numpy, for acting."""
+"""The networks of `agents/recurrent`, `agents/rl2` and `agents/pearl` in numpy, for acting."""
 
 from __future__ import annotations
 

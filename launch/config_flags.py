@@ -1,6 +1,6 @@
 """Every hyper-parameter as a flag: `--config.losses.discount=0.9`, `--adaptation.ridge=0.1`.
 
-`--config=FILE` and `--adaptation=FILE` read them from JSON files such as those in `agents/presets`.
+`--config=FILE` and `--adaptation=FILE` read them from JSON files such as an agent's presets.
 Flags override files, and files override presets.
 """
 
@@ -33,8 +33,8 @@ def define_path(name: str, default: str | None, help: str, section: str | None =
 
 def define_config() -> None:
     """Defines a flag for each of training's hyper-parameters."""
-    section = "of training: by default the environment's preset in agents/presets"
-    text = "JSON file of hyper-parameters such as agents/presets/multitask/reach.json."
+    section = "of training: by default the environment's preset in agents/AGENT/presets"
+    text = "JSON file of hyper-parameters such as agents/multitask/presets/reach.json."
     define_path("config", None, text, section)
     _define(
         "config",

@@ -44,12 +44,21 @@ def test_the_method_acts_by_the_mean_of_the_training_heads_and_learns_nothing():
 
 
 def test_the_agent_pays_nothing_for_entropy(monkeypatch):
-    from agents import rl2
     from agents.losses import Costs
+    from agents.rl2 import agent, loss
 
-    names = {"__name__": "agents.rl2_sharp"}
-    monkeypatch.setattr(rl2, "total_loss", lambda *arguments: arguments[5])
+    names = {"__name__": "agents.rl2_sharp.agent"}
+    monkeypatch.setattr(loss, "total_loss", lambda *arguments: arguments[5])
     exec(block("AGENT ="), names)
     costs = names["AGENT"].total_loss(None, None, None, None, None, Costs(0.5, 0.25))
     assert costs == Costs(0.5, 0.0)
-    assert names["AGENT"].groups == rl2.AGENT.groups
+    assert names["AGENT"].groups == agent.AGENT.groups
+
+
+def test_the_agent_has_the_traits_of_rl2_but_a_method_of_its_own():
+    from agents import rl2
+
+    names = {"__name__": "agents.rl2_sharp"}
+    exec(block("TRAITS ="), names)
+    assert names["TRAITS"].selection_method == "rl2_sharp"
+    assert names["TRAITS"].uses == rl2.TRAITS.uses
