@@ -27,50 +27,30 @@ def test_each_optional_hyper_parameter_exists_and_some_agent_uses_it():
 
 @pytest.mark.parametrize("agent", AGENTS)
 @pytest.mark.parametrize(
-    ("name", "value", "message"),
+    ("name", "value", "refusal", "reason"),
     [
         (
             "networks.critic",
             "task_description",
-            "--critic=task_description needs --agent=multitask: "
-            "the critic of {agent} is not told the task.",
+            "--critic=task_description needs --agent=multitask: ",
+            "the critic of .+ is not told the task",
         ),
-        (
-            "losses.kl_target",
-            0.5,
-            "losses.kl_target takes 0 with --agent={agent}, not 0.5: {agent} has no prior.",
-        ),
-        (
-            "losses.shaping",
-            2.0,
-            "losses.shaping takes 0 with --agent={agent}, not 2.0: only rl2 shapes rewards.",
-        ),
-        (
-            "straight_episodes",
-            0.25,
-            "straight_episodes takes 0 with --agent={agent}, not 0.25: "
-            "only rl2 and pearl have them.",
-        ),
-        (
-            "replay.burn_in",
-            3,
-            "replay.burn_in takes 0 with --agent={agent}, not 3: only rl2 has a burn-in.",
-        ),
-        (
-            "replay.context_length",
-            7,
-            "replay.context_length takes 0 with --agent={agent}, not 7.",
-        ),
+        ("losses.kl_target", 0.5, "losses.kl_target takes 0", ".+ has no prior"),
+        ("losses.shaping", 2.0, "losses.shaping takes 0", "only rl2.* shapes? rewards"),
+        ("straight_episodes", 0.25, "straight_episodes takes 0", "only rl2 .*pearl.* have them"),
+        ("replay.burn_in", 3, "replay.burn_in takes 0", "only rl2.* (has|have) a burn-in"),
+        ("replay.context_length", 7, "replay.context_length takes 0", ""),
     ],
 )
 def test_an_agent_refuses_the_optional_hyper_parameters_that_it_does_not_use(
-    agent, name, value, message
+    agent, name, value, refusal, reason
 ):
-    config = with_values(
-        default_config("other", 700, agent), {"losses.kl_cost": 0.01, "replay.burn_in": 0}
-    )
+    general = {"losses.kl_cost": 0.01, "replay.burn_in": 0}
+    config = with_values(default_config("other", 700, agent), general)
     if name in TRAITS[agent].uses:
         with_values(config, {name: value})
         return
-    with pytest.raises(ValueError, match=f"^{re.escape(message.format(agent=agent))}$"):
+    if "takes" in refusal:
+        refusal += f" with --agent={agent}, not {value}" + (": " if reason else "")
+    with pytest.raises(ValueError, match=f"^{re.escape(refusal)}{reason}\\.$"):
         with_values(config, {name: value})
