@@ -18,7 +18,7 @@ def test_a_snapshot_describes_itself(capsys):
         "control step  0.05 s",
         "joints_vel [8], scaled by 0.2",
         "actions       8 numbers from [-1.0",
-        "90000 learner steps of the agent multitask on 100 tasks",
+        f"{trained.snapshot.step} learner steps of the agent multitask on 100 tasks",
         "licence       Apache-2.0",
         json.loads((trained.path / "manifest.json").read_text())["sha256"]["weights.safetensors"],
     ):
