@@ -7,7 +7,7 @@ evidence.
 
 A replica follows one training task at a time, the most promising one among the likely ones: its
 expert proposes actions besides the prior, and its head values them. The replica leaves it as soon
-as another task is ten times as likely, and disfavours it after each episode without a find. Once
+as another task is ten times as likely, or after an episode without a find. Once
 two rewards differ, the head is the posterior mean over tasks plus a ridge regression drawn towards
 it.
 """
@@ -38,8 +38,9 @@ _LEAST_NOISE = 1e-6
 _REFUTED = 0.1
 # Weight of the least promising task, as a share of the most promising one's.
 _LEAST_PROMISE = 0.1
-# Factor on a followed task's weight for each episode without a find.
-_FAILURE_FACTOR = 0.5
+# Factor on a followed task's probability for each episode without a find: its expert would hardly
+# ever have missed it. Smaller than _REFUTED, so that another task is tried next.
+_FAILURE_FACTOR = 0.05
 # Number of transitions that each training task's mean error under a reward function counts as.
 _DESCRIBED = 20.0
 
@@ -51,7 +52,7 @@ class HypothesisHead(TaskMixtureHead):
         followed: Index in `tasks` of the task that each replica follows, `[R]`.
     """
 
-    remembered: ClassVar[tuple[str, ...]] = (*TaskMixtureHead.remembered, "followed", "_vain")
+    remembered: ClassVar[tuple[str, ...]] = (*TaskMixtureHead.remembered, "followed")
 
     def __init__(
         self,
@@ -78,8 +79,6 @@ class HypothesisHead(TaskMixtureHead):
         self._reward_heads = reward_heads[self.tasks]
         self._noise = max(noise, _LEAST_NOISE)
         self.followed = np.zeros(replicas, int)
-        # Episodes without a find, per replica and followed task.
-        self._vain = np.zeros_like(self._squared_errors)
         self._rows = np.arange(replicas)
 
     def _errors(self, transitions: FeatureTransitions) -> Array:
@@ -130,8 +129,7 @@ class HypothesisHead(TaskMixtureHead):
         low, high = values.min(axis=1, keepdims=True), values.max(axis=1, keepdims=True)
         spread = np.where(high > low, high - low, 1.0)
         promise = _LEAST_PROMISE + (1.0 - _LEAST_PROMISE) * (values - low) / spread
-        weight = np.log(promise) + np.log(_FAILURE_FACTOR) * self._vain[rows]
-        weight -= 0.5 * self._squared_errors[rows]
+        weight = np.log(promise) - 0.5 * self._squared_errors[rows]
         self.followed[rows] = np.where(self._likely()[rows], weight, -np.inf).argmax(axis=1)
         self._update_centres()
 
@@ -147,7 +145,8 @@ class HypothesisHead(TaskMixtureHead):
 
     def record_failure(self, rows: Array) -> None:
         """Counts an episode without a find against the followed task, in some replicas `[r]`."""
-        self._vain[rows, self.followed[rows]] += 1.0
+        self._squared_errors[rows, self.followed[rows]] -= 2.0 * np.log(_FAILURE_FACTOR)
+        self._update_posterior()
 
     def _update_centres(self) -> None:
         found = self._seen.width[:, None] > 0
