@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from agents.config import Config
-from agents.losses import Costs, Counts
+from agents.losses import Inputs
 from environments import EnvironmentBatch, StepBatch, TrialBatch
 from environments.arrays import Array
 from iwpa.network_config import NetworkSpec
@@ -91,8 +91,7 @@ class Agent:
         draw_noise: Makes one step's random draws from a batch, the config and a seed of two
             integers.
         total_loss: Returns the sum of the losses and the metrics to record, from online and target
-            networks, sequences, draws, config, the weights of the regularisers, and the counts of
-            the batch that the sequences belong to. Scalar metrics add up over the parts of a
+            networks, the step's inputs, and config. Scalar metrics add up over the parts of a
             batch; `[B, T]` metrics are recorded as quantiles.
         sequence: Returns the shape of a sequence in replay.
         make_behaviour: Makes an actor's behaviour in N environments, from a seed.
@@ -109,7 +108,7 @@ class Agent:
     make_networks: Callable[..., Networks]
     draw_noise: Callable[[Mapping[str, tf.Tensor], Config, tf.Tensor], Noise]
     total_loss: Callable[
-        [Any, Any, Mapping[str, tf.Tensor], Any, Config, Costs, Counts],
+        [Any, Any, Inputs, Config],
         tuple[tf.Tensor, dict[str, tf.Tensor]],
     ]
     sequence: Callable[[NetworkSpec, Config], SequenceSpec]

@@ -10,10 +10,9 @@ from typing import Any
 import tensorflow as tf
 
 from agents import losses
-from agents.agent import Agent, Networks, Noise
+from agents.agent import Agent, Networks
 from agents.config import Config
 
-Batch = Mapping[str, tf.Tensor]
 # The gradient over all trained weights as one vector, `[P]`, and the metrics to record.
 Shard = tuple[tf.Tensor, dict[str, tf.Tensor]]
 
@@ -50,39 +49,28 @@ class ShardedGradient:
         self._config = config
         self._shards = shards
 
-    def __call__(
-        self, batch: Batch, noise: Noise, costs: losses.Costs, counts: losses.Counts
-    ) -> list[Shard]:
+    def __call__(self, inputs: losses.Inputs) -> list[Shard]:
         """Returns each shard's gradient and metrics.
 
         The gradients and the scalar metrics add up to those of the batch.
 
         Args:
-            batch: As `SequenceSpec.signature`, with a leading B.
-            noise: The step's random draws.
-            costs: Weights of the regularisers.
-            counts: Counts of the whole batch.
+            inputs: The step's inputs, with the counts of the whole batch.
         """
         weights = [
             [tf.convert_to_tensor(variable) for variable in part.variables]
             for part in self._networks
         ]
         shards = []
-        for rows in _split(counts.sequences, self._shards):
-            part = {key: value[rows] for key, value in batch.items()}
-            gradients, metrics = self._compiled(weights, part, noise.of_rows(rows), costs, counts)
+        for rows in _split(inputs.batch["mask"].shape[0], self._shards):
+            gradients, metrics = self._compiled(weights, inputs.of_rows(rows))
             # Outside XLA, which joins many vectors element by element; TensorFlow copies each.
             shards.append((tf.concat(gradients, axis=0), metrics))
         return shards
 
     @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
     def _compiled(
-        self,
-        weights: list[list[tf.Tensor]],
-        batch: Batch,
-        noise: Noise,
-        costs: losses.Costs,
-        counts: losses.Counts,
+        self, weights: list[list[tf.Tensor]], inputs: losses.Inputs
     ) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
         """Returns one shard's gradients with respect to the trained weights, flat, and metrics."""
         online, target = (
@@ -92,9 +80,7 @@ class ShardedGradient:
         trained = [by_variable[id(variable)] for variable in self._trained]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(trained)
-            loss, metrics = self._agent.total_loss(
-                online, target, batch, noise, self._config, costs, counts
-            )
+            loss, metrics = self._agent.total_loss(online, target, inputs, self._config)
         gradients = tape.gradient(loss, trained, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         return [tf.reshape(gradient, [-1]) for gradient in gradients], metrics
 

@@ -121,7 +121,7 @@ class Learner(acme.core.VariableSource, acme.core.Saveable):  # type: ignore[mis
     def _update(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         noise, transitions = self._prepare(batch)
         counts = losses.Counts(transitions, batch["mask"].shape[0])
-        shards = self._gradient(batch, noise, self._costs(), counts)
+        shards = self._gradient(losses.Inputs(batch, noise, self._costs(), counts))
         metrics = merge_metrics([part for _, part in shards], batch["mask"])
         gradients = [gradient for gradient, _ in shards]
         return {**metrics, **self._apply(batch, gradients, metrics)}

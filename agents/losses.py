@@ -7,7 +7,7 @@ trfl); SVG(0), Heess et al. 2015; distillation, Teh et al. 2017 and Galashov et 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -66,6 +66,27 @@ class Costs(NamedTuple):
 
     kl: tf.Tensor
     entropy: tf.Tensor
+
+
+class Inputs(NamedTuple):
+    """What the losses of one learner step are computed from, besides the networks.
+
+    Attributes:
+        batch: As `SequenceSpec.signature`, with a leading B.
+        noise: The step's random draws, as the agent's `draw_noise` makes them.
+        costs: Weights of the regularisers.
+        counts: Counts of the larger batch that this one is a part of, if it is one.
+    """
+
+    batch: Mapping[str, tf.Tensor]
+    noise: Any
+    costs: Costs
+    counts: Counts | None = None
+
+    def of_rows(self, rows: slice) -> Inputs:
+        """Returns the inputs for some of the B sequences."""
+        part = {key: value[rows] for key, value in self.batch.items()}
+        return self._replace(batch=part, noise=self.noise.of_rows(rows))
 
 
 def draw_noise(batch: Mapping[str, tf.Tensor], config: Config, seed: tf.Tensor) -> Noise:

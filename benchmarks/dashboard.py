@@ -25,14 +25,8 @@ from results.store import RecordWriter
 from results.tasks import TaskCoordinates, write_tasks
 
 _METHODS = (
-    "prior",
-    "shared_q_iw",
-    "shared_q_iw_ls",
-    "from_scratch",
-    "shared_q",
-    "iw",
-    "distral",
-    "pearl",
+    *("prior", "from_scratch", "distral", "pearl"),
+    *("shared_q", "iw", "shared_q_iw", "shared_q_iw_ls"),
 )
 _SNAPSHOTS, _TEST_EPISODES, _VALIDATION_EPISODES = 20, 100, 70
 _HEARTBEATS, _TRAINING_RECORDS = 66_000, 19_400

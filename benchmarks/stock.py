@@ -22,21 +22,16 @@ from dm_control.manipulation.shared import arenas, constants, observations, robo
 from dm_control.suite import humanoid
 from dm_control.utils import rewards
 
-from environments import walled_room
+from environments import walker, walled_room
 from environments.arrays import Array
+from environments.move_box import MoveBox
 
 _FEET = ("right_foot", "left_foot")
-_SENSED = (
-    "joints_pos",
-    "joints_vel",
-    "sensors_velocimeter",
-    "sensors_gyro",
-    "sensors_accelerometer",
-    "position",
+# The names of observations in composer, by their names here.
+_WALKER_KEYS, _BALL_KEYS = (
+    {name: name if name in ("heading", "box") else f"walker/{name}" for name in observed}
+    for observed in (walker.OBSERVED, MoveBox.observation_groups.expert)
 )
-_FELT = (*_SENSED, "end_effectors_pos", "world_zaxis", "sensors_touch")
-_WALKER_KEYS = {"heading": "heading", **{name: f"walker/{name}" for name in _FELT}}
-_BALL_KEYS = {"heading": "heading", "box": "box", **{name: f"walker/{name}" for name in _SENSED}}
 
 
 def make(name: str) -> Any:

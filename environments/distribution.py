@@ -5,12 +5,12 @@ from __future__ import annotations
 import abc
 import dataclasses
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
 import dm_env
-import numpy as np
 
 from environments.arrays import Array
+from environments.described_reward import DescribedReward
 from environments.task import Task, TaskSet
 
 
@@ -66,19 +66,6 @@ class TaskEnvironment(dm_env.Environment):  # type: ignore[misc]
         Only `environments.render` and videos need it.
         """
         raise NotImplementedError(f"{type(self).__name__} has no picture().")
-
-
-# Maps observations by name `[N, ...]`, the environment's own actions `[N, ...]` and the next
-# observations to rewards `[N]`, or to a pair: rewards `[N]` and true terminations `[N]`.
-DescribedReward = Callable[
-    [Mapping[str, Array], Array, Mapping[str, Array]], Array | tuple[Array, Array]
-]
-
-
-def distances(observations: Mapping[str, Array], key: str, point: Sequence[float]) -> Array:
-    """Returns the distances of an observation's first numbers from a point, `[N]`."""
-    found: Array = np.linalg.norm(observations[key][:, : len(point)] - np.array(point), axis=1)
-    return found
 
 
 class TaskDistribution(abc.ABC):

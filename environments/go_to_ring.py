@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Mapping
 from typing import Literal
 
 import mujoco
@@ -26,12 +25,11 @@ import numpy as np
 
 from environments import composition
 from environments.arrays import Array
+from environments.described_reward import DescribedReward, ending_near
 from environments.distribution import (
-    DescribedReward,
     ObservationGroups,
     TaskDistribution,
     TaskEnvironment,
-    distances,
     trains_densely,
 )
 from environments.models import compiled_model
@@ -114,13 +112,8 @@ class GoToRing(TaskDistribution):
         return environment
 
     def described_reward(self, task: Task) -> DescribedReward:
-        def reward(
-            observations: Mapping[str, Array], actions: Array, after: Mapping[str, Array]
-        ) -> tuple[Array, Array]:
-            reached = distances(after, "position", task.parameters) < self._success_radius
-            return _STEP_REWARD + _SUCCESS_REWARD * reached, reached
-
-        return reward
+        target, radius = task.parameters, self._success_radius
+        return ending_near("position", target, radius, success=_SUCCESS_REWARD, step=_STEP_REWARD)
 
     def description(self, task: Task) -> Array:
         return np.array(task.parameters, np.float32)

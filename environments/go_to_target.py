@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Mapping
 from typing import Literal
 
 import mujoco
@@ -32,12 +31,11 @@ import numpy as np
 
 from environments import composition
 from environments.arrays import Array
+from environments.described_reward import DescribedReward, ending_near
 from environments.distribution import (
-    DescribedReward,
     ObservationGroups,
     TaskDistribution,
     TaskEnvironment,
-    distances,
     trains_densely,
 )
 from environments.models import compiled_model
@@ -170,14 +168,8 @@ class GoToTarget(TaskDistribution):
 
     def described_reward(self, task: Task) -> DescribedReward:
         """Returns the environment's reward without falls, which observations do not show."""
-
-        def reward(
-            observations: Mapping[str, Array], actions: Array, after: Mapping[str, Array]
-        ) -> tuple[Array, Array]:
-            reached = distances(after, "position", task.parameters) <= self._success_radius
-            return _STEP_REWARD + reached, reached
-
-        return reward
+        target, radius = task.parameters, self._success_radius
+        return ending_near("position", target, radius, success=1.0, step=_STEP_REWARD)
 
     def description(self, task: Task) -> Array:
         return np.array(task.parameters, np.float32)

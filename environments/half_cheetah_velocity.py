@@ -21,8 +21,8 @@ import mujoco
 import numpy as np
 
 from environments.arrays import Array
+from environments.described_reward import DescribedReward
 from environments.distribution import (
-    DescribedReward,
     ObservationGroups,
     TaskDistribution,
     TaskEnvironment,

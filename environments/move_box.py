@@ -22,7 +22,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import types
-from collections.abc import Mapping
 from typing import Literal
 
 import mujoco
@@ -30,12 +29,11 @@ import numpy as np
 
 from environments import composition, walled_room
 from environments.arrays import Array
+from environments.described_reward import DescribedReward, ending_near
 from environments.distribution import (
-    DescribedReward,
     ObservationGroups,
     TaskDistribution,
     TaskEnvironment,
-    distances,
     trains_densely,
 )
 from environments.models import compiled_model
@@ -249,13 +247,8 @@ class MoveBox(TaskDistribution):
         return task.parameters[2:4]
 
     def described_reward(self, task: Task) -> DescribedReward:
-        def reward(
-            observations: Mapping[str, Array], actions: Array, after: Mapping[str, Array]
-        ) -> tuple[Array, Array]:
-            reached = distances(after, "box", self.coordinates(task)) < self._choices.success_radius
-            return _SUCCESS_REWARD * reached, reached
-
-        return reward
+        target, radius = self.coordinates(task), self._choices.success_radius
+        return ending_near("box", target, radius, success=_SUCCESS_REWARD)
 
     def description(self, task: Task) -> Array:
         return np.array(self.coordinates(task), np.float32)

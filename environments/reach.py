@@ -20,7 +20,7 @@ of distance, plus a bump around the target that is 1 there and 1/e at 0.1 m.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import mujoco
@@ -28,12 +28,11 @@ import numpy as np
 
 from environments import composition
 from environments.arrays import Array
+from environments.described_reward import DescribedReward, distances
 from environments.distribution import (
-    DescribedReward,
     ObservationGroups,
     TaskDistribution,
     TaskEnvironment,
-    distances,
     trains_densely,
 )
 from environments.models import compiled_model
@@ -132,12 +131,9 @@ class Reach(TaskDistribution):
         return environment
 
     def described_reward(self, task: Task) -> DescribedReward:
-        def reward(
-            observations: Mapping[str, Array], actions: Array, after: Mapping[str, Array]
-        ) -> Array:
-            return 1.0 * (distances(after, "pinch_site_pos", task.parameters) <= _RADIUS)
-
-        return reward
+        return lambda before, actions, after: (
+            1.0 * (distances(after, "pinch_site_pos", task.parameters) <= _RADIUS)
+        )
 
     def description(self, task: Task) -> Array:
         return np.array(task.parameters, np.float32)

@@ -21,12 +21,11 @@ import numpy as np
 from dm_env import specs
 
 from environments.arrays import Array
+from environments.described_reward import DescribedReward, distances
 from environments.distribution import (
-    DescribedReward,
     ObservationGroups,
     TaskDistribution,
     TaskEnvironment,
-    distances,
     trains_densely,
 )
 from environments.task import DEFAULT_SIZES, Task, TaskSet, draw_task_set, numbered

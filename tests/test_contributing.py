@@ -44,13 +44,13 @@ def test_the_method_acts_by_the_mean_of_the_training_heads_and_learns_nothing():
 
 
 def test_the_agent_pays_nothing_for_entropy(monkeypatch):
-    from agents.losses import Costs
+    from agents.losses import Costs, Inputs
     from agents.rl2 import agent, loss
 
     names = {"__name__": "agents.rl2_sharp.agent"}
-    monkeypatch.setattr(loss, "total_loss", lambda *arguments: arguments[5])
+    monkeypatch.setattr(loss, "total_loss", lambda *arguments: arguments[2].costs)
     exec(block("AGENT ="), names)
-    costs = names["AGENT"].total_loss(None, None, None, None, None, Costs(0.5, 0.25))
+    costs = names["AGENT"].total_loss(None, None, Inputs({}, None, Costs(0.5, 0.25)), None)
     assert costs == Costs(0.5, 0.0)
     assert names["AGENT"].groups == agent.AGENT.groups
 

@@ -29,11 +29,8 @@ class Networks(agent.Networks, Protocol):
 def total_loss(
     online: Networks,
     target: Networks,
-    batch: Mapping[str, tf.Tensor],
-    noise: losses.Noise,
+    inputs: losses.Inputs,
     config: Config,
-    costs: losses.Costs,
-    counts: losses.Counts | None = None,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Returns the sum of the critic's, the experts' and the prior's loss.
 
@@ -42,15 +39,13 @@ def total_loss(
     Args:
         online: The networks to train.
         target: Their Polyak averages, constants here.
-        batch: As `SequenceSpec.signature`, with a leading B.
-        noise: The step's random draws.
+        inputs: The step's sequences and draws.
         config: Hyper-parameters.
-        costs: Weights of the regularisers.
-        counts: Counts of the larger batch that this one is a part of, if it is one.
 
     Returns:
         The scalar loss, and the metrics to record: means, which are scalars, and values `[B, T]`.
     """
+    batch, noise, costs, counts = inputs
     task, mask, actions = batch["task"], batch["mask"], batch["actions"]
     states, next_states = batch["observations"][:, :-1], batch["observations"][:, 1:]
 

@@ -43,11 +43,8 @@ def draw_noise(batch: Mapping[str, tf.Tensor], config: Config, seed: tf.Tensor) 
 def total_loss(
     online: LatentNetworks,
     target: LatentNetworks,
-    batch: Mapping[str, tf.Tensor],
-    noise: Noise,
+    inputs: losses.Inputs,
     config: Config,
-    costs: losses.Costs,
-    counts: losses.Counts | None = None,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Returns the sum of the critic's loss, the KL of z, and the policy's loss.
 
@@ -56,16 +53,14 @@ def total_loss(
     Args:
         online: The networks to train.
         target: Their Polyak averages, constants here; z is the online encoder's.
-        batch: As `SequenceSpec.signature`, with a leading B; its memory is the context. Sequences
-            with an empty context train nothing.
-        noise: The step's random draws.
+        inputs: The step's sequences and draws. The memory is the context; sequences with an empty
+            one train nothing. The weight of KL(expert || prior) is not used.
         config: Hyper-parameters.
-        costs: Weights of the regularisers; that of KL(expert || prior) is not used.
-        counts: Counts of the larger batch that this one is a part of, if it is one.
 
     Returns:
         The scalar loss, and the metrics to record: means, which are scalars, and values `[B, T]`.
     """
+    batch, noise, costs, counts = inputs
     objective = config.losses
     # With an uninformative z the policy would learn to go where all tasks pay on average, and
     # z ~ N(0, I) would try that instead of one task after another.

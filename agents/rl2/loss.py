@@ -15,11 +15,8 @@ from agents.rl2.networks import RecurrentNetworks
 def total_loss(
     online: RecurrentNetworks,
     target: RecurrentNetworks,
-    batch: Mapping[str, tf.Tensor],
-    noise: losses.Noise,
+    inputs: losses.Inputs,
     config: Config,
-    costs: losses.Costs,
-    counts: losses.Counts | None = None,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Returns the sum of the critic's and the policy's loss.
 
@@ -28,16 +25,14 @@ def total_loss(
     Args:
         online: The networks to train.
         target: Their Polyak averages, constants here.
-        batch: As `SequenceSpec.signature`, with a leading B; the losses are over the T rows after
-            the burn-in.
-        noise: The step's random draws.
+        inputs: The step's sequences and draws; the losses are over the T rows after the burn-in,
+            and the weight of the KL is not used.
         config: Hyper-parameters.
-        costs: Weights of the regularisers; that of the KL is not used.
-        counts: Counts of the larger batch that this one is a part of, if it is one.
 
     Returns:
         The scalar loss, and the metrics to record: means, which are scalars, and values `[B, T]`.
     """
+    batch, noise, costs, counts = inputs
     objective, burn_in = config.losses, config.replay.burn_in
     # The last observation counts too: it is real wherever a value uses it.
     counted = tf.concat([batch["mask"], tf.ones_like(batch["mask"][:, :1])], axis=1)

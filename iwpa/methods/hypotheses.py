@@ -59,7 +59,6 @@ class HypothesisHead(TaskMixtureHead):
         task_heads: Array,
         reward_heads: Array,
         noise: float,
-        replicas: int,
         config: AdaptationConfig,
         seen: RewardRange,
         discount: float,
@@ -70,16 +69,15 @@ class HypothesisHead(TaskMixtureHead):
             task_heads: u_i of all training tasks, `[tasks, d]`.
             reward_heads: v_i of all training tasks, `[tasks, d]`.
             noise: RMS error of the reward heads in training, in scaled rewards.
-            replicas: R.
             config: Hyper-parameters.
             seen: Range of the rewards seen.
             discount: gamma.
         """
-        super().__init__(task_heads, replicas, config, seen, discount)
+        super().__init__(task_heads, config, seen, discount)
         self._reward_heads = reward_heads[self.tasks]
         self._noise = max(noise, _LEAST_NOISE)
-        self.followed = np.zeros(replicas, int)
-        self._rows = np.arange(replicas)
+        self._rows = np.arange(len(self.posterior))
+        self.followed = np.zeros(len(self._rows), int)
 
     def _errors(self, transitions: FeatureTransitions) -> Array:
         psi, paid = transitions.features, transitions.rewards[:, None]

@@ -83,18 +83,18 @@ def _weighting(start: Start, make_head: Callable[[Array, RewardRange], Head]) ->
 
 
 def _shared_q_iw_posterior(start: Start) -> Method:
-    snapshot, replicas = start.snapshot, len(start.replicas)
-    proposals, seen = start.proposals(with_features=True), RewardRange(replicas)
-    head = PosteriorHead(snapshot.task_heads(), replicas, start.config, seen, snapshot.discount)
+    snapshot, seen = start.snapshot, RewardRange(len(start.replicas))
+    proposals = start.proposals(with_features=True)
+    head = PosteriorHead(snapshot.task_heads(), start.config, seen, snapshot.discount)
     return PosteriorWeighting(
         start.linear_critic(head, proposals), proposals, seen, start.config, start.work
     )
 
 
 def _shared_q_iw_hypotheses(start: Start) -> Method:
-    snapshot, replicas, seen = start.snapshot, len(start.replicas), RewardRange(len(start.replicas))
+    snapshot, seen = start.snapshot, RewardRange(len(start.replicas))
     heads, rewards = snapshot.task_heads(), snapshot.reward_heads()
-    head = HypothesisHead(heads, *rewards, replicas, start.config, seen, snapshot.discount)
+    head = HypothesisHead(heads, *rewards, start.config, seen, snapshot.discount)
     expert = snapshot.expert()
     proposals = start.proposals(
         with_features=True,

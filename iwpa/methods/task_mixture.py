@@ -45,18 +45,12 @@ class TaskMixtureHead(RidgeHead, abc.ABC):
     )
 
     def __init__(
-        self,
-        task_heads: Array,
-        replicas: int,
-        config: AdaptationConfig,
-        seen: RewardRange,
-        discount: float,
+        self, task_heads: Array, config: AdaptationConfig, seen: RewardRange, discount: float
     ):
         """Starts from the mean of the training tasks' heads, all equally likely.
 
         Args:
             task_heads: u_i of all training tasks, `[tasks, d]`.
-            replicas: R.
             config: Hyper-parameters.
             seen: Range of the rewards seen.
             discount: gamma.
@@ -64,6 +58,7 @@ class TaskMixtureHead(RidgeHead, abc.ABC):
         norms = np.linalg.norm(task_heads[:, :-1], axis=1)
         self.tasks = np.flatnonzero(norms >= _LEARNED * np.median(norms))
         task_heads = task_heads[self.tasks]
+        replicas = len(seen.low)
         super().__init__(
             np.repeat(task_heads.mean(axis=0)[None], replicas, axis=0), config, seen, discount
         )

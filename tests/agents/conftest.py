@@ -16,14 +16,8 @@ from agents.agent import make_agent
 from agents.config import Config, LossConfig, OptimiserConfig
 from agents.learning import Learner
 from agents.multitask.networks import MultiTaskNetworks
-from environments import (
-    EnvironmentBatch,
-    ObservationGroups,
-    Task,
-    TaskDistribution,
-    TaskEnvironment,
-    TaskSet,
-)
+from environments import EnvironmentBatch, ObservationGroups, TaskDistribution, TaskEnvironment
+from environments.task import Task, TaskSet
 from iwpa.network_config import NetworkConfig, NetworkSpec
 from replay.config import ReplayConfig
 from replay.sequence import SequenceSpec, example_batch

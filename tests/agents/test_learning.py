@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from agents.acting import Actor
 from agents.data_parallel import merge_metrics
-from agents.losses import Costs, Noise
+from agents.losses import Costs, Inputs, Noise
 from agents.multitask.behaviour import ExpertBehaviour
 from agents.multitask.loss import total_loss
 from agents.networks import export_weights
@@ -124,7 +124,7 @@ def test_the_losses_are_those_of_the_paper_transition_by_transition(
         *(_Numpy(part, config, tiny.spec) for part in pair), batch, noise, config
     )
     with tf.GradientTape() as tape:
-        total, metrics = total_loss(*pair, constant(batch), noise, config, Costs(0.3, 0.2))
+        total, metrics = total_loss(*pair, Inputs(constant(batch), noise, Costs(0.3, 0.2)), config)
     assert metrics["critic_loss"].numpy() == pytest.approx(critic, rel=1e-4)
     assert metrics["policy_loss"].numpy() == pytest.approx(policy, rel=1e-4)
     assert metrics["prior_loss"].numpy() == pytest.approx(prior, rel=1e-4)
@@ -143,7 +143,7 @@ def test_targets_are_constants_to_critic_and_prior(pair, tiny, make_batch, const
     online, target = pair
     with tf.GradientTape(persistent=True) as tape:
         _, metrics = total_loss(
-            online, target, constant(make_batch()), _noise(), tiny.config, Costs(0.05, 0.01)
+            online, target, Inputs(constant(make_batch()), _noise(), Costs(0.05, 0.01)), tiny.config
         )
     for loss in ("critic_loss", "prior_loss"):
         assert tape.gradient(metrics[loss], list(target.variables)) == [None] * len(
@@ -155,7 +155,7 @@ def test_quantiles_of_the_ratio_are_over_real_transitions_alone(pair, tiny, make
     batch = make_batch(1)
     real = batch["mask"] > 0
     assert not real.all()
-    _, values = total_loss(*pair, constant(batch), _noise(), tiny.config, Costs(0.05, 0.01))
+    _, values = total_loss(*pair, Inputs(constant(batch), _noise(), Costs(0.05, 0.01)), tiny.config)
     metrics = merge_metrics([values], constant(batch)["mask"])
     policy = pair[1].expert(batch["observations"][:, :-1], tf.constant(batch["task"]))
     ratios = np.sort(np.exp(policy.log_prob(batch["actions"]).numpy() - batch["log_probs"])[real])

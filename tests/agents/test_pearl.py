@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from agents.agent import make_agent
 from agents.learning import Learner
-from agents.losses import Costs
+from agents.losses import Costs, Inputs
 from agents.networks import export_weights
 from agents.pearl.behaviour import LatentBehaviour
 from agents.pearl.loss import draw_noise, total_loss
@@ -149,7 +149,10 @@ def test_sequences_without_a_context_train_nothing(learner, configured, fresh):
         losses.append(
             float(
                 total_loss(
-                    learner.online, learner.target, tensors, noise, config, Costs(0.0, 0.01)
+                    learner.online,
+                    learner.target,
+                    Inputs(tensors, noise, Costs(0.0, 0.01)),
+                    config,
                 )[0]
             )
         )

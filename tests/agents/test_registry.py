@@ -11,7 +11,7 @@ import tensorflow as tf
 from agents.agent import make_agent
 from agents.config import default_config
 from agents.learning import Learner
-from agents.losses import Costs
+from agents.losses import Costs, Inputs
 from agents.registry import AGENTS
 from replay.sequence import example_batch
 
@@ -47,7 +47,7 @@ def test_each_loss_trains_its_groups_of_variables_alone(agent, loss, trained, co
     noise = parts.draw_noise(batch, config, tf.constant([0, 0], tf.int64))
     with tf.GradientTape() as tape:
         costs = Costs(0.0, config.losses.entropy_cost)
-        _, metrics = parts.total_loss(online, target, batch, noise, config, costs)
+        _, metrics = parts.total_loss(online, target, Inputs(batch, noise, costs), config)
     gradients = tape.gradient(
         metrics[loss], list(online.variables), unconnected_gradients=tf.UnconnectedGradients.ZERO
     )
@@ -76,7 +76,7 @@ def test_recurrent_agents_learn_from_the_training_reward_plus_the_weighted_task_
         tensors = {key: tf.constant(value) for key, value in batch.items()}
         noise = parts.draw_noise(tensors, weighted, tf.constant([0, 0], tf.int64))
         costs = Costs(0.0, config.losses.entropy_cost)
-        _, metrics = parts.total_loss(*networks, tensors, noise, weighted, costs)
+        _, metrics = parts.total_loss(*networks, Inputs(tensors, noise, costs), weighted)
         return [float(tf.reduce_sum(value)) for value in metrics.values()]
 
     assert losses(batch, 3.0) == pytest.approx(losses(mixed, 0.0), rel=1e-4)

@@ -365,8 +365,9 @@ def test_a_step_over_the_limit_is_a_fault(short_limit):
     assert batch.fault(0).startswith("StepTimeoutError")
 
 
-def test_the_limit_applies_to_each_environment_not_to_the_whole_batch(short_limit):
-    batch, _ = _batch(lambda step: (_spin(0.25 * short_limit), ((1, 1), 1.0, None))[1], size=8)
+def test_the_limit_applies_to_each_environment_not_to_the_whole_batch(monkeypatch):
+    monkeypatch.setattr("environments.batch.process_watchdog", lambda: Watchdog(1.5))
+    batch, _ = _batch(lambda step: (_spin(0.2), ((1, 1), 1.0, None))[1], size=8)
     for row in range(8):
         batch.reset(row, _TASK, 0)
     assert not batch.step(np.zeros((8, 2), np.float32)).faulted.any()

@@ -9,7 +9,7 @@ import pytest
 from random_episodes import random_actions, start
 
 from environments import load
-from environments.distribution import distances
+from environments.described_reward import distances
 
 STEPS = 60
 

@@ -8,12 +8,11 @@ from dm_env import specs
 from environments import (
     EnvironmentBatch,
     ObservationGroups,
-    Task,
     TaskDistribution,
     TaskEnvironment,
-    TaskSet,
     TrialBatch,
 )
+from environments.task import Task, TaskSet
 
 _TASK = Task(0, (0.0,))
 

@@ -21,7 +21,7 @@ FIRST, SECOND = np.float32([[1, 0, 1]]), np.float32([[0, 1, 1]])
 
 def hypothesis_head(seen=None, replicas=1):
     seen = seen or RewardRange(replicas)
-    return HypothesisHead(VALUE_HEADS, REWARD_HEADS, NOISE, replicas, AdaptationConfig(), seen, 0.9)
+    return HypothesisHead(VALUE_HEADS, REWARD_HEADS, NOISE, AdaptationConfig(), seen, 0.9)
 
 
 def weigh(head, features, reward, *, ended=False, active=None):

@@ -23,7 +23,7 @@ TASK_HEADS = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], np.float32)
 
 def posterior_head(seen=None, replicas=1, **changes):
     return PosteriorHead(
-        TASK_HEADS, replicas, AdaptationConfig(**changes), seen or RewardRange(replicas), 0.9
+        TASK_HEADS, AdaptationConfig(**changes), seen or RewardRange(replicas), 0.9
     )
 
 
@@ -98,7 +98,7 @@ def test_a_task_that_training_did_not_learn_does_not_explain_finding_nothing():
     memory, seen = FeatureMemory(1, 2, 3, 10), RewardRange(1)
     # The third head predicts almost nothing anywhere, whatever its constant.
     unlearned = np.float32([[0.0, 0.1, 2.0]])
-    head = PosteriorHead(np.concatenate([TASK_HEADS, unlearned]), 1, AdaptationConfig(), seen, 0.9)
+    head = PosteriorHead(np.concatenate([TASK_HEADS, unlearned]), AdaptationConfig(), seen, 0.9)
     for state in (0, 1, 0, 1):
         visit(head, memory, seen, state, reward=0.0)
     np.testing.assert_allclose(head.posterior, [[0.5, 0.5]])

@@ -13,7 +13,6 @@ from agents.adaptation.methods import known, make_method, served_by
 from agents.agent import make_agent
 from agents.networks import export_weights
 from environments import EnvironmentBatch, TrialBatch
-from iwpa.engine import adapt
 from iwpa.method import Transitions
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.recurrent import PearlMethod, RL2Method
@@ -41,7 +40,7 @@ def snapshot_of(tools):
     return make
 
 
-def _returns(snapshot, distribution, replicas, episodes=4):
+def _returns(tools, snapshot, distribution, replicas, episodes=4):
     method = make_method(
         snapshot.agent,
         snapshot,
@@ -50,17 +49,13 @@ def _returns(snapshot, distribution, replicas, episodes=4):
         episode_steps=20,
         run_seed=5,
     )
-    records = adapt(
-        method,
-        EnvironmentBatch(distribution, len(replicas)),
-        replicas,
-        episodes=episodes,
-        episode_steps=distribution.episode_steps,
-        worst_reward=distribution.worst_reward,
-        reward_scale=0.5,
-        run_seed=5,
+    return tools.returns(tools.adapted(method, distribution, replicas, episodes, reward_scale=0.5))
+
+
+def _transitions(result, environments):
+    return Transitions(
+        0.5 * result.rewards, result.discounts, environments.observations, np.ones(1, bool)
     )
-    return np.array([[record.episode_return for record in episode] for episode in records])
 
 
 @pytest.mark.parametrize("agent", _AGENTS)
@@ -72,10 +67,10 @@ def test_a_replica_acts_alike_alone_and_among_others_that_end_early_or_fail(
     )
     snapshot, _ = snapshot_of(agent, distribution)
     replicas = tools.replicas_of(distribution, seeds=2)
-    together = _returns(snapshot, distribution, replicas)
+    together = _returns(tools, snapshot, distribution, replicas)
     for row, replica in enumerate(replicas):
         np.testing.assert_allclose(
-            _returns(snapshot, distribution, [replica])[:, 0], together[:, row], rtol=1e-4
+            _returns(tools, snapshot, distribution, [replica])[:, 0], together[:, row], rtol=1e-4
         )
 
 
@@ -96,14 +91,7 @@ def test_rl2_gets_the_same_observations_as_in_training_trials(snapshot_of):
             actions = method.act()
             trials.step(actions)
             result = environments.step(actions)
-            method.observe(
-                Transitions(
-                    0.5 * result.rewards,
-                    result.discounts,
-                    environments.observations,
-                    np.ones(1, bool),
-                )
-            )
+            method.observe(_transitions(result, environments))
             last = bool(result.last[0])
         assert np.abs(method._states).max() > 0  # never reset
 
@@ -130,14 +118,7 @@ def test_pearl_starts_from_standard_normal_z_and_then_infers_it_from_all_transit
         for step in range(distribution.episode_steps):
             actions = method.act()
             result = environments.step(actions)
-            method.observe(
-                Transitions(
-                    0.5 * result.rewards,
-                    result.discounts,
-                    environments.observations,
-                    np.ones(1, bool),
-                )
-            )
+            method.observe(_transitions(result, environments))
             rows.append(
                 [
                     *environments.observations[0],

@@ -14,14 +14,8 @@ from dm_env import specs
 from agents.adaptation.methods import make_method
 from agents.multitask.networks import MultiTaskNetworks
 from agents.networks import export_weights
-from environments import (
-    EnvironmentBatch,
-    ObservationGroups,
-    Task,
-    TaskDistribution,
-    TaskEnvironment,
-    TaskSet,
-)
+from environments import EnvironmentBatch, ObservationGroups, TaskDistribution, TaskEnvironment
+from environments.task import Task, TaskSet
 from iwpa.engine import EpisodeRecord, adapt
 from iwpa.method import Method
 from iwpa.methods.config import AdaptationConfig
@@ -128,14 +122,35 @@ def run(
         episode_steps=EPISODE_STEPS,
         run_seed=5,
     )
+    return adapted(
+        wrap(method),
+        distribution,
+        replicas,
+        episodes,
+        reward_scale=reward_scale,
+        should_stop=should_stop,
+    )
+
+
+def adapted(
+    method: Method,
+    distribution: TaskDistribution,
+    replicas: Sequence[Replica],
+    episodes: int,
+    *,
+    reward_scale: float,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> list[list[EpisodeRecord]]:
+    """Adapts with a method that is already made and returns each episode's records."""
+    environments = EnvironmentBatch(distribution, len(replicas))
+    limits = {name: getattr(distribution, name) for name in ("episode_steps", "worst_reward")}
     return list(
         adapt(
-            wrap(method),
-            EnvironmentBatch(distribution, len(replicas)),
+            method,
+            environments,
             replicas,
             episodes=episodes,
-            episode_steps=distribution.episode_steps,
-            worst_reward=distribution.worst_reward,
+            **limits,
             reward_scale=reward_scale,
             run_seed=5,
             should_stop=should_stop,
@@ -161,6 +176,7 @@ class Tools:
     EPISODE_STEPS = EPISODE_STEPS
     NETWORKS = NETWORKS
     NEVER = NEVER
+    adapted = staticmethod(adapted)
     random_snapshot = staticmethod(random_snapshot)
     replicas_of = staticmethod(replicas_of)
     returns = staticmethod(returns)
