@@ -21,6 +21,8 @@ from launch import learner_threads
 # For XLA_FLAGS: without LLVM's expensive passes, a step compiles in a third of the time and runs at
 # most a tenth slower.
 QUICK_COMPILE = "--xla_llvm_disable_expensive_passes=true"
+# The settings that decide which tasks are drawn, beside `options`.
+_DRAWN_BY = ("task_set", "task_set_seed")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,12 +80,8 @@ class RunSettings:
 
     def distribution(self) -> TaskDistribution:
         """Returns a new instance of the task distribution."""
-        return load(
-            self.environment,
-            task_set=self.task_set,
-            task_set_seed=self.task_set_seed,
-            **self.options,
-        )
+        drawn = {name: getattr(self, name) for name in _DRAWN_BY}
+        return load(self.environment, **drawn, **self.options)
 
     def network_spec(
         self, distribution: TaskDistribution, environments: EnvironmentBatch | None = None
@@ -178,7 +176,9 @@ def default_settings(
     """
     given = dict(hyper_parameters or {})
     changes = {name: value for name, value in changes.items() if value is not None}
-    distribution = load(environment, **changes.get("options", {}))
+    drawn = {name: changes.get(name, getattr(RunSettings, name)) for name in _DRAWN_BY}
+    # Raises if the task set is unknown.
+    distribution = load(environment, **drawn, **changes.get("options", {}))
     if agent and given.get("agent", agent) != agent:
         raise ValueError(
             f"--agent={agent} differs from the agent {given['agent']} of the hyper-parameters.",
@@ -207,6 +207,5 @@ def default_settings(
         settings = dataclasses.replace(settings, learner_threads=threads)
     for method in methods.known(settings.methods, config.agent):
         settings.adaptation_config(method, config.adaptation_episodes)
-    # Raises if the task set is unknown or the environment has no descriptions for the critic.
-    settings.descriptions(settings.distribution())
+    settings.descriptions(distribution)  # Raises if the critic needs some and there are none.
     return settings
