@@ -21,21 +21,18 @@ def training_cpu_seconds(run_dir: str | os.PathLike[str]) -> float:
     newest: dict[tuple[str, str, int], float] = {}
     for beat in store.read_records(run_dir, "heartbeats"):
         newest[beat["node"], beat["host"], beat["pid"]] = float(beat["cpu_seconds"])
-    return sum(newest.values())
+    return sum(newest.values(), 0.0)
 
 
 def adaptation_cpu_seconds(
-    run_dir: str | os.PathLike[str], split: str, snapshot: int
+    events: Sequence[Mapping[str, Any]], split: str, snapshot: int
 ) -> dict[str, float]:
-    """Returns the CPU time of one full adaptation by each method that finished it.
+    """Returns the CPU time of one full adaptation by each method that finished it, from events.
 
     Of several configurations of a method, the newest counts.
     """
-    finished: Sequence[Mapping[str, Any]] = [
-        event for event in store.read_records(run_dir, "events") if event["event"] == ADAPTED
-    ]
     return {
         event["method"]: float(event["cpu_seconds"])
-        for event in finished
-        if (event["split"], event["snapshot"]) == (split, snapshot)
+        for event in events
+        if event["event"] == ADAPTED and (event["split"], event["snapshot"]) == (split, snapshot)
     }

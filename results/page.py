@@ -132,7 +132,12 @@ def _facts(result: summary.Summary) -> str:
             f"validation {table.number(result.selected.score)}",
         ),
         ("Learner steps", f"{training.learner_steps:,}", training.ending),
-        ("Training", f"{training.minutes:.1f} min", "over all restarts"),
+        ("Environment steps", f"{training.environment_steps:,}", "in training"),
+        (
+            "Training",
+            f"{training.minutes:.1f} min",
+            f"over all restarts; {table.duration(training.cpu_seconds)} of CPU",
+        ),
         ("Experts' return", table.number(result.experts_return), "on training tasks"),
         ("Prior's return", table.number(result.prior_return), "before adaptation"),
     ]

@@ -93,7 +93,9 @@ def as_json(result: summary.Summary) -> str:
                 "prior_return": result.prior_return,
                 "snapshot_step": result.selected.snapshot,
                 "learner_steps": result.training.learner_steps,
+                "environment_steps": result.training.environment_steps,
                 "training_minutes": result.training.minutes,
+                "training_cpu_seconds": result.training.cpu_seconds,
                 "methods": {method.method: _method_as_json(method) for method in result.methods},
             }
         ),
@@ -114,6 +116,7 @@ def _method_as_json(method: summary.MethodSummary) -> dict[str, Any]:
         "episodes_to_90_percent": method.episodes_to_90_percent,
         "return_after_found": method.return_after_found,
         "td_error": method.td_error,
+        "cpu_seconds": method.cpu_seconds,
     }
 
 

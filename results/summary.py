@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from results import (
     claims,
+    costs,
     failure,
     figures,
     legend,
@@ -39,6 +40,8 @@ class Training:
     minutes: float
     ended_by: str | None  # "learner_steps" or "minutes", None while training runs
     failure: failure.TrainingFailure | None = None
+    environment_steps: int = 0  # 0 also where an early version recorded none
+    cpu_seconds: float = 0.0  # of all nodes
 
     @property
     def ending(self) -> str:
@@ -72,6 +75,8 @@ class MethodSummary:
     td_error: float | None
     # mean over the 3rd to 5th episode after the first rewarded one
     return_after_found: float | None
+    # CPU time of all n adaptations, None while one is missing
+    cpu_seconds: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -104,8 +109,8 @@ def summarise(run_dir: str | os.PathLike[str], split: str = "test") -> Summary:
     events = store.read_records(run_dir, "events")
     refuse_failed(run_dir, events)
     runs = records.adaptation_runs(store.read_records(run_dir, "adaptation"))
-    log = training_figures.TrainingLog()
-    log.extend(store.read_records(run_dir, "training"))
+    log, trained = training_figures.TrainingLog(), store.read_records(run_dir, "training")
+    log.extend(trained)
     selected = selection.selected_snapshot(events) or selection.select_snapshot(runs)
     levels = records.levels(store.read_records(run_dir, "levels"), selected.snapshot)
     by_method, notes = tested(runs, selected.snapshot, split)
@@ -115,14 +120,24 @@ def summarise(run_dir: str | os.PathLike[str], split: str = "test") -> Summary:
             f"finished in {run_dir}: "
             f"finish it with `python -m launch.evaluate --run_dir={run_dir} --split={split}`"
         )
+    spent = costs.adaptation_cpu_seconds(events, split, selected.snapshot)
     return Summary(
         environment=environment,
         selected=selected,
-        training=training_progress(log, events),
+        training=dataclasses.replace(
+            training_progress(log, events),
+            environment_steps=max(
+                (record.get("environment_steps", 0) for record in trained), default=0
+            ),
+            cpu_seconds=costs.training_cpu_seconds(run_dir),
+        ),
         experts_return=levels["experts"],
         prior_return=levels["prior"],
         methods=tuple(
-            summarise_method(method, of_method, levels) for method, of_method in by_method.items()
+            dataclasses.replace(
+                summarise_method(method, of_method, levels), cpu_seconds=spent.get(method)
+            )
+            for method, of_method in by_method.items()
         ),
         claims=tuple(claims.claims(by_method)),
         notes=(*notes, *_fault_notes(by_method)),

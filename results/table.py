@@ -11,7 +11,7 @@ from results.claims import Claim
 
 _DASH = "–"
 LAST3 = "last 3 ± 95%"
-_ONLY_ON_PAGES = ("IQM, 95%", "after found")  # A terminal is too narrow for them.
+_ONLY_ON_PAGES = ("IQM, 95%", "after found", "CPU")  # A terminal is too narrow for them.
 ONLY_IN_TERMINALS = ("IQM", "TD error")
 # The dashboard's columns: those of a page but for single episodes, of which runs differ.
 SUMMARY_COLUMNS = (LAST3, "IQM, 95%", "found", "after found", "AUC", "to 90%")
@@ -20,7 +20,7 @@ MEANINGS = (
     "mean of the same, with its stratified bootstrap interval. Found: share of runs that found any "
     "reward. After found: mean return in the 3rd to 5th episode after the first rewarded one. AUC: "
     "mean progress over all episodes, where the prior's level is 0 and the experts' 1. To 90%: "
-    "first episode at which progress, averaged over three, is 0.9."
+    "first episode at which progress, averaged over three, is 0.9. CPU: time of all n runs."
 )
 
 
@@ -40,8 +40,10 @@ def facts(result: summary.Summary) -> list[str]:
     return [
         f"{result.environment}: snapshot {result.selected.snapshot}, validation score "
         f"{number(result.selected.score)}",
-        f"Training: {training.learner_steps} learner steps in {training.minutes:.1f} minutes, "
+        f"Training: {training.learner_steps:,} learner steps in {training.minutes:.1f} minutes, "
         f"{training.ending}",
+        f"Cost of training: {training.environment_steps:,} environment steps, "
+        f"{duration(training.cpu_seconds)} of CPU",
         f"Mean return: experts {number(result.experts_return)} on the training tasks, prior "
         f"{number(result.prior_return)}",
     ]
@@ -50,6 +52,16 @@ def facts(result: summary.Summary) -> list[str]:
 def number(value: float | None, decimals: int = 2) -> str:
     """Returns the number as text, or a dash for None."""
     return _DASH if value is None or not np.isfinite(value) else f"{value:.{decimals}f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Returns a time in the unit that suits it, or a dash for None."""
+    if seconds is None:
+        return _DASH
+    for unit, length in (("h", 3600.0), ("min", 60.0)):
+        if seconds >= length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.1f} s"
 
 
 def interval(bounds: Sequence[float], decimals: int) -> str:
@@ -110,6 +122,7 @@ def cells(
         "after found": number(method.return_after_found, decimals),
         "AUC": number(method.auc),
         "to 90%": _DASH if to_90 is None else f"ep {to_90}",
+        "CPU": duration(method.cpu_seconds),
         "TD error": _DASH if method.td_error is None else f"{method.td_error:.2g}",
     }
 

@@ -37,7 +37,8 @@ def test_groups_that_fit_into_memory_give_the_same_results_as_one_group(
             for record in records
         }
         assert len(records) == len(seen[name]) == 6 * 6
-        assert adaptation_cpu_seconds(run.directory.path, "test", 7)[method] > 0
+        events = read_records(run.directory.path, "events")
+        assert adaptation_cpu_seconds(events, "test", 7)[method] > 0
     assert seen["cut"] == pytest.approx(seen["whole"], abs=1e-5)
 
 

@@ -110,10 +110,9 @@ def test_the_command_adapts_from_a_shipped_run(tmp_path):
     )
     assert shown.returncode == 0, shown.stderr
     assert str(run) in shown.stdout
-    (selected,) = (
-        event for event in read_records(run, "events") if event["event"] == "snapshot_selected"
-    )
-    assert adaptation_cpu_seconds(run, "test", selected["snapshot"]).keys() == {
+    events = read_records(run, "events")
+    (selected,) = (event for event in events if event["event"] == "snapshot_selected")
+    assert adaptation_cpu_seconds(events, "test", selected["snapshot"]).keys() == {
         "prior",
         "shared_q_iw_ls",
     }

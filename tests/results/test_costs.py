@@ -47,4 +47,7 @@ def test_a_method_costs_what_its_newest_whole_adaptation_on_the_split_did(tmp_pa
                 "cpu_seconds": 9.0,
             }
         )
-    assert costs.adaptation_cpu_seconds(tmp_path, "test", 7) == {"iw": 4.0, "prior": 1.0}
+    assert costs.adaptation_cpu_seconds(store.read_records(tmp_path, "events"), "test", 7) == {
+        "iw": 4.0,
+        "prior": 1.0,
+    }

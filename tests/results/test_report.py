@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from results import report, store, summary, table
+from results import costs, report, store, summary, table
 
 HOSTILE_ENVIRONMENT = "<b>navigation</b>"
 HOSTILE_METHOD = "</script><img src=x>"
@@ -53,6 +53,12 @@ def test_the_first_picture_on_a_machine_says_nothing_of_fonts(run_dir, tmp_path)
 
 
 def test_the_json_line_has_the_numbers_worked_out_by_hand(run_dir):
+    spent = {"event": costs.ADAPTED, "split": "test", "snapshot": 200, "cpu_seconds": 2.5}
+    beat = {"node": "learner-0", "host": "h", "pid": 1, "memory_mib": 1.0, "counters": {}}
+    with store.RecordWriter(run_dir, "events", "evaluate") as writer:
+        writer.append({**spent, "method": "shared_q_iw"})
+    with store.RecordWriter(run_dir, "heartbeats", "learner-0") as writer:
+        writer.append({**beat, "cpu_seconds": 7.5})
     line = report.as_json(summary.summarise(run_dir))
     assert "\n" not in line
     result = json.loads(line)
@@ -63,7 +69,9 @@ def test_the_json_line_has_the_numbers_worked_out_by_hand(run_dir):
         "prior_return": 1.0,
         "snapshot_step": 200,
         "learner_steps": 300,
+        "environment_steps": 3000,
         "training_minutes": 3.5,
+        "training_cpu_seconds": 7.5,
     }
     assert list(methods) == ["prior", "shared_q_iw"]
     # Returns in the first episode 1, 1, 3, 3: s = √(4/3). Each run's last three average 9, 23/3, 11
@@ -84,6 +92,7 @@ def test_the_json_line_has_the_numbers_worked_out_by_hand(run_dir):
         "episodes_to_90_percent": None,
         "return_after_found": None,
         "td_error": 0.25,
+        "cpu_seconds": 2.5,
     }
 
 
@@ -152,19 +161,21 @@ def test_another_split_is_reported_without_touching_the_page(run_dir, adaptation
 
 
 def test_training_that_went_on_after_its_end_has_not_finished(run_dir):
-    assert summary.summarise(run_dir).training == summary.Training(300, 3.5, "learner_steps")
+    spent = {"environment_steps": 3000, "cpu_seconds": 0.0}
+    finished = summary.Training(300, 3.5, "learner_steps", **spent)
+    assert summary.summarise(run_dir).training == finished
     with store.RecordWriter(run_dir, "training", "learner") as writer:
         writer.append(
             {"learner_steps": 400, "minutes": 4.5, "training_return": None, "metrics": {}}
         )
-    assert summary.summarise(run_dir).training == summary.Training(400, 4.5, None)
+    assert summary.summarise(run_dir).training == summary.Training(400, 4.5, None, **spent)
 
 
 def test_the_table_is_aligned_and_fits_100_columns(run_dir):
     lines = table.format_table(summary.summarise(run_dir)).splitlines()
     assert max(map(len, lines)) <= 100
     assert lines[0] == "sparse_navigation: snapshot 200, validation score 6.00"
-    header, rule, *methods = lines[4:8]
+    header, rule, *methods = lines[5:9]
     assert header.split("  ")[0] == "method"
     assert {len(line) for line in methods} == {len(header)} == {len(rule)}
     assert "9.33 ± 1.36" in methods[1]

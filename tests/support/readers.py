@@ -183,7 +183,7 @@ def _events(folder: pathlib.Path) -> object:
     return (
         failure.training_failure(found),
         selection.selected_snapshot(found),
-        costs.adaptation_cpu_seconds(folder / "run", "test", 200),
+        costs.adaptation_cpu_seconds(found, "test", 200),
     )
 
 
