@@ -4,8 +4,9 @@
     python -m environments.render --environment=sparse_navigation --policy=expert --split=train \\
         --snapshot=runs/X/snapshots/9 --out=expert
 
-writes OUT.png (the middle of the episode) and OUT.mp4. `--policy` is random, expert or prior, or a
-factory of your own as module:factory.
+writes OUT.png (the middle of the episode, or with --moments=N a strip of N moments from its start
+to its end) and OUT.mp4. `--policy` is random, expert or prior, or a factory of your own as
+module:factory.
 """
 
 from __future__ import annotations
@@ -119,13 +120,21 @@ def main() -> int:
     policy = _policy_factory(values.policy)(distribution, task, values.seed, values.snapshot)
     out.parent.mkdir(parents=True, exist_ok=True)
     pictures = play(distribution, task, policy, values.seed, (values.width, values.height))
-    imageio.v3.imwrite(out.with_suffix(".png"), pictures[len(pictures) // 2])
+    imageio.v3.imwrite(out.with_suffix(".png"), strip(pictures, values.moments))
     imageio.v3.imwrite(out.with_suffix(".mp4"), pictures, fps=20, macro_block_size=1)
     print(
         f"{out.with_suffix('.png')} and {out.with_suffix('.mp4')}: "
         f"{len(pictures) - 1} steps of {distribution.name}, {values.policy}"
     )
     return 0
+
+
+def strip(pictures: list[Array], moments: int) -> Array:
+    """Returns N moments from start to end side by side, `[height, N * width, 3]`; 1: the middle."""
+    last = len(pictures) - 1
+    chosen = np.linspace(0, last, moments) if moments > 1 else [last / 2]
+    strip: Array = np.hstack([pictures[int(np.ceil(index))] for index in chosen])
+    return strip
 
 
 def _policy_factory(name: str) -> PolicyFactory:
@@ -161,6 +170,8 @@ def define_flags() -> None:
     define("split", "test", "Split of the task.", Allowed(str, choices=SPLITS))
     define("task", 0, "Index of the task in its split.", SEED)
     define("seed", 0, "Seed of the episode.", SEED)
+    moments = Allowed(int, at_least=1, at_most=12)
+    define("moments", 1, "How many moments of the episode the picture shows.", moments)
     define(
         "width", 640, "Width of the pictures, in pixels.", Allowed(int, at_least=16, at_most=1280)
     )

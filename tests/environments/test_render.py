@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from environments import Task
-from environments.render import choose_renderer, play
+from environments.render import choose_renderer, play, strip
 from environments.sparse_navigation import SparseNavigation
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -46,6 +46,12 @@ def test_a_picture_shows_the_point_where_it_is_and_the_goal(tmp_path):
         orange = (picture[..., 0] > 180) & (picture[..., 2] < 60)
         assert np.argwhere(orange).mean(axis=0) == pytest.approx((280 - 20 * step, 280), abs=1.5)
     assert pictures[0][80, 280].tolist() != [255, 255, 255]  # the goal at (0, 1)
+
+
+def test_a_strip_shows_moments_from_start_to_end_and_one_moment_is_the_middle():
+    pictures = [np.full((2, 3, 3), step, np.uint8) for step in range(22)]
+    assert strip(pictures, 3)[0, ::3, 0].tolist() == [0, 11, 21]
+    assert strip(pictures, 1)[0, ::3, 0].tolist() == [11]
 
 
 def test_the_command_writes_a_picture_and_a_video(tmp_path):
