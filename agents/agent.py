@@ -51,7 +51,7 @@ class Behaviour(abc.ABC):
 
     @abc.abstractmethod
     def update(self, weights: Weights) -> None:
-        """Takes newer weights: those of `Agent.acting_groups`, by name."""
+        """Acts with newer weights from now on: those of `Agent.acting_groups`, by name."""
 
     @abc.abstractmethod
     def begin_episode(self, row: int, task: int, *, new_task: bool) -> None:

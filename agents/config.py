@@ -85,7 +85,7 @@ class LossConfig:
     shaping: float = field(
         0.0,
         "kappa; above 0, rl2 takes the training reward as a potential phi and learns from "
-        "kappa (gamma phi' - phi) in its stead, on sequences of whole trials.",
+        "kappa (gamma phi' - phi) instead, on sequences of whole trials.",
         at_least=0,
     )
     latent_cost: float = field(

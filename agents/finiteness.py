@@ -34,4 +34,4 @@ def not_finite(
     sizes = {key: float(np.abs(x).max()) for key, x in arrays.items() if x.dtype.kind == "f"}
     largest = max(sizes, key=lambda key: sizes[key])
     known = f"its largest number is {sizes[largest]:.2g}, among {largest}"
-    return f"{', '.join(effects)}, though the batch is: {known}"
+    return f"{', '.join(effects)}, although the batch is finite: {known}"

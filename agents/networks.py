@@ -50,6 +50,7 @@ class Linear(snt.Module):  # type: ignore[misc]
         self.b = tf.Variable(tf.zeros((*stack, 1, outputs) if stack else (outputs,)), name="b")
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Maps `[..., inputs]` to `[..., outputs]`; with a stack, from `[*stack, N, inputs]`."""
         if self.w.shape.rank > 2:
             return tf.matmul(x, self.w) + self.b
         # One flat product: TensorFlow would cut a product of higher rank into many small ones.
@@ -74,6 +75,7 @@ class Torso(snt.Module):  # type: ignore[misc]
         self.offset = tf.Variable(tf.zeros(scale_shape), name="offset")
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Maps `[..., inputs]` to `[..., layers[-1]]`."""
         x = tf.tanh(layer_norm(self._layers[0](x)) * self.scale + self.offset)
         for layer in self._layers[1:]:
             x = tf.nn.elu(layer(x))

@@ -1,4 +1,4 @@
-"""All agents by name; each stands in the package of its name."""
+"""All agents by name; each is in the package of its name."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def check_start(snapshot: Snapshot, spec: NetworkSpec, config: Config) -> None:
     """Checks that a run's networks can start from a snapshot.
 
     Raises:
-        ValueError: If they cannot; names the first difference and both values.
+        ValueError: If they cannot; the message names the first difference and both values.
     """
     theirs = _facts(snapshot.agent, snapshot.spec, snapshot.networks)
     for name, ours in _facts(config.agent, spec, config.networks).items():

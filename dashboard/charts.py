@@ -11,8 +11,7 @@ from results.plotly_grid import Line, grid
 from results.plotly_style import INK, Chart, error_bars, faint, layout, mark_level
 from results.training_figures import HUES
 
-# A colour scale for colour-blind readers and grey prints, without its darkest blue, which would be
-# lost on black.
+# A colour scale for colour-blind readers and grey prints.
 _COLOUR_SCALE = "Viridis"
 _GOAL = "#009E73"
 _NAMED_TASKS = 8
@@ -22,8 +21,8 @@ _HOUR = 60 * _MINUTE
 
 
 def tasks(figure: task_figures.TaskFigure, opened: int | None) -> Chart:
-    """Draws every task's final return against its position or, lacking that, its index."""
-    points = [point for point in figure.points if len(point.position) == len(figure.names)]
+    """Draws every task's final return against its coordinates or, if it has none, its index."""
+    points = [point for point in figure.points if len(point.coordinates) == len(figure.names)]
     trace: dict[str, Any] = {
         "type": "scatter",
         "customdata": [point.task for point in points],
@@ -67,8 +66,8 @@ def _on_map(
         if point.value < middle
     }
     return {
-        "x": [point.position[0] for point in points],
-        "y": [point.position[1] for point in points],
+        "x": [point.coordinates[0] for point in points],
+        "y": [point.coordinates[1] for point in points],
         "mode": "markers+text",
         # Labels on all tasks would overlap, so only the worst of those closer to the prior than to
         # the experts have one.
@@ -97,7 +96,7 @@ def _above_axis(
 ) -> dict[str, Any]:
     colour, values = legend.colour(figure.method), [point.value for point in points]
     return {
-        "x": [point.position[0] if point.position else point.task for point in points],
+        "x": [point.coordinates[0] if point.coordinates else point.task for point in points],
         "y": values,
         "mode": "markers",
         "error_y": error_bars(
@@ -108,9 +107,9 @@ def _above_axis(
 
 
 def _hover(point: task_figures.TaskPoint) -> str:
-    position = ", ".join(f"{coordinate:.2f}" for coordinate in point.position)
+    where = ", ".join(f"{coordinate:.2f}" for coordinate in point.coordinates)
     found = "" if point.found is None else f"<br>found reward in {point.found:.0%} of its runs"
-    title = f"<b>task {point.task}</b>{f' at {position}' if position else ''}"
+    title = f"<b>task {point.task}</b>{f' at {where}' if where else ''}"
     return f"{title}<br>return {point.value:.2f} [{point.lowest:.2f}, {point.highest:.2f}]{found}"
 
 

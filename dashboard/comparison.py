@@ -1,4 +1,4 @@
-"""The comparison tab: results of the runs, and differences between their configs."""
+"""The comparison tab: results of the runs, and differences between their settings."""
 
 from __future__ import annotations
 
@@ -74,9 +74,7 @@ def _differences(view: View) -> Panel:
     ]
     if not different:
         return Panel(
-            waiting=" ".join(
-                [f"The configurations of {len(configured)} runs do not differ.", *without]
-            )
+            waiting=" ".join([f"The settings of {len(configured)} runs do not differ.", *without])
         )
     rows = [(field, *(values.get(field, "–") for values in flat)) for field in different]
     header = ["Field", *(run.name for run in configured)]

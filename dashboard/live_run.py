@@ -11,8 +11,8 @@ from typing import Any
 from results import fleet, recordings, records, selection, store, summary, tasks, training_figures
 from results.lines import Record
 
-_FRESH_SECONDS = 0.5  # seconds, within which open pages share one read
-# kept; of older ones, drop those that pile up by the hundred thousand in a run of weeks
+_FRESH_SECONDS = 0.5  # within which open pages share one read
+# kept; of older ones, those kinds are dropped that reach hundreds of thousands in a run of weeks
 _MOST_EVENTS = 10_000
 _FREQUENT = ("fault", "node_restarted")
 _KINDS = ("adaptation", "training", "heartbeats", "levels", "events")
@@ -159,7 +159,7 @@ class LiveRun:
         return adapted[-1] if adapted else None
 
     def by_method(self, split: str, snapshot: int | None) -> dict[str, list[records.AdaptationRun]]:
-        """Returns each method's runs in its newest configuration, complete or not."""
+        """Returns each method's runs in its newest config, complete or not."""
         of_methods: dict[str, list[records.AdaptationRun]] = {}
         for run in self.adaptation_runs():
             if run.key.split == split and run.key.snapshot == snapshot:

@@ -53,7 +53,7 @@ SLOTS: Mapping[str, Slot] = {
     "events": Slot("fleet", "Events", chart=False),
     "videos": Slot("videos", "Before and after adaptation", chart=False),
     "runs": Slot("comparison", "Runs", chart=False),
-    "differences": Slot("comparison", "Differences of configuration", chart=False),
+    "differences": Slot("comparison", "Differences in settings", chart=False),
 }
 
 

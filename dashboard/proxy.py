@@ -20,7 +20,7 @@ class Prefixed:
     """
 
     def __init__(self, application: _Application, prefix: str):
-        """Takes the application and the path, without a trailing slash; empty for none."""
+        """Wraps an application; `prefix` is the path without a trailing slash, empty for none."""
         self._application = application
         self._prefix = prefix
 

@@ -46,8 +46,8 @@ def _unopened(waiting: str) -> dict[str, Panel]:
 def _tasks(view: View, runs: list[records.AdaptationRun]) -> Panel:
     levels = view.run.levels(runs[0].key.snapshot)
     figure = task_figures.task_figure(runs, view.run.coordinates, **levels)
-    if figure.names and not any(point.position for point in figure.points):
-        return Panel(waiting=f"{view.run.name}: its tasks.json knows none of these tasks.")
+    if figure.names and not any(point.coordinates for point in figure.points):
+        return Panel(waiting=f"{view.run.name}: its tasks.json has none of these tasks.")
     return Panel(
         chart=charts.tasks(figure, view.choices.task),
         caption=figure.caption,
@@ -63,7 +63,7 @@ def _opened(view: View, method: str) -> dict[str, Panel]:
     }
     of_task = {name: runs for name, runs in of_task.items() if runs}
     if not of_task:
-        return _unopened(f"Nothing has adapted to {split} task {task} yet.")
+        return _unopened(f"No method has adapted to {split} task {task} yet.")
     curves = _task_curves(of_task, view.run.levels(snapshot))
     shown = {dataclasses.replace(run.key, seed=0) for runs in of_task.values() for run in runs}
     recorded = {
@@ -139,7 +139,7 @@ def _films(view: View, recorded: Mapping[str, recordings.Recording]) -> Panel:
     filmed = [recorded[method] for method in legend.ordered(recorded) if recorded[method].films]
     if not filmed:
         return Panel(
-            waiting="The environment could not be drawn when it was recorded, only the paths were."
+            waiting="The environment could not be drawn during recording, so there are only paths."
         )
     return Panel(
         body=film_group(view.run, filmed),

@@ -83,7 +83,7 @@ def examine_apart(
 def _first_line(reading: int, process: subprocess.Popen[bytes]) -> bytes:
     """Returns the process's answer, empty if it ends without one.
 
-    The end of the pipe does not tell: the process's children may outlive it and hold it open.
+    The pipe's end of file is no sign: the process's children may outlive it and hold it open.
     """
     answer = b""
     while not answer.endswith(b"\n"):

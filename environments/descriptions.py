@@ -25,7 +25,7 @@ def descriptions(distribution: TaskDistribution) -> Array | None:
     for index, vector in enumerate(found):
         if vector is None:
             raise ValueError(
-                f"description() of training task {index} is None, of others it is not: "
+                f"description() of training task {index} is None, but others are not: "
                 "describe all of them, or none."
             )
         if len(vector) != len(known[0]):

@@ -86,8 +86,7 @@ class TaskDistribution(abc.ABC):
         dense_training: Whether `training_reward` differs from the task's reward.
         coordinate_names: Names, with units, of the one or two numbers that `coordinates` returns;
             empty if figures do not show where tasks lie.
-        traced: The observed key whose first numbers are the body's own coordinates,
-            or None.
+        traced: The observed key whose first numbers are the body's own coordinates, or None.
         task_dependent: Keys whose values differ between tasks on purpose, such as a box that every
             task puts elsewhere. All others must not give the task away: with the same seed they are
             the same for every task, as long as nothing that differs acts on them.

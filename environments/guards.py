@@ -40,7 +40,7 @@ class StepTimeoutError(RuntimeError):
 class Watchdog:
     """Interrupts a step that takes too long, from a thread that wakes at least once a second.
 
-    An exception interrupts Python code. Foreign code cannot be interrupted: after twice the limit
+    An exception interrupts Python code. Native code cannot be interrupted: after twice the limit
     the process ends with a message.
     """
 
@@ -75,7 +75,7 @@ class Watchdog:
                     )
             if elapsed > 2 * self._limit and elapsed != math.inf:
                 print(
-                    f"An environment's step hangs for {elapsed:.0f} s in foreign code: "
+                    f"An environment's step has hung for {elapsed:.0f} s in native code: "
                     "ending this process.",
                     file=sys.stderr,
                 )

@@ -127,7 +127,7 @@ class HalfCheetahVelocity(TaskDistribution):
         return environment
 
     def described_reward(self, task: Task) -> DescribedReward:
-        """Returns the environment's reward, but for the speed at the step's end, not its mean."""
+        """Returns the environment's reward, with the speed at the step's end, not its mean."""
 
         def reward(
             observations: Mapping[str, Array], actions: Array, after: Mapping[str, Array]

@@ -82,7 +82,7 @@ class WalkerEnvironment(SimulatedEnvironment):
         composition.move_target_mark(self.model, self.task.parameters, self._success_radius)
 
     def approach(self) -> tuple[float, float]:
-        """Returns the torso's distance from the target in the plane, in metres.
+        """Measures the torso's distance from the target in the plane, in metres, once per step.
 
         Returns:
             The distance before the last step and the distance now.

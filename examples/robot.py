@@ -41,7 +41,7 @@ class Robot:
         return 1.0 - distance if distance <= 0.2 else 0.0
 
 
-def control(agent: iwpa.Adapter, robot: Robot, stop: threading.Event, path: str) -> None:
+def control(adapter: iwpa.Adapter, robot: Robot, stop: threading.Event, path: str) -> None:
     """Runs the control loop until stopped, with at most one action per period."""
     with open(path, "w", newline="") as file:
         log = csv.writer(file)
@@ -49,15 +49,15 @@ def control(agent: iwpa.Adapter, robot: Robot, stop: threading.Event, path: str)
         due = time.perf_counter()
         while not stop.is_set():
             robot.home()
-            action = agent.reset(robot.position)
+            action = adapter.reset(robot.position)
             for step in range(1, EPISODE_STEPS + 1):
                 due = max(due + PERIOD, time.perf_counter())
                 time.sleep(max(0.0, due - time.perf_counter()))
                 reward = robot.move(action)
                 started = time.perf_counter()
-                action = agent.step(reward, robot.position, truncated=step == EPISODE_STEPS)
+                action = adapter.step(reward, robot.position, truncated=step == EPISODE_STEPS)
                 milliseconds = 1e3 * (time.perf_counter() - started)
-                found, position = agent.diagnostics(), robot.position.round(3)
+                found, position = adapter.diagnostics(), robot.position.round(3)
                 log.writerow(
                     [
                         found["episode"],
@@ -81,13 +81,13 @@ def main() -> None:
     parser.add_argument("--log", default="robot.csv", help="the CSV file to write")
     parser.add_argument("--save", default="robot", help="the directory to write for iwpa.restore")
     flags = parser.parse_args()
-    agent, stop = iwpa.load("sparse_navigation").adapter(background="thread"), threading.Event()
-    thread = threading.Thread(target=control, args=(agent, Robot(flags.angle), stop, flags.log))
+    adapter, stop = iwpa.load("sparse_navigation").adapter(background="thread"), threading.Event()
+    thread = threading.Thread(target=control, args=(adapter, Robot(flags.angle), stop, flags.log))
     thread.start()
     time.sleep(flags.seconds)
     stop.set()
     thread.join()
-    agent.save(flags.save)
+    adapter.save(flags.save)
     with open(flags.log, newline="") as file:
         last = [row for row in csv.DictReader(file) if row["step"] == str(EPISODE_STEPS)]
     print("returns:", ", ".join(f"{float(row['return']):.1f}" for row in last))

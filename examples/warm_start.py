@@ -20,17 +20,17 @@ STEP_SECONDS = 0.05
 def logged(steps: int) -> dict[str, Any]:
     """Returns transitions of the behaviour prior, which runs at all speeds, without rewards."""
     environment = HiddenSpeed(speed=0.0)
-    agent = iwpa.load("half_cheetah_velocity").adapter(method="prior")
+    adapter = iwpa.load("half_cheetah_velocity").adapter(method="prior")
     rows: list[tuple[Any, Any, Any]] = []
     action = None
     while len(rows) < steps:
         if action is None:
             observation, _ = environment.reset(seed=len(rows))
-            action = agent.reset(observation)
+            action = adapter.reset(observation)
         after, reward, terminated, truncated, _ = environment.step(action)
         rows.append((observation, action, after))
         observation = after
-        action = agent.step(reward, after, terminated=terminated, truncated=truncated)
+        action = adapter.step(reward, after, terminated=terminated, truncated=truncated)
     before, actions, later = zip(*rows, strict=True)
     stacked = [
         {key: np.array([row[key] for row in part]) for key in part[0]} for part in (before, later)
@@ -59,10 +59,10 @@ def main() -> None:
     log = logged(flags.steps)
     for warm in (False, True):
         # The closed form learns from any transitions; the default method gains less from a log.
-        agent = iwpa.load("half_cheetah_velocity").adapter(seed=0, method="shared_q_iw_ls")
+        adapter = iwpa.load("half_cheetah_velocity").adapter(seed=0, method="shared_q_iw_ls")
         if warm:
-            agent.warm_start(log, reward)
-        found = iwpa.adapt(HiddenSpeed(flags.speed), agent, flags.episodes, progress=False)
+            adapter.warm_start(log, reward)
+        found = iwpa.adapt(HiddenSpeed(flags.speed), adapter, flags.episodes, progress=False)
         print(
             "with the log:   " if warm else "without the log:",
             ", ".join(f"{value:.1f}" for value in found.returns),

@@ -1,8 +1,8 @@
 """Learn a new control task in a handful of episodes, from a trained snapshot, with numpy alone.
 
-agent = iwpa.load("half_cheetah_velocity").adapter(seed=0)
-action = agent.reset(observation)
-action = agent.step(reward, observation, terminated=False, truncated=False)
+adapter = iwpa.load("half_cheetah_velocity").adapter(seed=0)
+action = adapter.reset(observation)
+action = adapter.step(reward, observation, terminated=False, truncated=False)
 """
 
 from iwpa.adapter import Adapter, restore

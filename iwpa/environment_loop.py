@@ -66,24 +66,24 @@ def adapt(
         ValueError: If the environment's observations or actions do not match the snapshot's.
     """
     if isinstance(snapshot, Adapter):
-        agent = snapshot
+        adapter = snapshot
     else:
-        agent = (snapshot if isinstance(snapshot, Trained) else load(snapshot)).adapter(
+        adapter = (snapshot if isinstance(snapshot, Trained) else load(snapshot)).adapter(
             seed=seed, **options
         )
     loop = _loop(environment)
-    _check_actions(environment, agent)
+    _check_actions(environment, adapter)
     returns, lengths = np.zeros(episodes), np.zeros(episodes, int)
     for episode in _progress(range(episodes), progress):
-        action: Array | None = agent.reset(loop.reset(seed if episode == 0 else None))
+        action: Array | None = adapter.reset(loop.reset(seed if episode == 0 else None))
         while action is not None:
             step = loop.step(action)
             returns[episode] += step.reward
             lengths[episode] += 1
-            action = agent.step(
+            action = adapter.step(
                 step.reward, step.observation, terminated=step.terminated, truncated=step.truncated
             )
-    return Adaptation(agent, returns, lengths)
+    return Adaptation(adapter, returns, lengths)
 
 
 class _Gymnasium:
@@ -115,7 +115,7 @@ def _loop(environment: Any) -> Loop:
     return _DmEnv(environment) if hasattr(environment, "action_spec") else _Gymnasium(environment)
 
 
-def _check_actions(environment: Any, agent: Adapter) -> None:
+def _check_actions(environment: Any, adapter: Adapter) -> None:
     """Refuses other action bounds, under which the environment would misread actions.
 
     Raises:
@@ -127,7 +127,7 @@ def _check_actions(environment: Any, agent: Adapter) -> None:
         else environment.action_space
     )
     low, high = (spec.minimum, spec.maximum) if hasattr(spec, "minimum") else (spec.low, spec.high)
-    own = agent.snapshot.environment
+    own = adapter.snapshot.environment
     assert own is not None, "an adapter requires it"
     for bound, theirs, ours in (
         ("lowest", low, own.action_low),

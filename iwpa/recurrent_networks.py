@@ -188,7 +188,7 @@ class Contexts(Stateful):
     """The contexts of N tasks as encoder states; each step adds a row.
 
     The rows of an aborted episode can be dropped. Only episodes whose rewards differ are kept: in
-    the others, nothing but the path of an agent that knew the task could identify it.
+    the others, nothing but the path of a policy that knew the task could identify it.
     """
 
     remembered: ClassVar[tuple[str, ...]] = (
@@ -219,13 +219,13 @@ class Contexts(Stateful):
         self._kept[index], self._kept_counts[index] = 0.0, 0
         self.drop(index)
 
-    def tell(self, index: int) -> bool:
+    def rewards_differ(self, index: int) -> bool:
         """Returns whether the rewards of the present episode differ."""
         return bool(self._highest[index] > self._lowest[index])
 
     def end_episode(self, index: int) -> None:
         """Keeps the rows of a complete episode permanently, if its rewards differ."""
-        if self.tell(index):
+        if self.rewards_differ(index):
             self._kept[index], self._kept_counts[index] = self._states[index], self._counts[index]
         self.drop(index)
 

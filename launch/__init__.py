@@ -1,4 +1,4 @@
-"""The commands, the multi-process training program, and a run's three stages as functions.
+"""The commands, the multi-process training program, and a run's stages as functions.
 
     from launch import default_settings, evaluate, report, train
 

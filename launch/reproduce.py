@@ -4,8 +4,8 @@
 
 It trains, tunes, tests and draws the paper's figure. Each step is a command, printed before it
 runs. The same command resumes; finished steps are not repeated. Methods are tuned on the validation
-tasks of the first training seed, and the configurations chosen there are tested from every seed. To
-save time, --training_share trains each agent for the same share of its steps, and --notuning tests
+tasks of the first training seed, and the configs chosen there are tested from every seed. To save
+time, --training_share trains each agent for the same share of its steps, and --notuning tests
 every method with its default hyper-parameters.
 """
 

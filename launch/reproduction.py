@@ -176,7 +176,7 @@ def _of_agent(
             f"--seeds={_TUNING_SEEDS}",
         )
         yield Step(
-            f"{title}tuning, {CONFIGURATIONS} configurations each",
+            f"{title}tuning, {CONFIGURATIONS} configs each",
             "launch.tune",
             arguments,
             minutes(tunable, replicas),

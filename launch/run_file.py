@@ -1,4 +1,4 @@
-"""What defines a run, as its directory keeps it: `run.json`."""
+"""The file `run.json`, which keeps what defines a run."""
 
 from __future__ import annotations
 

@@ -2,10 +2,10 @@
 
     make taste SPEED=1.2, or python -m launch.taste --speed=1.2
 
-The cheetah is paid for running at a speed that it is not told; each step's reward says how far off
-it is. One episode is played by the prior, which does not adapt, then some by the default method. A
-line for each shows the speed over its ten seconds, as it runs; a video shows the prior's episode
-above the last one.
+The cheetah is rewarded for running at a hidden speed; each step's reward says how far off it is.
+The prior, which does not adapt, plays one episode, then the default method plays some. A line for
+each shows the speed over its ten seconds, as it runs; a video shows the prior's episode above the
+last one.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _SIZE = (480, 240)
 
 
 class Episode(NamedTuple):
-    """What an episode came to.
+    """The result of an episode.
 
     Attributes:
-        title: Who played it.
+        title: The title of its line and its picture.
         total: Its return.
-        speed: Mean over its second half, m/s.
-        pictures: Of every second state, uint8 `[height, width, 3]`; none where it was not filmed.
+        speed: Mean speed over its second half, in m/s.
+        pictures: A picture of every second state, uint8 `[height, width, 3]`; none if not filmed.
     """
 
     title: str
@@ -47,25 +47,27 @@ class Episode(NamedTuple):
     pictures: list[Array]
 
 
-def play(environment: TaskEnvironment, agent: iwpa.Adapter, title: str, *, filmed: bool) -> Episode:
-    """Plays an episode with an agent that learns, and prints its line as it goes.
+def play(
+    environment: TaskEnvironment, adapter: iwpa.Adapter, title: str, *, filmed: bool
+) -> Episode:
+    """Plays an episode while the adapter learns, and prints its line meanwhile.
 
     Args:
-        environment: A half-cheetah, whose task and seed were set before.
-        agent: Who acts.
-        title: Printed first.
-        filmed: Whether to draw it.
+        environment: A half-cheetah, with its task and seed already set.
+        adapter: Acts and learns.
+        title: The start of the line.
+        filmed: Whether to take pictures.
     """
     print(f"{title:<20}", end=" ", flush=True)
     step = environment.reset()
     positions, total, pictures = [float(step.observation["torso"][0])], 0.0, []
     seconds = environment.control_step or 1.0
-    action: Array | None = agent.reset(step.observation)
+    action: Array | None = adapter.reset(step.observation)
     while action is not None:
         step = environment.step(action)
         total += step.reward
         positions.append(float(step.observation["torso"][0]))
-        action = agent.step(step.reward, step.observation, truncated=step.last())
+        action = adapter.step(step.reward, step.observation, truncated=step.last())
         steps = len(positions) - 1
         if steps % _STEPS_PER_BLOCK == 0:
             block = (positions[-1] - positions[-1 - _STEPS_PER_BLOCK]) / (
@@ -115,8 +117,8 @@ def main() -> int:
     environment, missing = _drawable(values.seed)
     trained = iwpa.load(_ENVIRONMENT)
     print(
-        f"A cheetah is paid for running at {values.speed:g} m/s, but is not told so: it has to "
-        "find out from rewards.\nA block is half a second, its height the speed, from 0 to 3 m/s.\n"
+        f"A cheetah is rewarded for running at {values.speed:g} m/s, a speed that it has to infer "
+        "from rewards.\nA block is half a second, its height the speed, from 0 to 3 m/s.\n"
     )
     print(f"{'':<20} {'speed while it runs':<20} {'2nd half':>10} {'return':>9}")
     prior, learner = (
@@ -128,9 +130,9 @@ def main() -> int:
     for title in ("prior, no learning", *titles):
         environment.set_task(Task(0, (values.speed,)))
         environment.set_seed(values.seed)  # The same start, so that behaviour alone differs.
-        agent = learner if title in titles else prior
+        adapter = learner if title in titles else prior
         filmed = missing is None and title in ("prior, no learning", titles[-1])
-        played.append(play(environment, agent, title, filmed=filmed))
+        played.append(play(environment, adapter, title, filmed=filmed))
     before, first, last = played[0], played[1], played[-1]
     print(
         f"\nThe prior can run, but not as fast as it should: it returned {before.total:.0f} "
@@ -167,10 +169,11 @@ def define_flags() -> None:
     """Defines the command's flags."""
     define = command_line.define
     speed = Allowed(float, at_least=0.0, at_most=_FASTEST)
-    define("speed", 2.0, "What is paid for and not told, m/s.", speed)
-    define("episodes", 3, "Of 10 s each.", Allowed(int, at_least=1, at_most=100))
-    define("seed", 0, "Of the agent and of the start.", SEED)
-    define("out", "runs/taste.mp4", "Where the video goes.", TEXT)
+    define("speed", 2.0, "The hidden speed to run at, in m/s.", speed)
+    episodes = Allowed(int, at_least=1, at_most=100)
+    define("episodes", 3, "Episodes of adaptation, of 10 s each.", episodes)
+    define("seed", 0, "Seed of the adaptation and of the start.", SEED)
+    define("out", "runs/taste.mp4", "The video file to write.", TEXT)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,9 @@
 
     python -m launch.tune --run_dir=runs/NAME --methods=shared_q_iw,distral
 
-Every method gets the same number of configurations (agents/multitask/search_spaces.py), tasks,
-seeds and episodes. The configuration with the highest mean return over all of them is chosen. The
-same command resumes after the last finished configuration. `--adaptation.NAME=VALUE` applies to all
-configurations.
+Every method gets the same number of configs (agents/multitask/search_spaces.py), tasks, seeds and
+episodes. The config with the highest mean return over all of them is chosen. The same command
+resumes after the last finished config. `--adaptation.NAME=VALUE` applies to all configs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The replay configuration: sequence lengths, capacity and rates."""
+"""Hyper-parameters of replay: sequence lengths, capacity and rates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from iwpa.fields import check, field
 
 @dataclasses.dataclass(frozen=True)
 class ReplayConfig:
-    """The replay configuration; each field documents itself."""
+    """Hyper-parameters of replay; each field declares its help text and range."""
 
     sequence_length: int = field(
         10,

@@ -41,14 +41,14 @@ def make_tables(
     """Returns the server's only table, of uniformly sampled sequences.
 
     Args:
-        config: The replay configuration.
+        config: Hyper-parameters of replay.
         spec: The shape of a sequence.
         batch_size: Sequences in a learner's batch; the limiter lets either side be two batches
             ahead.
         name: Name of the table.
 
     Returns:
-        A list of the table.
+        A list with this one table.
     """
     slack = 2.0 * max(batch_size, config.samples_per_insert)
     limiter = reverb.rate_limiters.SampleToInsertRatio(

@@ -99,7 +99,7 @@ class SequenceWriter:
             observations: The observations after the transition, `[N, D]`.
             last: Whether the episode ended, `[N]`.
             faulted: Whether a fault ended it, so that its unfinished sequence is dropped, `[N]`.
-            learner_step: The learner step of the policy that acted.
+            learner_step: The behaviour's version: the learner step of its weights.
             memories: The agent's memories before it acted, `[N, *memory]`, if it has any.
         """
         if self._memory is not None:
@@ -201,7 +201,7 @@ class _FirstMemories:
 
         Args:
             memories: The agents' memories before the transitions to append, `[N, *memory]`.
-            cursors: Positions of these transitions in their sequences, `[N]`.
+            cursors: Indices of these transitions in their sequences, `[N]`.
         """
         assert memories is not None, "Sequences with a memory require the agent's memories."
         if self._missing.any():

@@ -1,4 +1,4 @@
-"""What a run's test says of two methods: their difference, its interval and a verdict."""
+"""Compares two methods in a run's test: their difference, its interval and a verdict."""
 
 from __future__ import annotations
 

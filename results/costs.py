@@ -29,7 +29,7 @@ def adaptation_cpu_seconds(
 ) -> dict[str, float]:
     """Returns the CPU time of one full adaptation by each method that finished it, from events.
 
-    Of several configurations of a method, the newest counts.
+    Of several configs of a method, the newest counts.
     """
     return {
         event["method"]: float(event["cpu_seconds"])

@@ -1,4 +1,4 @@
-"""Files of a run. Results import none of our packages, so not `iwpa.durable` either."""
+"""Writes files atomically, without `iwpa.durable`: results imports none of our packages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import pathlib
 from collections.abc import Iterator
 
-# What reading a file raises that is missing, or not the JSON that it should be.
+# Raised by reading a file that is missing or is not the expected JSON.
 MALFORMED = (
     OSError,
     ValueError,

@@ -7,7 +7,7 @@ import sys
 
 
 def end_quietly() -> None:
-    """Lets Ctrl-C end the process at once, if it runs a command (`python -m`) and only imports yet.
+    """Lets Ctrl-C end the process at once while a command (`python -m`) still imports its modules.
 
     A package's `__init__` calls this; while it is imported, `sys.argv[0]` is still `-m`.
     """

@@ -1,4 +1,4 @@
-"""How methods stand in every figure and table: their colours, names and order."""
+"""How every figure and table shows methods: their colours, names and order."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Panel:
     x_title: str
     lines: tuple[Line, ...]
     environment_steps: tuple[int, ...]  # of training, of each run directory that recorded it
-    # which runs differ in nothing, not even in the seed: they are no independent ones
+    # which runs are alike in everything, even the seed, and so are not independent
     one_seed: str = ""
 
     @property

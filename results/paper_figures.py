@@ -4,7 +4,7 @@
 
 Figure 1 shows adaptation on half-cheetah and sparse navigation, figure 2 on the environments with
 sparse rewards: the mean return of the last 3 episodes over tasks and seeds, with its 95% interval
-and the paper's smoothing. Figure 4 shows training with critics that know tasks by ID or by
+and the paper's smoothing. Figure 4 shows training with critics that identify tasks by ID or by
 description. Each figure is written as SVG, PNG and HTML, the points of its curves as CSV, and every
 run behind them as `figure_N_runs.csv`.
 """
@@ -285,7 +285,7 @@ def define_flags() -> None:
     """Defines the program's flags."""
     flags.DEFINE(Paths(), "run_dirs", None, "Run directories; those of one environment are pooled.")
     flags.DEFINE_enum("figure", None, list(_ENVIRONMENTS), "The paper's figure.")
-    flags.DEFINE(Path(), "out", "figures", "Where the files go.")
+    flags.DEFINE(Path(), "out", "figures", "Folder of the files to write.")
 
 
 def run() -> None:

@@ -53,13 +53,13 @@ def adaptation(figure: figures.AdaptationFigure, run_dirs: Sequence[str] = _ALON
         figure.quantity, "episode", figure.title, height=360 if figure.is_share else 460
     )
     for level in figure.levels:
-        position = run_dirs.index(level.run_dir) if level.run_dir in run_dirs else 0
+        slot = run_dirs.index(level.run_dir) if level.run_dir in run_dirs else 0
         mark_level(
             described,
             level.value,
             html.escape(level.label),
             right=level.name == "prior",
-            position=position,
+            slot=slot,
         )
     if figure.is_share:
         described["yaxis"] |= {"range": [0, 1.04], "tickformat": ".0%"}

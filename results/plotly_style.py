@@ -26,7 +26,7 @@ def layout(name: str, x_title: str, y_title: str, height: int) -> dict[str, Any]
       name: identifies what is shown; the reader's zoom is kept while it stays the same.
       x_title: title of the horizontal axis.
       y_title: title of the vertical axis.
-      height: pixels.
+      height: the chart's height, in pixels.
     """
     return {
         "height": height,
@@ -113,12 +113,12 @@ def mark_level(
     *,
     right: bool,
     colour: str = INK,
-    position: int = 0,
+    slot: int = 0,
 ) -> None:
     """Adds a dashed horizontal line, labelled above its left end or, with `right`, below its right.
 
     The prior's label is on the right, since all lines begin at its level. Labels of several run
-    directories are at positions 0, 1, … The label `text` is HTML.
+    directories are in slots 0, 1, … The label `text` is HTML.
     """
     line = {"color": colour, "width": 1.2, "dash": "dash"}
     described["shapes"].append(
@@ -132,7 +132,7 @@ def mark_level(
             "line": line,
         }
     )
-    inwards = position * _LEVEL_NAME_WIDTH
+    inwards = slot * _LEVEL_NAME_WIDTH
     side = (
         {"x": 1 - inwards, "xanchor": "right", "yanchor": "top"}
         if right

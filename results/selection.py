@@ -23,7 +23,7 @@ from results import records
 # Each run is validated with one of these, depending on its agent.
 SELECTION_METHODS = ("shared_q_iw", "rl2", "pearl")
 _EVENT = "snapshot_selected"
-# Scores differ if they are more than so many standard errors apart.
+# Scores differ if they are more than this many standard errors apart.
 _TELLING_ERRORS = 2.0
 
 Pair = tuple[int, int]  # (task, seed)
@@ -57,7 +57,7 @@ def score_snapshots(runs: Iterable[records.AdaptationRun]) -> dict[int, float]:
     """Returns the score of every completely validated snapshot, by ascending learner step.
 
     The score is the mean return over all tasks, seeds and episodes of the run's selecting method on
-    the validation split in its newest configuration. A validation is complete if every (task, seed)
+    the validation split in its newest config. A validation is complete if every (task, seed)
     that was tried on any snapshot has a complete run. If the number of episodes changed between
     runs, the episodes that all runs have are compared.
     """

@@ -99,7 +99,7 @@ def stratified_bootstrap_interval(
     Args:
       values: one number per run, shape [R].
       tasks: the task of each run, shape [R].
-      seed: of the draws.
+      seed: the seed of the draws.
     """
     low, high = stratified_bootstrap_intervals(
         np.asarray(values)[:, None], tasks, BOOTSTRAP_REPETITIONS, seed
@@ -116,7 +116,7 @@ def stratified_bootstrap_intervals(
       values: shape [R, E].
       tasks: the task of each run, shape [R].
       repetitions: number of resamples.
-      seed: of the draws.
+      seed: the seed of the draws.
 
     Returns:
       The low and the high ends, shape [2, E]; NaN where R < 2.
@@ -142,11 +142,11 @@ def paired_task_bootstrap(
       a: one number per run of one method, shape [R].
       b: the same for another method, with the same tasks and seeds in the same order, shape [R].
       tasks: the task of each run, shape [R].
-      seed: of the draws.
+      seed: the seed of the draws.
     """
     differences = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
     names, cluster = np.unique(np.asarray(tasks), return_inverse=True)
-    if len(names) < 2:  # One task tells nothing about others.
+    if len(names) < 2:  # One task says nothing about others.
         return Difference(float(differences.mean()), Interval(np.nan, np.nan), len(names))
     sums = np.bincount(cluster, weights=differences)
     counts = np.bincount(cluster)

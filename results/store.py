@@ -140,9 +140,8 @@ class RecordReader:
                 if record is None or not kinds.is_record(self._kind, record):
                     self.corrupt += 1
                     continue
-                if (
-                    self._kind != "heartbeats"
-                ):  # Heartbeats must keep their true times: they tell whether a node is alive.
+                # Heartbeats keep their true times, which show whether a node is alive.
+                if self._kind != "heartbeats":
                     read.newest = record["time"] = max(float(record["time"]), read.newest)
                 found.append(record)
         return found

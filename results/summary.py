@@ -186,7 +186,7 @@ def refuse_failed(run_dir: str | os.PathLike[str], events: Sequence[Mapping[str,
 def tested(
     runs: Sequence[records.AdaptationRun], snapshot: int, split: str
 ) -> tuple[dict[str, list[records.AdaptationRun]], list[str]]:
-    """Returns each method's complete test runs in its newest configuration, and notes on others."""
+    """Returns each method's complete test runs in its newest config, and notes on others."""
     tested = [run for run in runs if run.key.split == split and run.key.snapshot == snapshot]
     pairs = {(run.key.task, run.key.seed) for run in tested}
     by_method: dict[str, list[records.AdaptationRun]] = {}
@@ -200,7 +200,7 @@ def tested(
                 sorted({run.key.configuration for run in of_method} - {configuration})
             )
             notes.append(
-                f"{method} was tested in several configurations: the newest, {configuration}, is "
+                f"{method} was tested in several configs: the newest, {configuration}, is "
                 f"shown; others are {earlier}."
             )
         complete = [run for run in newest if run.complete]

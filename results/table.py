@@ -13,7 +13,7 @@ _DASH = "–"
 LAST3 = "last 3 ± 95%"
 _ONLY_ON_PAGES = ("IQM, 95%", "after found", "CPU")  # A terminal is too narrow for them.
 ONLY_IN_TERMINALS = ("IQM", "TD error")
-# The dashboard's columns: those of a page but for single episodes, of which runs differ.
+# The dashboard's columns: a page's without single episodes, which are not the same for all runs.
 SUMMARY_COLUMNS = (LAST3, "IQM, 95%", "found", "after found", "AUC", "to 90%")
 MEANINGS = (
     "Last 3: mean of each run's last three episodes ± its pooled 95% interval. IQM: interquartile "
@@ -101,11 +101,11 @@ def _column_title(first: int, last: int) -> str:
 def cells(
     method: summary.MethodSummary, decimals: int, columns: Sequence[tuple[int, int]] = ()
 ) -> dict[str, str]:
-    """Returns what every table of methods says of one, by the column's title.
+    """Returns one method's cells for all tables of methods, by the column's title.
 
     Args:
       method: the numbers.
-      decimals: of returns.
+      decimals: number of decimals of returns.
       columns: ranges (first, last) of episodes to show the mean return over.
     """
     iqm, to_90 = number(method.iqm, decimals), method.episodes_to_90_percent

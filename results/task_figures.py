@@ -1,4 +1,4 @@
-"""Data of the figures about single tasks: final returns, task positions and paths of the body."""
+"""Data of the figures about single tasks: final returns, coordinates and paths of the body."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TaskPoint:
     """The final return on one task."""
 
     task: int
-    position: tuple[float, ...]  # one coordinate per name in the figure; empty if unknown
+    coordinates: tuple[float, ...]  # one per name in the figure; empty if unknown
     value: float  # final return, mean over seeds
     lowest: float  # over seeds
     highest: float
@@ -32,7 +32,7 @@ class TaskPoint:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TaskFigure:
-    """Each task's final return and position."""
+    """Each task's final return and coordinates."""
 
     method: str  # or "experts"
     names: tuple[str, ...]  # of the coordinates, at most two
@@ -46,7 +46,7 @@ class TaskFigure:
         rows = [
             (
                 point.task,
-                *point.position,
+                *point.coordinates,
                 point.value,
                 point.lowest,
                 point.highest,
@@ -54,7 +54,7 @@ class TaskFigure:
                 point.runs,
             )
             for point in self.points
-            if len(point.position) == len(self.names)
+            if len(point.coordinates) == len(self.names)
         ]
         return figures.as_columns(
             (
@@ -142,10 +142,9 @@ def _point(
     values: Sequence[float],
     found: float | None,
 ) -> TaskPoint:
-    position = coordinates.of(split, task) if coordinates else ()
     return TaskPoint(
         task,
-        position,
+        coordinates.of(split, task) if coordinates else (),
         float(np.mean(values)),
         float(min(values)),
         float(max(values)),
@@ -159,7 +158,7 @@ class PathFigure:
     """The body's path on one task in some of the episodes."""
 
     names: tuple[str, ...]  # of the coordinates, one or two
-    goal: tuple[float, ...]  # the task's position; empty if unknown
+    goal: tuple[float, ...]  # the task's coordinates; empty if unknown
     paths: Mapping[int, FloatArray]  # [T + 1, D] by episode, from 1
 
     def columns(self) -> dict[str, list[Any]]:

@@ -59,7 +59,9 @@ def _main(argv: Sequence[str]) -> int:
 def define_flags() -> None:
     """Defines the program's flags."""
     flags.DEFINE(Path(), "run_dir", None, "The run directory, runs/NAME.")
-    flags.DEFINE(Path(), "out", None, "The picture; by default in the run directory's figures.")
+    flags.DEFINE(
+        Path(), "out", None, "Picture to write; by default in the run directory's figures."
+    )
 
 
 if __name__ == "__main__":

@@ -33,12 +33,12 @@ CAPTION = (
 # Quantities by panel title; a quantity not listed here gets a panel of its own.
 _PANELS: Mapping[str, tuple[str, ...]] = {
     "Return in training": (RETURN,),
-    "Return in the reward that trains": (TRAINING_REWARD_RETURN,),
+    "Return in the training reward": (TRAINING_REWARD_RETURN,),
     "KL from the prior, nats": ("kl_to_prior",),
-    "λ, price of the KL": ("kl_cost",),
+    "λ, weight of the KL": ("kl_cost",),
     "KL of z from N(0, I), nats": ("latent_kl",),
     "Policy's entropy, nats": ("expert_entropy", "policy_entropy"),
-    "η, bonus for entropy": ("entropy_cost",),
+    "η, weight of the entropy": ("entropy_cost",),
     _WEIGHTS: ("rho_q10", "rho_q50", "rho_q90"),
     "Prior's standard deviation": ("prior_std",),
     "Critic loss": ("critic_loss",),
@@ -54,8 +54,8 @@ WATCHED = dict(itertools.islice(_PANELS.items(), 9))
 REPLAY = ("replay_size", "sample_age", "samples_per_insert")  # shown with the fleet
 _LOGARITHMIC = (
     "Critic loss",
-    "λ, price of the KL",
-    "η, bonus for entropy",
+    "λ, weight of the KL",
+    "η, weight of the entropy",
     "Gradient norms",
     "Gradient norms without prior",
     _WEIGHTS,

@@ -67,7 +67,7 @@ class CriticLearner:
     """
 
     def __init__(self, critic: StackedCritic, target: StackedCritic, config: AdaptationConfig):
-        """Takes the networks.
+        """Prepares the optimisers.
 
         Args:
             critic: The online critic, stacked.
@@ -271,7 +271,7 @@ class ActorCriticLearner(CriticLearner):
         columns: tuple[int, ...],
         prior: Policy | None,
     ):
-        """Takes the networks.
+        """Prepares the optimisers.
 
         Args:
             critic: The online critic, stacked.

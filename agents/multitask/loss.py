@@ -143,7 +143,7 @@ def keep_statistics(
     measured: Mapping[str, tf.Tensor],
     share: tf.Tensor,
 ) -> None:
-    """Averages the reward heads' squared errors over steps, in units of scaled reward."""
+    """Averages the reward heads' squared errors over steps, in squared scaled reward."""
     variance = online.reward_variance
     change = 2.0 * measured["reward_loss"] - variance
     # A loss that is not finite comes with a share of 0, and 0 times it would be NaN.

@@ -67,7 +67,7 @@ class LatentBehaviour(Behaviour):
         self._encoder = numpy_encoder(weights, self._config.networks)
 
     def begin_episode(self, row: int, task: int, *, new_task: bool) -> None:
-        if self._completed[row] and self._contexts.tell(row):
+        if self._completed[row] and self._contexts.rewards_differ(row):
             of_task = self._recent.setdefault(
                 int(self._tasks[row]), collections.deque(maxlen=self._config.trial_episodes)
             )

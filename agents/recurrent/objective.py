@@ -48,7 +48,7 @@ def retrace_and_svg(
     entropy_cost: tf.Tensor,
     counts: losses.Counts | None = None,
 ) -> dict[str, tf.Tensor]:
-    """Returns both losses, and what else to record of them.
+    """Returns both losses, and the other metrics to record.
 
     Args:
         transitions: The transitions.

@@ -129,7 +129,7 @@ class LinearCritic(Critic):
         tau: Array,
         active: Array,
     ) -> None:
-        """Stores a transition of each active replica, from whichever policy.
+        """Stores a transition of each active replica, whichever policy acted.
 
         Args:
             step: Index in the episode of the state reached; its proposals exist already.

@@ -15,7 +15,7 @@ from iwpa.snapshots import Snapshot
 
 
 class PriorMethod(Method):
-    """Acts with the prior.
+    """Acts with the prior, which never adapts.
 
     Proposals and choices equal those of importance weighting at an infinite temperature.
     """

@@ -21,7 +21,7 @@ from iwpa.work import Job
 
 
 class Lesson(NamedTuple):
-    """A time at which heads may learn, and from what.
+    """An occasion for heads to learn, with the data to learn from.
 
     Attributes:
         memory: The transitions.

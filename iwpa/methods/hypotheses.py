@@ -7,9 +7,8 @@ evidence.
 
 A replica follows one training task at a time, the most promising one among the likely ones: its
 expert proposes actions besides the prior, and its head values them. The replica leaves it as soon
-as another task is ten times as likely, or after an episode without a find. Once
-two rewards differ, the head is the posterior mean over tasks plus a ridge regression drawn towards
-it.
+as another task is ten times as likely, or after an episode without a find. Once two rewards differ,
+the head is the posterior mean over tasks plus a ridge regression drawn towards it.
 """
 
 from __future__ import annotations

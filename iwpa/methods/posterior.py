@@ -67,9 +67,9 @@ class PosteriorWeighting(ImportanceWeighting):
     """
 
     def _calibrate_at(self, q_values: Array) -> None:
-        # A range of rewards is not waited for.
-        states, replicas = np.ones((len(q_values), 1), bool), np.ones(len(q_values))
-        self._tau = calibrate(q_values[:, None], states, replicas, self._config.kl_bound).astype(
+        # Any positive width calibrates tau: this does not wait for two different rewards.
+        states, widths = np.ones((len(q_values), 1), bool), np.ones(len(q_values))
+        self._tau = calibrate(q_values[:, None], states, widths, self._config.kl_bound).astype(
             np.float32
         )
 

@@ -1,4 +1,4 @@
-"""Our closed form: ridge regression on one-step targets."""
+"""A head in closed form (ours): ridge regression on one-step targets."""
 
 from __future__ import annotations
 

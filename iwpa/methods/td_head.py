@@ -1,4 +1,4 @@
-"""TD(0) as in Algorithm 1."""
+"""A head that learns by TD(0), as in Algorithm 1."""
 
 from __future__ import annotations
 

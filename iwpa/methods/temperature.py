@@ -13,7 +13,6 @@ from __future__ import annotations
 import numpy as np
 
 from iwpa.arrays import Array
-from iwpa.methods.proposals import kl_from_uniform, softmax
 
 _ROUNDS = 40
 # After a step of log tau this small, the error is about its square.
@@ -122,17 +121,4 @@ def _weighted(shares: Array, values: Array) -> Array:
     result: Array = (
         (shares * values)[:, 0] if values.shape[1] == 1 else np.einsum("rs,rs->r", shares, values)
     )
-    return result
-
-
-def mean_kl(q_values: Array, valid: Array, tau: Array) -> Array:
-    """Returns the mean of KL(q || pi_0) over visited states, `[R]`.
-
-    Args:
-        q_values: Q(s, a_k), `[R, S, K]`.
-        valid: Which states were visited, `[R, S]`.
-        tau: Temperatures, `[R]`.
-    """
-    kl = kl_from_uniform(softmax(q_values / tau[:, None, None]))
-    result: Array = np.where(valid, kl, 0.0).sum(axis=1) / np.maximum(valid.sum(axis=1), 1)
     return result

@@ -164,7 +164,7 @@ class LearnerNode(acme.core.Worker):  # type: ignore[misc]
                 if self._learner.steps == 0:
                     came = (
                         f"{self._counters.episodes} episodes have arrived, "
-                        f"replay starts at {settings.config.replay.min_size} sequences"
+                        f"sampling starts at {settings.config.replay.min_size} sequences"
                     )
                     raise UnrecoverableError(
                         f"The learner made no step in --minutes={settings.minutes:g}: "

@@ -1,1 +1,1 @@
-"""The three stages of a run as functions: training, evaluation (selection and test), report."""
+"""The stages of a run as functions: training, evaluation (selection and test), tuning."""

@@ -1,4 +1,4 @@
-"""The configuration that tuning chose for each method, kept as events of the run."""
+"""The config that tuning chose for each method, kept as events of the run."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _EVENT = "configuration_chosen"
 def keep_choice(
     run: RunDirectory, assignment: Assignment, snapshot_step: int, score: float
 ) -> None:
-    """Records an assignment's configuration as its method's choice, unless it already is.
+    """Records an assignment's config as its method's choice, unless it already is.
 
     Args:
         run: The run directory to record it in.
-        assignment: The assignment with the best configuration.
+        assignment: The assignment with the best config.
         snapshot_step: Learner step of the snapshot that it adapted.
-        score: The configuration's mean return on the validation tasks.
+        score: The config's mean return on the validation tasks.
     """
     if (
         chosen_configuration(run, assignment.method, snapshot_step, assignment.config.episodes)
@@ -48,7 +48,7 @@ def chosen_configuration(
         run: The run directory that recorded it.
         method: Name of the method.
         snapshot_step: Learner step of the snapshot; None matches any.
-        episodes: Number of episodes for the returned configuration, instead of tuning's.
+        episodes: Number of episodes for the returned config, instead of tuning's.
 
     Raises:
         ValueError: If another version of this program recorded the choice.

@@ -51,7 +51,7 @@ def evaluate(
     Args:
         run_dir: The run directory. A pretrained run is unpacked there, by default to
             `runs/pretrained/NAME`.
-        pretrained: Name of a run that ships with the sources, instead of one's own.
+        pretrained: Name of a run that ships with the sources, instead of a run of your own.
         methods: Methods to compare; by default the run's.
         split: `train`, `validation` or `test`.
         tasks: Indices of the split's tasks to adapt to; by default all.
@@ -59,7 +59,7 @@ def evaluate(
         episodes: Number of episodes of adaptation; by default the environment's preset.
         snapshot: Learner step of the snapshot to adapt from, instead of the selected one.
         adaptation: Hyper-parameters by name that override every method's own.
-        tuned_on: Run directory whose tuned configurations to use; by default this one.
+        tuned_on: Run directory whose tuned configs to use; by default this one.
         videos: Number of tasks to record each method on.
 
     Returns:
@@ -148,7 +148,7 @@ def _assignments(
 def as_tuned(
     assignment: Assignment, tuned_on: tuple[RunDirectory, int | None], given: Mapping[str, object]
 ) -> Assignment:
-    """Returns the assignment with the configuration that `launch.tune` chose, if it chose one.
+    """Returns the assignment with the config that `launch.tune` chose, if it chose one.
 
     Args:
         assignment: What to test.

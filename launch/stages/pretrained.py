@@ -19,7 +19,7 @@ from results.store import RecordWriter, read_records
 FOLDER = pathlib.Path(iwpa.__file__).resolve().parent / "data"
 _PATIENCE_SECONDS = 60.0
 _FILES = ("run.json", "tasks.json")
-# These tell the selected snapshot, the chosen configurations and that training has finished.
+# They record the selected snapshot, the chosen configs and that training has finished.
 _EVENTS = ("snapshot_selected", "configuration_chosen", "training_finished")
 
 

@@ -1,4 +1,4 @@
-"""Tries a method's configurations on the validation tasks and chooses the best."""
+"""Tries a method's configs on the validation tasks and chooses the best."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _KIND = "tuning"
 
 
 class Tuner:
-    """Tries the configurations of methods on the validation tasks from one snapshot."""
+    """Tries the configs of methods on the validation tasks from one snapshot."""
 
     def __init__(self, run: Run, snapshot: Snapshot, stop: threading.Event):
         self._run, self._snapshot, self._stop = run, snapshot, stop
 
     def tune(self, assignments: Sequence[evaluation.Assignment]) -> None:
-        """Tries one method's configurations, prints their scores and records the choice.
+        """Tries one method's configs, prints their scores and records the choice.
 
         If it is stopped first, it chooses none.
         """
@@ -34,9 +34,7 @@ class Tuner:
             if not evaluation.is_complete(
                 recorded, self._run.distribution, assignment, self._snapshot.step
             ):
-                self._try(
-                    assignment, f"{assignment.method}, configuration {number} of {len(assignments)}"
-                )
+                self._try(assignment, f"{assignment.method}, config {number} of {len(assignments)}")
             if self._stop.is_set():
                 return
         scores = self._scores(assignments)
@@ -76,7 +74,7 @@ class Tuner:
 
 
 def _table(assignments: Sequence[evaluation.Assignment], scores: Sequence[float], best: int) -> str:
-    """Returns a table with one line per configuration, the highest score first."""
+    """Returns a table with one line per config, the highest score first."""
     names = list(SEARCH_SPACES[assignments[0].method])
     lines = [f"{assignments[0].method}: mean return on validation tasks; the first is chosen"]
     for index in sorted(range(len(scores)), key=lambda index: (-scores[index], index != best)):

@@ -1,4 +1,4 @@
-"""Data of the figures: quantities and captions, not drawing. Run, it draws the paper's.
+"""Data of the figures: quantities and captions, not drawing. As a program, draws the paper's.
 
 `plotly_figures` draws these data for a page, `matplotlib_figures` for a file.
 """

@@ -42,4 +42,5 @@ def test_a_batch_that_is_not_finite_is_named_as_the_only_cause():
 )
 def test_for_a_finite_batch_the_first_effect_and_the_largest_number_are_named(measured, named):
     said = not_finite(batch(rewards=np.array([1.0, -1e30], np.float32)), measured)
-    assert said == f"{named}, though the batch is: its largest number is 1e+30, among rewards"
+    finite = "although the batch is finite: its largest number is 1e+30, among rewards"
+    assert said == f"{named}, {finite}"

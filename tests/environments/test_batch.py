@@ -382,7 +382,7 @@ def test_nothing_is_interrupted_after_a_failure(short_limit):
     _spin(1.6 * short_limit)
 
 
-def test_a_step_that_hangs_in_foreign_code_ends_the_process_and_says_so():
+def test_a_step_that_hangs_in_native_code_ends_the_process_and_says_so():
     # Python's own sleep does not return for an exception either.
     program = (
         "import time; from environments.guards import Watchdog; "
@@ -393,5 +393,5 @@ def test_a_step_that_hangs_in_foreign_code_ends_the_process_and_says_so():
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
     )
     assert ended.returncode == 1
-    assert "hangs for" in ended.stderr
+    assert "has hung for" in ended.stderr
     assert time.monotonic() - started < 15

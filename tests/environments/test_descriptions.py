@@ -40,7 +40,7 @@ def test_descriptions_are_float32_in_the_order_of_the_tasks():
         ),
         (
             ([1.0], None, [3.0]),
-            "of training task 1 is None, of others it is not: describe all of them, or none",
+            "of training task 1 is None, but others are not: describe all of them, or none",
         ),
         (([1.0], [2.0]), "of training task 2 raises IndexError"),
     ],

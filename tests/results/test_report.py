@@ -127,7 +127,7 @@ def test_incomplete_runs_and_older_configurations_are_left_out_and_named(
     result = summary.summarise(run_dir)
     assert {method.method: method.n for method in result.methods} == {"prior": 4, "shared_q_iw": 1}
     assert result.notes == (
-        "shared_q_iw was tested in several configurations: the newest, second, is shown; others "
+        "shared_q_iw was tested in several configs: the newest, second, is shown; others "
         "are first.",
         "shared_q_iw is incomplete: 1 of 4 runs have all their episodes.",
         "iw is incomplete: 0 of 4 runs have all their episodes.",

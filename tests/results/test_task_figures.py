@@ -30,7 +30,7 @@ def test_a_task_ends_with_the_last_three_episodes_of_its_seeds(adaptation_run):
 
 def test_tasks_of_unknown_coordinates_are_shown_without(adaptation_run):
     figure = task_figures.task_figure([adaptation_run([4.0])], None, experts=None, prior=None)
-    assert (figure.names, figure.points[0].position) == ((), ())
+    assert (figure.names, figure.points[0].coordinates) == ((), ())
     assert figure.columns()["final_return"] == [4.0]
 
 
@@ -43,7 +43,7 @@ def test_experts_are_shown_on_their_own_training_tasks():
         records.level_returns(measured, 7), COORDINATES, records.levels(measured, 7)
     )
     (point,) = figure.points
-    assert (point.position, point.value, point.lowest, point.runs) == ((0.5, 0.5), 9.0, 8.0, 2)
+    assert (point.coordinates, point.value, point.lowest, point.runs) == ((0.5, 0.5), 9.0, 8.0, 2)
     assert (figure.experts, figure.prior) == (9.0, 1.0)
 
 

@@ -137,7 +137,7 @@ def test_old_records_know_one_return_and_new_ones_the_reward_that_trains_beside_
     figure = training_figures.training_figure(log)
     assert [panel.title for panel in figure.panels] == [
         "Return in training",
-        "Return in the reward that trains",
+        "Return in the training reward",
     ]
     (series,) = figure.panels[1].series.values()
     np.testing.assert_array_equal(series.values, [-8.0])
@@ -148,8 +148,8 @@ def test_weights_near_0_are_drawn_at_a_floor_and_a_cost_of_0_on_a_linear_axis():
     log = log_of((100, 1.0), kl_cost=0.01, entropy_cost=0.0, **weights)
     figure = training_figures.training_figure(log)
     panels = {panel.title: panel for panel in figure.panels}
-    assert panels["λ, price of the KL"].logarithmic
-    assert not panels["η, bonus for entropy"].logarithmic
+    assert panels["λ, weight of the KL"].logarithmic
+    assert not panels["η, weight of the entropy"].logarithmic
     shown = panels["Importance weights"]
     assert [shown.drawn(name).tolist() for name in shown.series] == [[0.001], [0.02], [1.0]]
     assert shown.series["rho_q10"].values.tolist() == [0.0]  # in the table
