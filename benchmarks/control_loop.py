@@ -68,16 +68,16 @@ def adapting(name: str, background: object, method: str | None) -> Callable[[int
     stream = np.random.default_rng(0)
     size, actions = trained.snapshot.spec.observation_size, trained.snapshot.spec.action_size
     before, after = stream.normal(size=(2, _LOGGED, size))
-    agent = trained.adapter(background=background, method=method)
+    adapter = trained.adapter(background=background, method=method)
     log = {
         "observations": before,
         "next_observations": after,
         "actions": stream.uniform(-1, 1, (_LOGGED, actions)),
     }
-    agent.warm_start({**log, "rewards": stream.normal(size=_LOGGED)})
-    agent.reset(before[0])
+    adapter.warm_start({**log, "rewards": stream.normal(size=_LOGGED)})
+    adapter.reset(before[0])
     rewards = stream.normal(size=_LOGGED)
-    return lambda index: agent.step(rewards[index % _LOGGED], before[index % _LOGGED])
+    return lambda index: adapter.step(rewards[index % _LOGGED], before[index % _LOGGED])
 
 
 def multiplying(name: str, products: int) -> Callable[[int], object]:

@@ -39,10 +39,10 @@ def returns(
             environment = distribution.make_environment(seed)
             environment.set_task(task)
             environment.set_seed(seed)
-            agent = trained.adapter(method=method, seed=seed)
+            adapter = trained.adapter(method=method, seed=seed)
             if described:
-                agent.warm_start(reward=distribution.described_reward(task))
-            rows.append(iwpa.adapt(environment, agent, episodes, progress=False).returns)
+                adapter.warm_start(reward=distribution.described_reward(task))
+            rows.append(iwpa.adapt(environment, adapter, episodes, progress=False).returns)
     return np.array(rows).reshape(-1, len(seeds), episodes)
 
 

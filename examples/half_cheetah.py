@@ -70,7 +70,7 @@ def main() -> None:
         HiddenSpeed(flags.speed), "half_cheetah_velocity", flags.episodes, seed=flags.seed
     )
     print("returns:", ", ".join(f"{value:.1f}" for value in found.returns))
-    print(found.agent.diagnostics())
+    print(found.adapter.diagnostics())
 
 
 if __name__ == "__main__":

@@ -17,12 +17,12 @@ class Adaptation(NamedTuple):
     """The result of an adaptation.
 
     Attributes:
-        agent: The adapter, which can continue to adapt.
+        adapter: Can continue to adapt.
         returns: Return of each episode, `[N]`.
         lengths: Length of each episode in control steps, `[N]`.
     """
 
-    agent: Adapter
+    adapter: Adapter
     returns: Array
     lengths: Array
 

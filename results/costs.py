@@ -27,12 +27,19 @@ def training_cpu_seconds(run_dir: str | os.PathLike[str]) -> float:
 def adaptation_cpu_seconds(
     events: Sequence[Mapping[str, Any]], split: str, snapshot: int
 ) -> dict[str, float]:
-    """Returns the CPU time of one full adaptation by each method that finished it, from events.
+    """Returns the CPU time of all adaptations by each method, from events.
 
-    Of several configs of a method, the newest counts.
+    Of several configs of a method, only the newest counts.
     """
+    by_method: dict[str, list[Mapping[str, Any]]] = {}
+    for event in events:
+        if event["event"] == ADAPTED and (event["split"], event["snapshot"]) == (split, snapshot):
+            by_method.setdefault(event["method"], []).append(event)
     return {
-        event["method"]: float(event["cpu_seconds"])
-        for event in events
-        if event["event"] == ADAPTED and (event["split"], event["snapshot"]) == (split, snapshot)
+        method: sum(
+            float(event["cpu_seconds"])
+            for event in finished
+            if event.get("configuration") == finished[-1].get("configuration")
+        )
+        for method, finished in by_method.items()
     }

@@ -36,7 +36,7 @@ def test_adapts_to_a_gymnasium_environment(capsys):
     found = iwpa.adapt(Plane(), "sparse_navigation", episodes=6, seed=1)
     assert found.lengths.tolist() == [20] * 6
     assert found.returns[-3:].mean() > found.returns[0]
-    assert found.agent.diagnostics()["episode"] == 6
+    assert found.adapter.diagnostics()["episode"] == 6
 
 
 def test_adapts_to_a_dm_env_environment():

@@ -90,7 +90,7 @@ class Replay:
     """Replaces the replay server and the dataset."""
 
     server_address = ""
-    trouble = "the rate limiter gives nothing: do the actors write?"
+    trouble = "nothing was written"
 
     def __init__(self, table):
         self._table = table
@@ -154,7 +154,7 @@ def test_minutes_end_a_training_without_data_which_then_has_failed(failing):
     run, settings, reason = failing(updates=0, dataset=StarvingReplay, minutes=0.005)
     assert reason.startswith(
         "The learner made no step in --minutes=0.005: "
-        "the rate limiter gives nothing: do the actors write? (0 ep"
+        "nothing was written (0 ep"
     )
     assert reason.endswith(f"sampling starts at {settings.config.replay.min_size} sequences)")
     assert not training_finished(run, settings)

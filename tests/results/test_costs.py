@@ -20,14 +20,16 @@ def test_training_costs_what_every_process_had_used_at_its_last_sign_of_life(tmp
     assert costs.training_cpu_seconds(tmp_path) == 9.0 + 3.0 + 0.5
 
 
-def test_a_method_costs_what_its_newest_whole_adaptation_on_the_split_did(tmp_path):
+def test_a_method_costs_what_all_adaptations_with_its_newest_config_did(tmp_path):
     with store.RecordWriter(tmp_path, "events", "evaluate") as writer:
         writer.append({"event": "snapshot_selected", "snapshot": 7, "score": 1.0})
-        for split, snapshot, method, seconds in (
-            ("test", 7, "iw", 3.0),
-            ("test", 7, "iw", 4.0),
-            ("test", 7, "prior", 1.0),
-            ("test", 8, "iw", 9.0),
+        for split, snapshot, method, config, seconds in (
+            ("test", 7, "iw", "old", 3.0),
+            ("test", 7, "iw", "new", 4.0),
+            ("test", 7, "iw", "new", 0.5),  # more seeds
+            ("test", 7, "prior", "new", 1.0),
+            ("test", 8, "iw", "new", 9.0),
+            ("validation", 7, "iw", "new", 9.0),
         ):
             writer.append(
                 {
@@ -35,19 +37,9 @@ def test_a_method_costs_what_its_newest_whole_adaptation_on_the_split_did(tmp_pa
                     "split": split,
                     "snapshot": snapshot,
                     "method": method,
+                    "configuration": config,
                     "cpu_seconds": seconds,
                 }
             )
-        writer.append(
-            {
-                "event": costs.ADAPTED,
-                "split": "validation",
-                "snapshot": 7,
-                "method": "iw",
-                "cpu_seconds": 9.0,
-            }
-        )
-    assert costs.adaptation_cpu_seconds(store.read_records(tmp_path, "events"), "test", 7) == {
-        "iw": 4.0,
-        "prior": 1.0,
-    }
+    events = store.read_records(tmp_path, "events")
+    assert costs.adaptation_cpu_seconds(events, "test", 7) == {"iw": 4.5, "prior": 1.0}
