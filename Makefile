@@ -33,8 +33,8 @@ $(SETUP): requirements.lock setup.py tools/uv
 	@tools/uv pip install --quiet --python $(PYTHON) --no-deps --no-build-isolation --editable .
 	@touch $(SETUP)
 
-# Of another speed, m/s: make taste SPEED=0.8
-SPEED ?= 2
+# Of another speed, m/s: make taste SPEED=2.5
+SPEED ?= 1
 taste: $(SETUP) ## no training: a shipped snapshot adapts to a half-cheetah task; a curve, a video
 	@$(PYTHON) -m launch.taste --speed=$(SPEED)
 

@@ -135,7 +135,7 @@ def main() -> int:
         played.append(play(environment, adapter, title, filmed=filmed))
     before, first, last = played[0], played[1], played[-1]
     print(
-        f"\nThe prior can run, but not as fast as it should: it returned {before.total:.0f} "
+        f"\nThe prior can run, but not at the speed asked for: it returned {before.total:.0f} "
         f"(0 is perfect).\n{learner.method} returned {first.total:.0f} in its first episode, "
         f"{last.total:.0f} in its last."
     )
@@ -145,7 +145,7 @@ def main() -> int:
         path = pathlib.Path(values.out).absolute()
         write_film(path, before, last, values.speed)
         print(f"Video, the prior above, the last episode below: {path}")
-    print("Another speed: make taste SPEED=0.8    Train one yourself: make demo")
+    print("Another speed: make taste SPEED=2.5    Train one yourself: make demo")
     return 0
 
 
@@ -169,7 +169,7 @@ def define_flags() -> None:
     """Defines the command's flags."""
     define = command_line.define
     speed = Allowed(float, at_least=0.0, at_most=_FASTEST)
-    define("speed", 2.0, "The hidden speed to run at, in m/s.", speed)
+    define("speed", 1.0, "The hidden speed to run at, in m/s.", speed)
     episodes = Allowed(int, at_least=1, at_most=100)
     define("episodes", 3, "Episodes of adaptation, of 10 s each.", episodes)
     define("seed", 0, "Seed of the adaptation and of the start.", SEED)
