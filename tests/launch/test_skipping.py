@@ -153,8 +153,7 @@ class StarvingReplay(Replay):
 def test_minutes_end_a_training_without_data_which_then_has_failed(failing):
     run, settings, reason = failing(updates=0, dataset=StarvingReplay, minutes=0.005)
     assert reason.startswith(
-        "The learner made no step in --minutes=0.005: "
-        "nothing was written (0 ep"
+        "The learner made no step in --minutes=0.005: nothing was written (0 ep"
     )
     assert reason.endswith(f"sampling starts at {settings.config.replay.min_size} sequences)")
     assert not training_finished(run, settings)
