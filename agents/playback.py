@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from agents.registry import WITH_LEVELS
-from environments import Task, TaskDistribution
+from environments import EnvironmentBatch, Task, TaskDistribution
 from environments.arrays import Array
 from iwpa.networks import NumpyGaussian
 from iwpa.snapshots import Snapshot, read_snapshot
@@ -23,12 +23,12 @@ def expert(
     """Returns the expert of a training task: maps an observation `[D]` to a sampled action `[A]`.
 
     Raises:
-        ValueError: If no snapshot is given, its agent has no experts, or the task is not a training
-            task.
+        ValueError: If no snapshot is given, its agent has no experts, it is of another environment,
+            or the task is not a training task.
     """
     if task not in distribution.tasks("train"):
         raise ValueError("Only training tasks have experts: use --split=train.")
-    policy = _read(snapshot).expert()
+    policy = _read(snapshot, distribution).expert()
     index = np.array([task.index])
     return _sampled(lambda observations: policy(observations, index), seed)
 
@@ -39,13 +39,14 @@ def prior(
     """Returns the behaviour prior: maps an observation `[D]` to a sampled action `[A]`.
 
     Raises:
-        ValueError: If no snapshot is given, or its agent has no prior.
+        ValueError: If no snapshot is given, its agent has no prior, or it is of another
+            environment.
     """
-    del distribution, task
-    return _sampled(_read(snapshot).prior(), seed)
+    del task
+    return _sampled(_read(snapshot, distribution).prior(), seed)
 
 
-def _read(snapshot: str | None) -> Snapshot:
+def _read(snapshot: str | None, distribution: TaskDistribution) -> Snapshot:
     if not snapshot:
         raise ValueError("--snapshot is missing: use --snapshot=runs/NAME/snapshots/STEP.")
     read = read_snapshot(pathlib.Path(snapshot))
@@ -53,6 +54,18 @@ def _read(snapshot: str | None) -> Snapshot:
         raise ValueError(
             f"{snapshot} is of --agent={read.agent}, which has neither experts nor a prior: "
             f"choose a snapshot of --agent={' or '.join(WITH_LEVELS)}."
+        )
+    trained_in = read.environment.name if read.environment else distribution.name
+    if trained_in != distribution.name:
+        raise ValueError(
+            f"{snapshot} was trained in {trained_in}: use --environment={trained_in}, or a "
+            f"snapshot of {distribution.name}."
+        )
+    size = EnvironmentBatch(distribution, 1).layout.size
+    if read.spec.observation_size != size:
+        raise ValueError(
+            f"{snapshot} observes {read.spec.observation_size} numbers, {distribution.name} has "
+            f"{size}: give the --options that it was trained with."
         )
     return read
 

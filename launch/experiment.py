@@ -65,7 +65,10 @@ def run_experiment(settings: RunSettings, run_dir: str, placement: Placement | N
         if code == command_line.USAGE_ERROR and not trained:
             # Training has run, so for this command it is no usage error.
             return command_line.FAILED
-        return code or run_module(stop, "results.report", directory)
+        code = code or run_module(stop, "results.report", directory)
+        if code == signals.INTERRUPTED:
+            print(_stopped())
+        return code
 
 
 def train(run: Run, stop: threading.Event, placement: Placement | None = None) -> int:
@@ -86,8 +89,12 @@ def train(run: Run, stop: threading.Event, placement: Placement | None = None) -
             file=sys.stderr,
         )
         return command_line.FAILED
-    print(f"Stopped. The same command resumes:\n  {_this_command()}")
+    print(_stopped())
     return signals.INTERRUPTED
+
+
+def _stopped() -> str:
+    return f"Stopped. The same command resumes:\n  {_this_command()}"
 
 
 def _this_command() -> str:

@@ -145,7 +145,8 @@ def main() -> int:
         path = pathlib.Path(values.out).absolute()
         write_film(path, before, last, values.speed)
         print(f"Video, the prior above, the last episode below: {path}")
-    print("Another speed: make taste SPEED=2.5    Train one yourself: make demo")
+    other = 2.5 if values.speed < 2.0 else 0.8
+    print(f"Another speed: make taste SPEED={other}    Train one yourself: make demo")
     return 0
 
 

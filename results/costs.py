@@ -13,15 +13,16 @@ from results import store
 ADAPTED = "adapted"
 
 
-def training_cpu_seconds(run_dir: str | os.PathLike[str]) -> float:
+def training_cpu_seconds(run_dir: str | os.PathLike[str]) -> float | None:
     """Returns the CPU time of replay, learner, actors and validation over all restarts.
 
-    Each process counts up to its last heartbeat.
+    Each process counts up to its last heartbeat. It is None where there are no heartbeats, as in a
+    shipped run.
     """
     newest: dict[tuple[str, str, int], float] = {}
     for beat in store.read_records(run_dir, "heartbeats"):
         newest[beat["node"], beat["host"], beat["pid"]] = float(beat["cpu_seconds"])
-    return sum(newest.values(), 0.0)
+    return sum(newest.values()) if newest else None
 
 
 def adaptation_cpu_seconds(

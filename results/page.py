@@ -132,7 +132,7 @@ def _facts(result: summary.Summary) -> str:
             f"validation {table.number(result.selected.score)}",
         ),
         ("Learner steps", f"{training.learner_steps:,}", training.ending),
-        ("Environment steps", f"{training.environment_steps:,}", "in training"),
+        ("Environment steps", table.count(training.environment_steps), "in training"),
         (
             "Training",
             f"{training.minutes:.1f} min",

@@ -40,8 +40,8 @@ class Training:
     minutes: float
     ended_by: str | None  # "learner_steps" or "minutes", None while training runs
     failure: failure.TrainingFailure | None = None
-    environment_steps: int = 0  # 0 also where an early version recorded none
-    cpu_seconds: float = 0.0  # of all nodes
+    environment_steps: int | None = None  # None where none were recorded, as in a shipped run
+    cpu_seconds: float | None = None  # of all nodes; None likewise
 
     @property
     def ending(self) -> str:
@@ -127,7 +127,7 @@ def summarise(run_dir: str | os.PathLike[str], split: str = "test") -> Summary:
         training=dataclasses.replace(
             training_progress(log, events),
             environment_steps=max(
-                (record.get("environment_steps", 0) for record in trained), default=0
+                (record.get("environment_steps", 0) for record in trained), default=None
             ),
             cpu_seconds=costs.training_cpu_seconds(run_dir),
         ),

@@ -42,7 +42,7 @@ def facts(result: summary.Summary) -> list[str]:
         f"{number(result.selected.score)}",
         f"Training: {training.learner_steps:,} learner steps in {training.minutes:.1f} minutes, "
         f"{training.ending}",
-        f"Cost of training: {training.environment_steps:,} environment steps, "
+        f"Cost of training: {count(training.environment_steps)} environment steps, "
         f"{duration(training.cpu_seconds)} of CPU",
         f"Mean return: experts {number(result.experts_return)} on the training tasks, prior "
         f"{number(result.prior_return)}",
@@ -52,6 +52,11 @@ def facts(result: summary.Summary) -> list[str]:
 def number(value: float | None, decimals: int = 2) -> str:
     """Returns the number as text, or a dash for None."""
     return _DASH if value is None or not np.isfinite(value) else f"{value:.{decimals}f}"
+
+
+def count(value: int | None) -> str:
+    """Returns a count with separators, or a dash for None."""
+    return _DASH if value is None else f"{value:,}"
 
 
 def duration(seconds: float | None) -> str:

@@ -15,6 +15,7 @@ from environments.render import choose_renderer, play, strip
 from environments.sparse_navigation import SparseNavigation
 
 ROOT = pathlib.Path(__file__).parents[2]
+CHEETAH = next((ROOT / "iwpa/data/half_cheetah_velocity/snapshots").iterdir())
 
 
 def render(*flags: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -91,6 +92,20 @@ def test_simulations_are_drawn_without_a_display(tmp_path):
         (["--environment=sparse_navigation", "--out=x", "--policy=magic"], ["'magic'", "random"]),
         (["--environment=sparse_navigation", "--out=x", "--policy=expert"], ["--split=train"]),
         (["--environment=sparse_navigation", "--out=x", "--policy=prior"], ["--snapshot"]),
+        (
+            ["--environment=reach", "--out=x", "--policy=prior", f"--snapshot={CHEETAH}"],
+            ["half_cheetah_velocity", "reach"],
+        ),
+        (
+            [
+                "--environment=half_cheetah_velocity",
+                "--options=observations=17",
+                "--out=x",
+                "--policy=prior",
+                f"--snapshot={CHEETAH}",
+            ],
+            ["20", "17", "--options"],
+        ),
     ],
 )
 def test_wrong_flags_are_one_line(flags, words):

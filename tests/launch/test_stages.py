@@ -12,6 +12,7 @@ import nodes
 import psutil
 from program import ENVIRONMENT, ROOT
 
+from environments import signals
 from environments.command_line import FAILED
 from launch import experiment
 from launch.settings import default_settings
@@ -53,6 +54,14 @@ def test_a_stage_that_refuses_its_work_after_a_training_has_failed(
     monkeypatch.setattr(training, "run_program", lambda *arguments: True)
     assert experiment.run_experiment(settings, str(tmp_path / "run")) == FAILED
     assert "error: no snapshot has" in capfd.readouterr().err
+
+
+def test_a_run_stopped_after_training_says_how_to_go_on(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(training, "run_program", lambda *arguments: True)
+    monkeypatch.setattr(experiment, "run_module", lambda *arguments: signals.INTERRUPTED)
+    settings = default_settings("sparse_navigation")
+    assert experiment.run_experiment(settings, str(tmp_path / "run")) == signals.INTERRUPTED
+    assert capsys.readouterr().out.count("Stopped. The same command resumes:") == 1
 
 
 def test_a_killed_stage_is_a_failure_not_an_interruption(monkeypatch, capfd) -> None:

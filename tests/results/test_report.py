@@ -161,7 +161,7 @@ def test_another_split_is_reported_without_touching_the_page(run_dir, adaptation
 
 
 def test_training_that_went_on_after_its_end_has_not_finished(run_dir):
-    spent = {"environment_steps": 3000, "cpu_seconds": 0.0}
+    spent = {"environment_steps": 3000, "cpu_seconds": None}
     finished = summary.Training(300, 3.5, "learner_steps", **spent)
     assert summary.summarise(run_dir).training == finished
     with store.RecordWriter(run_dir, "training", "learner") as writer:
