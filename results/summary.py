@@ -127,7 +127,8 @@ def summarise(run_dir: str | os.PathLike[str], split: str = "test") -> Summary:
         training=dataclasses.replace(
             training_progress(log, events),
             environment_steps=max(
-                (record.get("environment_steps", 0) for record in trained), default=None
+                (found["environment_steps"] for found in trained if "environment_steps" in found),
+                default=None,
             ),
             cpu_seconds=costs.training_cpu_seconds(run_dir),
         ),
