@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from agents.agent import Behaviour
 from environments import EnvironmentBatch, Task, TrialBatch
+from environments.arrays import Array
 from replay.writer import SequenceWriter
 
 
@@ -46,6 +47,7 @@ class Actor:
         behaviour: Behaviour,
         seed: int | Sequence[int],
         episodes_per_task: int = 1,
+        teacher: Callable[[Array, Sequence[Task]], Array] | None = None,
     ):
         """Starts an episode in every environment.
 
@@ -56,11 +58,14 @@ class Actor:
             behaviour: How to act; must already have weights.
             seed: Determines tasks, resets and actions.
             episodes_per_task: Consecutive episodes (or trials) of each task.
+            teacher: Maps observations `[E, D]` and their tasks to actions `[E, A]`, which are
+                recorded beside the behaviour's.
         """
         self._environments = environments
         self._writer = writer
         self._behaviour = behaviour
         self._episodes_per_task = episodes_per_task
+        self._teacher = teacher
         self._episodes_left = np.zeros(len(environments), np.int64)
         self._stream = np.random.default_rng(seed)
         self._rounds = _shuffled_rounds(tasks, self._stream)
@@ -78,9 +83,11 @@ class Actor:
 
         Raises:
             EnvironmentFailure: If an environment failed in too many consecutive episodes.
+            ValueError: If the teacher's actions are of another shape, or not finite.
         """
         observations = self._environments.observations
         memories = self._behaviour.memories
+        taught = self._ask_teacher(observations)
         distribution = self._behaviour.act(observations)
         noise = self._stream.standard_normal(distribution.mean.shape, np.float32)
         actions = distribution.sample(noise)
@@ -97,12 +104,24 @@ class Actor:
             result.faulted,
             learner_step,
             memories,
+            taught,
         )
         self._behaviour.observe(actions, result, observations)
         self._returns += (result.rewards, result.training_rewards)
         self._report.environment_steps += len(self._environments)
         for row in np.flatnonzero(result.last).tolist():
             self._finish_episode(row)
+
+    def _ask_teacher(self, observations: Array) -> Array | None:
+        if self._teacher is None:
+            return None
+        taught = self._teacher(observations, self._tasks)
+        shape = (len(self._environments), self._environments.action_size)
+        if np.shape(taught) != shape:
+            raise ValueError(f"The teacher returned {np.shape(taught)} actions, not {shape}.")
+        if not np.isfinite(taught).all():
+            raise ValueError("The teacher returned an action that is not finite.")
+        return taught
 
     def take_report(self) -> ActorReport:
         """Returns the counts since the last call and resets them."""

@@ -20,6 +20,7 @@ OPTIONAL = frozenset(
         "networks.critic",
         "losses.kl_target",
         "losses.shaping",
+        "losses.teacher_cost",
         "straight_episodes",
         "replay.burn_in",
         "replay.context_length",
@@ -91,6 +92,11 @@ class LossConfig:
     latent_cost: float = field(
         0.0,
         "beta, weight of KL(q(z|c) || N(0, I)) in pearl's critic loss.",
+        at_least=0,
+    )
+    teacher_cost: float = field(
+        0.0,
+        "Weight of KL(teacher || expert), where the environment has a scripted teacher.",
         at_least=0,
     )
     task_reward_heads: bool = field(
@@ -196,6 +202,7 @@ class Config:
         for name, value, reason in (
             ("losses.kl_target", self.losses.kl_target, f"{agent} has no prior"),
             ("losses.shaping", self.losses.shaping, "only {users} shape{s} rewards"),
+            ("losses.teacher_cost", self.losses.teacher_cost, "only {users} {have} experts"),
             ("straight_episodes", self.straight_episodes, "only {users} {have} them"),
             ("replay.burn_in", self.replay.burn_in, "only {users} {have} a burn-in"),
         ):

@@ -101,6 +101,10 @@ _DECLARATIONS: Mapping[str, tuple[Callable[[Any], object], str]] = {
         lambda value: _is_keys(value) and len(value) <= 2,
         "a tuple of at most two names",
     ),
+    "teacher": (
+        lambda value: value is None or callable(value),
+        "a function of observations and tasks (in a class body a staticmethod), or None",
+    ),
     "traced": (lambda value: value is None or isinstance(value, str), "an observed key, or None"),
 }
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import abc
 import dataclasses
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import dm_env
 
@@ -68,6 +69,13 @@ class TaskEnvironment(dm_env.Environment):  # type: ignore[misc]
         raise NotImplementedError(f"{type(self).__name__} has no picture().")
 
 
+class Teacher(Protocol):
+    """A scripted policy that knows the task."""
+
+    def __call__(self, observations: Mapping[str, Array], tasks: Sequence[Task]) -> Array:
+        """Returns actions in [-1, 1] for observations by name, unscaled, `[N, ...]`: `[N, A]`."""
+
+
 class TaskDistribution(abc.ABC):
     """A family of tasks over one body, and the environment that plays them.
 
@@ -86,6 +94,7 @@ class TaskDistribution(abc.ABC):
         dense_training: Whether `training_reward` differs from the task's reward.
         coordinate_names: Names, with units, of the one or two numbers that `coordinates` returns;
             empty if figures do not show where tasks lie.
+        teacher: A scripted policy for experts to learn from (`losses.teacher_cost`), or None.
         traced: The observed key whose first numbers are the body's own coordinates, or None.
         task_dependent: Keys whose values differ between tasks on purpose, such as a box that every
             task puts elsewhere. All others must not give the task away: with the same seed they are
@@ -101,6 +110,7 @@ class TaskDistribution(abc.ABC):
     dense_training: bool = False
     task_dependent: tuple[str, ...] = ()
     coordinate_names: tuple[str, ...] = ()
+    teacher: Teacher | None = None
     traced: str | None = None
 
     @abc.abstractmethod

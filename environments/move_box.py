@@ -14,7 +14,8 @@ starts aligned with the walls.
 
 Training uses a dense reward (`training="dense"`), also ours, since random exploration succeeded in
 none of 200 episodes: the task's reward, plus 5 for every metre that the box came closer to the
-target in the step, plus 1 for every metre that the ball came closer to the box.
+target in the step, plus 1 for every metre that the ball came closer to the box. It is not enough:
+experts also learn from a scripted teacher (`environments/pusher.py`).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import Literal
 import mujoco
 import numpy as np
 
-from environments import composition, walled_room
+from environments import composition, pusher, walled_room
 from environments.arrays import Array
 from environments.described_reward import DescribedReward, ending_near
 from environments.distribution import (
@@ -184,13 +185,14 @@ class MoveBox(TaskDistribution):
     # determines the target.
     task_dependent = ("box", "position")
     coordinate_names = ("x, m", "y, m")
+    teacher = staticmethod(pusher.push)
     traced = "box"
 
     def __init__(
         self,
         task_set_seed: int = 0,
         training: Literal["dense", "sparse"] = "dense",
-        redraw_box: bool = False,
+        redraw_box: bool = True,
         success_radius: float = 0.4,
         minimal_distance: float = 0.8,
         wall_distance: float = 1.0,
@@ -205,8 +207,8 @@ class MoveBox(TaskDistribution):
             training: The training reward: `dense` adds a reward for approaching, `sparse` is the
                 task's reward.
             redraw_box: Whether the box of a training task starts at a new position around the
-                target in each episode. Otherwise the visible box gives the training task away.
-                Validation and test tasks always keep theirs.
+                target in each episode. Otherwise, as in the paper, the visible box gives the
+                training task away. Validation and test tasks always keep theirs.
             success_radius: Distance in the plane below which the box's centre reaches the target,
                 in metres.
             minimal_distance: Smallest distance between the box's start and the target, in metres.

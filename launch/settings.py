@@ -193,6 +193,11 @@ def default_settings(
             "losses.shaping needs sequences of whole trials: replay.sequence_length takes "
             f"{trial}, not {config.replay.sequence_length}."
         )
+    if config.losses.teacher_cost and distribution.teacher is None:
+        raise ValueError(
+            f"losses.teacher_cost takes 0 with {environment}, which has no teacher, "
+            f"not {config.losses.teacher_cost}."
+        )
     settings = RunSettings(
         environment=environment,
         config=config,

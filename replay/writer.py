@@ -9,7 +9,7 @@ import numpy as np
 import reverb
 
 from environments.arrays import Array
-from replay.sequence import SCALARS, SequenceSpec
+from replay.sequence import SequenceSpec
 from replay.table import TABLE
 
 # Unconfirmed items: enough to hide the round trip, few enough to lose little.
@@ -48,10 +48,7 @@ class SequenceWriter:
         self._spec = spec
         self._should_stop = should_stop
         self._observed = spec.observation_size
-        self._floats = np.zeros(
-            (environments, spec.rows + 1, spec.observation_size + spec.action_size + len(SCALARS)),
-            np.float32,
-        )
+        self._floats = np.zeros((environments, spec.rows + 1, spec.width), np.float32)
         self._tasks = np.zeros(environments, np.int32)
         self._cursors = np.zeros(environments, np.int64)
         self._rows = np.arange(environments)
@@ -87,6 +84,7 @@ class SequenceWriter:
         faulted: Array,
         learner_step: int,
         memories: Array | None = None,
+        teacher_actions: Array | None = None,
     ) -> None:
         """Adds one transition of every environment and writes complete sequences.
 
@@ -101,12 +99,14 @@ class SequenceWriter:
             faulted: Whether a fault ended it, so that its unfinished sequence is dropped, `[N]`.
             learner_step: The behaviour's version: the learner step of its weights.
             memories: The agent's memories before it acted, `[N, *memory]`, if it has any.
+            teacher_actions: What the teacher would have done, `[N, A]`, if there is one.
         """
         if self._memory is not None:
             self._memory.take(memories, self._cursors)
-        transitions = np.column_stack(
-            [actions, log_probs, rewards, task_rewards, discounts, self._ones]
-        )
+        columns = [actions, log_probs, rewards, task_rewards, discounts, self._ones]
+        if teacher_actions is not None:
+            columns.append(teacher_actions)
+        transitions = np.column_stack(columns)
         self._floats[self._rows, self._cursors, self._observed :] = transitions
         self._cursors += 1
         self._floats[self._rows, self._cursors, : self._observed] = observations

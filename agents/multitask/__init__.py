@@ -6,7 +6,7 @@ from agents.multitask.search_spaces import SEARCH_SPACES
 from agents.traits import Traits
 
 TRAITS = Traits(
-    uses=frozenset({"networks.critic", "losses.kl_target"}),
+    uses=frozenset({"networks.critic", "losses.kl_target", "losses.teacher_cost"}),
     methods=(
         "prior",
         "shared_q_iw",

@@ -13,7 +13,12 @@ from replay.sequence import SequenceSpec
 
 
 def _sequence(spec: NetworkSpec, config: Config) -> SequenceSpec:
-    return SequenceSpec(spec.observation_size, spec.action_size, config.replay.sequence_length)
+    return SequenceSpec(
+        spec.observation_size,
+        spec.action_size,
+        config.replay.sequence_length,
+        taught=config.losses.teacher_cost > 0,
+    )
 
 
 AGENT = Agent(

@@ -12,6 +12,9 @@ from agents.config import Config
 from agents.gaussian import Gaussian
 from agents.multitask.networks import MultiTaskNetworks
 
+# Standard deviation that experts learn from a teacher's deterministic actions.
+_TEACHER_STD = 0.3
+
 
 class Networks(agent.Networks, Protocol):
     """The networks that the losses need: experts, prior and critic, as in `MultiTaskNetworks`."""
@@ -92,7 +95,20 @@ def total_loss(
         "q_value": losses.masked_mean(q_values[0], mask, counts),
         "rho": tf.exp(log_rhos),
     }
-    return critic_loss + policy_loss + prior_loss, metrics
+    loss = critic_loss + policy_loss + prior_loss
+    if config.losses.teacher_cost:
+        metrics["teacher_loss"] = losses.masked_mean(_kl_of_teacher(batch, expert), mask, counts)
+        loss += config.losses.teacher_cost * metrics["teacher_loss"]
+    return loss, metrics
+
+
+def _kl_of_teacher(batch: Mapping[str, tf.Tensor], expert: Gaussian) -> tf.Tensor:
+    """Returns KL(teacher || expert) in nats, `[B, T]`, of a teacher with a fixed spread.
+
+    It is a classifier's loss (Ross et al. 2011): states are the experts', actions the teacher's.
+    """
+    taught = batch["teacher_actions"]
+    return Gaussian(taught, tf.fill(tf.shape(taught), _TEACHER_STD)).kl_to(expert)
 
 
 def _critic_targets(

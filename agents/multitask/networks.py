@@ -19,19 +19,14 @@ class DescribedHeads(snt.Module):  # type: ignore[misc]
         """Makes the network.
 
         Args:
-            descriptions: g_i of the training tasks, `[tasks, G]`; each column is scaled to mean 0
-                and variance 1 over them.
+            descriptions: g_i of the training tasks, scaled, `[tasks, G]`.
             size: d.
             config: Sizes; f is as large as a policy.
             name: The module's name.
         """
         super().__init__(name=name)
-        spread = descriptions.std(axis=0)
-        scaled = (descriptions - descriptions.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
         # Saved with the weights, so that a snapshot does not need the environment.
-        self._descriptions = tf.Variable(
-            scaled.astype(np.float32), trainable=False, name="descriptions"
-        )
+        self._descriptions = tf.Variable(descriptions, trainable=False, name="descriptions")
         sizes = [descriptions.shape[1], *config.policy_layers]
         self._layers = [
             Linear(inputs, sizes[i + 1], name=f"linear_{i}") for i, inputs in enumerate(sizes[:-1])
@@ -50,6 +45,7 @@ class MultiTaskNetworks(snt.Module):  # type: ignore[misc]
     """Experts pi_i(a|s), prior pi_0(a|s) and critic Q_i(s, a) = psi(s, a)^T w_i of training tasks.
 
     Attributes:
+        embedding: What experts see of their tasks, `[tasks, embedding]`: learned, or descriptions.
         features: psi.
         heads: w_i, `[tasks, d]`, or the network that makes them from descriptions.
         task_reward_heads: u_i, likewise, or None.
@@ -71,16 +67,20 @@ class MultiTaskNetworks(snt.Module):  # type: ignore[misc]
             spec: Sizes of observations and actions, number of tasks.
             config: Sizes of the networks.
             descriptions: g_i of the training tasks, `[tasks, G]`, if the critic tells tasks apart
-                by their descriptions instead of their ids.
+                by their descriptions instead of their ids. Each column is scaled to mean 0 and
+                variance 1. Experts then see them in place of a learned embedding.
             name: The module's name.
         """
         super().__init__(name=name)
         self.spec = spec
         inputs = spec.observation_size
         embedding = tf.random.normal((spec.tasks, config.embedding_size))
+        if descriptions is not None:
+            embedding = descriptions = _scaled(descriptions)
         self.embedding = tf.Variable(embedding, name="embedding")
+        self._embedding_learns = descriptions is None
         self.expert_policy = Policy(
-            inputs + config.embedding_size, spec.action_size, config, name="expert"
+            inputs + embedding.shape[1], spec.action_size, config, name="expert"
         )
         self.prior_policy = Policy(len(spec.prior_columns), spec.action_size, config, name="prior")
         self.features = Features(inputs, spec.action_size, config)
@@ -99,7 +99,10 @@ class MultiTaskNetworks(snt.Module):  # type: ignore[misc]
     def expert(self, observation: tf.Tensor, task: tf.Tensor) -> Gaussian:
         """Maps observations `[B, ..., D]` and tasks `[B]` to distributions over `[B, ..., A]`."""
         # A product with a one-hot matrix, because the gradient of a gather is slow under XLA.
-        embedding = tf.matmul(tf.one_hot(task, self.spec.tasks), self.embedding)
+        embeddings = tf.convert_to_tensor(self.embedding)
+        if not self._embedding_learns:
+            embeddings = tf.stop_gradient(embeddings)
+        embedding = tf.matmul(tf.one_hot(task, self.spec.tasks), embeddings)
         return self.expert_policy(
             tf.concat([observation, _spread(embedding, observation)], axis=-1)
         )
@@ -142,6 +145,13 @@ class MultiTaskNetworks(snt.Module):  # type: ignore[misc]
         for kind in self._kinds():
             heads += kind.trainable_variables if isinstance(kind, DescribedHeads) else (kind,)
         return (*heads, *self.features.trainable_variables)
+
+
+def _scaled(descriptions: Array) -> Array:
+    spread = descriptions.std(axis=0)
+    scaled = (descriptions - descriptions.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    floats: Array = scaled.astype(np.float32)
+    return floats
 
 
 def _spread(per_row: tf.Tensor, like: tf.Tensor) -> tf.Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import acme.core
@@ -13,7 +14,8 @@ import reverb
 
 from agents.acting import Actor
 from agents.agent import Agent
-from environments import EnvironmentBatch
+from environments import EnvironmentBatch, Task, TaskDistribution
+from environments.arrays import Array
 from environments.processes import Original
 from launch.nodes.heartbeat import Heartbeat
 from launch.run_directory import RunDirectory
@@ -61,10 +63,10 @@ class ActorNode(acme.core.Worker):  # type: ignore[misc]
         config = self._settings.config
         distribution = self._settings.distribution()
         agent, spec = self._agent, self._settings.network_spec(distribution)
-        environments = agent.make_environments(
-            EnvironmentBatch(distribution, config.environments_per_actor, seed=self._settings.seed),
-            config,
+        batch = EnvironmentBatch(
+            distribution, config.environments_per_actor, seed=self._settings.seed
         )
+        environments = agent.make_environments(batch, config)
         if not self._weights.wait_for_first(stop):
             return
         check_table(self._replay, self._table)
@@ -83,6 +85,7 @@ class ActorNode(acme.core.Worker):  # type: ignore[misc]
             behaviour,
             seed,
             agent.episodes_per_task(config),
+            _flat_teacher(distribution, batch) if config.losses.teacher_cost else None,
         )
         heartbeat = Heartbeat(self._run, f"actor-{self._index}")
         steps = faults = 0
@@ -103,6 +106,14 @@ class ActorNode(acme.core.Worker):  # type: ignore[misc]
                 behaviour.update(self._weights.arrays)
             heartbeat.beat(environment_steps=steps, faults=faults, learner_step=self._weights.step)
         writer.close()
+
+
+def _flat_teacher(
+    distribution: TaskDistribution, batch: EnvironmentBatch
+) -> Callable[[Array, Sequence[Task]], Array]:
+    teacher = distribution.teacher
+    assert teacher is not None, "Settings with a teacher_cost have a teacher."
+    return lambda observations, tasks: teacher(batch.layout.named(observations), tasks)
 
 
 class _LearnerConnection:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import types
 
 import numpy as np
@@ -223,3 +224,48 @@ def test_a_training_task_that_cannot_start_is_named_and_the_others_go_on(
     assert set(report.faults) == {"ZeroDivisionError: division by zero (training task 1)"}
     assert report.episodes > 20
     assert set(recorder.batch(range(len(recorder.items)))["task"]) == {0}
+
+
+@pytest.fixture
+def make_taught_actor(tiny):
+    """Makes an actor with a teacher, the shape of its sequences and the recorder it writes to."""
+
+    def make(teacher):
+        sequence = dataclasses.replace(tiny.sequence, taught=True)
+        distribution, recorder = tiny.distribution(), tiny.recorder(sequence)
+        writer = SequenceWriter(recorder, 4, sequence, lambda: False)
+        tasks = distribution.tasks("train")
+        batch = EnvironmentBatch(distribution, 4)
+        return Actor(batch, tasks, writer, _Behaviour(4), 0, teacher=teacher), recorder
+
+    return make
+
+
+def test_replay_holds_what_a_teacher_would_do_in_each_state_of_each_task(make_taught_actor):
+    def teacher(observations, tasks):
+        index = [task.index for task in tasks]
+        return np.stack([observations[:, 1] / 2, np.array(index) / 4], axis=1)
+
+    actor, recorder = make_taught_actor(teacher)
+    for _ in range(40):
+        actor.step(learner_step=0)
+    batch = recorder.batch(range(len(recorder.items)))
+    real = batch["mask"] > 0
+    left = batch["observations"][:, :-1, 1]
+    index = np.repeat(batch["task"][:, None], 3, axis=1)
+    expected = np.stack([left / 2, index / 4], axis=-1)
+    np.testing.assert_allclose(batch["teacher_actions"][real], expected[real], atol=1e-6)
+    assert len(np.unique(expected[real], axis=0)) > 4
+
+
+@pytest.mark.parametrize(
+    ("taught", "message"),
+    [
+        (np.zeros((4, 3)), r"returned \(4, 3\) actions, not \(4, 2\)"),
+        (np.full((4, 2), np.nan), "not finite"),
+    ],
+)
+def test_a_teachers_wrong_actions_are_refused(make_taught_actor, taught, message):
+    actor, _ = make_taught_actor(lambda observations, tasks: taught)
+    with pytest.raises(ValueError, match=message):
+        actor.step(learner_step=0)

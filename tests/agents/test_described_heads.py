@@ -58,18 +58,17 @@ def test_tasks_of_the_same_description_have_the_same_value_whatever_their_ids(ti
     assert not np.allclose(first, other)
 
 
-def test_experts_and_prior_do_not_see_descriptions(tiny, config):
+def test_experts_see_scaled_descriptions_and_the_prior_sees_none(tiny, config):
     one, other = (
-        networks_of(tiny, config, descriptions)
-        for descriptions in (DESCRIPTIONS, -3 * DESCRIPTIONS[::-1] + 1)
+        networks_of(tiny, config, descriptions) for descriptions in (DESCRIPTIONS, -DESCRIPTIONS)
     )
+    np.testing.assert_allclose(one.embedding, [[-1.0, 1.0], [1.0, -1.0]])
     states, _ = inputs()
-    tasks = tf.constant([0, 1, 1, 0])
-    for left, right in zip(
-        (*one.expert(states, tasks), *one.prior(states)),
-        (*other.expert(states, tasks), *other.prior(states)),
-        strict=True,
-    ):
+    first, second = tf.zeros(4, tf.int32), tf.ones(4, tf.int32)
+    for left, right in zip(one.expert(states, first), other.expert(states, second), strict=True):
+        np.testing.assert_array_equal(left, right)
+    assert not np.allclose(one.expert(states, first).mean, one.expert(states, second).mean)
+    for left, right in zip(one.prior(states), other.prior(states), strict=True):
         np.testing.assert_array_equal(left, right)
     assert {variable.ref() for variable in one.group("expert")}.isdisjoint(
         variable.ref() for variable in one.heads.variables
@@ -98,6 +97,7 @@ def test_a_step_trains_f_online_follows_with_the_target_and_keeps_the_descriptio
     before = learner.save()
     learner.step(make_batch())
     after = learner.save()
+    np.testing.assert_array_equal(before["online/embedding"], after["online/embedding"])
     for kind in ("online", "target"):
         for heads in ("heads", "task_reward_heads", "reward_heads"):
             weights = [name for name in before if name.startswith(f"{kind}/{heads}/")]

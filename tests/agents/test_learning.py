@@ -13,7 +13,7 @@ from agents.multitask.behaviour import ExpertBehaviour
 from agents.multitask.loss import total_loss
 from agents.networks import export_weights
 from environments import EnvironmentBatch
-from iwpa.networks import NumpyExpert, NumpyFeatures, NumpyPrior, sub_weights
+from iwpa.networks import NumpyExpert, NumpyFeatures, NumpyGaussian, NumpyPrior, sub_weights
 from replay.writer import SequenceWriter
 
 
@@ -135,6 +135,31 @@ def test_the_losses_are_those_of_the_paper_transition_by_transition(
         strict=True,
     ):
         np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_a_teacher_adds_the_kl_from_its_actions_to_the_experts_loss(
+    pair, tiny, make_batch, constant
+):
+    taught = dataclasses.replace(
+        tiny.config, losses=dataclasses.replace(tiny.config.losses, teacher_cost=0.7)
+    )
+    batch, noise = make_batch(1), _noise()
+    batch["teacher_actions"] = np.random.default_rng(0).uniform(-1, 1, (32, 3, 2)).astype("f4")
+    inputs = Inputs(constant(batch), noise, Costs(0.3, 0.2))
+    expert = _Numpy(pair[0], tiny.config, tiny.spec).expert
+    by_hand = [
+        _kl(
+            NumpyGaussian(action, np.full(2, 0.3)),
+            expert(batch["observations"][b, t], batch["task"][b]),
+        )
+        for b, row in enumerate(batch["teacher_actions"])
+        for t, action in enumerate(row)
+        if batch["mask"][b, t]
+    ]
+    without, _ = total_loss(*pair, inputs, tiny.config)
+    total, metrics = total_loss(*pair, inputs, taught)
+    assert metrics["teacher_loss"].numpy() == pytest.approx(np.mean(by_hand), rel=1e-4)
+    assert (total - without).numpy() == pytest.approx(0.7 * np.mean(by_hand), rel=1e-3)
 
 
 def test_targets_are_constants_to_critic_and_prior(pair, tiny, make_batch, constant):

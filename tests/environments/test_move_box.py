@@ -7,10 +7,9 @@ import pytest
 from dm_control import mjcf
 from dm_control.locomotion.walkers import jumping_ball
 from parity import assert_same_episode, make_reference
-from pusher import act, push
 from random_episodes import start
 
-from environments import Task
+from environments import EnvironmentBatch, Task
 from environments.move_box import MoveBox
 
 _TASK = Task(0, (0.5, -1.0, 2.0, -1.0, 0.0))
@@ -29,23 +28,32 @@ def test_every_step_equals_composers_to_the_last_bit():
         environment, reference, first, first.parameters[2:4], seed=1
     )
     assert (len(rewards), discount) == (400, 1.0)
-    target = np.array(second.parameters[2:4])
+
+    def teach(observation):
+        rows = {key: np.asarray(value)[None] for key, value in observation.items()}
+        return MoveBox.teacher(rows, [second])[0]
+
     rewards, discount = assert_same_episode(
-        environment,
-        reference,
-        second,
-        target,
-        0,
-        policy=lambda observation: act(observation, target),
+        environment, reference, second, np.array(second.parameters[2:4]), 0, policy=teach
     )
     assert (rewards[-1], discount) == (10.0, 0.0)
 
 
-def test_a_scripted_pusher_that_knows_the_target_succeeds():
-    environment = _environment()
-    assert (
-        sum(push(environment, task, seed=task.index) for task in MoveBox().tasks("test")[:20]) >= 13
-    )
+@pytest.mark.parametrize("spread", [0.0, 0.6])
+def test_the_teacher_succeeds_also_with_noise(spread):
+    distribution, stream = MoveBox(), np.random.default_rng(0)
+    tasks = distribution.tasks("test")[:20]
+    batch = EnvironmentBatch(distribution, len(tasks))
+    for row, task in enumerate(tasks):
+        batch.reset(row, task, seed=row)
+    active, succeeded = np.ones(len(tasks), bool), np.zeros(len(tasks), bool)
+    while active.any():
+        actions = distribution.teacher(batch.layout.named(batch.observations), tasks)
+        noise = spread * stream.standard_normal(actions.shape)
+        result = batch.step((actions + noise).astype(np.float32), active)
+        succeeded |= active & (result.discounts == 0)
+        active &= ~result.last
+    assert succeeded.sum() >= 18
 
 
 def test_the_ball_and_the_physics_are_dm_controls():
@@ -126,7 +134,7 @@ def test_the_ball_starts_anywhere_but_touches_neither_box_nor_wall():
     assert np.abs(np.array(starts)[:, :2]).max() > 3.6
 
 
-def test_only_training_tasks_have_their_box_redrawn_and_only_on_demand():
+def test_only_training_tasks_have_their_box_redrawn_unless_that_is_off():
     def boxes(distribution, split):
         environment, task = distribution.make_environment(0), distribution.tasks(split)[3]
         environment.set_task(task)
@@ -135,13 +143,13 @@ def test_only_training_tasks_have_their_box_redrawn_and_only_on_demand():
         )
 
     for distribution, split in [
-        (MoveBox(), "train"),
-        (MoveBox(redraw_box=True), "validation"),
-        (MoveBox(redraw_box=True), "test"),
+        (MoveBox(redraw_box=False), "train"),
+        (MoveBox(), "validation"),
+        (MoveBox(), "test"),
     ]:
         parameters, positions = boxes(distribution, split)
         assert np.unique(positions, axis=0) == pytest.approx(np.array([parameters[:2]]))
-    parameters, positions = boxes(MoveBox(redraw_box=True), "train")
+    parameters, positions = boxes(MoveBox(), "train")
     distances = np.linalg.norm(positions - parameters[2:4], axis=1)
     assert len(np.unique(positions, axis=0)) == 50
     assert distances.min() >= 0.8

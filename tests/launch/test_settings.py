@@ -129,6 +129,14 @@ def test_given_adaptation_values_apply_to_every_method_in_the_test_but_not_in_va
             "context_length takes 1 or more",
         ),
         (
+            {"hyper_parameters": {"losses.teacher_cost": 0.5}},
+            "losses.teacher_cost takes 0 with sparse_navigation, which has no teacher, not 0.5",
+        ),
+        (
+            {"agent": "rl2", "hyper_parameters": {"losses.teacher_cost": 0.5}},
+            "losses.teacher_cost takes 0 with --agent=rl2, not 0.5: only multitask has experts",
+        ),
+        (
             {"adaptation": {"action_samples": 16}},
             "Adaptation with shared_q_iw_posterior: kl_bound .* below log K",
         ),
