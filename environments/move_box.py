@@ -131,9 +131,12 @@ class _MoveBox(SimulatedEnvironment):
 
     def start(self, stream: np.random.Generator) -> None:
         *fixed, x, y, redrawn = self.task.parameters
-        # Drawn first, so that it does not depend on how many positions are rejected.
+        # Drawn first, so that it does not depend on how many positions are rejected; likewise the
+        # box has a stream of its own.
         yaw = stream.uniform(-math.pi, math.pi)
-        box = self._choices.draw_box(stream, (x, y)) if redrawn else (fixed[0], fixed[1])
+        box = fixed[0], fixed[1]
+        if redrawn:
+            box = self._choices.draw_box(np.random.default_rng(stream.integers(2**63)), (x, y))
         ball = self._choices.draw_ball(stream, box)
         self._box_start[:] = box
         for joint, value in zip(self._ball_start, (*ball, yaw), strict=True):
@@ -192,7 +195,7 @@ class MoveBox(TaskDistribution):
         self,
         task_set_seed: int = 0,
         training: Literal["dense", "sparse"] = "dense",
-        redraw_box: bool = True,
+        redraw_box: bool = False,
         success_radius: float = 0.4,
         minimal_distance: float = 0.8,
         wall_distance: float = 1.0,
@@ -207,8 +210,8 @@ class MoveBox(TaskDistribution):
             training: The training reward: `dense` adds a reward for approaching, `sparse` is the
                 task's reward.
             redraw_box: Whether the box of a training task starts at a new position around the
-                target in each episode. Otherwise, as in the paper, the visible box gives the
-                training task away. Validation and test tasks always keep theirs.
+                target in each episode. Otherwise the visible box gives the training task away.
+                Validation and test tasks always keep theirs.
             success_radius: Distance in the plane below which the box's centre reaches the target,
                 in metres.
             minimal_distance: Smallest distance between the box's start and the target, in metres.

@@ -134,7 +134,7 @@ def test_the_ball_starts_anywhere_but_touches_neither_box_nor_wall():
     assert np.abs(np.array(starts)[:, :2]).max() > 3.6
 
 
-def test_only_training_tasks_have_their_box_redrawn_unless_that_is_off():
+def test_only_training_tasks_have_their_box_redrawn_and_only_on_demand():
     def boxes(distribution, split):
         environment, task = distribution.make_environment(0), distribution.tasks(split)[3]
         environment.set_task(task)
@@ -143,13 +143,13 @@ def test_only_training_tasks_have_their_box_redrawn_unless_that_is_off():
         )
 
     for distribution, split in [
-        (MoveBox(redraw_box=False), "train"),
-        (MoveBox(), "validation"),
-        (MoveBox(), "test"),
+        (MoveBox(), "train"),
+        (MoveBox(redraw_box=True), "validation"),
+        (MoveBox(redraw_box=True), "test"),
     ]:
         parameters, positions = boxes(distribution, split)
         assert np.unique(positions, axis=0) == pytest.approx(np.array([parameters[:2]]))
-    parameters, positions = boxes(MoveBox(), "train")
+    parameters, positions = boxes(MoveBox(redraw_box=True), "train")
     distances = np.linalg.norm(positions - parameters[2:4], axis=1)
     assert len(np.unique(positions, axis=0)) == 50
     assert distances.min() >= 0.8
