@@ -105,7 +105,7 @@ def total_loss(
 def _kl_of_teacher(batch: Mapping[str, tf.Tensor], expert: Gaussian) -> tf.Tensor:
     """Returns KL(teacher || expert) in nats, `[B, T]`, of a teacher with a fixed spread.
 
-    It is a classifier's loss (Ross et al. 2011): states are the experts', actions the teacher's.
+    As in DAgger (Ross et al. 2011), the states are the experts' and the actions the teacher's.
     """
     taught = batch["teacher_actions"]
     return Gaussian(taught, tf.fill(tf.shape(taught), _TEACHER_STD)).kl_to(expert)
