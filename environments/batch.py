@@ -57,20 +57,24 @@ class EnvironmentBatch:
 
     episodes = 1
 
-    def __init__(self, distribution: TaskDistribution, size: int, seed: int = 0):
+    def __init__(
+        self, distribution: TaskDistribution, size: int, seed: int = 0, training: bool = False
+    ):
         """Makes the environments.
 
         Args:
             distribution: The distribution that makes them.
             size: N.
             seed: Seed of the first environment's factory; each further one gets the next integer.
+            training: Whether to make the distribution's training environments.
 
         Raises:
             ValueError: If an action has no finite bounds or is not continuous, or the observation
                 groups do not match the observation.
         """
+        make = distribution.make_training_environment if training else distribution.make_environment
         with unchanged_process():
-            probe = distribution.make_environment(seed)
+            probe = make(seed)
             action_spec, observation_spec = probe.action_spec(), probe.observation_spec()
             control_step = probe.control_step
             close(probe)
@@ -89,7 +93,7 @@ class EnvironmentBatch:
         )
         self.observations = np.zeros((size, self.layout.size), np.float32)
         self._watchdog = process_watchdog()
-        make, whole = distribution.make_environment, WholeEpisodes()
+        whole = WholeEpisodes()
         self._environments = [
             GuardedEnvironment(
                 functools.partial(make, seed + row),

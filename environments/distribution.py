@@ -117,6 +117,13 @@ class TaskDistribution(abc.ABC):
     def make_environment(self, seed: int) -> TaskEnvironment:
         """Returns a new environment, which plays the first training task until another is set."""
 
+    def make_training_environment(self, seed: int) -> TaskEnvironment:
+        """Returns a new environment for actors, by default one like any other.
+
+        Its episodes may start and end as helps training.
+        """
+        return self.make_environment(seed)
+
     def description(self, task: Task) -> Array | None:
         """Returns the structured description g of a task, float32 `[G]`, or None if it has none.
 

@@ -39,7 +39,7 @@ from environments.distribution import (
 )
 from environments.models import compiled_model
 from environments.simulation import Outcome, SimulatedEnvironment
-from environments.task import Task, TaskSet, draw_task_set
+from environments.task import Task, draw_task_set
 from environments.walled_room import HALF_WIDTH
 
 _EPISODE_STEPS = 400
@@ -97,14 +97,21 @@ class _Choices:
 class _MoveBox(SimulatedEnvironment):
     """The room.
 
-    A task's parameters are x and y of the box and of the target in metres, and whether the box is
-    redrawn (1 or 0).
+    A task's parameters are x and y of the box and of the target in metres.
     """
 
-    def __init__(self, model: mujoco.MjModel, task: Task, choices: _Choices, dense: bool):
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        task: Task,
+        choices: _Choices,
+        *,
+        dense: bool,
+        redraws_box: bool,
+    ):
         super().__init__(model, task, substeps=_SUBSTEPS, episode_steps=_EPISODE_STEPS)
         self._choices = choices
-        self._dense = dense
+        self._dense, self._redraws_box = dense, redraws_box
         self.camera = composition.view(
             (0.0, -0.4, 0.0), distance=10.0, azimuth=90.0, elevation=-50.0
         )
@@ -130,12 +137,12 @@ class _MoveBox(SimulatedEnvironment):
         }
 
     def start(self, stream: np.random.Generator) -> None:
-        *fixed, x, y, redrawn = self.task.parameters
+        *fixed, x, y = self.task.parameters
         # Drawn first, so that it does not depend on how many positions are rejected; likewise the
         # box has a stream of its own.
         yaw = stream.uniform(-math.pi, math.pi)
         box = fixed[0], fixed[1]
-        if redrawn:
+        if self._redraws_box:
             box = self._choices.draw_box(np.random.default_rng(stream.integers(2**63)), (x, y))
         ball = self._choices.draw_ball(stream, box)
         self._box_start[:] = box
@@ -147,7 +154,7 @@ class _MoveBox(SimulatedEnvironment):
 
     def evaluate(self, action: Array) -> Outcome:
         x, y, _ = self._box.tolist()
-        target_x, target_y = self.task.parameters[2:4]
+        target_x, target_y = self.task.parameters[2:]
         to_target = math.hypot(x - target_x, y - target_y)
         reached = to_target < self._choices.success_radius
         reward = _SUCCESS_REWARD if reached else 0.0
@@ -168,8 +175,9 @@ class _MoveBox(SimulatedEnvironment):
 class MoveBox(TaskDistribution):
     """The distribution of boxes and targets.
 
-    A task's parameters are x and y of the box, x and y of the target, in metres, and 1 if the box
-    is redrawn in each episode, else 0.
+    A task's parameters are x and y of the box, and x and y of the target, in metres. While actors
+    train, the box starts at a new position around the target in each episode: otherwise the visible
+    box gives the training task away.
 
     Observations are dm_control's observables of the ball under their own names (its only free joint
     is the kick), `position` (of the head, in metres), `heading` (the direction of the face: cosine
@@ -195,7 +203,6 @@ class MoveBox(TaskDistribution):
         self,
         task_set_seed: int = 0,
         training: Literal["dense", "sparse"] = "dense",
-        redraw_box: bool = False,
         success_radius: float = 0.4,
         minimal_distance: float = 0.8,
         wall_distance: float = 1.0,
@@ -209,9 +216,6 @@ class MoveBox(TaskDistribution):
             task_set_seed: The seed of the draw of 100/10/30 tasks.
             training: The training reward: `dense` adds a reward for approaching, `sparse` is the
                 task's reward.
-            redraw_box: Whether the box of a training task starts at a new position around the
-                target in each episode. Otherwise the visible box gives the training task away.
-                Validation and test tasks always keep theirs.
             success_radius: Distance in the plane below which the box's centre reaches the target,
                 in metres.
             minimal_distance: Smallest distance between the box's start and the target, in metres.
@@ -238,18 +242,30 @@ class MoveBox(TaskDistribution):
         self._choices = _Choices(
             success_radius, minimal_distance, wall_distance, box_half_size, box_mass, box_friction
         )
-        self.task_set = self._draw_tasks(task_set_seed, redraw_box)
+        self.task_set = draw_task_set(self._draw_task, seed=task_set_seed)
 
     def make_environment(self, seed: int) -> TaskEnvironment:
+        return self._make(seed, redraws_box=False)
+
+    def make_training_environment(self, seed: int) -> TaskEnvironment:
+        return self._make(seed, redraws_box=True)
+
+    def _make(self, seed: int, *, redraws_box: bool) -> TaskEnvironment:
         box = (self._choices.box_half_size, self._choices.box_mass, self._choices.box_friction)
         sources = (walled_room.__file__, composition.__file__, repr(box))
         model = compiled_model(self.name, lambda: walled_room.build(*box), *sources)
-        environment = _MoveBox(model, self.tasks("train")[0], self._choices, self.dense_training)
+        environment = _MoveBox(
+            model,
+            self.tasks("train")[0],
+            self._choices,
+            dense=self.dense_training,
+            redraws_box=redraws_box,
+        )
         environment.set_seed(seed)
         return environment
 
     def coordinates(self, task: Task) -> tuple[float, ...]:
-        return task.parameters[2:4]
+        return task.parameters[2:]
 
     def described_reward(self, task: Task) -> DescribedReward:
         target, radius = self.coordinates(task), self._choices.success_radius
@@ -258,18 +274,9 @@ class MoveBox(TaskDistribution):
     def description(self, task: Task) -> Array:
         return np.array(self.coordinates(task), np.float32)
 
-    def _draw_tasks(self, seed: int, redraw_box: bool) -> TaskSet:
-        def draw(stream: np.random.Generator) -> tuple[float, ...]:
-            target = self._choices.draw_position(stream)
-            return (*self._choices.draw_box(stream, target), *target, 0.0)
-
-        drawn = draw_task_set(draw, seed=seed)
-        if not redraw_box:
-            return drawn
-        training = tuple(
-            Task(task.index, (*task.parameters[:4], 1.0)) for task in drawn.tasks("train")
-        )
-        return TaskSet(drawn.name, {**drawn.splits, "train": training})
+    def _draw_task(self, stream: np.random.Generator) -> tuple[float, ...]:
+        target = self._choices.draw_position(stream)
+        return (*self._choices.draw_box(stream, target), *target)
 
 
 def _draw_inside(stream: np.random.Generator, margin: float) -> tuple[float, float]:

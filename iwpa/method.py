@@ -61,7 +61,8 @@ class Frozen(NamedTuple):
         temperature: tau, infinite for the prior itself; None if calibrated at each state.
         kl_bound: epsilon, the bound of calibration at each state.
         floor_share: Lower limit of the calibrated tau, as a share of the spread of the values.
-        expert: The training task whose expert makes the proposals `from_expert`, if any.
+        expert: What the expert that makes the proposals `from_expert` sees of its task,
+            `[embedding]`, if there is one.
         from_expert: Which proposals the expert makes instead of the prior, `[K]`.
     """
 
@@ -70,7 +71,7 @@ class Frozen(NamedTuple):
     temperature: float | None
     kl_bound: float = 0.0
     floor_share: float = 0.0
-    expert: int | None = None
+    expert: Array | None = None
     from_expert: Array | None = None
 
 

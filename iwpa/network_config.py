@@ -41,6 +41,10 @@ class NetworkConfig:
     max_std: float = field(
         0.9, "Upper bound of every action's standard deviation; above min_std.", above=0
     )
+    second_critic: bool = field(
+        False,
+        "Whether a second critic bounds the values that the critic learns from (TD3).",
+    )
     recurrent_size: int = field(
         64,
         "Units of each LSTM in recurrent agents.",

@@ -146,7 +146,7 @@ def _proposals(graph: _Graph, observation: str, snapshot: Snapshot, policy: Froz
     )
     mean, std = _gaussian(graph, seen, snapshot, "prior")
     if policy.expert is not None and policy.from_expert is not None:
-        embedding = graph.constant(snapshot.weights["embedding"][policy.expert][None])
+        embedding = graph.constant(policy.expert[None])
         others = _gaussian(
             graph, graph.add("Concat", observation, embedding, axis=1), snapshot, "expert"
         )

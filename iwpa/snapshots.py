@@ -22,6 +22,8 @@ WEIGHTS = "weights.safetensors"
 _VERSION = 2
 # The agent of snapshots and methods that name none.
 DEFAULT_AGENT = "multitask"
+# Averages of equal shares differ by rounding.
+_ALL = 0.99
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +84,15 @@ class Snapshot:
                 "train it again, or adapt with shared_q_iw_posterior or shared_q_iw_ls."
             )
         return self._heads("reward_heads"), float(np.sqrt(self.weights["reward_variance"][0]))
+
+    def success(self) -> float:
+        """Returns the scaled reward of a success, where training paid for nothing else.
+
+        That is the mean of positive rewards if all of them ended their episodes, otherwise 0.
+        """
+        paying, ending, paid = map(float, self.weights.get("payments", np.zeros(3)))
+        ends = ending > 0.0 and ending >= _ALL * paying
+        return self.reward_scale * paid / ending if ends else 0.0
 
     def _heads(self, name: str) -> Array:
         if self.networks.critic == "task_description":

@@ -28,6 +28,11 @@ class Networks(agent.Networks, Protocol):
     def values(self, observation: tf.Tensor, action: tf.Tensor, task: tf.Tensor) -> tf.Tensor:
         """Returns Q_i(s, a) under each kind of reward, then the predicted reward, `[H, B, ...]`."""
 
+    def second_values(
+        self, observation: tf.Tensor, action: tf.Tensor, task: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns a second critic's values under the training reward, `[B, ...]`."""
+
 
 def total_loss(
     online: Networks,
@@ -57,13 +62,17 @@ def total_loss(
         target, target_prior.at(slice(1, None)), batch, next_states, noise.value, config, costs.kl
     )
     q_values = online.values(states, actions, task)
+    second_loss = tf.constant(0.0)
+    if config.networks.second_critic:
+        second = online.second_values(states, actions, task)
+        second_loss = losses.critic_loss(second, targets.pop(), mask, counts)
     # The last kind of head predicts the step's own reward, which needs no bootstrap value.
     targets.append(config.losses.reward_scale * batch["task_rewards"])
     by_head = [
         losses.critic_loss(q, y, mask, counts)
         for q, y in zip(tf.unstack(q_values), targets, strict=True)
     ]
-    critic_loss = tf.add_n(by_head)
+    critic_loss = tf.add_n([*by_head, second_loss])
 
     expert = online.expert(states, task)
     expected_q = losses.reparameterised_value(
@@ -94,6 +103,7 @@ def total_loss(
         "prior_std": losses.masked_mean(tf.reduce_mean(prior.std, axis=-1), mask, counts),
         "q_value": losses.masked_mean(q_values[0], mask, counts),
         "rho": tf.exp(log_rhos),
+        **_payments(batch, mask, counts),
     }
     loss = critic_loss + policy_loss + prior_loss
     if config.losses.teacher_cost:
@@ -111,6 +121,17 @@ def _kl_of_teacher(batch: Mapping[str, tf.Tensor], expert: Gaussian) -> tf.Tenso
     return Gaussian(taught, tf.fill(tf.shape(taught), _TEACHER_STD)).kl_to(expert)
 
 
+def _payments(
+    batch: Mapping[str, tf.Tensor], mask: tf.Tensor, counts: losses.Counts | None
+) -> dict[str, tf.Tensor]:
+    """Returns the means that `MultiTaskNetworks.payments` averages over steps."""
+    rewards = batch["task_rewards"]
+    pays = tf.cast(rewards > 0.0, tf.float32)
+    ends = pays * tf.cast(batch["discounts"] <= 0.0, tf.float32)
+    shares = {"pay_share": pays, "success_share": ends, "success_reward": ends * rewards}
+    return {name: losses.masked_mean(share, mask, counts) for name, share in shares.items()}
+
+
 def _critic_targets(
     target: Networks,
     prior_at_next: Gaussian,
@@ -122,7 +143,9 @@ def _critic_targets(
 ) -> tuple[list[tf.Tensor], tf.Tensor]:
     """Returns the Retrace targets of each kind of head, and log rho.
 
-    The targets are of r + gamma [E_{a'~pi'} Q'(s', a') - lambda KL(pi' || pi_0')(s')].
+    The targets are of r + gamma [E_{a'~pi'} Q'(s', a') - lambda KL(pi' || pi_0')(s')]. A second
+    critic's come last: Q' is then the smaller of both critics' values under the training reward
+    (TD3, Fujimoto et al. 2018).
     """
     costs = config.losses
     task = batch["task"]
@@ -130,13 +153,24 @@ def _critic_targets(
     expert = target.expert(batch["observations"], task)
     at_next = expert.at(slice(1, None))
     log_rhos = expert.at(slice(0, -1)).log_prob(batch["actions"]) - batch["log_probs"]
-    next_values = losses.expected_value(
-        lambda a: target.values(next_states, a, task)[:-1], at_next, noise
-    )
+    twin = config.networks.second_critic
+
+    def values(action: tf.Tensor) -> tf.Tensor:
+        by_kind = target.values(next_states, action, task)[:-1]
+        if not twin:
+            return by_kind
+        bound = tf.minimum(by_kind[:1], target.second_values(next_states, action, task))
+        return tf.concat([bound, by_kind[1:], bound], axis=0)
+
+    next_values = losses.expected_value(values, at_next, noise)
     kl_charge = kl_cost * at_next.kl_to(prior_at_next)
-    q_values = target.values(batch["observations"][:, :-1], batch["actions"], task)[:-1]
+    states, actions = batch["observations"][:, :-1], batch["actions"]
+    q_values = target.values(states, actions, task)[:-1]
     # Heads of the task's own reward serve adaptation, whose values charge no KL, so theirs do not.
     kinds = [(batch["rewards"], kl_charge), (batch["task_rewards"], tf.zeros_like(kl_charge))]
+    if twin:
+        kinds = [*kinds[: q_values.shape[0]], kinds[0]]
+        q_values = tf.concat([q_values, target.second_values(states, actions, task)[None]], axis=0)
     targets = [
         losses.retrace_targets(
             q_values=q,
@@ -159,8 +193,14 @@ def keep_statistics(
     measured: Mapping[str, tf.Tensor],
     share: tf.Tensor,
 ) -> None:
-    """Averages the reward heads' squared errors over steps, in squared scaled reward."""
-    variance = online.reward_variance
-    change = 2.0 * measured["reward_loss"] - variance
-    # A loss that is not finite comes with a share of 0, and 0 times it would be NaN.
-    variance.assign_add(tf.where(share > 0.0, share * change, 0.0))
+    """Averages over steps what adaptation weighs rewards by.
+
+    That is the reward heads' squared errors, in squared scaled reward, and what paid.
+    """
+    payments = [measured[name] for name in ("pay_share", "success_share", "success_reward")]
+    for variable, value in (
+        (online.reward_variance, 2.0 * measured["reward_loss"]),
+        (online.payments, tf.stack(payments)),
+    ):
+        # A loss that is not finite comes with a share of 0, and 0 times it would be NaN.
+        variable.assign_add(tf.where(share > 0.0, share * (value - variable), 0.0))

@@ -50,8 +50,12 @@ class MultiTaskNetworks(snt.Module):  # type: ignore[misc]
         heads: w_i, `[tasks, d]`, or the network that makes them from descriptions.
         task_reward_heads: u_i, likewise, or None.
         reward_heads: v_i, likewise: psi(s, a)^T v_i predicts the step's own reward in task i.
+        second_features: psi of a second critic, which only bounds the first one's values, or None.
+        second_heads: w_i of the second critic, or None.
         reward_variance: Mean squared error of these predictions in training, `[1]`; not trained by
             a gradient.
+        payments: Shares of training's steps that paid a positive reward of the task and that also
+            ended their episodes, and the mean reward of the latter over all steps, `[3]`; likewise.
     """
 
     def __init__(
@@ -93,8 +97,15 @@ class MultiTaskNetworks(snt.Module):  # type: ignore[misc]
         self.heads = heads("heads")
         self.task_reward_heads = heads("task_reward_heads") if spec.task_reward_heads else None
         self.reward_heads = heads("reward_heads")
-        # Saved with the weights, because adaptation weighs rewards by it.
+        self.second_features = self.second_heads = None
+        if config.second_critic:
+            self.second_features = Features(
+                inputs, spec.action_size, config, name="second_features"
+            )
+            self.second_heads = heads("second_heads")
+        # Saved with the weights, because adaptation weighs rewards by them.
         self.reward_variance = tf.Variable([0.0], trainable=False, name="reward_variance")
+        self.payments = tf.Variable([0.0, 0.0, 0.0], trainable=False, name="payments")
 
     def expert(self, observation: tf.Tensor, task: tf.Tensor) -> Gaussian:
         """Maps observations `[B, ..., D]` and tasks `[B]` to distributions over `[B, ..., A]`."""
@@ -119,17 +130,22 @@ class MultiTaskNetworks(snt.Module):  # type: ignore[misc]
             there are heads for them; last, predictions of the step's own reward.
         """
         psi = self.features(observation, action)
-        one_hot = tf.one_hot(task, self.spec.tasks)
-        return tf.stack(
-            [
-                tf.reduce_sum(psi * _spread(tf.matmul(one_hot, head), psi), axis=-1)
-                for head in self._head_matrices()
-            ]
-        )
+        return tf.stack([self._product(psi, kind, task) for kind in self._kinds()])
 
-    def _head_matrices(self) -> list[tf.Tensor]:
-        """Returns the heads of all training tasks, `[tasks, d]`, for each kind in `values`."""
-        return [kind() if isinstance(kind, DescribedHeads) else kind for kind in self._kinds()]
+    def second_values(
+        self, observation: tf.Tensor, action: tf.Tensor, task: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns the second critic's values under the training reward, `[B, ...]`."""
+        assert self.second_features is not None, "The config has no second critic."
+        return self._product(self.second_features(observation, action), self.second_heads, task)
+
+    def _product(
+        self, psi: tf.Tensor, heads: tf.Variable | DescribedHeads, task: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns psi^T w_i, `[B, ...]`, for features `[B, ..., d]` and tasks `[B]`."""
+        matrix = heads() if isinstance(heads, DescribedHeads) else heads
+        head = tf.matmul(tf.one_hot(task, self.spec.tasks), matrix)
+        return tf.reduce_sum(psi * _spread(head, psi), axis=-1)
 
     def _kinds(self) -> list[tf.Variable | DescribedHeads]:
         kinds = (self.heads, self.task_reward_heads, self.reward_heads)
@@ -141,10 +157,14 @@ class MultiTaskNetworks(snt.Module):  # type: ignore[misc]
             return (self.embedding, *self.expert_policy.trainable_variables)
         if name == "prior":
             return tuple(self.prior_policy.trainable_variables)
+        kinds, features = self._kinds(), list(self.features.trainable_variables)
+        if self.second_features is not None:
+            kinds.append(self.second_heads)
+            features += self.second_features.trainable_variables
         heads: list[tf.Variable] = []
-        for kind in self._kinds():
+        for kind in kinds:
             heads += kind.trainable_variables if isinstance(kind, DescribedHeads) else (kind,)
-        return (*heads, *self.features.trainable_variables)
+        return (*heads, *features)
 
 
 def _scaled(descriptions: Array) -> Array:

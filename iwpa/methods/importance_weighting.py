@@ -82,9 +82,14 @@ class ImportanceWeighting(Method):
     def act(self) -> Array:
         q_values = self.critic.q_values(self._step)
         self._calibrate_at(q_values)
-        self._choices, self._kl = self._proposals.choose(q_values / self._tau[:, None], self._step)
+        self._choices, self._kl = self._proposals.choose(self._logits(q_values), self._step)
         actions: Array = self._proposals.actions[self._rows, self._step, self._choices]
         return actions
+
+    def _logits(self, q_values: Array) -> Array:
+        """Returns the logits of the proposals' weights, `[R, K]`, from their Q."""
+        logits: Array = q_values / self._tau[:, None]
+        return logits
 
     def observe(self, transitions: Transitions) -> None:
         active = transitions.active

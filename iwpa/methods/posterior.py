@@ -40,7 +40,7 @@ class PosteriorHead(TaskMixtureHead):
             self._add_offsets()
         return job
 
-    def _errors(self, transitions: FeatureTransitions) -> Array:
+    def _surprise(self, transitions: FeatureTransitions, rows: Array) -> Array:
         q_values = transitions.features @ self._task_heads.T
         next_q_values = np.swapaxes(transitions.next_features @ self._task_heads.T, 1, 2)
         tau = transitions.temperatures[:, None, None]
@@ -48,7 +48,7 @@ class PosteriorHead(TaskMixtureHead):
         errors: Array = (
             q_values - transitions.rewards[:, None] - transitions.discounts[:, None] * values
         )
-        return errors
+        return np.square(errors)
 
     def _update_posterior(self) -> None:
         counts, share = self._weighed[:, None], self._config.error_correlation

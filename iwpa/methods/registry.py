@@ -12,12 +12,14 @@ from collections.abc import Callable
 from iwpa.arrays import Array
 from iwpa.engine import RewardRange
 from iwpa.fields import read_values, with_values
+from iwpa.imagined_tasks import with_imagined_tasks
 from iwpa.method import Method
 from iwpa.methods.collection import Kind, Methods
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.fixed import PriorMethod
 from iwpa.methods.heads import Head, draw_heads
-from iwpa.methods.hypotheses import HypothesisHead, HypothesisWeighting
+from iwpa.methods.hypotheses import HypothesisWeighting
+from iwpa.methods.hypothesis_head import HypothesisHead, Predictions
 from iwpa.methods.importance_weighting import ImportanceWeighting
 from iwpa.methods.posterior import PosteriorHead, PosteriorWeighting
 from iwpa.methods.recurrent import PearlMethod, RL2Method
@@ -92,16 +94,19 @@ def _shared_q_iw_posterior(start: Start) -> Method:
 
 
 def _shared_q_iw_hypotheses(start: Start) -> Method:
-    snapshot, seen = start.snapshot, RewardRange(len(start.replicas))
-    heads, rewards = snapshot.task_heads(), snapshot.reward_heads()
-    head = HypothesisHead(heads, *rewards, start.config, seen, snapshot.discount)
-    expert = snapshot.expert()
+    snapshot, seen = with_imagined_tasks(start.snapshot), RewardRange(len(start.replicas))
+    predictions = Predictions(
+        snapshot.task_heads(), *snapshot.reward_heads(), snapshot.success(), snapshot.discount
+    )
+    head, expert = HypothesisHead(predictions, start.config, seen), snapshot.expert()
     proposals = start.proposals(
         with_features=True,
         second=lambda observations, rows: expert(observations, head.tasks[head.followed[rows]]),
     )
     critic = start.linear_critic(head, proposals)
-    return HypothesisWeighting(head, critic, proposals, seen, start.config, start.work)
+    return HypothesisWeighting(
+        head, critic, proposals, seen, start.config, start.work, snapshot.weights["embedding"]
+    )
 
 
 def linear_bytes(snapshot: Snapshot, config: AdaptationConfig) -> int:

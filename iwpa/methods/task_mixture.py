@@ -66,19 +66,27 @@ class TaskMixtureHead(RidgeHead, abc.ABC):
         self._squared_errors = np.zeros((replicas, len(task_heads)))
         self._weighed = np.zeros(replicas, int)  # Number of transitions in these sums.
         self._offsets = np.zeros_like(self.weights)
+        self._rows = np.arange(replicas)
         self.posterior = softmax(self._squared_errors)
 
     def weigh(self, transitions: FeatureTransitions) -> None:
         """Updates the posterior and the centre from a transition of the active replicas."""
         rows = rows_of(transitions.active)
         chosen = FeatureTransitions(*(part[rows] for part in transitions))
-        self._squared_errors[rows] += np.square(self._errors(chosen))
+        self._squared_errors[rows] += self._surprise(chosen, self._rows[rows])
         self._weighed[rows] += 1
         self._update_posterior()
 
     @abc.abstractmethod
-    def _errors(self, transitions: FeatureTransitions) -> Array:
-        """Returns every task's error at a transition of each of r replicas, `[r, N]`."""
+    def _surprise(self, transitions: FeatureTransitions, rows: Array) -> Array:
+        """Returns every task's squared error at a transition of each of r replicas, `[r, N]`.
+
+        Or what else counts as one: -2 log p of the transition.
+
+        Args:
+            transitions: A transition of each.
+            rows: Indices of the replicas, `[r]`.
+        """
 
     @abc.abstractmethod
     def _update_posterior(self) -> None:

@@ -64,7 +64,7 @@ class ActorNode(acme.core.Worker):  # type: ignore[misc]
         distribution = self._settings.distribution()
         agent, spec = self._agent, self._settings.network_spec(distribution)
         batch = EnvironmentBatch(
-            distribution, config.environments_per_actor, seed=self._settings.seed
+            distribution, config.environments_per_actor, seed=self._settings.seed, training=True
         )
         environments = agent.make_environments(batch, config)
         if not self._weights.wait_for_first(stop):

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 from dm_control import mjcf
@@ -12,7 +10,7 @@ from random_episodes import start
 from environments import EnvironmentBatch, Task
 from environments.move_box import MoveBox
 
-_TASK = Task(0, (0.5, -1.0, 2.0, -1.0, 0.0))
+_TASK = Task(0, (0.5, -1.0, 2.0, -1.0))
 
 
 def _environment():
@@ -25,7 +23,7 @@ def test_every_step_equals_composers_to_the_last_bit():
     environment, reference = _environment(), make_reference("move_box")
     first, second = MoveBox().tasks("test")[:2]
     rewards, discount = assert_same_episode(
-        environment, reference, first, first.parameters[2:4], seed=1
+        environment, reference, first, first.parameters[2:], seed=1
     )
     assert (len(rewards), discount) == (400, 1.0)
 
@@ -34,7 +32,7 @@ def test_every_step_equals_composers_to_the_last_bit():
         return MoveBox.teacher(rows, [second])[0]
 
     rewards, discount = assert_same_episode(
-        environment, reference, second, np.array(second.parameters[2:4]), 0, policy=teach
+        environment, reference, second, np.array(second.parameters[2:]), 0, policy=teach
     )
     assert (rewards[-1], discount) == (10.0, 0.0)
 
@@ -113,12 +111,11 @@ def test_boxes_and_targets_keep_their_distances():
         for split in ("train", "validation", "test")
         for task in MoveBox(seed).tasks(split)
     ]
-    boxes, targets, flags = np.split(np.array(tasks), (2, 4), axis=1)
+    boxes, targets = np.split(np.array(tasks), 2, axis=1)
     distances = np.linalg.norm(boxes - targets, axis=1)
     assert distances.min() >= 0.8
     assert distances.max() <= 2
     assert np.abs(np.concatenate([boxes, targets])).max() <= 3
-    assert not flags.any()
     assert np.histogram(targets[:, 0], bins=3, range=(-3, 3))[0] == pytest.approx(140, abs=40)
 
 
@@ -134,31 +131,21 @@ def test_the_ball_starts_anywhere_but_touches_neither_box_nor_wall():
     assert np.abs(np.array(starts)[:, :2]).max() > 3.6
 
 
-def test_only_training_tasks_have_their_box_redrawn_and_only_on_demand():
-    def boxes(distribution, split):
-        environment, task = distribution.make_environment(0), distribution.tasks(split)[3]
-        environment.set_task(task)
-        return task.parameters, np.array(
-            [environment.reset().observation["box"][:2].copy() for _ in range(50)]
-        )
+def test_only_actors_see_the_box_redrawn():
+    task = MoveBox().tasks("train")[3]
 
-    for distribution, split in [
-        (MoveBox(), "train"),
-        (MoveBox(redraw_box=True), "validation"),
-        (MoveBox(redraw_box=True), "test"),
-    ]:
-        parameters, positions = boxes(distribution, split)
-        assert np.unique(positions, axis=0) == pytest.approx(np.array([parameters[:2]]))
-    parameters, positions = boxes(MoveBox(redraw_box=True), "train")
-    distances = np.linalg.norm(positions - parameters[2:4], axis=1)
-    assert len(np.unique(positions, axis=0)) == 50
+    def boxes(make):
+        environment = make(0)
+        environment.set_task(task)
+        return np.array([environment.reset().observation["box"][:2].copy() for _ in range(50)])
+
+    fixed, redrawn = boxes(MoveBox().make_environment), boxes(MoveBox().make_training_environment)
+    assert np.unique(fixed, axis=0) == pytest.approx(np.array([task.parameters[:2]]))
+    distances = np.linalg.norm(redrawn - task.parameters[2:], axis=1)
+    assert len(np.unique(redrawn, axis=0)) == 50
     assert distances.min() >= 0.8
     assert distances.max() <= 2
-    assert np.abs(positions).max() <= 3
-    redrawn, fixed = (MoveBox(redraw_box=redraw).tasks("train") for redraw in (True, False))
-    assert all(
-        a.parameters[:4] == b.parameters[:4] for a, b in itertools.zip_longest(redrawn, fixed)
-    )
+    assert np.abs(redrawn).max() <= 3
 
 
 def test_choices_that_the_paper_leaves_open_are_arguments():
@@ -169,7 +156,7 @@ def test_choices_that_the_paper_leaves_open_are_arguments():
     assert environment.reset().observation["box"][2] == 0.2
     assert environment.model.body("box/").mass == 2.0
     assert environment.model.site("target").size[0] == 0.5
-    positions = np.array([task.parameters[:4] for task in distribution.tasks("train")])
+    positions = np.array([task.parameters for task in distribution.tasks("train")])
     assert np.abs(positions).max() <= 2.8
     assert np.linalg.norm(positions[:, :2] - positions[:, 2:], axis=1).min() >= 1.5
 

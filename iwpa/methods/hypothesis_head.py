@@ -1,0 +1,212 @@
+"""The likelihood of every training task as the present one, and which of them is followed (ours).
+
+If the present task were training task i, a step would pay psi(s, a)^T v_i, and a step that ends the
+episode psi(s, a)^T u_i, its value. Neither depends on later rewards, so that errors of bootstrapped
+values never count as evidence.
+
+Where only a success pays and ends the episode, a linear prediction of rewards is blind: it has to
+jump from nothing to everything within a step. Values do not jump. While the expert of task i acts,
+Q_i / R, with R for a success, is the mean of gamma^T over its time T to success; at a constant
+chance per step that chance is Q_i (1 - gamma) / (R - gamma Q_i). A step that leads to no success
+thus has a likelihood under every task that predicts one about now.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from iwpa.arrays import Array
+from iwpa.engine import RewardRange
+from iwpa.methods.config import AdaptationConfig
+from iwpa.methods.heads import Lesson
+from iwpa.methods.memory import FeatureTransitions
+from iwpa.methods.proposals import softmax
+from iwpa.methods.task_mixture import TaskMixtureHead
+from iwpa.work import Job
+
+# Held-out tasks visit states that training did not, where reward heads err by this factor more than
+# in training. Terminal rewards are judged by value heads: reward heads err more on sudden rewards.
+_INFLATION = 4.0
+_LEAST_NOISE = 1e-6
+# A task is refuted when its probability falls below this share of the likeliest one's.
+_REFUTED = 0.1
+# Weight of the least promising task, as a share of the most promising one's.
+_LEAST_PROMISE = 0.1
+# Factor on a followed task's probability when it was followed in vain: its expert would hardly ever
+# have missed it. Smaller than _REFUTED, so that another task is tried next.
+_FAILURE_FACTOR = 0.05
+# Number of transitions that each training task's mean error under a reward function counts as.
+_DESCRIBED = 20.0
+# A success is due in a step whose value is above this share of a success's reward; it is never
+# expected with more than this chance, because values err.
+_DUE = 0.85
+_HIGHEST_CHANCE = 0.3
+# A task is followed for this many times as long as its value says that success takes. Values
+# outside of these shares of a success's reward are not taken at their word.
+_PATIENCE = 1.2
+_FARTHEST, _NEAREST = 0.2, 0.9
+
+
+class Predictions(NamedTuple):
+    """What training left about N tasks.
+
+    Attributes:
+        values: u_i, heads of values, `[N, d]`.
+        rewards: v_i, heads of rewards, `[N, d]`.
+        noise: RMS error of the reward heads in training, in scaled rewards.
+        success: Scaled reward of a success, if nothing else paid and it ended episodes, else 0.
+        discount: gamma.
+    """
+
+    values: Array
+    rewards: Array
+    noise: float
+    success: float
+    discount: float
+
+
+class HypothesisHead(TaskMixtureHead):
+    """The followed task's head; once two rewards differ, posterior mean plus ridge regression.
+
+    Attributes:
+        followed: Index in `tasks` of the task that each replica follows, `[R]`.
+        succeeds: Whether only successes pay, which end episodes.
+    """
+
+    remembered: ClassVar[tuple[str, ...]] = (*TaskMixtureHead.remembered, "followed", "_patience")
+
+    def __init__(self, predictions: Predictions, config: AdaptationConfig, seen: RewardRange):
+        """Starts with all tasks equally likely.
+
+        Args:
+            predictions: What training left.
+            config: Hyper-parameters.
+            seen: Range of the rewards seen.
+        """
+        super().__init__(predictions.values, config, seen, predictions.discount)
+        self._reward_heads = predictions.rewards[self.tasks]
+        self._noise = max(predictions.noise, _LEAST_NOISE)
+        self._success, self._discount = predictions.success, predictions.discount
+        self.succeeds = self._success > 0.0
+        self.followed = np.zeros(len(self._rows), int)
+        self._patience = np.zeros(len(self._rows), int)  # Steps left to follow it.
+
+    def _surprise(self, transitions: FeatureTransitions, rows: Array) -> Array:
+        psi, paid = transitions.features, transitions.rewards[:, None]
+        values = psi @ self._task_heads.T
+        told = transitions.discounts == 0.0
+        if self.succeeds:
+            surprise = self._misses(values / self._success, rows)
+            told |= transitions.rewards > 0.0
+        else:
+            errors = (psi @ self._reward_heads.T - paid) / (_INFLATION * self._noise)
+            surprise = np.square(errors)
+        surprise[told] = np.square((values[told] - paid[told]) / self._noise)
+        return surprise
+
+    def _misses(self, shares: Array, rows: Array) -> Array:
+        """Returns -2 log p of a step without success under every task, `[r, N]`.
+
+        Args:
+            shares: Q_i(s, a) / R, `[r, N]`.
+            rows: Indices of the replicas, `[r]`.
+        """
+        followed = self.followed[rows]
+        shares = np.minimum(shares, 1.0)
+        chances = shares * (1.0 - self._discount) / (1.0 - self._discount * shares)
+        chances = np.where(shares > _DUE, np.minimum(chances, _HIGHEST_CHANCE), 0.0)
+        # Values are of the tasks' own experts. Another one acts, and is judged where it arrives.
+        chances = np.minimum(chances, np.take_along_axis(chances, followed[:, None], axis=1))
+        misses: Array = -2.0 * np.log1p(-chances)
+        self._patience[rows] -= 1
+        vain = np.flatnonzero(self._patience[rows] == 0)
+        misses[vain, followed[vain]] -= 2.0 * math.log(_FAILURE_FACTOR)
+        return misses
+
+    def _update_posterior(self) -> None:
+        self.posterior = softmax(-0.5 * self._squared_errors)
+        self._update_centres()
+
+    def compare(self, described: Array, paid: Array, tasks: Array) -> None:
+        """Updates the posterior from a reward function, applied to training transitions.
+
+        Compares it with the rewards of each training task on that task's own transitions. Heads are
+        not used: a head fitted to one task's transitions errs on those of others.
+
+        Args:
+            described: The function's rewards, scaled, `[N]`.
+            paid: Rewards of the transitions' own tasks, scaled, `[N]`.
+            tasks: Indices of these tasks, `[N]`.
+        """
+        squares = np.square((described - paid) / (_INFLATION * self._noise))
+        sums, counts = (
+            np.bincount(tasks, weights, minlength=tasks.max() + 1) for weights in (squares, None)
+        )
+        known = np.isin(self.tasks, tasks)
+        if not known.any():
+            return
+        means = np.full(len(self.tasks), np.inf)
+        means[known] = sums[self.tasks[known]] / counts[self.tasks[known]]
+        self._squared_errors += _DESCRIBED * np.where(known, means, means[known].mean())
+        self.posterior = softmax(-0.5 * self._squared_errors)
+        self.followed[:] = self.posterior.argmax(axis=1)
+        self._update_centres()
+
+    def choose(self, features: Array, rows: Array) -> None:
+        """Chooses the most promising of the likely tasks to follow, in some replicas.
+
+        Args:
+            features: psi of proposals at the present state, `[r, K, d]`.
+            rows: Indices of the replicas, `[r]`.
+        """
+        values = (features @ self._task_heads.T).max(axis=1)
+        low, high = values.min(axis=1, keepdims=True), values.max(axis=1, keepdims=True)
+        spread = np.where(high > low, high - low, 1.0)
+        promise = _LEAST_PROMISE + (1.0 - _LEAST_PROMISE) * (values - low) / spread
+        weight = np.log(promise) - 0.5 * self._squared_errors[rows]
+        chosen = np.where(self._likely()[rows], weight, -np.inf).argmax(axis=1)
+        anew = (chosen != self.followed[rows]) | (self._patience[rows] <= 0)
+        anew |= self._seen.width[rows] > 0
+        self.followed[rows] = chosen
+        if self.succeeds:
+            reached = np.take_along_axis(values, chosen[:, None], axis=1)[:, 0] / self._success
+            time = np.log(np.clip(reached, _FARTHEST, _NEAREST)) / math.log(self._discount)
+            patience = np.ceil(_PATIENCE * time).astype(int)
+            self._patience[rows] = np.where(anew, patience, self._patience[rows])
+        self._update_centres()
+
+    def refuted(self) -> Array:
+        """Returns in which replicas the followed task is refuted, `[R]`."""
+        refuted: Array = ~self._likely()[self._rows, self.followed]
+        return refuted
+
+    def _likely(self) -> Array:
+        """Returns which tasks are not refuted, `[R, N]`."""
+        likely: Array = self.posterior >= _REFUTED * self.posterior.max(axis=1, keepdims=True)
+        return likely
+
+    def record_failure(self, rows: Array) -> None:
+        """Counts an episode without a find against the followed task, in some replicas `[r]`.
+
+        Where only successes pay, steps without one have counted already.
+        """
+        if self.succeeds:
+            return
+        self._squared_errors[rows, self.followed[rows]] -= 2.0 * np.log(_FAILURE_FACTOR)
+        self._update_posterior()
+
+    def _update_centres(self) -> None:
+        found = self._seen.width[:, None] > 0
+        centres = np.where(found, self._posterior_means(), self._task_heads[self.followed])
+        self._centres = centres.astype(np.float32)
+        self._add_offsets()
+
+    def _solutions(self, lesson: Lesson, weights: Array, centres: Array) -> Job:
+        # A success says where it is, which experts know how to reach better than regression.
+        return () if self.succeeds else super()._solutions(lesson, weights, centres)
+
+    def details(self, replica: int) -> dict[str, Any]:
+        return {**super().details(replica), "followed": int(self.tasks[self.followed[replica]])}
