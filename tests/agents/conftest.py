@@ -219,15 +219,21 @@ def perturb(networks, seed):
 
 
 @pytest.fixture(scope="session")
-def pair():
-    """Online and target networks with different weights."""
-    networks = (
-        MultiTaskNetworks(_SPEC, _CONFIG.networks),
-        MultiTaskNetworks(_SPEC, _CONFIG.networks),
-    )
-    for seed, part in enumerate(networks):
-        perturb(part, seed)
-    return networks
+def make_pair():
+    """Makes online and target networks with different weights."""
+
+    def make(config):
+        networks = (MultiTaskNetworks(_SPEC, config), MultiTaskNetworks(_SPEC, config))
+        for seed, part in enumerate(networks):
+            perturb(part, seed)
+        return networks
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def pair(make_pair):
+    return make_pair(_CONFIG.networks)
 
 
 @pytest.fixture(scope="session")

@@ -37,22 +37,29 @@ class _Numpy:
 
     def __init__(self, networks, config, spec):
         weights = export_weights(networks)
-        self._expert, self._features = (
-            NumpyExpert(weights, config.networks),
-            NumpyFeatures(sub_weights(weights, "features")),
-        )
+        self._expert = NumpyExpert(weights, config.networks)
         self.prior = NumpyPrior(weights, spec.prior_columns, config.networks)
-        self._heads = [weights["heads"], weights["task_reward_heads"], weights["reward_heads"]]
+        names = ["heads", "task_reward_heads", "reward_heads"]
+        features = ["features"] * 3
+        if config.networks.second_critic:
+            names, features = [*names, "second_heads"], [*features, "second_features"]
+        self._heads = [weights[name] for name in names]
+        self._features = [NumpyFeatures(sub_weights(weights, name)) for name in features]
 
     def expert(self, state, task):
         distribution = self._expert(state[None], np.array([task]))
         return type(distribution)(distribution.mean[0], distribution.std[0])
 
-    def psi(self, state, action):
-        return self._features(state, action)
+    def psi(self, state, action, kind):
+        return self._features[kind](state, action)
 
     def value(self, state, action, task, kind):
-        return float(self.psi(state, action) @ self._heads[kind][task])
+        return float(self.psi(state, action, kind) @ self._heads[kind][task])
+
+    def next_value(self, state, action, task, kind):
+        """The value of a next state's action: of two critics' of the training reward, the less."""
+        kinds = [kind] if kind == 1 or len(self._heads) == 3 else [0, 3]
+        return min(self.value(state, action, task, kind) for kind in kinds)
 
 
 def _by_hand(online, target, batch, noise, config):
@@ -62,21 +69,22 @@ def _by_hand(online, target, batch, noise, config):
     """
     costs = config.losses
     critic, policy, prior, count = 0.0, 0.0, 0.0, batch["mask"].sum()
-    gradients = np.zeros((3, 2, 9))
+    gradients = np.zeros((4, 2, 9))
+    second = [3] if config.networks.second_critic else []
     for b, task in enumerate(batch["task"]):
         length = int(batch["mask"][b].sum())
         states, actions = batch["observations"][b], batch["actions"][b]
-        for kind, rewards in enumerate((batch["rewards"][b], batch["task_rewards"][b])):
-            trace = 0.0
+        for kind in (0, 1, *second):
+            rewards, trace = batch["task_rewards" if kind == 1 else "rewards"][b], 0.0
             for t in reversed(range(length)):
                 after = target.expert(states[t + 1], task)
                 value = np.mean(
                     [
-                        target.value(states[t + 1], after.mean + after.std * e, task, kind)
+                        target.next_value(states[t + 1], after.mean + after.std * e, task, kind)
                         for e in noise.value[:, b, t]
                     ]
                 )
-                if kind == 0:
+                if kind != 1:
                     value -= costs.kl_cost * _kl(after, target.prior(states[t + 1]))
                 discount = costs.discount * batch["discounts"][b, t]
                 old = target.value(states[t], actions[t], task, kind)
@@ -87,12 +95,12 @@ def _by_hand(online, target, batch, noise, config):
                 trace = difference + discount * costs.trace_decay * min(1.0, ratio) * trace
                 error = online.value(states[t], actions[t], task, kind) - (old + trace)
                 critic += 0.5 * error**2 / count
-                gradients[kind, task] += error * online.psi(states[t], actions[t]) / count
+                gradients[kind, task] += error * online.psi(states[t], actions[t], kind) / count
         for t in range(length):
             reward = costs.reward_scale * batch["task_rewards"][b, t]
             error = online.value(states[t], actions[t], task, 2) - reward
             critic += 0.5 * error**2 / count
-            gradients[2, task] += error * online.psi(states[t], actions[t]) / count
+            gradients[2, task] += error * online.psi(states[t], actions[t], 2) / count
             now = online.expert(states[t], task)
             value = np.mean(
                 [
@@ -110,15 +118,17 @@ def _by_hand(online, target, batch, noise, config):
     return critic, policy, prior, gradients
 
 
-@pytest.mark.parametrize("trace_decay", [1.0, 0.6])
+@pytest.mark.parametrize(("trace_decay", "second"), [(1.0, False), (0.6, False), (0.6, True)])
 def test_the_losses_are_those_of_the_paper_transition_by_transition(
-    pair, tiny, make_batch, constant, trace_decay
+    make_pair, tiny, make_batch, constant, trace_decay, second
 ):
     fixed = {"kl_target": 0.0, "std_target": 0.0}
     costs = dataclasses.replace(
         tiny.config.losses, kl_cost=0.3, entropy_cost=0.2, trace_decay=trace_decay, **fixed
     )
-    config = dataclasses.replace(tiny.config, losses=costs)
+    networks = dataclasses.replace(tiny.config.networks, second_critic=second)
+    config = dataclasses.replace(tiny.config, losses=costs, networks=networks)
+    pair = make_pair(networks)
     batch, noise = make_batch(1), _noise()
     critic, policy, prior, by_heads = _by_hand(
         *(_Numpy(part, config, tiny.spec) for part in pair), batch, noise, config
@@ -129,11 +139,10 @@ def test_the_losses_are_those_of_the_paper_transition_by_transition(
     assert metrics["policy_loss"].numpy() == pytest.approx(policy, rel=1e-4)
     assert metrics["prior_loss"].numpy() == pytest.approx(prior, rel=1e-4)
     assert total.numpy() == pytest.approx(critic + policy + prior, rel=1e-4)
-    for gradient, expected in zip(
-        tape.gradient(total, [pair[0].heads, pair[0].task_reward_heads, pair[0].reward_heads]),
-        by_heads,
-        strict=True,
-    ):
+    heads = [pair[0].heads, pair[0].task_reward_heads, pair[0].reward_heads]
+    heads += [pair[0].second_heads] if second else []
+    gradients = tape.gradient(total, heads)
+    for gradient, expected in zip(gradients, by_heads[: len(heads)], strict=True):
         np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-5)
 
 
@@ -338,6 +347,21 @@ def test_the_right_values_are_learned_from_rewards_at_the_end(learner, tiny):
     np.testing.assert_allclose(own, expected, atol=0.04)
     np.testing.assert_allclose(training, 4 * expected, atol=0.16)
     np.testing.assert_allclose(reward, [0, 0, 0, 0, 0.5, 0.2], atol=0.04)
+
+
+def test_what_pays_and_what_of_it_ends_episodes_is_averaged_over_steps(learner, make_batch):
+    before, expected = learner._step.numpy(), np.zeros(3)
+    assert before == 0
+    for seed in range(3):
+        batch = make_batch(seed)
+        batch["task_rewards"] = np.where(batch["discounts"] == 0, 5.0, batch["task_rewards"])
+        learner.step(batch)
+        mask, paid = batch["mask"], batch["task_rewards"]
+        ends = (paid > 0) & (batch["discounts"] == 0)
+        for index, value in enumerate((paid > 0, ends, ends * paid)):
+            expected[index] += (value * mask).sum() / mask.sum() / 3
+    assert expected[1] > 0
+    np.testing.assert_allclose(learner.online.payments, expected, rtol=1e-5)
 
 
 def test_the_reward_heads_errors_are_averaged_in_the_units_of_scaled_rewards(learner, make_batch):

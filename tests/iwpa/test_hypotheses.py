@@ -9,7 +9,7 @@ from agents.adaptation.methods import make_method
 from iwpa.engine import RewardRange
 from iwpa.method import Transitions
 from iwpa.methods.config import AdaptationConfig
-from iwpa.methods.hypotheses import HypothesisHead
+from iwpa.methods.hypothesis_head import HypothesisHead, Predictions
 from iwpa.methods.memory import FeatureTransitions
 
 # Two training tasks over two states and the constant; values differ in scale from rewards.
@@ -19,9 +19,10 @@ NOISE = 0.2
 FIRST, SECOND = np.float32([[1, 0, 1]]), np.float32([[0, 1, 1]])
 
 
-def hypothesis_head(seen=None, replicas=1):
+def hypothesis_head(seen=None, replicas=1, success=0.0):
     seen = seen or RewardRange(replicas)
-    return HypothesisHead(VALUE_HEADS, REWARD_HEADS, NOISE, AdaptationConfig(), seen, 0.9)
+    predictions = Predictions(VALUE_HEADS, REWARD_HEADS, NOISE, success, discount=0.9)
+    return HypothesisHead(predictions, AdaptationConfig(), seen)
 
 
 def weigh(head, features, reward, *, ended=False, active=None):
@@ -86,6 +87,53 @@ def test_after_an_episode_without_a_find_another_task_is_followed():
         head.record_failure(np.array([0]))
     assert followed == [0, 1, 0, 1, 0]
     np.testing.assert_allclose(head.posterior[0], [1.0 / 21.0, 20.0 / 21.0])
+
+
+def test_where_only_successes_pay_a_task_loses_by_each_step_in_which_one_was_due():
+    head = hypothesis_head(success=5.0)
+    head.choose(np.stack([FIRST, SECOND], axis=1), np.array([0]))
+    # The followed task's value is 0.9 of a success: 0.9 * 0.1 / (1 - 0.81) = 0.47 a step, at most
+    # 0.3. The other task's is 0.72: it is not due yet.
+    weigh(head, np.float32([[0.9, 0.9, 1]]), 0.0)
+    assert head.posterior[0, 0] / head.posterior[0, 1] == pytest.approx(0.7)
+
+
+def test_a_success_counts_for_the_tasks_that_predict_its_reward():
+    for ended in (True, False):
+        head = hypothesis_head(success=5.0)
+        head.choose(np.stack([FIRST, SECOND], axis=1), np.array([0]))
+        weigh(head, np.float32([[1, 1, 1]]), 5.0, ended=ended)
+        # Values are 5 and 4 at a noise of 0.2.
+        assert np.log(head.posterior[0, 1]) == pytest.approx(-0.5 * (1 / 0.2) ** 2, rel=1e-4)
+
+
+def test_only_tasks_that_are_due_where_the_followed_one_is_lose():
+    head = hypothesis_head(success=5.0)
+    head.choose(np.stack([SECOND, SECOND], axis=1), np.array([0]))
+    assert head.followed[0] == 1
+    weigh(head, FIRST, 0.0)
+    # The first task's success is due here, but the second one's expert acts and is far from its.
+    np.testing.assert_allclose(head.posterior[0], [0.5, 0.5])
+
+
+def test_a_task_is_followed_as_long_as_its_success_takes_and_some_more():
+    head = hypothesis_head(success=5.0)
+    half = np.stack([0.5 * FIRST, 0.5 * FIRST], axis=1)
+    head.choose(half, np.array([0]))
+    # A value of half a success says log 0.5 / log 0.9 = 6.6 steps; 1.2 times that is 7.9.
+    for _ in range(7):
+        weigh(head, 0.5 * FIRST, 0.0)
+        head.choose(half, np.array([0]))
+        assert not head.refuted()[0]
+    weigh(head, 0.5 * FIRST, 0.0)
+    np.testing.assert_allclose(head.posterior[0], [1 / 21, 20 / 21])
+    assert head.refuted()[0]
+
+
+def test_where_only_successes_pay_an_episode_without_one_does_not_count_twice():
+    head = hypothesis_head(success=5.0)
+    head.record_failure(np.array([0]))
+    np.testing.assert_allclose(head.posterior[0], [0.5, 0.5])
 
 
 def test_once_two_rewards_differ_the_head_is_the_posterior_mean():
@@ -162,6 +210,38 @@ def test_one_proposal_in_four_is_the_priors_and_the_rest_are_the_followed_expert
         np.testing.assert_allclose(proposals.actions[:, 0, index], expected, atol=1e-6)
     features = proposals.features_of(observations, proposals.actions[:, 0, 3])
     np.testing.assert_allclose(proposals.features[:, 0, 3], features, atol=1e-5)
+
+
+def test_where_only_successes_pay_it_acts_as_the_followed_expert(snapshot, tools, corridor):
+    paid = {"payments": np.float32([0.01, 0.01, 0.1])}
+    snapshot = dataclasses.replace(snapshot, weights={**snapshot.weights, **paid})
+    assert snapshot.success() == pytest.approx(10.0 * snapshot.reward_scale)
+    method = make(snapshot, tools.replicas_of(corridor)[:2])
+    method.begin_episode(np.zeros((2, 3), np.float32), [np.random.default_rng(s) for s in (0, 1)])
+    chosen = set()
+    for uniform in np.linspace(0.0, 0.999, 200):
+        method._proposals._uniforms[:] = uniform
+        method.act()
+        chosen |= set(method._choices.tolist())
+    assert chosen == {index for index in range(16) if index % 4}
+    policy, head = method.frozen(1), method.critic.head
+    assert (policy.temperature, policy.from_expert.all()) == (float("inf"), True)
+    followed = snapshot.weights["embedding"][head.tasks[head.followed[1]]]
+    np.testing.assert_array_equal(policy.expert, followed)
+
+
+@pytest.mark.parametrize(
+    ("payments", "success"),
+    [
+        ([0.0, 0.0, 0.0], 0.0),  # Nothing has paid.
+        ([0.2, 0.01, 0.1], 0.0),  # Most of what paid did not end the episode.
+        ([0.01, 0.01, 0.03], 3.0),
+    ],
+)
+def test_a_success_is_what_alone_pays_and_ends_episodes(snapshot, payments, success):
+    weights = {**snapshot.weights, "payments": np.float32(payments)}
+    paid = dataclasses.replace(snapshot, weights=weights, reward_scale=0.5).success()
+    assert paid == pytest.approx(0.5 * success)
 
 
 def test_a_task_refuted_within_an_episode_is_abandoned_at_once(snapshot, tools, corridor):
