@@ -15,9 +15,11 @@ themselves, and the torso's position and heading in the world.
 Source: paper appendix D. Ours: the body, since the paper does not name its humanoid; the success
 radius; targets at least 1 m away; the cost of a fall after its first step (`fall_penalty`).
 Training uses a dense reward (`training="dense"`), since random exploration reached one target in
-100 episodes: the task's reward, plus 10 for each metre that the torso came closer to the target in
+100 episodes: the task's reward, plus 15 for each metre that the torso came closer to the target in
 the step, minus the fraction of its standing height that it has lost. Neither term rewards staying
-away from the target: the first adds up to the distance covered, the second is never positive.
+away from the target: the first adds up to the distance covered, the second is never positive. An
+actor's episode ends with a fall (see above, or a torso below 0.8 m), which then costs 40: more than
+a dive towards the target earns.
 """
 
 from __future__ import annotations
@@ -45,7 +47,9 @@ from environments.walker import EPISODE_STEPS, OBSERVED, SUBSTEPS, WalkerEnviron
 
 _HALF_WIDTH = 4.0
 _STEP_REWARD = -0.005
-_PROGRESS_REWARD = 10.0
+_PROGRESS_REWARD = 15.0
+_FALL_COST = 40.0
+_FALLEN = 0.8
 # The height of the torso with straight legs and the soles on the floor, in metres.
 _STANDING_HEIGHT = 1.2855
 _FALL_PENALTIES = ("per_step", "once", "terminate")
@@ -62,9 +66,11 @@ class _Humanoid(WalkerEnvironment):
         success_radius: float,
         dense: bool,
         fall_penalty: str,
+        *,
+        ends_with_fall: bool,
     ):
         super().__init__(model, task, success_radius, dense)
-        self._fall_penalty = fall_penalty
+        self._fall_penalty, self._ends_with_fall = fall_penalty, ends_with_fall
         self._falling = self._fell_before = False
         self._fall_contacts = _fall_contacts(self.model)
 
@@ -93,10 +99,12 @@ class _Humanoid(WalkerEnvironment):
         terminated = reached or (penalised and self._fall_penalty == "terminate")
         if not self._dense:
             return Outcome(reward, terminated)
-        lost_height = max(0.0, 1.0 - float(self._position[2]) / _STANDING_HEIGHT)
-        return Outcome(
-            reward, terminated, reward + _PROGRESS_REWARD * (before - distance) - lost_height
-        )
+        height = float(self._position[2])
+        lost_height = max(0.0, 1.0 - height / _STANDING_HEIGHT)
+        dense = reward + _PROGRESS_REWARD * (before - distance) - lost_height
+        if self._ends_with_fall and (self._falling or height < _FALLEN):
+            return Outcome(reward, True, dense - _FALL_COST)
+        return Outcome(reward, terminated, dense)
 
 
 class GoToTarget(TaskDistribution):
@@ -155,6 +163,12 @@ class GoToTarget(TaskDistribution):
         )
 
     def make_environment(self, seed: int) -> TaskEnvironment:
+        return self._make(seed, ends_with_fall=False)
+
+    def make_training_environment(self, seed: int) -> TaskEnvironment:
+        return self._make(seed, ends_with_fall=self.dense_training)
+
+    def _make(self, seed: int, *, ends_with_fall: bool) -> TaskEnvironment:
         model = compiled_model(self.name, _build, __file__, composition.__file__)
         environment = _Humanoid(
             model,
@@ -162,6 +176,7 @@ class GoToTarget(TaskDistribution):
             self._success_radius,
             self.dense_training,
             self._fall_penalty,
+            ends_with_fall=ends_with_fall,
         )
         environment.set_seed(seed)
         return environment

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import math
 import reprlib
@@ -48,21 +49,29 @@ def sweep(distribution: TaskDistribution, seconds: float | None) -> Sweep:
     """
     bad: dict[str, list[tuple[Task, str]]] = {split: [] for split in SPLITS}
     ends = math.inf if seconds is None else time.monotonic() + seconds
-    batch, stepped = call("A batch of environments", EnvironmentBatch, distribution, 1), 0
+    # Training tasks are stepped as actors play them.
+    batches, stepped = {split: _make_batch(distribution, split) for split in SPLITS}, 0
     for split, task in _in_turns(distribution):
         if time.monotonic() > ends:
             break
         stepped += 1
-        failed_starts, reason = _step_once(batch, task)
+        failed_starts, reason = _step_once(batches[split], task)
         if reason is not None:
             bad[split].append((task, reason))
         if failed_starts or reason is not None:
             # A batch stops after too many faults in a row.
-            batch.close()
-            batch = call("A batch of environments", EnvironmentBatch, distribution, 1)
-    batch.close()
+            batches[split].close()
+            batches[split] = _make_batch(distribution, split)
+    for batch in batches.values():
+        batch.close()
     findings = [_finding(split, of_split) for split, of_split in bad.items() if of_split]
     return Sweep(findings, stepped, sum(len(distribution.tasks(split)) for split in SPLITS))
+
+
+def _make_batch(distribution: TaskDistribution, split: str) -> EnvironmentBatch:
+    make = functools.partial(EnvironmentBatch, distribution, 1, training=split == "train")
+    batch: EnvironmentBatch = call("A batch of environments", make)
+    return batch
 
 
 def _in_turns(distribution: TaskDistribution) -> Iterator[tuple[str, Task]]:

@@ -185,6 +185,25 @@ def test_a_fall_costs_once_again_in_the_next_episode():
     np.testing.assert_allclose(rewards, [-1.005, -0.005] * 2)
 
 
+@pytest.mark.parametrize("training", ["dense", "sparse"])
+@pytest.mark.parametrize("name", ["standing", "lying on its back"])
+def test_an_actors_episode_ends_with_a_fall_that_costs_more(name, training):
+    distribution = GoToTarget(training=training)
+    results = []
+    for make in (distribution.make_environment, distribution.make_training_environment):
+        environment = make(0)
+        start(environment, _FAR, 0)
+        _pose(environment, *_POSES[name][:2])
+        timestep = environment.step(_REST)
+        reward = environment.training_reward if training == "dense" else 0.0
+        results.append((timestep.last(), timestep.reward, reward))
+    (ended, own, reward), (actors_ended, actors_own, actors_reward) = results
+    falls = training == "dense" and name != "standing"
+    assert (ended, actors_ended) == (False, falls)
+    assert own == actors_own
+    assert reward - actors_reward == pytest.approx(40.0 if falls else 0.0)
+
+
 def test_the_dense_reward_adds_progress_and_lost_height_to_the_tasks_own():
     environment = _start(task=_FAR)
     for action in np.random.default_rng(0).uniform(-1.0, 1.0, (30, 21)).astype(np.float32):
@@ -194,7 +213,7 @@ def test_the_dense_reward_adds_progress_and_lost_height_to_the_tasks_own():
         progress = np.linalg.norm(before[:2] - _FAR.parameters) - np.linalg.norm(
             after[:2] - _FAR.parameters
         )
-        expected = timestep.reward + 10.0 * progress - max(0.0, 1.0 - after[2] / 1.2855)
+        expected = timestep.reward + 15.0 * progress - max(0.0, 1.0 - after[2] / 1.2855)
         assert environment.training_reward == pytest.approx(expected)
     assert after[2] < 0.9  # By then it has fallen.
 
