@@ -15,7 +15,7 @@ themselves, and the torso's position and heading in the world.
 Source: paper appendix D. Ours: the body, since the paper does not name its humanoid; the success
 radius; targets at least 1 m away; the cost of a fall after its first step (`fall_penalty`).
 Training uses a dense reward (`training="dense"`), since random exploration reached one target in
-100 episodes: the task's reward, plus 15 for each metre that the torso came closer to the target in
+100 episodes: the task's reward, plus 5 for each metre that the torso came closer to the target in
 the step, minus the fraction of its standing height that it has lost. Neither term rewards staying
 away from the target: the first adds up to the distance covered, the second is never positive. An
 actor's episode ends with a fall (see above, or a torso below 0.8 m), which then costs 40: more than
@@ -47,7 +47,7 @@ from environments.walker import EPISODE_STEPS, OBSERVED, SUBSTEPS, WalkerEnviron
 
 _HALF_WIDTH = 4.0
 _STEP_REWARD = -0.005
-_PROGRESS_REWARD = 15.0
+_PROGRESS_REWARD = 5.0
 _FALL_COST = 40.0
 _FALLEN = 0.8
 # The height of the torso with straight legs and the soles on the floor, in metres.

@@ -213,7 +213,7 @@ def test_the_dense_reward_adds_progress_and_lost_height_to_the_tasks_own():
         progress = np.linalg.norm(before[:2] - _FAR.parameters) - np.linalg.norm(
             after[:2] - _FAR.parameters
         )
-        expected = timestep.reward + 15.0 * progress - max(0.0, 1.0 - after[2] / 1.2855)
+        expected = timestep.reward + 5.0 * progress - max(0.0, 1.0 - after[2] / 1.2855)
         assert environment.training_reward == pytest.approx(expected)
     assert after[2] < 0.9  # By then it has fallen.
 
