@@ -212,7 +212,8 @@ class Adapter:
             episode's mean realised KL from the prior in nats; `td_error` of the last episode; and,
             if the method has them, the present state's `value` in unscaled rewards, the number of
             `transitions` in memory, `failed_solves`, and `hypotheses`, the likeliest training tasks
-            and their probabilities. Values that are infinite or undefined are None.
+            and their probabilities (numbers beyond those of training tasks are imagined ones).
+            Values that are infinite or undefined are None.
         """
         method = self._engine.method
         found = {
