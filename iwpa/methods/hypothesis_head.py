@@ -166,10 +166,13 @@ class HypothesisHead(TaskMixtureHead):
         low, high = values.min(axis=1, keepdims=True), values.max(axis=1, keepdims=True)
         spread = np.where(high > low, high - low, 1.0)
         promise = _LEAST_PROMISE + (1.0 - _LEAST_PROMISE) * (values - low) / spread
+        found = self._seen.width[rows] > 0
+        if self.succeeds:
+            # A success is evidence of where to go. Before it, what is near is tried first.
+            promise = np.where(found[:, None], 1.0, promise)
         weight = np.log(promise) - 0.5 * self._squared_errors[rows]
         chosen = np.where(self._likely()[rows], weight, -np.inf).argmax(axis=1)
-        anew = (chosen != self.followed[rows]) | (self._patience[rows] <= 0)
-        anew |= self._seen.width[rows] > 0
+        anew = found | (chosen != self.followed[rows]) | (self._patience[rows] <= 0)
         self.followed[rows] = chosen
         if self.succeeds:
             reached = np.take_along_axis(values, chosen[:, None], axis=1)[:, 0] / self._success

@@ -107,6 +107,17 @@ def test_a_success_counts_for_the_tasks_that_predict_its_reward():
         assert np.log(head.posterior[0, 1]) == pytest.approx(-0.5 * (1 / 0.2) ** 2, rel=1e-4)
 
 
+def test_after_a_success_the_likeliest_task_is_followed_however_far_it_is():
+    seen = RewardRange(1)
+    head = hypothesis_head(seen, success=5.0)
+    for reward in (0.0, 5.0):
+        seen.update(np.array([reward]), np.array([True]))
+    head._squared_errors[0] = 0.5, 0.0
+    # Within reach of the first task's success only, whose promise is ten times as large.
+    head.choose(np.stack([FIRST, FIRST], axis=1), np.array([0]))
+    assert head.followed[0] == 1
+
+
 def test_only_tasks_that_are_due_where_the_followed_one_is_lose():
     head = hypothesis_head(success=5.0)
     head.choose(np.stack([SECOND, SECOND], axis=1), np.array([0]))
