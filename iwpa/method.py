@@ -64,6 +64,7 @@ class Frozen(NamedTuple):
         expert: What the expert that makes the proposals `from_expert` sees of its task,
             `[embedding]`, if there is one.
         from_expert: Which proposals the expert makes instead of the prior, `[K]`.
+        expert_alone: Whether one of the expert's is chosen, all equally likely.
     """
 
     head: Array
@@ -73,6 +74,7 @@ class Frozen(NamedTuple):
     floor_share: float = 0.0
     expert: Array | None = None
     from_expert: Array | None = None
+    expert_alone: bool = False
 
 
 class Method(Stateful, abc.ABC):

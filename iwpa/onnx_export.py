@@ -189,17 +189,8 @@ def _values(
 
 def _choice(graph: _Graph, values: str, policy: Frozen) -> str:
     """Adds the index of the chosen proposal, `[1]`, as drawn by `Proposals.choose`."""
-    shifted = graph.add("Sub", values, graph.add("ReduceMax", values, axes=[1], keepdims=1))
-    logits = graph.add(
-        "Mul",
-        shifted,
-        graph.constant(1.0 / policy.temperature)
-        if policy.temperature
-        else _calibrated(graph, shifted, policy),
-    )
-    cumulative = graph.add(
-        "CumSum", graph.add("Softmax", logits, axis=1), graph.constant(1, np.int64)
-    )
+    weights = graph.add("Softmax", _logits(graph, values, policy), axis=1)
+    cumulative = graph.add("CumSum", weights, graph.constant(1, np.int64))
     whole = graph.add("Gather", cumulative, graph.constant([-1], np.int64), axis=1)
     below = graph.add("LessOrEqual", cumulative, graph.add("Mul", "uniform", whole))
     count = graph.add(
@@ -209,6 +200,21 @@ def _choice(graph: _Graph, values: str, policy: Frozen) -> str:
         keepdims=0,
     )
     return graph.add("Min", count, graph.constant([policy.samples - 1], np.int64))
+
+
+def _logits(graph: _Graph, values: str, policy: Frozen) -> str:
+    """Adds the logits of the proposals' weights, `[1, K]`."""
+    if policy.expert_alone and policy.from_expert is not None:
+        alone = np.where(policy.from_expert, np.float32(0.0), np.float32(-np.inf))
+        return graph.constant(alone[None])
+    shifted = graph.add("Sub", values, graph.add("ReduceMax", values, axes=[1], keepdims=1))
+    return graph.add(
+        "Mul",
+        shifted,
+        graph.constant(1.0 / policy.temperature)
+        if policy.temperature
+        else _calibrated(graph, shifted, policy),
+    )
 
 
 def _calibrated(graph: _Graph, shifted: str, policy: Frozen) -> str:

@@ -88,8 +88,5 @@ class HypothesisWeighting(PosteriorWeighting):
     def frozen(self, replica: int) -> Frozen:
         expert = self._embeddings[self._head.tasks[self._head.followed[replica]]]
         learned, mask = super().frozen(replica), self._proposals.from_second
-        if not self._head.succeeds:
-            return learned._replace(expert=expert, from_expert=mask)
-        return learned._replace(
-            expert=expert, from_expert=np.ones_like(mask), temperature=float("inf")
-        )
+        alone = self._head.succeeds
+        return learned._replace(expert=expert, from_expert=mask, expert_alone=alone)

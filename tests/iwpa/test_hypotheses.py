@@ -236,7 +236,8 @@ def test_where_only_successes_pay_it_acts_as_the_followed_expert(snapshot, tools
         chosen |= set(method._choices.tolist())
     assert chosen == {index for index in range(16) if index % 4}
     policy, head = method.frozen(1), method.critic.head
-    assert (policy.temperature, policy.from_expert.all()) == (float("inf"), True)
+    assert policy.expert_alone
+    assert chosen == set(np.flatnonzero(policy.from_expert))
     followed = snapshot.weights["embedding"][head.tasks[head.followed[1]]]
     np.testing.assert_array_equal(policy.expert, followed)
 
