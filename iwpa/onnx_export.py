@@ -19,6 +19,8 @@ _OPSET = 17
 _LAYER_NORM_EPSILON = 1e-5
 # Halvings of the bracket of log tau, which is a few units wide: down to float32's rounding.
 _HALVINGS = 26
+# A logit whose weight is 0 in float32; infinite ones are not alike in all versions of onnxruntime.
+_EXCLUDED = -1e4
 
 
 class _Graph:
@@ -205,8 +207,7 @@ def _choice(graph: _Graph, values: str, policy: Frozen) -> str:
 def _logits(graph: _Graph, values: str, policy: Frozen) -> str:
     """Adds the logits of the proposals' weights, `[1, K]`."""
     if policy.expert_alone and policy.from_expert is not None:
-        alone = np.where(policy.from_expert, np.float32(0.0), np.float32(-np.inf))
-        return graph.constant(alone[None])
+        return graph.constant(np.where(policy.from_expert, 0.0, _EXCLUDED)[None])
     shifted = graph.add("Sub", values, graph.add("ReduceMax", values, axes=[1], keepdims=1))
     return graph.add(
         "Mul",
