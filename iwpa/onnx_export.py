@@ -19,7 +19,7 @@ _OPSET = 17
 _LAYER_NORM_EPSILON = 1e-5
 # Halvings of the bracket of log tau, which is a few units wide: down to float32's rounding.
 _HALVINGS = 26
-# A logit whose weight is 0 in float32; infinite ones are not alike in all versions of onnxruntime.
+# A logit whose weight is 0 in float32.
 _EXCLUDED = -1e4
 
 
