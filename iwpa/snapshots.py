@@ -81,7 +81,7 @@ class Snapshot:
         if "reward_variance" not in self.weights:
             raise ValueError(
                 f"The snapshot of step {self.step} is of a version without reward heads: "
-                "train it again, or adapt with shared_q_iw_posterior or shared_q_iw_ls."
+                "train it again, or adapt with shared_q_iw."
             )
         return self._heads("reward_heads"), float(np.sqrt(self.weights["reward_variance"][0]))
 

@@ -81,18 +81,13 @@ class AdaptationConfig:
     )
     ridge: float = field(
         0.3,
-        "Penalty on the squared norm of the head in the closed form, except its constant.",
+        "Penalty on the squared norm of what the regression adds to the head, but its constant.",
         at_least=0,
     )
     solve_period: int = field(
         20,
         "Control steps between closed-form solutions within an episode.",
         at_least=1,
-    )
-    error_correlation: float = field(
-        2.0,
-        "Number of correlated TD errors that count as one in the likelihood of a training task.",
-        above=0,
     )
     value_samples: int = field(
         1,

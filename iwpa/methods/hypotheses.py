@@ -4,6 +4,8 @@ A replica follows one training task at a time, the most promising one among the 
 leaves it as soon as another is ten times as likely (`HypothesisHead`). Three of four proposals are
 of that task's expert, the fourth the prior's; the followed task's head weighs them. Once two
 rewards differ, the head is the posterior mean over tasks plus a ridge regression drawn towards it.
+The temperature is calibrated at each state from the first on: the head is informative before any
+reward.
 
 Where only successes pay, it acts as the expert alone: expected values near a success are flat, and
 weighing proposals by them keeps it from arriving.
@@ -21,12 +23,13 @@ from iwpa.method import Frozen, Logged, Transitions
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.critics import LinearCritic
 from iwpa.methods.hypothesis_head import HypothesisHead
-from iwpa.methods.posterior import PosteriorWeighting
+from iwpa.methods.importance_weighting import ImportanceWeighting
 from iwpa.methods.proposals import Proposals
-from iwpa.work import Work
+from iwpa.methods.temperature import FLOOR_SHARE, calibrate
+from iwpa.work import Job, Work
 
 
-class HypothesisWeighting(PosteriorWeighting):
+class HypothesisWeighting(ImportanceWeighting):
     """Importance weighting of proposals from the prior and from the followed task's expert."""
 
     def __init__(
@@ -57,6 +60,17 @@ class HypothesisWeighting(PosteriorWeighting):
         super().begin_episode(observations, streams)
         self._commit(observations, np.ones(len(self._rows), bool))
 
+    def _calibrate_at(self, q_values: Array) -> None:
+        # Any positive width calibrates tau: this does not wait for two different rewards.
+        states, widths = np.ones((len(q_values), 1), bool), np.ones(len(q_values))
+        self._tau = calibrate(q_values[:, None], states, widths, self._config.kl_bound).astype(
+            np.float32
+        )
+
+    def _calibrated(self, where: Array) -> Job:
+        """Returns an empty job: `_calibrate_at` does it at each state."""
+        return ()
+
     def _logits(self, q_values: Array) -> Array:
         if not self._head.succeeds:
             return super()._logits(q_values)
@@ -86,7 +100,12 @@ class HypothesisWeighting(PosteriorWeighting):
             self._proposals.propose(observations, self._step, where)
 
     def frozen(self, replica: int) -> Frozen:
-        expert = self._embeddings[self._head.tasks[self._head.followed[replica]]]
-        learned, mask = super().frozen(replica), self._proposals.from_second
-        alone = self._head.succeeds
-        return learned._replace(expert=expert, from_expert=mask, expert_alone=alone)
+        learned = super().frozen(replica)
+        return learned._replace(
+            temperature=None,
+            kl_bound=self._config.kl_bound,
+            floor_share=FLOOR_SHARE,
+            expert=self._embeddings[self._head.tasks[self._head.followed[replica]]],
+            from_expert=self._proposals.from_second,
+            expert_alone=self._head.succeeds,
+        )

@@ -18,15 +18,19 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from iwpa.arrays import Array
+from iwpa.arrays import Array, rows_of
 from iwpa.engine import RewardRange
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.heads import Lesson
 from iwpa.methods.memory import FeatureTransitions
 from iwpa.methods.proposals import softmax
-from iwpa.methods.task_mixture import TaskMixtureHead
+from iwpa.methods.ridge_head import RidgeHead
 from iwpa.work import Job
 
+# Training did not learn a task whose head's norm is below this share of the median.
+_LEARNED = 0.75
+# Number of training tasks in diagnostics.
+_LIKELIEST = 5
 # Held-out tasks visit states that training did not, where reward heads err by this factor more than
 # in training. Terminal rewards are judged by value heads: reward heads err more on sudden rewards.
 _INFLATION = 4.0
@@ -68,15 +72,26 @@ class Predictions(NamedTuple):
     discount: float
 
 
-class HypothesisHead(TaskMixtureHead):
+class HypothesisHead(RidgeHead):
     """The followed task's head; once two rewards differ, posterior mean plus ridge regression.
 
+    Tasks that training did not learn are excluded: their heads predict almost nothing anywhere,
+    which would best explain finding nothing.
+
     Attributes:
+        tasks: Indices of the N tasks that training learned, `[N]`.
+        posterior: Probability of each of them, `[R, N]`.
         followed: Index in `tasks` of the task that each replica follows, `[R]`.
         succeeds: Whether only successes pay, which end episodes.
     """
 
-    remembered: ClassVar[tuple[str, ...]] = (*TaskMixtureHead.remembered, "followed", "_patience")
+    remembered: ClassVar[tuple[str, ...]] = (
+        *RidgeHead.remembered,
+        "_squared_errors",
+        "posterior",
+        "followed",
+        "_patience",
+    )
 
     def __init__(self, predictions: Predictions, config: AdaptationConfig, seen: RewardRange):
         """Starts with all tasks equally likely.
@@ -86,7 +101,15 @@ class HypothesisHead(TaskMixtureHead):
             config: Hyper-parameters.
             seen: Range of the rewards seen.
         """
-        super().__init__(predictions.values, config, seen, predictions.discount)
+        norms = np.linalg.norm(predictions.values[:, :-1], axis=1)
+        self.tasks = np.flatnonzero(norms >= _LEARNED * np.median(norms))
+        self._task_heads = predictions.values[self.tasks]
+        self._wide_task_heads = self._task_heads.astype(np.float64)
+        self._rows = np.arange(len(seen.low))
+        means = np.repeat(self._task_heads.mean(axis=0)[None], len(self._rows), axis=0)
+        super().__init__(means, config, seen, predictions.discount)
+        self._squared_errors = np.zeros((len(self._rows), len(self.tasks)))
+        self.posterior = softmax(self._squared_errors)
         self._reward_heads = predictions.rewards[self.tasks]
         self._noise = max(predictions.noise, _LEAST_NOISE)
         self._success, self._discount = predictions.success, predictions.discount
@@ -94,7 +117,20 @@ class HypothesisHead(TaskMixtureHead):
         self.followed = np.zeros(len(self._rows), int)
         self._patience = np.zeros(len(self._rows), int)  # Steps left to follow it.
 
+    def weigh(self, transitions: FeatureTransitions) -> None:
+        """Updates the posterior and the head from a transition of the active replicas."""
+        rows = rows_of(transitions.active)
+        chosen = FeatureTransitions(*(part[rows] for part in transitions))
+        self._squared_errors[rows] += self._surprise(chosen, self._rows[rows])
+        self._update_posterior()
+
     def _surprise(self, transitions: FeatureTransitions, rows: Array) -> Array:
+        """Returns -2 log p of a transition of each of r replicas under every task, `[r, N]`.
+
+        Args:
+            transitions: A transition of each.
+            rows: Indices of the replicas, `[r]`.
+        """
         psi, paid = transitions.features, transitions.rewards[:, None]
         values = psi @ self._task_heads.T
         told = transitions.discounts == 0.0
@@ -203,13 +239,23 @@ class HypothesisHead(TaskMixtureHead):
 
     def _update_centres(self) -> None:
         found = self._seen.width[:, None] > 0
-        centres = np.where(found, self._posterior_means(), self._task_heads[self.followed])
+        means = self.posterior @ self._wide_task_heads
+        centres = np.where(found, means, self._task_heads[self.followed])
         self._centres = centres.astype(np.float32)
         self._add_offsets()
 
-    def _solutions(self, lesson: Lesson, weights: Array, centres: Array) -> Job:
+    def learn(self, lesson: Lesson) -> Job:
         # A success says where it is, which experts know how to reach better than regression.
-        return () if self.succeeds else super()._solutions(lesson, weights, centres)
+        if self.succeeds:
+            return ()
+        # Until two rewards differ there is nothing to add to the followed task's head.
+        return super().learn(lesson._replace(where=lesson.where & (self._seen.width > 0)))
 
     def details(self, replica: int) -> dict[str, Any]:
-        return {**super().details(replica), "followed": int(self.tasks[self.followed[replica]])}
+        posterior = self.posterior[replica]
+        likeliest = np.argsort(-posterior, kind="stable")[:_LIKELIEST]
+        return {
+            **super().details(replica),
+            "hypotheses": {int(self.tasks[index]): float(posterior[index]) for index in likeliest},
+            "followed": int(self.tasks[self.followed[replica]]),
+        }

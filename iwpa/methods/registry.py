@@ -7,9 +7,7 @@ methods that train networks.
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Callable
 
-from iwpa.arrays import Array
 from iwpa.engine import RewardRange
 from iwpa.fields import read_values, with_values
 from iwpa.imagined_tasks import with_imagined_tasks
@@ -17,13 +15,11 @@ from iwpa.method import Method
 from iwpa.methods.collection import Kind, Methods
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.fixed import PriorMethod
-from iwpa.methods.heads import Head, draw_heads
+from iwpa.methods.heads import draw_heads
 from iwpa.methods.hypotheses import HypothesisWeighting
 from iwpa.methods.hypothesis_head import HypothesisHead, Predictions
 from iwpa.methods.importance_weighting import ImportanceWeighting
-from iwpa.methods.posterior import PosteriorHead, PosteriorWeighting
 from iwpa.methods.recurrent import PearlMethod, RL2Method
-from iwpa.methods.ridge_head import RidgeHead
 from iwpa.methods.start import Start
 from iwpa.methods.td_head import TemporalDifferenceHead
 from iwpa.snapshots import Snapshot
@@ -68,29 +64,10 @@ def shared_q_iw(start: Start) -> Method:
             "whole_critic trains networks, which iwpa alone cannot do: leave it out, or use "
             "launch.evaluate."
         )
-    return _weighting(start, lambda heads, seen: TemporalDifferenceHead(heads, start.config))
-
-
-def _shared_q_iw_ls(start: Start) -> Method:
-    return _weighting(
-        start, lambda heads, seen: RidgeHead(heads, start.config, seen, start.snapshot.discount)
-    )
-
-
-def _weighting(start: Start, make_head: Callable[[Array, RewardRange], Head]) -> Method:
     proposals, seen = start.proposals(with_features=True), RewardRange(len(start.replicas))
     heads = draw_heads(start.streams(), proposals.features.shape[-1])
-    critic = start.linear_critic(make_head(heads, seen), proposals)
+    critic = start.linear_critic(TemporalDifferenceHead(heads, start.config), proposals)
     return ImportanceWeighting(critic, proposals, seen, start.config, start.work)
-
-
-def _shared_q_iw_posterior(start: Start) -> Method:
-    snapshot, seen = start.snapshot, RewardRange(len(start.replicas))
-    proposals = start.proposals(with_features=True)
-    head = PosteriorHead(snapshot.task_heads(), start.config, seen, snapshot.discount)
-    return PosteriorWeighting(
-        start.linear_critic(head, proposals), proposals, seen, start.config, start.work
-    )
 
 
 def _shared_q_iw_hypotheses(start: Start) -> Method:
@@ -131,8 +108,6 @@ METHODS = Methods(
     {
         "prior": Kind(_prior, lambda snapshot, config: raw_bytes(snapshot, 0)),
         "shared_q_iw": Kind(shared_q_iw, linear_bytes),
-        "shared_q_iw_ls": Kind(_shared_q_iw_ls, linear_bytes),
-        "shared_q_iw_posterior": Kind(_shared_q_iw_posterior, linear_bytes),
         "shared_q_iw_hypotheses": Kind(
             _shared_q_iw_hypotheses, linear_bytes, needs="reward_variance"
         ),

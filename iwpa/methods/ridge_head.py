@@ -1,4 +1,4 @@
-"""A head in closed form (ours): ridge regression on one-step targets."""
+"""A head in closed form (ours): ridge regression on one-step targets, drawn towards a centre."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ _BLOCK = 128
 
 
 class RidgeHead(Head):
-    """The closed form (ours): ridge regression on one-step targets, solved to its fixed point.
+    """A centre, and a ridge regression on one-step targets of what differs from it.
 
-    It alternates with updates of the weights q. As in modified policy iteration (Puterman & Shin
-    1978), several solutions use the same weights: V(s') is then linear in the head, so that each
-    costs a pass over sum_k q_k psi(s', a_k) instead of one over all K' proposals.
+    The regression is solved to its fixed point, in turn with updates of the weights q. As in
+    modified policy iteration (Puterman & Shin 1978), several solutions use the same weights: V(s')
+    is then linear in the head, so that each costs a pass over sum_k q_k psi(s', a_k) instead of one
+    over all K' proposals.
 
     Attributes:
         failed_solves: Number of solutions that were singular or not finite, so that the old head
@@ -42,30 +43,31 @@ class RidgeHead(Head):
         "_grams",
         "_summed",
         "_centres",
+        "_offsets",
         "failed_solves",
     )
 
     def __init__(
-        self, initial: Array, config: AdaptationConfig, seen: RewardRange, discount: float
+        self, centres: Array, config: AdaptationConfig, seen: RewardRange, discount: float
     ):
-        """Starts from initial heads.
+        """Starts at the centres.
 
         Args:
-            initial: w, `[R, d]`.
+            centres: The heads towards which the penalty draws, `[R, d]`.
             config: Hyper-parameters.
             seen: Range of the rewards seen, which bounds the targets.
             discount: gamma.
         """
-        super().__init__(initial, config)
+        super().__init__(centres, config)
         self._seen = seen
         self._horizon = 1.0 / (1.0 - discount)
-        penalty = np.full(initial.shape[1], config.ridge)
+        penalty = np.full(centres.shape[1], config.ridge)
         penalty[-1] = 1e-6  # Leaves the constant free but keeps the system regular.
         self._penalty = np.diag(penalty)
         # Penalty plus the sum of psi psi^T over transitions, `[R, d, d]`, and their number.
-        self._grams = np.repeat(self._penalty[None], len(initial), axis=0)
-        self._summed = np.zeros(len(initial), int)
-        self._centres = np.zeros_like(initial)  # The penalty draws heads towards these.
+        self._grams = np.repeat(self._penalty[None], len(centres), axis=0)
+        self._summed = np.zeros(len(centres), int)
+        self._centres, self._offsets = centres, np.zeros_like(centres)
         self.failed_solves = 0
 
     def learn(self, lesson: Lesson) -> Job:
@@ -80,7 +82,7 @@ class RidgeHead(Head):
         improvements = _IMPROVEMENTS if lesson.step is None else _IMPROVEMENTS_WITHIN_EPISODE
         with memory.held() as kept:
             for replica in np.flatnonzero(lesson.where):
-                temperatures = self._temperatures(lesson, replica)[: kept[replica]]
+                temperatures = memory.temperatures[replica, : kept[replica], None]
                 centre = centres[replica]
                 solution = yield from self._solve(
                     memory, replica, temperatures, weights[replica], centre, improvements
@@ -88,18 +90,14 @@ class RidgeHead(Head):
                 if solution is None:
                     self.failed_solves += 1
                 else:
-                    self._set_head(replica, solution, centre)
+                    self._offsets[replica] = solution - centre
+                    self._add_offsets()
+
+    def _add_offsets(self) -> None:
+        self.weights = self._centres + self._offsets
 
     def details(self, replica: int) -> dict[str, Any]:
         return {"failed_solves": self.failed_solves}
-
-    def _temperatures(self, lesson: Lesson, replica: int) -> Array:
-        """Returns the temperatures at a replica's next states, `[C, 1]`."""
-        return np.broadcast_to(lesson.tau[replica], (lesson.memory.capacity, 1))
-
-    def _set_head(self, replica: int, solution: Array, centre: Array) -> None:
-        """Sets a replica's head to a solution, which the penalty drew towards a centre."""
-        self.weights[replica] = solution
 
     def _solve(
         self,
