@@ -38,12 +38,9 @@ SPEED ?= 1
 taste: $(SETUP) ## no training: a shipped snapshot adapts to a half-cheetah task; a curve, a video
 	@$(PYTHON) -m launch.taste --speed=$(SPEED)
 
-# Without From Scratch, whose 40 episodes take as long as all other methods together.
-DEMO_METHODS := prior,shared_q_iw,shared_q_iw_ls,shared_q_iw_posterior,shared_q_iw_hypotheses
 demo: $(SETUP) ## train on 100 tasks, adapt to 30 held-out ones, print the table (10 to 15 minutes)
 	@echo 'To watch it while it trains, in another terminal: make dashboard'
-	@$(PYTHON) -m launch.local_multiprocess --environment=sparse_navigation --run_dir=runs/demo \
-		--methods=$(DEMO_METHODS)
+	@$(PYTHON) -m launch.local_multiprocess --environment=sparse_navigation --run_dir=runs/demo
 	@echo 'The same as a live page, each task and episode to look into: make dashboard'
 
 # Of other runs: make dashboard RUNS='runs/a runs/b'

@@ -49,13 +49,7 @@ _RATIO_METHOD = "shared_q_iw"
 _GROWTH_REPLICAS, _GROWTH_EPISODES = 10, 5
 _FLOOR_REPETITIONS = 200
 _REPLICAS, _ACTION_SAMPLES, _EPISODES = (1, 10, 90), (32, 64, 256), (5, 10, 20)
-_IMPORTANCE_WEIGHTED = (
-    "shared_q_iw",
-    "shared_q_iw_ls",
-    "shared_q_iw_posterior",
-    "shared_q_iw_hypotheses",
-    "iw",
-)
+_IMPORTANCE_WEIGHTED = ("shared_q_iw", "shared_q_iw_hypotheses", "iw")
 
 _DESCRIPTIONS = {
     "speedup_90": "CPU time of Algorithm 1 line by line, 90 tasks one at a time, over the engine's "

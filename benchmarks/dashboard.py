@@ -26,7 +26,7 @@ from results.tasks import TaskCoordinates, write_tasks
 
 _METHODS = (
     *("prior", "from_scratch", "distral", "pearl"),
-    *("shared_q", "iw", "shared_q_iw", "shared_q_iw_ls"),
+    *("shared_q", "iw", "shared_q_iw", "shared_q_iw_hypotheses"),
 )
 _SNAPSHOTS, _TEST_EPISODES, _VALIDATION_EPISODES = 20, 100, 70
 _HEARTBEATS, _TRAINING_RECORDS = 66_000, 19_400

@@ -19,8 +19,6 @@ from results.paper_figures import figure_of
 # CPU seconds of one replica's control step on navigation, and of an update in methods that learn.
 _CONTROL_STEP_SECONDS = {
     "shared_q_iw": 2e-4,
-    "shared_q_iw_ls": 4e-4,
-    "shared_q_iw_posterior": 2e-4,
     "shared_q_iw_hypotheses": 2e-4,
     "iw": 1e-4,
 }

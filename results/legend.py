@@ -10,7 +10,7 @@ from collections.abc import Iterable
 _COLOURS = {
     "prior": "#8C8C8C",
     "shared_q_iw": "#0072B2",
-    "shared_q_iw_ls": "#D55E00",
+    "shared_q_iw_ls": "#D55E00",  # This one and the next are gone, but earlier runs tested them.
     "shared_q_iw_posterior": "#7E57C2",
     "shared_q_iw_hypotheses": "#C62828",
     "from_scratch": "#CC79A7",

@@ -40,7 +40,7 @@ _ENVIRONMENTS = {
 }
 _CRITICS = {
     "task_id": ("Task id", legend.colour("shared_q")),
-    "task_description": ("Task description", legend.colour("shared_q_iw_ls")),
+    "task_description": ("Task description", "#D55E00"),
 }
 _GRID = 200  # points of a training curve
 _GRID_SMOOTHING = 10  # points of that grid

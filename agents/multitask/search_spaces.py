@@ -10,16 +10,6 @@ SEARCH_SPACES: Mapping[str, Mapping[str, Sequence[float | bool]]] = {
         "kl_bound": (1.5, 2.0),
         "soft_values": (False, True),
     },
-    "shared_q_iw_ls": {
-        "ridge": (0.03, 0.1, 0.3, 1.0),
-        "kl_bound": (1.5, 2.0),
-        "soft_values": (False, True),
-    },
-    "shared_q_iw_posterior": {
-        "ridge": (0.3, 1.0, 3.0, 10.0),
-        "kl_bound": (2.0, 3.0),
-        "error_correlation": (2.0, 3.0),
-    },
     "shared_q_iw_hypotheses": {
         "ridge": (0.1, 0.3, 3.0, 30.0),
         "kl_bound": (1.5, 2.5),

@@ -117,10 +117,10 @@ def test_a_restored_adapter_continues_bit_for_bit(name, method, within_episode, 
 def test_an_adapter_of_a_later_version_is_refused_with_a_remedy(tmp_path):
     iwpa.load("sparse_navigation").adapter().save(tmp_path / "saved")
     manifest = tmp_path / "saved" / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"version": 1', '"version": 7'))
+    manifest.write_text(manifest.read_text().replace('"version": 2', '"version": 7'))
     with pytest.raises(
         iwpa.DamagedError,
-        match="version 7, but this program reads 1: use the release of iwpa that wrote it",
+        match="version 7, but this program reads 2: use the release of iwpa that wrote it",
     ):
         iwpa.restore(tmp_path / "saved")
 
@@ -225,7 +225,7 @@ def test_an_episode_longer_than_the_time_limit_continues_as_a_new_one():
 
 
 @pytest.mark.parametrize("background", ["thread", "slices"])
-@pytest.mark.parametrize("method", ["shared_q_iw", "shared_q_iw_ls", "shared_q_iw_posterior"])
+@pytest.mark.parametrize("method", ["shared_q_iw", "shared_q_iw_hypotheses"])
 def test_background_learning_has_used_all_transitions_once_settled(method, background):
     agent = iwpa.load("sparse_navigation").adapter(seed=1, method=method, background=background)
     own_loop(agent, 6)
@@ -242,9 +242,7 @@ def test_background_learning_has_used_all_transitions_once_settled(method, backg
 def test_slices_are_deterministic():
     actions = [
         own_loop(
-            iwpa.load("sparse_navigation").adapter(
-                seed=1, method="shared_q_iw_ls", background="slices"
-            ),
+            iwpa.load("sparse_navigation").adapter(seed=1, background="slices"),
             4,
         )
         for _ in range(2)
@@ -253,14 +251,14 @@ def test_slices_are_deterministic():
 
 
 def test_an_exception_in_the_learning_thread_is_raised_in_the_loop():
-    agent = iwpa.load("sparse_navigation").adapter(method="shared_q_iw_ls", background="thread")
+    agent = iwpa.load("sparse_navigation").adapter(background="thread")
     agent._engine.method.critic.head._solve = None
     with pytest.raises(TypeError):
         own_loop(agent, 2)
 
 
 def test_the_memory_keeps_only_the_newest_transitions():
-    agent = iwpa.load("sparse_navigation").adapter(method="shared_q_iw_ls", memory=50)
+    agent = iwpa.load("sparse_navigation").adapter(memory=50)
     own_loop(agent, 2)
     sizes = {name: array.nbytes for name, array in agent._engine.state().items()}
     own_loop(agent, 8)
@@ -310,7 +308,7 @@ def log_of(count=60):
     }
 
 
-@pytest.mark.parametrize("method", ["shared_q_iw", "shared_q_iw_ls", "shared_q_iw_posterior"])
+@pytest.mark.parametrize("method", ["shared_q_iw", "shared_q_iw_hypotheses"])
 def test_a_warm_start_raises_the_probability_of_rewarded_actions(method):
     rightwards = []
     for warm in (False, True):
@@ -346,7 +344,7 @@ def test_a_reward_function_without_a_log_relabels_the_training_transitions():
     parts = (np.float32(log[name]) for name in ("observations", "actions", "next_observations"))
     shipped = Experience(*parts, np.zeros(60, np.float32), np.zeros(60, np.int32))
     by_log, described = (
-        trained_with(shipped).adapter(seed=1, method="shared_q_iw_ls") for _ in range(2)
+        trained_with(shipped).adapter(seed=1, method="shared_q_iw") for _ in range(2)
     )
     by_log.warm_start(log)
     described.warm_start(reward=lambda observations, actions, after: after["position"][:, 0])

@@ -11,13 +11,7 @@ from iwpa.method import Method
 from iwpa.methods.td_head import TemporalDifferenceHead
 from iwpa.randomness import Purpose, Replica
 
-METHODS = (
-    "prior",
-    "shared_q_iw",
-    "shared_q_iw_ls",
-    "shared_q_iw_posterior",
-    "shared_q_iw_hypotheses",
-)
+METHODS = ("prior", "shared_q_iw", "shared_q_iw_hypotheses")
 
 
 class Spy(Method):

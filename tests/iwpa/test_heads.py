@@ -62,7 +62,7 @@ def ridge_head(memory, ridge=0.3, discount=0.5, soft=False):
     for reward in memory.rewards[0, : memory.counts[0]]:
         seen.update(np.array([reward]), np.array([True]))
     config = AdaptationConfig(ridge=ridge, soft_values=soft)
-    return RidgeHead(first_heads(memory.features.shape[2]), config, seen, discount)
+    return RidgeHead(np.zeros((1, memory.features.shape[2]), np.float32), config, seen, discount)
 
 
 def solved(memory, **options):

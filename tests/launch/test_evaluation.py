@@ -12,7 +12,7 @@ from results.costs import adaptation_cpu_seconds
 from results.store import read_records
 
 
-@pytest.mark.parametrize("method", ["shared_q_iw", "shared_q_iw_ls"])
+@pytest.mark.parametrize("method", ["shared_q_iw", "shared_q_iw_hypotheses"])
 def test_groups_that_fit_into_memory_give_the_same_results_as_one_group(
     tmp_path, monkeypatch, method
 ):
@@ -56,7 +56,7 @@ def test_more_episodes_than_memory_holds_are_refused_with_the_memory_they_need(
 
 
 @pytest.mark.parametrize(
-    ("method", "elsewhere"), [("iw", False), ("shared_q_iw_ls", True)]
+    ("method", "elsewhere"), [("iw", False), ("shared_q_iw_hypotheses", True)]
 )  # the first trains networks
 def test_the_command_tests_methods_as_tuned_on_this_run_or_on_another(tmp_path, method, elsewhere):
     made, _ = untrained.run(tmp_path / "run")
@@ -88,9 +88,7 @@ def test_the_command_tests_methods_as_tuned_on_this_run_or_on_another(tmp_path, 
     assert len(records) == 2 * 2
 
 
-@pytest.mark.parametrize(
-    "method", ["prior", "shared_q_iw", "shared_q_iw_ls", "shared_q_iw_posterior"]
-)
+@pytest.mark.parametrize("method", ["prior", "shared_q_iw", "shared_q_iw_hypotheses"])
 def test_a_task_that_cannot_start_counts_the_worst_reward_and_the_others_are_measured(
     tmp_path, method
 ):

@@ -110,7 +110,7 @@ def test_while_evaluating(program: Program) -> None:
         )
 
     program.environment = "tiny_distribution:CalmLine"
-    flags = ("--learner_steps=2", "--methods=shared_q_iw,shared_q_iw_ls")
+    flags = ("--learner_steps=2", "--methods=shared_q_iw,shared_q_iw_hypotheses")
     interrupted_when(program, evaluating, *flags)
     program.start(*flags)
     code, output = program.finish()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -15,6 +16,7 @@ import pytest
 from program import ROOT, Program, leftover_processes
 
 from iwpa.methods.config import AdaptationConfig
+from iwpa.methods.registry import default_adaptation
 from results.store import read_records
 
 pytestmark = pytest.mark.timeout(300)
@@ -22,7 +24,7 @@ pytestmark = pytest.mark.timeout(300)
 
 _BY_FLAGS = (
     "--learner_steps=4",
-    "--methods=prior,shared_q_iw,shared_q_iw_ls",
+    "--methods=prior,shared_q_iw,shared_q_iw_hypotheses",
     "--config.losses.kl_cost=0.02",
     "--config.networks.policy_layers=128,64",
     "--adaptation.ridge=0.1",
@@ -37,7 +39,7 @@ def script_of_the_readme(program: Program) -> str:
         re.MULTILINE | re.DOTALL,
     )
     (script,) = (block for block in blocks if "from launch import" in block)
-    methods = '("prior", "shared_q_iw", "shared_q_iw_ls")'
+    methods = '("prior", "shared_q_iw", "shared_q_iw_hypotheses")'
     short = f"learner_steps=4, checkpoint_seconds=2, methods={methods}"
     for asked, tested in (
         ("sparse_navigation", program.environment),
@@ -53,7 +55,7 @@ def test_a_run_from_python_passes_all_stages_and_is_then_finished(program: Progr
     program.start_command([sys.executable, "-c", script_of_the_readme(program)])
     code, output = program.finish()
     assert code == 0, output
-    assert "shared_q_iw_ls" in output
+    assert "shared_q_iw_hypotheses" in output
     assert leftover_processes(program.run_dir) == []
     signs_of_life = {
         record["node"]: record["counters"] for record in read_records(program.run_dir, "heartbeats")
@@ -63,14 +65,15 @@ def test_a_run_from_python_passes_all_stages_and_is_then_finished(program: Progr
 
     (report,) = program.reports()
     assert report["learner_steps"] == 4
-    assert set(report["methods"]) == {"prior", "shared_q_iw", "shared_q_iw_ls"}
+    assert set(report["methods"]) == {"prior", "shared_q_iw", "shared_q_iw_hypotheses"}
     assert report["methods"]["shared_q_iw"]["n"] == 2 * 3
     assert len(report["methods"]["prior"]["by_episode"]) == 40
     for picture in ("report.html", "figures/adaptation.png"):
         assert (program.run_dir / picture).stat().st_size > 1000
 
     adapted = {record["method"]: record["configuration"] for record in records_of_test(program)}
-    assert adapted["shared_q_iw_ls"] == AdaptationConfig(ridge=0.1).digest()
+    own = default_adaptation("shared_q_iw_hypotheses", 40)
+    assert adapted["shared_q_iw_hypotheses"] == dataclasses.replace(own, ridge=0.1).digest()
     records = read_records(program.run_dir, "adaptation")
     validated = {record["configuration"] for record in records if record["split"] == "validation"}
     assert validated == {AdaptationConfig().digest()}
@@ -79,7 +82,7 @@ def test_a_run_from_python_passes_all_stages_and_is_then_finished(program: Progr
     program.start(*_BY_FLAGS)
     code, again = program.finish()
     assert code == 0, again
-    assert again.count("shared_q_iw_ls") >= 1
+    assert again.count("shared_q_iw_hypotheses") >= 1
     assert "Stage 1" not in again, (
         f"a finished run trained again for {time.monotonic() - started:.0f} s"
     )

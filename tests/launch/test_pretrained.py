@@ -100,7 +100,7 @@ def test_the_command_adapts_from_a_shipped_run(tmp_path):
         f"--run_dir={run}",
     ]
     shown = subprocess.run(
-        [*command, "--methods=prior,shared_q_iw_ls", "--tasks=3", "--seeds=1", "--episodes=2"],
+        [*command, "--methods=prior,shared_q_iw_hypotheses", "--tasks=3", "--seeds=1", "--episodes=2"],
         cwd=ROOT,
         env=dict(os.environ),
         capture_output=True,
@@ -114,7 +114,7 @@ def test_the_command_adapts_from_a_shipped_run(tmp_path):
     (selected,) = (event for event in events if event["event"] == "snapshot_selected")
     assert adaptation_cpu_seconds(events, "test", selected["snapshot"]).keys() == {
         "prior",
-        "shared_q_iw_ls",
+        "shared_q_iw_hypotheses",
     }
     assert {(record["split"], record["task"]) for record in read_records(run, "adaptation")} == {
         ("test", 3)

@@ -26,7 +26,7 @@ def navigation(tmp_path_factory):
     return run, snapshot
 
 
-def assignment(method="shared_q_iw_ls", episodes=3):
+def assignment(method="shared_q_iw_hypotheses", episodes=3):
     return evaluation.Assignment(
         method, "test", evaluation.default_adaptation(method, episodes), seeds=2, tasks=(4, 7)
     )

@@ -80,8 +80,8 @@ def test_a_preset_of_another_agent_can_be_given_as_hyper_parameters():
 
 def test_given_adaptation_values_apply_to_every_method_in_the_test_but_not_in_validation():
     settings = default_settings("sparse_navigation", adaptation={"ridge": 2.0})
-    own = default_adaptation("shared_q_iw_posterior", 5, "sparse_navigation")
-    assert settings.adaptation_config("shared_q_iw_posterior", 5) == dataclasses.replace(
+    own = default_adaptation("shared_q_iw_hypotheses", 5, "sparse_navigation")
+    assert settings.adaptation_config("shared_q_iw_hypotheses", 5) == dataclasses.replace(
         own,
         ridge=2.0,
     )
@@ -137,8 +137,8 @@ def test_given_adaptation_values_apply_to_every_method_in_the_test_but_not_in_va
             "losses.teacher_cost takes 0 with --agent=rl2, not 0.5: only multitask has experts",
         ),
         (
-            {"adaptation": {"action_samples": 16}},
-            "Adaptation with shared_q_iw_posterior: kl_bound .* below log K",
+            {"adaptation": {"action_samples": 12, "next_action_samples": 12}},
+            "Adaptation with shared_q_iw_hypotheses: kl_bound .* below log K",
         ),
         (
             {"adaptation": {"ridge": 1}, "agent": "rl2"},

@@ -14,7 +14,7 @@ from launch.stages.evaluate import as_tuned
 from launch.stages.tuner import Tuner
 from results.store import read_records
 
-METHOD = "shared_q_iw_ls"
+METHOD = "shared_q_iw_hypotheses"
 
 
 @pytest.fixture

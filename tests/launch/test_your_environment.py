@@ -44,7 +44,7 @@ def test_the_code_has_fewer_than_60_lines() -> None:
 
 def test_the_code_trains_and_adapts(folder: pathlib.Path, program: Program) -> None:
     program.environment, program.folder = "my_tasks:ParkTheCart", folder
-    program.start("--learner_steps=1", "--methods=prior,shared_q_iw_ls")
+    program.start("--learner_steps=1", "--methods=prior,shared_q_iw_hypotheses")
     code, output = program.finish()
     assert code == 0, output
     assert (
@@ -54,6 +54,6 @@ def test_the_code_trains_and_adapts(folder: pathlib.Path, program: Program) -> N
     adapted = read_records(program.run_dir, "adaptation")
     assert {record["method"] for record in adapted if record["split"] == "test"} == {
         "prior",
-        "shared_q_iw_ls",
+        "shared_q_iw_hypotheses",
     }
     assert {record["task"] for record in adapted if record["split"] == "test"} == set(range(3))

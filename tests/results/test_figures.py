@@ -9,7 +9,7 @@ def test_a_methods_colour_is_its_own_and_an_unknown_one_always_gets_the_same():
     known = [
         "prior",
         "shared_q_iw",
-        "shared_q_iw_ls",
+        "shared_q_iw_hypotheses",
         "from_scratch",
         "shared_q",
         "iw",

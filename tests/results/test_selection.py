@@ -80,7 +80,7 @@ def test_only_the_validation_of_shared_q_iw_in_its_newest_configuration_counts(
     runs = [
         validated(100, [1.0], time=2.0),
         validated(200, [9.0], time=1.0, configuration="old"),
-        validated(300, [9.0], time=3.0, method="shared_q_iw_ls"),
+        validated(300, [9.0], time=3.0, method="shared_q_iw_hypotheses"),
         adaptation_run([9.0], snapshot=400, time=3.0),
     ]
     assert selection.score_snapshots(runs) == {100: 1.0}

@@ -38,12 +38,7 @@ def inputs(size: int) -> dict[str, np.ndarray]:
 
 def actions(trained: iwpa.Trained, method: str, given: dict[str, np.ndarray]) -> np.ndarray:
     """Returns a method's actions, `[N, T, A]`; the last episode follows a warm start."""
-    agent, done = (
-        trained.adapter(
-            method=method, seed=2, adaptation={"solve_period": 5} if "ls" in method else None
-        ),
-        [],
-    )
+    agent, done = trained.adapter(method=method, seed=2), []
     for episode, (observations, rewards) in enumerate(
         zip(given["observations"], given["rewards"], strict=True)
     ):
