@@ -80,7 +80,9 @@ def train(
         f"--minutes={minutes}",
         f"--learner_steps={max(20, round(_STEPS_A_MINUTE * minutes))}",
     )
-    command = program.command(f"--actors={_ACTORS}", *limits, "--methods=prior,shared_q_iw_hypotheses")
+    command = program.command(
+        f"--actors={_ACTORS}", *limits, "--methods=prior,shared_q_iw_hypotheses"
+    )
     with log.open("w") as output:
         environment = {**ENVIRONMENT, **program.variables}
         program.process = subprocess.Popen(

@@ -6,7 +6,7 @@ import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 
-from agents.adaptation.methods import known
+from agents.adaptation.methods import NAMES, known
 from environments import SPLITS, signals
 from iwpa.fields import Allowed, with_values
 from launch.evaluation import SEEDS, SEEDS_ALLOWED, Assignment
@@ -137,6 +137,13 @@ def _assignments(
     seeds: int,
     episodes: int | None,
 ) -> list[Assignment]:
+    gone = [name for name in settings.methods if name not in NAMES]
+    if gone and not methods:
+        kept = ",".join(name for name in settings.methods if name in NAMES)
+        raise RunDirectoryError(
+            f"The run's methods include {', '.join(gone)}, which this version lacks: choose "
+            f"--methods={kept or 'prior'}."
+        )
     episodes = episodes or settings.config.adaptation_episodes
     chosen = None if tasks is None else tuple(tasks)
     return [

@@ -11,7 +11,7 @@ from program import ENVIRONMENT, python
 
 import launch
 from launch import default_settings, evaluate, report, train
-from launch.run_directory import prepare
+from launch.run_directory import open_run, prepare
 from launch.stages.training import Placement
 from results.store import RecordWriter, read_records
 
@@ -111,6 +111,16 @@ def test_invalid_arguments_are_refused_before_anything_is_written(run, wanted, m
     with pytest.raises(ValueError, match=message):
         evaluate(str(run.path), **wanted)
     assert len(read_records(run.path, "adaptation")) == before
+
+
+def test_a_run_whose_methods_include_a_retired_one_opens_and_says_which_remain(run):
+    stored = run.path / "run.json"
+    stored.write_text(stored.read_text().replace('"shared_q_iw",', '"shared_q_iw_old",'))
+    assert "shared_q_iw_old" in open_run(str(run.path))[1].methods
+    remaining = "shared_q_iw_old, which this version lacks: choose --methods=prior,shared_q_iw_hyp"
+    with pytest.raises(ValueError, match=remaining):
+        evaluate(str(run.path))
+    assert evaluate(str(run.path), methods=["prior"], seeds=1, episodes=1, snapshot=SNAPSHOT)
 
 
 def test_evaluating_nothing_is_refused():

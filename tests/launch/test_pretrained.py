@@ -100,7 +100,13 @@ def test_the_command_adapts_from_a_shipped_run(tmp_path):
         f"--run_dir={run}",
     ]
     shown = subprocess.run(
-        [*command, "--methods=prior,shared_q_iw_hypotheses", "--tasks=3", "--seeds=1", "--episodes=2"],
+        [
+            *command,
+            "--methods=prior,shared_q_iw_hypotheses",
+            "--tasks=3",
+            "--seeds=1",
+            "--episodes=2",
+        ],
         cwd=ROOT,
         env=dict(os.environ),
         capture_output=True,
