@@ -15,7 +15,7 @@ from iwpa.method import Method
 from iwpa.methods.collection import Kind, Methods
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.fixed import PriorMethod
-from iwpa.methods.heads import draw_heads
+from iwpa.methods.heads import Head, draw_heads
 from iwpa.methods.hypotheses import HypothesisWeighting
 from iwpa.methods.hypothesis_head import HypothesisHead, Predictions
 from iwpa.methods.importance_weighting import ImportanceWeighting
@@ -64,9 +64,13 @@ def shared_q_iw(start: Start) -> Method:
             "whole_critic trains networks, which iwpa alone cannot do: leave it out, or use "
             "launch.evaluate."
         )
+    heads = draw_heads(start.streams(), start.snapshot.features().size)
+    return _weighting(start, TemporalDifferenceHead(heads, start.config))
+
+
+def _weighting(start: Start, head: Head) -> Method:
     proposals, seen = start.proposals(with_features=True), RewardRange(len(start.replicas))
-    heads = draw_heads(start.streams(), proposals.features.shape[-1])
-    critic = start.linear_critic(TemporalDifferenceHead(heads, start.config), proposals)
+    critic = start.linear_critic(head, proposals)
     return ImportanceWeighting(critic, proposals, seen, start.config, start.work)
 
 
