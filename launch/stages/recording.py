@@ -10,11 +10,11 @@ import types
 from collections.abc import Callable, Sequence
 
 import imageio.v2
-import numpy as np
 
 from environments import EnvironmentBatch, StepBatch, Task, TaskDistribution
 from environments.arrays import Array
 from environments.render import choose_renderer
+from environments.traced import TracedBatch
 from iwpa import durable
 from iwpa.randomness import Replica
 from iwpa.snapshots import Snapshot
@@ -129,13 +129,8 @@ def _key(assignment: Assignment, replica: Replica, snapshot: Snapshot) -> RunKey
     )
 
 
-class _RecordedBatch(EnvironmentBatch):
-    """An environment batch that records paths and videos while it is stepped.
-
-    Attributes:
-        paths: The body's position at each step, by environment and episode; empty if the
-            environment does not trace a body.
-    """
+class _RecordedBatch(TracedBatch):
+    """A batch that records paths and videos while it is stepped."""
 
     def __init__(
         self,
@@ -153,10 +148,8 @@ class _RecordedBatch(EnvironmentBatch):
             films: File names of the videos, by episode.
         """
         super().__init__(distribution, len(folders), seed)
-        self.paths: list[list[list[Array]]] = [[] for _ in folders]
         self._folders = folders
         self._films = films
-        self._traced, self._coordinates = distribution.traced, len(distribution.coordinate_names)
         self._steps_per_frame = math.ceil(distribution.episode_steps / _MOST_FRAMES)
         steps_per_second = min(_STEPS_PER_SECOND, distribution.episode_steps / _SHORTEST_SECONDS)
         self._frames_per_second = steps_per_second / self._steps_per_frame
@@ -186,23 +179,16 @@ class _RecordedBatch(EnvironmentBatch):
             self._cameras[row] = imageio.v2.get_writer(
                 self._folders[row] / film, fps=self._frames_per_second, macro_block_size=1
             )
-        if self._traced is not None:
-            self.paths[row].append([])
-        self._watch(row)
+        self._film(row)
         return failures
 
     def step(self, actions: Array, active: Array | None = None) -> StepBatch:
         result = super().step(actions, active)
-        stepped = ~result.faulted if active is None else active & ~result.faulted
-        for row in np.flatnonzero(stepped).tolist():
+        for row in self.stepped(result, active):
             self._steps[row] += 1
-            self._watch(row)
+            self._film(row)
         return result
 
-    def _watch(self, row: int) -> None:
-        if self._traced is not None:
-            self.paths[row][-1].append(
-                self.layout.read(self.observations[row], self._traced)[: self._coordinates].copy()
-            )
+    def _film(self, row: int) -> None:
         if row in self._cameras and self._steps[row] % self._steps_per_frame == 0:
             self._cameras[row].append_data(self.picture(row, *_SIZE))
