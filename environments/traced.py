@@ -30,13 +30,12 @@ class TracedBatch(EnvironmentBatch):
         failures = super().reset(row, task, seed)
         if self._traced is not None:
             self.paths[row].append([])
-            self._trace([row])
+        self._trace([row])
         return failures
 
     def step(self, actions: Array, active: Array | None = None) -> StepBatch:
         result = super().step(actions, active)
-        if self._traced is not None:
-            self._trace(self.stepped(result, active))
+        self._trace(self.stepped(result, active))
         return result
 
     @staticmethod
@@ -47,6 +46,8 @@ class TracedBatch(EnvironmentBatch):
         return rows
 
     def _trace(self, rows: Sequence[int]) -> None:
+        if self._traced is None:
+            return
         for row in rows:
             position = self.layout.read(self.observations[row], self._traced)
             self.paths[row][-1].append(position[: self._coordinates].copy())

@@ -1,10 +1,10 @@
 """Draws how `shared_q_iw_hypotheses` narrows down on one held-out task, without training.
 
-    python -m launch.hypotheses --pretrained=sparse_navigation --task=12 --out=hypotheses
+    python -m launch.hypotheses --pretrained=sparse_navigation --task=0 --out=hypotheses
 
 adapts to the task from a shipped snapshot up to the episode after the first find, as
-`launch.evaluate` does with the first seed, and writes OUT.png: the hypotheses' places, their
-probabilities and the body's path, at first and after some of the episodes.
+`launch.evaluate` does with the first seed (except for rounding), and writes OUT.png: where the
+hypotheses lie, their probabilities and the body's path, at first and after up to four episodes.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from environments.traced import TracedBatch
 from iwpa.engine import EpisodeRecord
 from iwpa.fields import Allowed
 from iwpa.imagined_tasks import with_imagined_tasks
+from iwpa.method import Method
+from iwpa.methods.critics import LinearCritic
 from iwpa.methods.hypotheses import HypothesisWeighting
 from iwpa.methods.hypothesis_head import HypothesisHead
 from iwpa.snapshots import Snapshot
@@ -32,7 +34,7 @@ from launch.stages import pretrained
 from results import hypotheses
 
 _METHOD = "shared_q_iw_hypotheses"
-_LARGEST_ERROR = 1e-3  # of a place, as a share of the distance between places
+_LARGEST_ERROR = 1e-3  # of a coordinate, as a share of its range
 
 
 class _Watched(TracedBatch):
@@ -82,28 +84,30 @@ def draw(name: str, split: str, task: int) -> hypotheses.HypothesisFigure:
     assignment = Assignment(_METHOD, split, config, seeds=1, tasks=(task,))
     (replica,) = assignment.replicas(distribution)
     method = method_for(run, snapshot, assignment, [replica])
-    assert isinstance(method, HypothesisWeighting)
-    head = method.critic.head
-    assert isinstance(head, HypothesisHead)
-    watched = _Watched(distribution, settings.seed, head)
+    watched = _Watched(distribution, settings.seed, _head(method))
     records: list[EpisodeRecord] = []
-    for (record,) in adapt_from(
-        run, snapshot, method, watched, [replica], episodes, lambda: False
-    ):
+    for (record,) in adapt_from(run, snapshot, method, watched, [replica], episodes, lambda: False):
         records.append(record)
-        # What is believed after an episode is drawn as it is when the next one has begun.
+        # What is believed after an episode is seen, with what is followed, at the next one's start.
         if len(records) > 2 and records[-3].found:
             break
     return hypotheses.HypothesisFigure(
         distribution.coordinate_names,
-        places(distribution, snapshot)[head.tasks],
+        task_coordinates(distribution, snapshot)[_head(method).tasks],
         distribution.coordinates(replica.task),
         tuple(_panel(watched, records, episode) for episode in _shown(len(records) - 1)),
     )
 
 
-def places(distribution: TaskDistribution, snapshot: Snapshot) -> Array:
-    """Returns where the training tasks lie and then the imagined ones, if any, `[N, 2]`.
+def _head(method: Method) -> HypothesisHead:
+    assert isinstance(method, HypothesisWeighting)
+    assert isinstance(method.critic, LinearCritic)
+    assert isinstance(method.critic.head, HypothesisHead)
+    return method.critic.head
+
+
+def task_coordinates(distribution: TaskDistribution, snapshot: Snapshot) -> Array:
+    """Returns the coordinates of the training tasks and then of imagined ones, if any, `[N, 2]`.
 
     Raises:
         ValueError: If descriptions of tasks do not tell where they lie.
@@ -112,7 +116,7 @@ def places(distribution: TaskDistribution, snapshot: Snapshot) -> Array:
     described = with_imagined_tasks(snapshot).weights["embedding"].astype(np.float64)
     if len(described) == len(known):
         return known
-    # Descriptions are standardised: where they tell coordinates, these are linear in them.
+    # Networks see descriptions standardised: coordinates, if told, are linear in what they see.
     described = np.column_stack([described, np.ones(len(described))])
     linear = np.linalg.lstsq(described[: len(known)], known, rcond=None)[0]
     drawn: Array = described @ linear
@@ -130,15 +134,18 @@ def _shown(last: int) -> list[int]:
 
 
 def _panel(watched: _Watched, records: list[EpisodeRecord], episode: int) -> hypotheses.Panel:
-    before, title = episode - 1, "before the first step"
-    if episode:
-        title = f"after episode {episode}: returned {records[before].episode_return:.1f}"
+    if not episode:
+        return hypotheses.Panel(
+            0, None, watched.posteriors[0], watched.followed[0][0], (), path=None
+        )
+    before = episode - 1
     return hypotheses.Panel(
-        title,
+        episode,
+        records[before].episode_return,
         watched.posteriors[episode],
         watched.followed[episode][0],
-        watched.followed[before] if episode else (),
-        np.array(watched.paths[0][before], np.float64) if episode else None,
+        watched.followed[before],
+        np.array(watched.paths[0][before], np.float64),
     )
 
 
@@ -149,7 +156,8 @@ def main() -> int:
     figure = draw(command_line.required("pretrained"), values.split, values.task)
     out.parent.mkdir(parents=True, exist_ok=True)
     hypotheses.save(figure, out)
-    print(f"{out}: {len(figure.places)} hypotheses, {'; '.join(p.title for p in figure.panels)}")
+    shown = ", ".join(str(panel.episode) for panel in figure.panels)
+    print(f"{out}: {len(figure.coordinates)} hypotheses after episodes {shown}")
     return 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import io
 import pathlib
 from collections.abc import Sequence
 
@@ -11,8 +11,10 @@ import matplotlib
 import matplotlib.axes
 import matplotlib.figure
 import matplotlib.lines
+import matplotlib.ticker
 import numpy as np
 import numpy.typing as npt
+import PIL.Image
 
 from results import legend
 from results.files import publish_file
@@ -31,18 +33,20 @@ _STYLE = {
     "xtick.major.size": 2,
     "ytick.major.size": 2,
 }
-_WIDTH = 9.0  # inches
+_WIDTH = 9.0  # inches, and what is not panels
+_BESIDE, _ABOVE_AND_BELOW = 0.8, 1.05
 _DPI = 160
 _MARGIN = 0.08  # around what is drawn, as a share of its size
-# Together, equally likely tasks cover this share of what they would at one point per task.
-_AREA = 420.0  # of all largest dots, points², divided by the root of their number
+# The area of the likeliest of N hypotheses is this over N^0.75, in points²: more stand closer.
+_AREA = 1300.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Panel:
     """What is believed at the start of an episode, and what the episode before it did."""
 
-    title: str
+    episode: int  # the episode before it, 0 for none
+    returned: float | None  # by it
     probabilities: FloatArray  # [N]
     followed: int  # index of the task that is followed from here
     tried: Sequence[int]  # indices of the tasks that the episode before followed
@@ -51,10 +55,10 @@ class Panel:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class HypothesisFigure:
-    """The tasks' places and what is believed of them over time."""
+    """Where the tasks lie and what is believed of them over time."""
 
     names: tuple[str, ...]  # of the two coordinates
-    places: FloatArray  # [N, 2], of the tasks that are hypotheses
+    coordinates: FloatArray  # [N, 2], of the tasks that are hypotheses
     goal: tuple[float, ...]  # of the held-out task
     panels: tuple[Panel, ...]
 
@@ -66,37 +70,52 @@ def save(figure: HypothesisFigure, path: pathlib.Path) -> None:
     number = len(figure.panels)
     with matplotlib.rc_context(_STYLE):
         canvas = matplotlib.figure.Figure(
-            figsize=(_WIDTH, _WIDTH / number * shape + 1.1), layout="constrained"
+            figsize=(_WIDTH, (_WIDTH - _BESIDE) / number * shape + _ABOVE_AND_BELOW),
+            layout="constrained",
         )
         row = canvas.subplots(1, number, sharex=True, sharey=True, squeeze=False)[0]
         for axes, panel in zip(row, figure.panels, strict=True):
             _draw(axes, figure, panel)
             axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
             axes.set_xlabel(figure.names[0], labelpad=1)
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.set_major_locator(matplotlib.ticker.MaxNLocator(4, steps=[1, 5, 10]))
         row[0].set_ylabel(figure.names[1], labelpad=1)
         canvas.legend(
-            handles=_keys(), loc="outside lower center", ncols=5, frameon=False, handletextpad=0.3
+            handles=_keys(),
+            loc="outside lower center",
+            ncols=5,
+            frameon=False,
+            handletextpad=0.3,
+            labelcolor=_INK,
         )
-        with publish_file(path) as temporary:
-            canvas.savefig(temporary, format="png", dpi=_DPI)
+        drawn = io.BytesIO()
+        canvas.savefig(drawn, format="png", dpi=_DPI)
+    with publish_file(path) as temporary:
+        # A palette makes the file a third as large.
+        image = PIL.Image.open(drawn).convert("RGB").quantize(method=PIL.Image.Quantize.FASTOCTREE)
+        image.save(temporary, format="png", optimize=True)
 
 
 def _limits(figure: HypothesisFigure) -> tuple[FloatArray, FloatArray]:
     paths = [panel.path for panel in figure.panels if panel.path is not None]
-    drawn = np.concatenate([figure.places, np.array([figure.goal]), *paths])
+    drawn = np.concatenate([figure.coordinates, np.array([figure.goal]), *paths])
     low, high = drawn.min(axis=0), drawn.max(axis=0)
     margin = _MARGIN * (high - low).max()
     return low - margin, high + margin
 
 
 def _draw(axes: matplotlib.axes.Axes, figure: HypothesisFigure, panel: Panel) -> None:
-    x, y = figure.places.T
+    x, y = figure.coordinates.T
     shares = panel.probabilities / panel.probabilities.max()
-    largest = _AREA / math.sqrt(len(shares))
+    largest = _AREA / len(shares) ** 0.75
     axes.scatter(x, y, s=2.0, color=_TASK, linewidths=0, zorder=1)
-    axes.scatter(x, y, s=largest * shares, color=_LIKELY, alpha=0.75, linewidths=0, zorder=2)
+    axes.scatter(x, y, s=largest * shares, color=_LIKELY, alpha=0.75, linewidths=0, zorder=3)
     if panel.path is not None:
-        axes.plot(*panel.path.T, color=_PATH, linewidth=1.2, zorder=3)
+        axes.plot(
+            *panel.path.T, color=_PATH, linewidth=1.2,
+            marker="o", markersize=3, markevery=[len(panel.path) - 1], zorder=2,
+        )  # fmt: skip
     tried = list(dict.fromkeys(panel.tried))
     axes.scatter(
         x[tried], y[tried], s=26, facecolors="none", edgecolors=_PATH, linewidths=0.8, zorder=4
@@ -106,12 +125,22 @@ def _draw(axes: matplotlib.axes.Axes, figure: HypothesisFigure, panel: Panel) ->
         s=60, facecolors="none", edgecolors=_INK, linewidths=1.3, zorder=5,
     )  # fmt: skip
     axes.scatter(
-        *figure.goal, s=75, marker="*", color=_GOAL, edgecolors=_INK, linewidths=0.6, zorder=6
+        [figure.goal[0]],
+        [figure.goal[1]],
+        s=75,
+        marker="*",
+        color=_GOAL,
+        edgecolors=_INK,
+        linewidths=0.6,
+        zorder=6,
     )
-    axes.set_title(panel.title, fontsize=8, color=_INK, pad=14)
+    title = f"after episode {panel.episode}" if panel.episode else "before the first step"
+    axes.set_title(title, fontsize=8.5, color=_INK, pad=15)
+    returned = "" if panel.returned is None else f"return {panel.returned:.1f}, "
     axes.text(
-        0.5, 1.03, f"likeliest: {100 * panel.probabilities.max():.2g} %",
-        transform=axes.transAxes, ha="center", va="bottom", fontsize=7, color=_FAINT,
+        0.5, 1.03, f"{returned}likeliest {100 * panel.probabilities.max():.2g} %".replace("-", "−"),
+        transform=axes.transAxes, ha="center", va="bottom", fontsize=7.5, color=_FAINT,
+        in_layout=False,
     )  # fmt: skip
 
 
@@ -123,9 +152,9 @@ def _keys() -> list[matplotlib.lines.Line2D]:
         )  # fmt: skip
 
     return [
-        key("hypothesis, area ∝ probability", "o", 6, _LIKELY, "none"),
+        key("a hypothesis, area ∝ probability", "o", 6, _LIKELY, "none"),
         key("followed next", "o", 7, "none", _INK),
-        matplotlib.lines.Line2D([], [], color=_PATH, linewidth=1.2, label="the episode's path"),
-        key("followed in it", "o", 5, "none", _PATH),
-        key("the held-out task", "*", 9, _GOAL, _INK),
+        matplotlib.lines.Line2D([], [], color=_PATH, linewidth=1.2, label="path of the episode"),
+        key("followed in the episode", "o", 5, "none", _PATH),
+        key("the held-out task's goal", "*", 9, _GOAL, _INK),
     ]
