@@ -156,8 +156,8 @@ def main() -> int:
     figure = draw(command_line.required("pretrained"), values.split, values.task)
     out.parent.mkdir(parents=True, exist_ok=True)
     hypotheses.save(figure, out)
-    shown = ", ".join(str(panel.episode) for panel in figure.panels)
-    print(f"{out}: {len(figure.coordinates)} hypotheses after episodes {shown}")
+    counts = ", ".join(f"{panel.likely} after {panel.episode}" for panel in figure.panels)
+    print(f"{out}: likely hypotheses by episodes: {counts}")
     return 0
 
 

@@ -23,7 +23,8 @@ FloatArray = npt.NDArray[np.float64]
 
 _INK, _FAINT, _TASK = "#3D444D", "#8C959F", "#D5DAE0"
 _PATH, _GOAL = legend.colour("shared_q_iw"), "#F2B400"
-_LIKELY = legend.colour("shared_q_iw_hypotheses")
+_HYPOTHESIS = legend.colour("shared_q_iw_hypotheses")
+_LIKELY_SHARE = 0.1  # below it the method takes a hypothesis for refuted (docs/methods.md)
 _STYLE = {
     "font.size": 8,
     "axes.edgecolor": _TASK,
@@ -51,6 +52,11 @@ class Panel:
     followed: int  # index of the task that is followed from here
     tried: Sequence[int]  # indices of the tasks that the episode before followed
     path: FloatArray | None  # [T + 1, 2], of the episode before
+
+    @property
+    def likely(self) -> int:
+        """Number of hypotheses that are at least a tenth as likely as the likeliest."""
+        return int((self.probabilities >= _LIKELY_SHARE * self.probabilities.max()).sum())
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -110,7 +116,7 @@ def _draw(axes: matplotlib.axes.Axes, figure: HypothesisFigure, panel: Panel) ->
     shares = panel.probabilities / panel.probabilities.max()
     largest = _AREA / len(shares) ** 0.75
     axes.scatter(x, y, s=2.0, color=_TASK, linewidths=0, zorder=1)
-    axes.scatter(x, y, s=largest * shares, color=_LIKELY, alpha=0.75, linewidths=0, zorder=3)
+    axes.scatter(x, y, s=largest * shares, color=_HYPOTHESIS, alpha=0.75, linewidths=0, zorder=3)
     if panel.path is not None:
         axes.plot(
             *panel.path.T, color=_PATH, linewidth=1.2,
@@ -138,7 +144,7 @@ def _draw(axes: matplotlib.axes.Axes, figure: HypothesisFigure, panel: Panel) ->
     axes.set_title(title, fontsize=8.5, color=_INK, pad=15)
     returned = "" if panel.returned is None else f"return {panel.returned:.1f}, "
     axes.text(
-        0.5, 1.03, f"{returned}likeliest {100 * panel.probabilities.max():.2g} %".replace("-", "−"),
+        0.5, 1.03, f"{returned}{panel.likely} likely".replace("-", "−"),
         transform=axes.transAxes, ha="center", va="bottom", fontsize=7.5, color=_FAINT,
         in_layout=False,
     )  # fmt: skip
@@ -152,7 +158,7 @@ def _keys() -> list[matplotlib.lines.Line2D]:
         )  # fmt: skip
 
     return [
-        key("a hypothesis, area ∝ probability", "o", 6, _LIKELY, "none"),
+        key("a hypothesis, area ∝ probability", "o", 6, _HYPOTHESIS, "none"),
         key("followed next", "o", 7, "none", _INK),
         matplotlib.lines.Line2D([], [], color=_PATH, linewidth=1.2, label="path of the episode"),
         key("followed in the episode", "o", 5, "none", _PATH),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import imageio.v3
 import numpy as np
@@ -43,7 +44,12 @@ def test_the_command_writes_a_picture_of_a_size_for_documents(tmp_path):
     flags = ["--pretrained=sparse_navigation", f"--task={_FOUND_AT_ONCE}", f"--out={out}"]
     done = python("-m", "launch.hypotheses", *flags)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{out}.png: 100 hypotheses after episodes 0, 1, 2\n"
+    counts = re.fullmatch(
+        rf"{out}.png: likely hypotheses by episodes: 100 after 0, (\d+) after 1, (\d+) after 2\n",
+        done.stdout,
+    )
+    assert counts is not None, done.stdout
+    assert all(1 <= int(count) < 100 for count in counts.groups())
     assert imageio.v3.imread(f"{out}.png").shape[1] == 1440
     assert out.with_suffix(".png").stat().st_size < 150_000
     assert [path.name for path in out.parent.iterdir()] == ["hypotheses.png"]
