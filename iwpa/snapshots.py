@@ -94,6 +94,10 @@ class Snapshot:
         ends = ending > 0.0 and ending >= _ALL * paying
         return self.reward_scale * paid / ending if ends else 0.0
 
+    def pays(self) -> bool:
+        """Whether some steps of training had a positive reward."""
+        return float(self.weights.get("payments", np.zeros(3))[0]) > 0.0
+
     def _heads(self, name: str) -> Array:
         if self.networks.critic == "task_description":
             return described_heads(sub_weights(self.weights, name))

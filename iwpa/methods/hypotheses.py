@@ -8,7 +8,8 @@ The temperature is calibrated at each state from the first on: the head is infor
 reward.
 
 Where only successes pay, it acts as the expert alone: expected values near a success are flat, and
-weighing proposals by them keeps it from arriving.
+weighing proposals by them keeps it from arriving. So it does where experts see descriptions and
+some steps pay: among many imagined tasks one is close to the present one.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class HypothesisWeighting(ImportanceWeighting):
         return ()
 
     def _logits(self, q_values: Array) -> Array:
-        if not self._head.succeeds:
+        if not self._head.alone:
             return super()._logits(q_values)
         return np.where(self._proposals.from_second, np.zeros_like(q_values), -np.inf)
 
@@ -107,5 +108,5 @@ class HypothesisWeighting(ImportanceWeighting):
             floor_share=FLOOR_SHARE,
             expert=self._embeddings[self._head.tasks[self._head.followed[replica]]],
             from_expert=self._proposals.from_second,
-            expert_alone=self._head.succeeds,
+            expert_alone=self._head.alone,
         )

@@ -4,17 +4,19 @@ If the present task were training task i, a step would pay psi(s, a)^T v_i, and 
 episode psi(s, a)^T u_i, its value. Neither depends on later rewards, so that errors of bootstrapped
 values never count as evidence.
 
-Where only a success pays and ends the episode, a linear prediction of rewards is blind: it has to
-jump from nothing to everything within a step. Values do not jump. While the expert of task i acts,
-Q_i / R, with R for a success, is the mean of gamma^T over its time T to success; at a constant
-chance per step that chance is Q_i (1 - gamma) / (R - gamma Q_i). A step that leads to no success
-thus has a likelihood under every task that predicts one about now.
+Where only a success pays and ends the episode, steps in which one was due are evidence
+(`Predictions.chances`).
+
+Where experts act alone and some steps pay, but do not end the episode, reward heads are right about
+where they pay and blurred around it: most tasks near the true one, and it itself, lose more by
+steps without a payment than tasks far away. So evidence starts anew with the first payment, and
+from then on payments count, and tasks that were followed in vain.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,6 +25,7 @@ from iwpa.engine import RewardRange
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.heads import Lesson
 from iwpa.methods.memory import FeatureTransitions
+from iwpa.methods.predictions import Predictions
 from iwpa.methods.proposals import softmax
 from iwpa.methods.ridge_head import RidgeHead
 from iwpa.work import Job
@@ -44,32 +47,11 @@ _LEAST_PROMISE = 0.1
 _FAILURE_FACTOR = 0.05
 # Number of transitions that each training task's mean error under a reward function counts as.
 _DESCRIBED = 20.0
-# A success is due in a step whose value is above this share of a success's reward; it is never
-# expected with more than this chance, because values err.
-_DUE = 0.85
-_HIGHEST_CHANCE = 0.3
-# A task is followed for this many times as long as its value says that success takes. Values
-# outside of these shares of a success's reward are not taken at their word.
-_PATIENCE = 1.2
-_FARTHEST, _NEAREST = 0.2, 0.9
-
-
-class Predictions(NamedTuple):
-    """What training left about N tasks.
-
-    Attributes:
-        values: u_i, heads of values, `[N, d]`.
-        rewards: v_i, heads of rewards, `[N, d]`.
-        noise: RMS error of the reward heads in training, in scaled rewards.
-        success: Scaled reward of a success, if nothing else paid and it ended episodes, else 0.
-        discount: gamma.
-    """
-
-    values: Array
-    rewards: Array
-    noise: float
-    success: float
-    discount: float
+# Where payments do not end the episode: the noise of a payment, in that of the reward heads; and a
+# task is followed for this many steps without one after its value has last risen by this share.
+_PAYMENT_NOISE = 1.25
+_STANDSTILL = 10
+_RISE = 0.01
 
 
 class HypothesisHead(RidgeHead):
@@ -83,6 +65,7 @@ class HypothesisHead(RidgeHead):
         posterior: Probability of each of them, `[R, N]`.
         followed: Index in `tasks` of the task that each replica follows, `[R]`.
         succeeds: Whether only successes pay, which end episodes.
+        alone: Whether the followed task's expert acts alone: there, or where steps pay.
     """
 
     remembered: ClassVar[tuple[str, ...]] = (
@@ -91,6 +74,8 @@ class HypothesisHead(RidgeHead):
         "posterior",
         "followed",
         "_patience",
+        "_highest",
+        "_paid",
     )
 
     def __init__(self, predictions: Predictions, config: AdaptationConfig, seen: RewardRange):
@@ -112,10 +97,13 @@ class HypothesisHead(RidgeHead):
         self.posterior = softmax(self._squared_errors)
         self._reward_heads = predictions.rewards[self.tasks]
         self._noise = max(predictions.noise, _LEAST_NOISE)
-        self._success, self._discount = predictions.success, predictions.discount
-        self.succeeds = self._success > 0.0
+        self._predictions = predictions
+        self.succeeds = predictions.success > 0.0
+        self.alone = self.succeeds or predictions.pays
         self.followed = np.zeros(len(self._rows), int)
         self._patience = np.zeros(len(self._rows), int)  # Steps left to follow it.
+        self._highest = np.zeros(len(self._rows))  # Its value at its highest so far.
+        self._paid = np.zeros(len(self._rows), bool)  # Whether a step has paid.
 
     def weigh(self, transitions: FeatureTransitions) -> None:
         """Updates the posterior and the head from a transition of the active replicas."""
@@ -135,32 +123,70 @@ class HypothesisHead(RidgeHead):
         values = psi @ self._task_heads.T
         told = transitions.discounts == 0.0
         if self.succeeds:
-            surprise = self._misses(values / self._success, rows)
+            surprise = self._misses(values, rows)
             told |= transitions.rewards > 0.0
         else:
-            errors = (psi @ self._reward_heads.T - paid) / (_INFLATION * self._noise)
-            surprise = np.square(errors)
+            errors = psi @ self._reward_heads.T - paid
+            surprise = np.square(errors / (_INFLATION * self._noise))
         surprise[told] = np.square((values[told] - paid[told]) / self._noise)
+        pays = transitions.rewards > 0.0
+        if self.alone and not self.succeeds:
+            known = self._begin_anew(pays, rows)
+            surprise[known] = self._of_payments(errors[known], paid[known])
+            self._wait(values, pays, rows)
+        if self.alone:
+            self._patience[rows] -= 1
+            vain = np.flatnonzero((self._patience[rows] == 0) & ~pays)
+            surprise[vain, self.followed[rows[vain]]] -= 2.0 * math.log(_FAILURE_FACTOR)
         return surprise
 
-    def _misses(self, shares: Array, rows: Array) -> Array:
+    def _misses(self, values: Array, rows: Array) -> Array:
         """Returns -2 log p of a step without success under every task, `[r, N]`.
 
         Args:
-            shares: Q_i(s, a) / R, `[r, N]`.
+            values: Q_i(s, a), `[r, N]`.
             rows: Indices of the replicas, `[r]`.
         """
-        followed = self.followed[rows]
-        shares = np.minimum(shares, 1.0)
-        chances = shares * (1.0 - self._discount) / (1.0 - self._discount * shares)
-        chances = np.where(shares > _DUE, np.minimum(chances, _HIGHEST_CHANCE), 0.0)
+        chances = self._predictions.chances(values)
         # Values are of the tasks' own experts. Another one acts, and is judged where it arrives.
-        chances = np.minimum(chances, np.take_along_axis(chances, followed[:, None], axis=1))
+        chances = np.minimum(chances, _at(chances, self.followed[rows])[:, None])
         misses: Array = -2.0 * np.log1p(-chances)
-        self._patience[rows] -= 1
-        vain = np.flatnonzero(self._patience[rows] == 0)
-        misses[vain, followed[vain]] -= 2.0 * math.log(_FAILURE_FACTOR)
         return misses
+
+    def _begin_anew(self, pays: Array, rows: Array) -> Array:
+        """Forgets the evidence of replicas `rows` whose first payment this is; both `[r]`.
+
+        Returns:
+            Which of them have been paid, `[r]`.
+        """
+        self._squared_errors[rows[pays & ~self._paid[rows]]] = 0.0
+        self._paid[rows] |= pays
+        paid: Array = self._paid[rows]
+        return paid
+
+    def _of_payments(self, errors: Array, paid: Array) -> Array:
+        """Returns -2 log p of steps after a payment: only what a task predicts too low counts.
+
+        Args:
+            errors: Predicted minus actual reward, `[r, N]`.
+            paid: Rewards, `[r, 1]`.
+        """
+        short = np.minimum(errors, 0.0) / (_PAYMENT_NOISE * self._noise)
+        surprise: Array = np.where(paid > 0.0, np.square(short), 0.0)
+        return surprise
+
+    def _wait(self, values: Array, pays: Array, rows: Array) -> None:
+        """Renews the patience with followed tasks that pay or whose value still rises.
+
+        Args:
+            values: Q_i(s, a), `[r, N]`.
+            pays: Which steps paid, `[r]`.
+            rows: Indices of the replicas, `[r]`.
+        """
+        value = _at(values, self.followed[rows])
+        rises = value - self._highest[rows] > _RISE * np.abs(value)
+        self._highest[rows] = np.where(rises, value, self._highest[rows])
+        self._patience[rows] = np.where(rises | pays, _STANDSTILL + 1, self._patience[rows])
 
     def _update_posterior(self) -> None:
         self.posterior = softmax(-0.5 * self._squared_errors)
@@ -203,24 +229,28 @@ class HypothesisHead(RidgeHead):
         spread = np.where(high > low, high - low, 1.0)
         promise = _LEAST_PROMISE + (1.0 - _LEAST_PROMISE) * (values - low) / spread
         found = self._seen.width[rows] > 0
-        if self.succeeds:
-            # A success is evidence of where to go. Before it, what is near is tried first.
+        if self.alone:
+            # A payment is evidence of where to go. Before it, what is near is tried first.
             promise = np.where(found[:, None], 1.0, promise)
         weight = np.log(promise) - 0.5 * self._squared_errors[rows]
         chosen = np.where(self._likely()[rows], weight, -np.inf).argmax(axis=1)
         anew = found | (chosen != self.followed[rows]) | (self._patience[rows] <= 0)
         self.followed[rows] = chosen
-        if self.succeeds:
-            reached = np.take_along_axis(values, chosen[:, None], axis=1)[:, 0] / self._success
-            time = np.log(np.clip(reached, _FARTHEST, _NEAREST)) / math.log(self._discount)
-            patience = np.ceil(_PATIENCE * time).astype(int)
-            self._patience[rows] = np.where(anew, patience, self._patience[rows])
+        if self.alone:
+            self._begin_following(_at(values, chosen)[anew], rows[anew])
         self._update_centres()
 
+    def _begin_following(self, values: Array, rows: Array) -> None:
+        """Sets the patience with tasks of these values at the present state, `[r]`, in `rows`."""
+        if self.succeeds:
+            self._patience[rows] = self._predictions.steps_to_success(values)
+        else:
+            self._patience[rows], self._highest[rows] = _STANDSTILL, -np.inf
+
     def refuted(self) -> Array:
-        """Returns in which replicas the followed task is refuted, `[R]`."""
-        refuted: Array = ~self._likely()[self._rows, self.followed]
-        return refuted
+        """Returns in which replicas the followed task is refuted or patience has ended, `[R]`."""
+        likely: Array = self._likely()[self._rows, self.followed]
+        return ~likely | (self.alone & (self._patience <= 0))
 
     def _likely(self) -> Array:
         """Returns which tasks are not refuted, `[R, N]`."""
@@ -245,8 +275,8 @@ class HypothesisHead(RidgeHead):
         self._add_offsets()
 
     def learn(self, lesson: Lesson) -> Job:
-        # A success says where it is, which experts know how to reach better than regression.
-        if self.succeeds:
+        # A payment says where it is, which experts know how to reach better than regression.
+        if self.alone:
             return ()
         # Until two rewards differ there is nothing to add to the followed task's head.
         return super().learn(lesson._replace(where=lesson.where & (self._seen.width > 0)))
@@ -259,3 +289,9 @@ class HypothesisHead(RidgeHead):
             "hypotheses": {int(self.tasks[index]): float(posterior[index]) for index in likeliest},
             "followed": int(self.tasks[self.followed[replica]]),
         }
+
+
+def _at(values: Array, indices: Array) -> Array:
+    """Returns one value of each row: of `[r, N]` those at `indices` `[r]`."""
+    chosen: Array = np.take_along_axis(values, indices[:, None], axis=1)[:, 0]
+    return chosen

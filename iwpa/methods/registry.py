@@ -6,6 +6,8 @@ methods that train networks.
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import pathlib
 
 from iwpa.engine import RewardRange
@@ -17,13 +19,16 @@ from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.fixed import PriorMethod
 from iwpa.methods.heads import Head, draw_heads
 from iwpa.methods.hypotheses import HypothesisWeighting
-from iwpa.methods.hypothesis_head import HypothesisHead, Predictions
+from iwpa.methods.hypothesis_head import HypothesisHead
 from iwpa.methods.importance_weighting import ImportanceWeighting
+from iwpa.methods.predictions import Predictions
 from iwpa.methods.recurrent import PearlMethod, RL2Method
 from iwpa.methods.start import Start
 from iwpa.methods.td_head import TemporalDifferenceHead
 from iwpa.snapshots import Snapshot
 
+# Enough to see which tasks have something to promise at a state.
+_UNWEIGHTED_SAMPLES = 16
 _PRESETS = pathlib.Path(__file__).resolve().parent.parent / "presets"
 
 
@@ -76,10 +81,17 @@ def _weighting(start: Start, head: Head) -> Method:
 
 def _shared_q_iw_hypotheses(start: Start) -> Method:
     snapshot, seen = with_imagined_tasks(start.snapshot), RewardRange(len(start.replicas))
+    success, imagined = snapshot.success(), snapshot is not start.snapshot
     predictions = Predictions(
-        snapshot.task_heads(), *snapshot.reward_heads(), snapshot.success(), snapshot.discount
+        snapshot.task_heads(),
+        *snapshot.reward_heads(),
+        success,
+        snapshot.discount,
+        pays=imagined and not success and snapshot.pays(),
     )
     head, expert = HypothesisHead(predictions, start.config, seen), snapshot.expert()
+    if head.alone:
+        start = dataclasses.replace(start, config=_unweighted(start.config))
     proposals = start.proposals(
         with_features=True,
         second=lambda observations, rows: expert(observations, head.tasks[head.followed[rows]]),
@@ -87,6 +99,17 @@ def _shared_q_iw_hypotheses(start: Start) -> Method:
     critic = start.linear_critic(head, proposals)
     return HypothesisWeighting(
         head, critic, proposals, seen, start.config, start.work, snapshot.weights["embedding"]
+    )
+
+
+def _unweighted(config: AdaptationConfig) -> AdaptationConfig:
+    """Returns the config with fewer proposals, for a method that does not weigh them."""
+    samples = min(config.action_samples, _UNWEIGHTED_SAMPLES)
+    return dataclasses.replace(
+        config,
+        action_samples=samples,
+        next_action_samples=1,
+        kl_bound=min(config.kl_bound, 0.5 * math.log(samples)),
     )
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+import iwpa
 from agents.adaptation.methods import make_method
 from iwpa.method import Transitions
 from iwpa.methods.config import AdaptationConfig
@@ -68,6 +69,21 @@ def test_where_only_successes_pay_it_acts_as_the_followed_expert(snapshot, tools
     assert chosen == set(np.flatnonzero(policy.from_expert))
     followed = snapshot.weights["embedding"][head.tasks[head.followed[1]]]
     np.testing.assert_array_equal(policy.expert, followed)
+
+
+def test_where_steps_pay_and_experts_see_descriptions_it_acts_as_the_followed_expert(
+    snapshot, tools, corridor
+):
+    replicas = tools.replicas_of(corridor)[:2]
+    paying = dataclasses.replace(
+        snapshot, weights={**snapshot.weights, "payments": np.float32([0.5, 0.0, 0.0])}
+    )
+    assert paying.pays()
+    assert not make(paying, replicas).frozen(0).expert_alone
+    reach = iwpa.load("reach").snapshot
+    assert make(reach, replicas).frozen(0).expert_alone
+    unpaid = {**reach.weights, "payments": np.zeros(3, np.float32)}
+    assert not make(dataclasses.replace(reach, weights=unpaid), replicas).frozen(0).expert_alone
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ import pytest
 from iwpa.engine import RewardRange
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.heads import Lesson
-from iwpa.methods.hypothesis_head import HypothesisHead, Predictions
+from iwpa.methods.hypothesis_head import HypothesisHead
 from iwpa.methods.memory import FeatureMemory, FeatureTransitions
+from iwpa.methods.predictions import Predictions
 from iwpa.work import AtOnce
 
 # Two training tasks over two states and the constant; values differ in scale from rewards.
@@ -17,9 +18,9 @@ NOISE = 0.2
 FIRST, SECOND = np.float32([[1, 0, 1]]), np.float32([[0, 1, 1]])
 
 
-def hypothesis_head(seen=None, replicas=1, success=0.0, **changes):
+def hypothesis_head(seen=None, replicas=1, success=0.0, pays=False, **changes):
     seen = seen or RewardRange(replicas)
-    predictions = Predictions(VALUE_HEADS, REWARD_HEADS, NOISE, success, discount=0.9)
+    predictions = Predictions(VALUE_HEADS, REWARD_HEADS, NOISE, success, 0.9, pays)
     return HypothesisHead(predictions, AdaptationConfig(**changes), seen)
 
 
@@ -143,6 +144,68 @@ def test_where_only_successes_pay_an_episode_without_one_does_not_count_twice():
     head = hypothesis_head(success=5.0)
     head.record_failure(np.array([0]))
     np.testing.assert_allclose(head.posterior[0], [0.5, 0.5])
+
+
+def test_a_success_in_the_last_step_of_patience_does_not_count_against_its_task():
+    head = hypothesis_head(success=5.0)
+    head.choose(np.stack([FIRST, FIRST], axis=1), np.array([0]))
+    head._patience[0] = 1
+    weigh(head, FIRST, 5.0, ended=True)
+    assert head.posterior[0, 0] == pytest.approx(1.0)
+
+
+def test_a_task_still_likely_after_patience_has_ended_is_followed_with_new_patience():
+    head = hypothesis_head(success=5.0)
+    half = np.stack([0.5 * FIRST, 0.5 * FIRST], axis=1)
+    head._squared_errors[0] = 0.0, 20.0
+    head.choose(half, np.array([0]))
+    for _ in range(8):
+        assert not head.refuted()[0]
+        weigh(head, 0.5 * FIRST, 0.0)
+    assert head.posterior[0, 0] > 0.99
+    assert head.refuted()[0]
+    head.choose(half, np.array([0]))
+    assert head.followed[0] == 0
+    assert not head.refuted()[0]
+
+
+def test_the_first_payment_makes_evidence_begin_anew():
+    head = hypothesis_head(pays=True)
+    for _ in range(10):
+        weigh(head, FIRST, 0.0)
+    assert head.posterior[0, 0] < 0.01
+    weigh(head, FIRST, 1.0)
+    # The first task predicts the payment, the second one 0 at a noise of 1.25 * 0.2.
+    assert np.log(head.posterior[0, 1]) == pytest.approx(-0.5 * (1 / 0.25) ** 2, abs=1e-3)
+
+
+def test_after_a_payment_neither_higher_predictions_nor_steps_without_one_count():
+    head = hypothesis_head(pays=True)
+    weigh(head, FIRST + SECOND, 0.5)
+    np.testing.assert_allclose(head.posterior[0], [0.5, 0.5])
+    weigh(head, FIRST, 0.0)
+    np.testing.assert_allclose(head.posterior[0], [0.5, 0.5])
+
+
+def test_a_followed_task_whose_value_stands_still_without_a_payment_is_left():
+    head = hypothesis_head(pays=True)
+    head._squared_errors[0] = 0.0, 100.0
+    head.choose(np.stack([FIRST, FIRST], axis=1), np.array([0]))
+    for share in (0.5, 0.505, 0.52):  # A rise of 1 % to 0.505 is too small, to 0.52 it counts.
+        weigh(head, share * FIRST, 0.0)
+    for _ in range(10):
+        assert not head.refuted()[0]
+        weigh(head, 0.52 * FIRST, 0.0)
+    assert head.refuted()[0]
+
+
+def test_payments_renew_the_patience_with_a_task():
+    head = hypothesis_head(pays=True)
+    head.choose(np.stack([FIRST, FIRST], axis=1), np.array([0]))
+    for _ in range(30):
+        weigh(head, FIRST, 1.0)
+    assert head.followed[0] == 0
+    assert not head.refuted()[0]
 
 
 def test_once_two_rewards_differ_the_head_is_the_posterior_mean():

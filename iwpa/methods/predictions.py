@@ -1,0 +1,60 @@
+"""What training left about its tasks: how steps in them would be valued and paid (ours).
+
+Where only a success pays and ends the episode, a linear prediction of rewards is blind: it has to
+jump from nothing to everything within a step. Values do not jump. While the expert of task i acts,
+Q_i / R, with R for a success, is the mean of gamma^T over its time T to success; at a constant
+chance per step that chance is Q_i (1 - gamma) / (R - gamma Q_i). A step that leads to no success
+thus has a likelihood under every task that predicts one about now.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from iwpa.arrays import Array
+
+# A success is due in a step whose value is above this share of a success's reward; it is never
+# expected with more than this chance, because values err.
+_DUE = 0.85
+_HIGHEST_CHANCE = 0.3
+# A task is followed for this many times as long as its value says that success takes. Values
+# outside of these shares of a success's reward are not taken at their word.
+_PATIENCE = 1.2
+_FARTHEST, _NEAREST = 0.2, 0.9
+
+
+class Predictions(NamedTuple):
+    """What training left about N tasks.
+
+    Attributes:
+        values: u_i, heads of values, `[N, d]`.
+        rewards: v_i, heads of rewards, `[N, d]`.
+        noise: RMS error of the reward heads in training, in scaled rewards.
+        success: R, scaled reward of a success, if nothing else paid and it ended episodes, else 0.
+        discount: gamma.
+        pays: Whether positive rewards are payments that come again at the same place, and tasks are
+            dense enough that the expert of one of them acts alone. Not where only successes pay.
+    """
+
+    values: Array
+    rewards: Array
+    noise: float
+    success: float
+    discount: float
+    pays: bool = False
+
+    def chances(self, values: Array) -> Array:
+        """Returns the chance of a success in a step with Q_i `[...]`; 0 where none is due."""
+        shares = np.minimum(values / self.success, 1.0)
+        chances = shares * (1.0 - self.discount) / (1.0 - self.discount * shares)
+        due: Array = np.where(shares > _DUE, np.minimum(chances, _HIGHEST_CHANCE), 0.0)
+        return due
+
+    def steps_to_success(self, values: Array) -> Array:
+        """Returns for how many steps to follow a task with Q_i `[...]` at the present state."""
+        shares = np.clip(values / self.success, _FARTHEST, _NEAREST)
+        steps: Array = np.ceil(_PATIENCE * np.log(shares) / math.log(self.discount)).astype(int)
+        return steps
