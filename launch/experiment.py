@@ -49,30 +49,30 @@ def run_experiment(settings: RunSettings, run_dir: str, placement: Placement | N
         ValueError: As `training.prepared`, before anything starts.
     """
     with training.prepared(settings, run_dir) as (run, stop):
-        trained = training_finished(run.directory, settings)
+        code, trained = 0, training_finished(run.directory, settings)
         if not trained:
             length = f"at most {settings.learner_steps} steps or {settings.minutes:g} minutes"
             print(f"Stage 1 of 3: training, {length}.", flush=True)
             code = train(run, stop, placement)
-            if code:
-                return code
-        print(_LAST_STAGES, flush=True)
-        directory, methods = (
-            f"--run_dir={run.directory.path}",
-            f"--methods={','.join(settings.methods)}",
-        )
-        code = run_module(stop, "launch.evaluate", directory, methods)
-        if code == command_line.USAGE_ERROR and not trained:
-            # Training has run, so for this command it is no usage error.
-            return command_line.FAILED
-        code = code or run_module(stop, "results.report", directory)
+        code = code or _last_stages(run, stop)
         if code == signals.INTERRUPTED:
-            print(_stopped())
-        return code
+            print(f"Stopped. The same command resumes:\n  {_this_command()}")
+        # Once training has run, what a later stage refuses is no usage error of this command.
+        return command_line.FAILED if code == command_line.USAGE_ERROR and not trained else code
+
+
+def _last_stages(run: Run, stop: threading.Event) -> int:
+    """Runs selection, test and report; returns the exit code."""
+    print(_LAST_STAGES, flush=True)
+    directory = f"--run_dir={run.directory.path}"
+    methods = f"--methods={','.join(run.settings.methods)}"
+    return run_module(stop, "launch.evaluate", directory, methods) or run_module(
+        stop, "results.report", directory
+    )
 
 
 def train(run: Run, stop: threading.Event, placement: Placement | None = None) -> int:
-    """Runs the training program and prints how it ended; returns the exit code."""
+    """Runs the training program and prints why it failed, if it did; returns the exit code."""
     try:
         if training.run_program(run, stop, placement):
             return 0
@@ -89,12 +89,7 @@ def train(run: Run, stop: threading.Event, placement: Placement | None = None) -
             file=sys.stderr,
         )
         return command_line.FAILED
-    print(_stopped())
     return signals.INTERRUPTED
-
-
-def _stopped() -> str:
-    return f"Stopped. The same command resumes:\n  {_this_command()}"
 
 
 def _this_command() -> str:

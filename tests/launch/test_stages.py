@@ -56,9 +56,8 @@ def test_a_stage_that_refuses_its_work_after_a_training_has_failed(
     assert "error: no snapshot has" in capfd.readouterr().err
 
 
-def test_a_run_stopped_after_training_says_how_to_go_on(tmp_path, monkeypatch, capsys) -> None:
-    monkeypatch.setattr(training, "run_program", lambda *arguments: True)
-    monkeypatch.setattr(experiment, "run_module", lambda *arguments: signals.INTERRUPTED)
+def test_a_run_stopped_in_training_says_once_how_to_resume(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(training, "run_program", lambda *arguments: False)
     settings = default_settings("sparse_navigation")
     assert experiment.run_experiment(settings, str(tmp_path / "run")) == signals.INTERRUPTED
     assert capsys.readouterr().out.count("Stopped. The same command resumes:") == 1
