@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 
 from environments import command_line, processes, signals
 from launch.run import Run
@@ -25,6 +26,8 @@ from launch.run_directory import training_finished
 from launch.settings import RunSettings
 from launch.stages import training
 from launch.stages.training import Placement
+from results.selection import selected_snapshot
+from results.store import read_records
 
 _POLL_SECONDS = 0.1
 _SIGNAL_SECONDS = 0.5  # until a signal that ended a stage has also reached this process
@@ -54,21 +57,35 @@ def run_experiment(settings: RunSettings, run_dir: str, placement: Placement | N
             length = f"at most {settings.learner_steps} steps or {settings.minutes:g} minutes"
             print(f"Stage 1 of 3: training, {length}.", flush=True)
             code = train(run, stop, placement)
-        code = code or _last_stages(run, stop)
+        left = _last_stages(run)
+        if not code:
+            print(_LAST_STAGES, flush=True)
+        while left and not code:
+            code = run_module(stop, *left[0])
+            left = left if code else left[1:]
         if code == signals.INTERRUPTED:
-            print(f"Stopped. The same command resumes:\n  {_this_command()}")
+            print(f"Stopped. {_advice(run, left)}")
         # Once training has run, what a later stage refuses is no usage error of this command.
         return command_line.FAILED if code == command_line.USAGE_ERROR and not trained else code
 
 
-def _last_stages(run: Run, stop: threading.Event) -> int:
-    """Runs selection, test and report; returns the exit code."""
-    print(_LAST_STAGES, flush=True)
+def _last_stages(run: Run) -> list[tuple[str, ...]]:
+    """Returns the modules, with their arguments, that select and test, then report."""
     directory = f"--run_dir={run.directory.path}"
     methods = f"--methods={','.join(run.settings.methods)}"
-    return run_module(stop, "launch.evaluate", directory, methods) or run_module(
-        stop, "results.report", directory
-    )
+    return [("launch.evaluate", directory, methods), ("results.report", directory)]
+
+
+def _advice(run: Run, left: Sequence[tuple[str, ...]]) -> str:
+    """Returns what a stop leaves undone and how to do it, given the later stages left."""
+    if not training_finished(run.directory, run.settings):
+        return f"The same command resumes:\n  {_this_command()}"
+    selected = selected_snapshot(read_records(run.directory.path, "events"))
+    what = "the test remains" if selected else "validation and test remain"
+    if len(left) == 1:
+        what = "the report remains"
+    commands = "\n".join(f"  {shlex.join(['python', '-m', *command])}" for command in left)
+    return f"Training is complete; {what}:\n{commands}"
 
 
 def train(run: Run, stop: threading.Event, placement: Placement | None = None) -> int:
