@@ -87,7 +87,7 @@ def _curves(view: View) -> Panel:
 
 
 def _methods(view: View) -> Panel:
-    rows, values = [], []
+    rows, values, shown = [], [], []
     for run in view.shown:
         _, snapshot, by_method = chosen_runs(view, run)
         levels = run.levels(snapshot)
@@ -100,6 +100,7 @@ def _methods(view: View) -> Panel:
                 row["n"] = f"0 of {len(by_method[method])}"
                 continue
             result = _summary(method, complete, levels["experts"], levels["prior"])
+            shown.append(result)
             row |= text.cells(result, 2)
             values.append(
                 (
@@ -129,12 +130,13 @@ def _methods(view: View) -> Panel:
         "iqm_ci95_low",
         "iqm_ci95_high",
     )
-    header = ("method", "n", *text.SUMMARY_COLUMNS)
+    titles = ("method", "n", *text.SUMMARY_COLUMNS)
     return Panel(
         body=table(
-            header, [[row.get(title, text.number(None)) for title in header] for row in rows]
+            text.headings(titles, shown),
+            [[row.get(title, text.number(None)) for title in titles] for row in rows],
         ),
-        caption=f"Complete runs. {text.MEANINGS}",
+        caption=f"Complete runs. {text.meanings(shown)}",
         columns=figures.as_columns(
             (*names, "found", "after_found", "auc", "episodes_to_90_percent"), values
         ),

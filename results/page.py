@@ -10,7 +10,6 @@ import plotly.io
 import plotly.offline
 
 from results import legend, plotly_figures, summary, table, training_figures
-from results.claims import Claim
 from results.files import publish_file
 from results.plotly_style import Chart
 
@@ -69,8 +68,8 @@ def format_page(result: summary.Summary) -> str:
         *(f'<p class="note">{html.escape(note)}</p>' for note in result.notes),
         "<h2>Methods compared on the test tasks</h2>",
         _methods_table(result.methods),
-        f'<p class="caption">{html.escape(table.MEANINGS)}</p>',
-        _claims_table(result.claims),
+        f'<p class="caption">{html.escape(table.meanings(result.methods))}</p>',
+        _claims_table(result),
         _figure(
             "Return while adapting",
             plotly_figures.adaptation(result.adaptation_figure),
@@ -160,11 +159,11 @@ def _methods_table(methods: Sequence[summary.MethodSummary]) -> str:
     for method, of_method in zip(methods, of_methods, strict=True):
         of_method[table.LAST3] = f"<strong>{of_method[table.LAST3]}</strong>"
         rows.append([_swatch(method.method), *(of_method[title] for title in titles)])
-    return _html_table(["method", *titles], rows)
+    return _html_table(["method", *table.headings(titles, methods)], rows)
 
 
-def _claims_table(claims: Sequence[Claim]) -> str:
-    if not claims:
+def _claims_table(result: summary.Summary) -> str:
+    if not result.claims:
         return ""
     rows = [
         [
@@ -175,10 +174,10 @@ def _claims_table(claims: Sequence[Claim]) -> str:
             claim.verdict,
             f"{claim.difference.tasks} tasks, {claim.runs} pairs",
         ]
-        for claim in claims
+        for claim in result.claims
     ]
     return (
-        "<h2>Differences in the last three episodes</h2>"
+        f"<h2>Differences in the {table.last_episodes(result.methods)}</h2>"
         + _html_table(["Methods", "Difference", "95% interval", "Verdict", "Paired over"], rows)
         + '<p class="caption">The interval is of the difference on the same task and seed: a '
         "bootstrap over tasks, each resampled with all its seeds.</p>"

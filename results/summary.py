@@ -56,8 +56,8 @@ class MethodSummary:
     """One method on the test tasks: n complete runs (tasks × seeds) over E episodes.
 
     Returns by episode are plain means; only figures show trailing means. "last3" is each run's mean
-    over its last three episodes. Numbers are None if they need a level that was not measured or an
-    event that did not happen.
+    over its last three episodes, or over all if it has fewer. Numbers are None if they need a level
+    that was not measured or an event that did not happen.
     """
 
     method: str

@@ -79,7 +79,7 @@ def task_figure(
 ) -> TaskFigure:
     """Builds the figure from one method's runs, at least one, on one split from one snapshot.
 
-    A task's final return is the mean over the last three episodes.
+    A task's final return is the mean over the last three episodes, or over all if it has fewer.
     """
     shown = records.comparable_runs(runs)
     by_task: dict[int, list[records.AdaptationRun]] = {}
@@ -91,6 +91,7 @@ def task_figure(
         final = [float(run.returns[-_LAST:].mean()) for run in of_task]
         found = float(np.mean([run.found[-1] for run in of_task]))
         points.append(_point(task, coordinates, key.split, final, found))
+    last = legend.last_episodes(run.planned_episodes for run in shown)
     return TaskFigure(
         method=key.method,
         names=coordinates.names if coordinates else (),
@@ -99,8 +100,8 @@ def task_figure(
         experts=experts,
         caption=(
             f"{legend.label(key.method)} on the {key.split} tasks from snapshot {key.snapshot}: "
-            "each task's mean return over the last "
-            f"{_LAST} episodes, n = {figures.number_of_runs(shown)}. A click on a task opens it."
+            f"each task's mean return over the {last}, n = {figures.number_of_runs(shown)}. "
+            "A click on a task opens it."
         ),
     )
 

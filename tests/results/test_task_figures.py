@@ -32,6 +32,7 @@ def test_tasks_of_unknown_coordinates_are_shown_without(adaptation_run):
     figure = task_figures.task_figure([adaptation_run([4.0])], None, experts=None, prior=None)
     assert (figure.names, figure.points[0].coordinates) == ((), ())
     assert figure.columns()["final_return"] == [4.0]
+    assert "mean return over the last episode, n = 1 run" in figure.caption
 
 
 def test_experts_are_shown_on_their_own_training_tasks():
