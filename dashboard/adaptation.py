@@ -63,6 +63,12 @@ def _curves(view: View) -> Panel:
         figure = figures.adaptation_figure(
             by_method, levels["experts"], levels["prior"], view.choices.adaptation_view
         )
+        if not figure.curves and figure.quantity == "found":
+            missing.append(
+                f"{run.name}: all runs found reward in their first episode, as they do where every "
+                "step pays."
+            )
+            continue
         if not figure.curves:
             missing.append(
                 f"{run.name}: progress needs returns of the experts and the prior from snapshot "
@@ -130,7 +136,7 @@ def _methods(view: View) -> Panel:
         "iqm_ci95_low",
         "iqm_ci95_high",
     )
-    titles = ("method", "n", *text.SUMMARY_COLUMNS)
+    titles = text.told(("method", "n", *text.SUMMARY_COLUMNS), shown)
     return Panel(
         body=table(
             text.headings(titles, shown),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import plotly.io
 import plotly.offline
 
-from results import legend, plotly_figures, summary, table, training_figures
+from results import figures, legend, plotly_figures, summary, table, training_figures
 from results.files import publish_file
 from results.plotly_style import Chart
 
@@ -76,8 +76,7 @@ def format_page(result: summary.Summary) -> str:
             "adaptation",
         ),
         f'<p class="caption">{html.escape(result.adaptation_figure.caption)}</p>',
-        _figure("Finding reward", plotly_figures.adaptation(result.found_figure), "found"),
-        f'<p class="caption">{html.escape(result.found_figure.caption)}</p>',
+        *_finding_reward(result.found_figure),
         _figure(
             "Selection of the snapshot",
             plotly_figures.validation({"": result.validation_figure}),
@@ -87,6 +86,15 @@ def format_page(result: summary.Summary) -> str:
         *training_curves(result.training_figure),
     ]
     return document(title, body)
+
+
+def _finding_reward(figure: figures.AdaptationFigure) -> list[str]:
+    if not figure.curves:
+        return []
+    return [
+        _figure("Finding reward", plotly_figures.adaptation(figure), "found"),
+        f'<p class="caption">{html.escape(figure.caption)}</p>',
+    ]
 
 
 def training_curves(figure: training_figures.TrainingFigure) -> list[str]:
@@ -154,7 +162,8 @@ def fact_list(facts: Sequence[tuple[str, str, str]]) -> str:
 
 def _methods_table(methods: Sequence[summary.MethodSummary]) -> str:
     of_methods = table.all_cells(methods)
-    titles = [title for title in of_methods[0] if title not in table.ONLY_IN_TERMINALS]
+    told = table.told(of_methods[0], methods)
+    titles = [title for title in told if title not in table.ONLY_IN_TERMINALS]
     rows = []
     for method, of_method in zip(methods, of_methods, strict=True):
         of_method[table.LAST3] = f"<strong>{of_method[table.LAST3]}</strong>"

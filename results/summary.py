@@ -92,7 +92,7 @@ class Summary:
     claims: tuple[claims.Claim, ...]
     notes: tuple[str, ...]  # one sentence for each thing missing
     adaptation_figure: figures.AdaptationFigure
-    found_figure: figures.AdaptationFigure
+    found_figure: figures.AdaptationFigure  # without curves if all runs found reward at once
     validation_figure: training_figures.ValidationFigure
     training_figure: training_figures.TrainingFigure
 

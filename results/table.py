@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -14,12 +14,10 @@ _ONLY_ON_PAGES = ("IQM, 95%", "after found", "CPU")  # A terminal is too narrow 
 ONLY_IN_TERMINALS = ("IQM", "TD error")
 # The dashboard's columns: a page's without single episodes, which are not the same for all runs.
 SUMMARY_COLUMNS = (LAST3, "IQM, 95%", "found", "after found", "AUC", "to 90%")
-_MEANINGS = (
-    " ± its pooled 95% interval. IQM: interquartile "
-    "mean of the same, with its stratified bootstrap interval. Found: share of runs that found any "
-    "reward. After found: mean return in the 3rd to 5th episode after the first rewarded one. AUC: "
-    "mean progress over all episodes, where the prior's level is 0 and the experts' 1. To 90%: "
-    "first episode at which progress, averaged over three, is 0.9. CPU: time of all n runs."
+_FOUND = ("found", "after found")
+_MEANING_OF_FOUND = (
+    "Found: share of runs that found any reward. After found: mean return in the 3rd to 5th "
+    "episode after the first rewarded one. "
 )
 
 
@@ -143,6 +141,17 @@ def last_episodes(methods: Sequence[summary.MethodSummary]) -> str:
     return legend.last_episodes(len(method.by_episode) for method in methods)
 
 
+def _found_at_once(methods: Sequence[summary.MethodSummary]) -> bool:
+    """See `records.found_at_once`."""
+    return all(method.found_share_by_episode[0] == 1 for method in methods)
+
+
+def told(titles: Iterable[str], methods: Sequence[summary.MethodSummary]) -> list[str]:
+    """Returns the titles of those columns that say something about these methods."""
+    left_out = _FOUND if _found_at_once(methods) else ()
+    return [title for title in titles if title not in left_out]
+
+
 def headings(titles: Sequence[str], methods: Sequence[summary.MethodSummary]) -> list[str]:
     """Returns the titles of columns as they stand above these methods."""
     last = last_episodes(methods).removesuffix(" episodes")
@@ -153,12 +162,18 @@ def meanings(methods: Sequence[summary.MethodSummary]) -> str:
     """Returns what the columns above these methods mean."""
     last = last_episodes(methods)
     (short,) = headings(["last 3"], methods)
-    return f"{short.capitalize()}: mean of each run's {last}{_MEANINGS}"
+    return (
+        f"{short.capitalize()}: mean of each run's {last} ± its pooled 95% interval. IQM: "
+        "interquartile mean of the same, with its stratified bootstrap interval. "
+        f"{'' if _found_at_once(methods) else _MEANING_OF_FOUND}AUC: mean progress over all "
+        "episodes, where the prior's level is 0 and the experts' 1. To 90%: first episode at which "
+        "progress, averaged over three, is 0.9. CPU: time of all n runs."
+    )
 
 
 def _table(methods: Sequence[summary.MethodSummary]) -> str:
     of_methods = all_cells(methods)
-    titles = [title for title in of_methods[0] if title not in _ONLY_ON_PAGES]
+    titles = [title for title in told(of_methods[0], methods) if title not in _ONLY_ON_PAGES]
     rows = [["method", *headings(titles, methods)]]
     for method, of_method in zip(methods, of_methods, strict=True):
         rows.append([method.method, *(of_method[title] for title in titles)])

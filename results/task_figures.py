@@ -26,7 +26,7 @@ class TaskPoint:
     value: float  # final return, mean over seeds
     lowest: float  # over seeds
     highest: float
-    found: float | None  # share of runs that found reward
+    found: float | None  # share of runs that found reward; None if all did in their first episode
     runs: int
 
 
@@ -85,11 +85,11 @@ def task_figure(
     by_task: dict[int, list[records.AdaptationRun]] = {}
     for run in shown:
         by_task.setdefault(run.key.task, []).append(run)
-    key = shown[0].key
+    key, at_once = shown[0].key, records.found_at_once(shown)
     points = []
     for task, of_task in sorted(by_task.items()):
         final = [float(run.returns[-_LAST:].mean()) for run in of_task]
-        found = float(np.mean([run.found[-1] for run in of_task]))
+        found = None if at_once else float(np.mean([run.found[-1] for run in of_task]))
         points.append(_point(task, coordinates, key.split, final, found))
     last = legend.last_episodes(run.planned_episodes for run in shown)
     return TaskFigure(

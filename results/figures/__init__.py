@@ -128,11 +128,14 @@ def adaptation_figure(
 
     Incomplete runs are cut to the episodes they share. If the view says so, a run's point at
     episode n is the mean of its episodes n − 2 … n. Points are averaged over runs, then smoothed.
-    Progress has no curve if a level is unknown or the experts are no better than the prior.
+    Progress has no curve if a level is unknown or the experts are no better than the prior; finding
+    reward has none if all runs found it in their first episode.
     """
     if view.quantity == "progress" and (experts is None or prior is None or experts <= prior):
         return AdaptationFigure(view.quantity, (), (), "")
     if view.quantity == "found":
+        if records.found_at_once(run for of_method in runs.values() for run in of_method):
+            return AdaptationFigure("found", (), (), "")
         view = AdaptationView("found", "mean", smoothing=1)
     curves = []
     for method in legend.ordered(runs):

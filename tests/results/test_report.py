@@ -108,6 +108,26 @@ def test_with_fewer_than_three_episodes_all_labels_say_how_many_there_are(
     assert explained in html.unescape(content)
 
 
+@pytest.mark.parametrize("at_once", [False, True])
+def test_found_is_shown_unless_every_step_pays_so_that_it_means_nothing(
+    tmp_path, write_run, adaptation_records, at_once
+):
+    run_dir = tmp_path / "run"
+    write_run(run_dir)
+    (file,) = (run_dir / "results" / "adaptation").iterdir()
+    if at_once:
+        file.write_text(file.read_text().replace('"found":false', '"found":true'))
+    result = summary.summarise(run_dir)
+    shown, path = table.format_table(result), report.write_report(result, run_dir)
+    content = path.read_text()
+    assert ("  found  " in shown) == (not at_once)
+    for text in ("<th>found</th>", "<th>after found</th>", "Found: share", "Finding reward"):
+        assert (text in content) == (not at_once)
+    assert (run_dir / "figures" / "found.png").exists() == (not at_once)
+    assert "<th>AUC</th>" in content
+    assert "AUC: mean progress" in content
+
+
 def test_the_first_picture_on_a_machine_says_nothing_of_fonts(run_dir, tmp_path):
     variables = {**os.environ, "MPLCONFIGDIR": str(tmp_path / "fonts")}
     program = [sys.executable, "-m", "results.report", f"--run_dir={run_dir}"]
