@@ -63,6 +63,12 @@ def _curves(view: View) -> Panel:
         figure = figures.adaptation_figure(
             by_method, levels["experts"], levels["prior"], view.choices.adaptation_view
         )
+        if not figure.curves and figure.quantity == "found":
+            missing.append(
+                f"{run.name}: all runs found reward in their first episode, as they do where every "
+                "step pays."
+            )
+            continue
         if not figure.curves:
             missing.append(
                 f"{run.name}: progress needs returns of the experts and the prior from snapshot "
@@ -87,7 +93,7 @@ def _curves(view: View) -> Panel:
 
 
 def _methods(view: View) -> Panel:
-    rows, values = [], []
+    rows, values, shown = [], [], []
     for run in view.shown:
         _, snapshot, by_method = chosen_runs(view, run)
         levels = run.levels(snapshot)
@@ -100,6 +106,7 @@ def _methods(view: View) -> Panel:
                 row["n"] = f"0 of {len(by_method[method])}"
                 continue
             result = _summary(method, complete, levels["experts"], levels["prior"])
+            shown.append(result)
             row |= text.cells(result, 2)
             values.append(
                 (
@@ -129,12 +136,13 @@ def _methods(view: View) -> Panel:
         "iqm_ci95_low",
         "iqm_ci95_high",
     )
-    header = ("method", "n", *text.SUMMARY_COLUMNS)
+    titles = text.told(("method", "n", *text.SUMMARY_COLUMNS), shown)
     return Panel(
         body=table(
-            header, [[row.get(title, text.number(None)) for title in header] for row in rows]
+            text.headings(titles, shown),
+            [[row.get(title, text.number(None)) for title in titles] for row in rows],
         ),
-        caption=f"Complete runs. {text.MEANINGS}",
+        caption=f"Complete runs. {text.meanings(shown)}",
         columns=figures.as_columns(
             (*names, "found", "after_found", "auc", "episodes_to_90_percent"), values
         ),

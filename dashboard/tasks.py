@@ -100,11 +100,12 @@ def _task_curves(
         )
 
     mean, by_seed = figure(seeds), {f"seed {seed}": figure([seed]) for seed in seeds}
+    last = legend.last_episodes([mean.averaged])
     return Panel(
         chart=charts.with_seeds(mean, list(by_seed.values())),
         caption=(
-            "Return while the task is learned, mean of the last 3 episodes. Thick: mean of "
-            f"{len(seeds)} seeds, thin: each seed."
+            f"Return while the task is learned, mean of the {last}. "
+            f"Thick: mean of {len(seeds)} seeds, thin: each seed."
         ),
         columns=figures.overlaid({"mean": mean, **by_seed}).columns(),
     )

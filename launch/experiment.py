@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 
 from environments import command_line, processes, signals
 from launch.run import Run
@@ -25,6 +26,8 @@ from launch.run_directory import training_finished
 from launch.settings import RunSettings
 from launch.stages import training
 from launch.stages.training import Placement
+from results.selection import selected_snapshot
+from results.store import read_records
 
 _POLL_SECONDS = 0.1
 _SIGNAL_SECONDS = 0.5  # until a signal that ended a stage has also reached this process
@@ -49,30 +52,44 @@ def run_experiment(settings: RunSettings, run_dir: str, placement: Placement | N
         ValueError: As `training.prepared`, before anything starts.
     """
     with training.prepared(settings, run_dir) as (run, stop):
-        trained = training_finished(run.directory, settings)
+        code, trained = 0, training_finished(run.directory, settings)
         if not trained:
             length = f"at most {settings.learner_steps} steps or {settings.minutes:g} minutes"
             print(f"Stage 1 of 3: training, {length}.", flush=True)
             code = train(run, stop, placement)
-            if code:
-                return code
-        print(_LAST_STAGES, flush=True)
-        directory, methods = (
-            f"--run_dir={run.directory.path}",
-            f"--methods={','.join(settings.methods)}",
-        )
-        code = run_module(stop, "launch.evaluate", directory, methods)
-        if code == command_line.USAGE_ERROR and not trained:
-            # Training has run, so for this command it is no usage error.
-            return command_line.FAILED
-        code = code or run_module(stop, "results.report", directory)
+        left = _last_stages(run)
+        if not code:
+            print(_LAST_STAGES, flush=True)
+        while left and not code:
+            code = run_module(stop, *left[0])
+            left = left if code else left[1:]
         if code == signals.INTERRUPTED:
-            print(_stopped())
-        return code
+            print(f"Stopped. {_advice(run, left)}")
+        # Once training has run, what a later stage refuses is no usage error of this command.
+        return command_line.FAILED if code == command_line.USAGE_ERROR and not trained else code
+
+
+def _last_stages(run: Run) -> list[tuple[str, ...]]:
+    """Returns the modules, with their arguments, that select and test, then report."""
+    directory = f"--run_dir={run.directory.path}"
+    methods = f"--methods={','.join(run.settings.methods)}"
+    return [("launch.evaluate", directory, methods), ("results.report", directory)]
+
+
+def _advice(run: Run, left: Sequence[tuple[str, ...]]) -> str:
+    """Returns what a stop leaves undone and how to do it, given the later stages left."""
+    if not training_finished(run.directory, run.settings):
+        return f"The same command resumes:\n  {_this_command()}"
+    selected = selected_snapshot(read_records(run.directory.path, "events"))
+    what = "the test remains" if selected else "validation and test remain"
+    if len(left) == 1:
+        what = "the report remains"
+    commands = "\n".join(f"  {shlex.join(['python', '-m', *command])}" for command in left)
+    return f"Training is complete; {what}:\n{commands}"
 
 
 def train(run: Run, stop: threading.Event, placement: Placement | None = None) -> int:
-    """Runs the training program and prints how it ended; returns the exit code."""
+    """Runs the training program and prints why it failed, if it did; returns the exit code."""
     try:
         if training.run_program(run, stop, placement):
             return 0
@@ -89,12 +106,7 @@ def train(run: Run, stop: threading.Event, placement: Placement | None = None) -
             file=sys.stderr,
         )
         return command_line.FAILED
-    print(_stopped())
     return signals.INTERRUPTED
-
-
-def _stopped() -> str:
-    return f"Stopped. The same command resumes:\n  {_this_command()}"
 
 
 def _this_command() -> str:

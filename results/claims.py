@@ -61,5 +61,5 @@ def _by_pair(runs: Sequence[records.AdaptationRun]) -> dict[tuple[int, int], flo
 
 
 def last3(runs: Sequence[records.AdaptationRun]) -> FloatArray:
-    """Returns each run's mean return over its last three episodes, shape [R]."""
+    """Returns each run's mean return over its last three episodes, or all of fewer, shape [R]."""
     return np.asarray(records.returns_by_episode(runs)[:, -3:].mean(axis=1), dtype=np.float64)

@@ -15,11 +15,13 @@ def conclusion(result: summary.Summary) -> str | None:
         return None
     best = max(adapting, key=lambda method: float(method.by_episode.mean()))
     episodes = len(best.by_episode)
-    first, last = best.by_episode[0], best.last3_mean
     text = (
-        f"In words: on tasks that training never saw, {best.method} returns {first:.1f} in its "
-        f"first episode and {last:.1f} in the last three of {episodes}"
+        f"In words: on tasks that training never saw, {best.method} returns "
+        f"{best.by_episode[0]:.1f} in its {'first' if episodes > 1 else 'only'} episode"
     )
+    if episodes > 1:
+        where = f"in the last three of {episodes}" if episodes > 2 else "on average over both"
+        text += f" and {best.last3_mean:.1f} {where}"
     prior = next((method for method in result.methods if method.method == "prior"), None)
     if prior is not None:
         text += f"; without adapting (prior) it would be {prior.last3_mean:.1f}"

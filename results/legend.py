@@ -1,4 +1,4 @@
-"""How every figure and table shows methods: their colours, names and order."""
+"""How every figure and table shows methods: their colours, names, order and last episodes."""
 
 from __future__ import annotations
 
@@ -45,6 +45,17 @@ def colour(method: str) -> str:
 def label(method: str) -> str:
     """Returns the method's name as in the paper, or unchanged if it is unknown."""
     return _LABELS.get(method, method)
+
+
+def last_episodes(episodes: Iterable[int]) -> str:
+    """Returns what "the last 3 episodes" are of runs with so many episodes.
+
+    It is "last 2 episodes" or "last episode" if there are fewer than three, and a range, as in
+    "last 2–3 episodes", if only some runs have fewer.
+    """
+    counts = [min(3, number) for number in episodes] or [3]
+    ends = "–".join(dict.fromkeys((str(min(counts)), str(max(counts)))))
+    return "last episode" if ends == "1" else f"last {ends} episodes"
 
 
 def ordered(methods: Iterable[str]) -> list[str]:

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 import plotly.io
 import plotly.offline
 
-from results import legend, plotly_figures, summary, table, training_figures
-from results.claims import Claim
+from results import figures, legend, plotly_figures, summary, table, training_figures
 from results.files import publish_file
 from results.plotly_style import Chart
 
@@ -69,16 +68,15 @@ def format_page(result: summary.Summary) -> str:
         *(f'<p class="note">{html.escape(note)}</p>' for note in result.notes),
         "<h2>Methods compared on the test tasks</h2>",
         _methods_table(result.methods),
-        f'<p class="caption">{html.escape(table.MEANINGS)}</p>',
-        _claims_table(result.claims),
+        f'<p class="caption">{html.escape(table.meanings(result.methods))}</p>',
+        _claims_table(result),
         _figure(
             "Return while adapting",
             plotly_figures.adaptation(result.adaptation_figure),
             "adaptation",
         ),
         f'<p class="caption">{html.escape(result.adaptation_figure.caption)}</p>',
-        _figure("Finding reward", plotly_figures.adaptation(result.found_figure), "found"),
-        f'<p class="caption">{html.escape(result.found_figure.caption)}</p>',
+        *_finding_reward(result.found_figure),
         _figure(
             "Selection of the snapshot",
             plotly_figures.validation({"": result.validation_figure}),
@@ -88,6 +86,15 @@ def format_page(result: summary.Summary) -> str:
         *training_curves(result.training_figure),
     ]
     return document(title, body)
+
+
+def _finding_reward(figure: figures.AdaptationFigure) -> list[str]:
+    if not figure.curves:
+        return []
+    return [
+        _figure("Finding reward", plotly_figures.adaptation(figure), "found"),
+        f'<p class="caption">{html.escape(figure.caption)}</p>',
+    ]
 
 
 def training_curves(figure: training_figures.TrainingFigure) -> list[str]:
@@ -155,16 +162,17 @@ def fact_list(facts: Sequence[tuple[str, str, str]]) -> str:
 
 def _methods_table(methods: Sequence[summary.MethodSummary]) -> str:
     of_methods = table.all_cells(methods)
-    titles = [title for title in of_methods[0] if title not in table.ONLY_IN_TERMINALS]
+    told = table.told(of_methods[0], methods)
+    titles = [title for title in told if title not in table.ONLY_IN_TERMINALS]
     rows = []
     for method, of_method in zip(methods, of_methods, strict=True):
         of_method[table.LAST3] = f"<strong>{of_method[table.LAST3]}</strong>"
         rows.append([_swatch(method.method), *(of_method[title] for title in titles)])
-    return _html_table(["method", *titles], rows)
+    return _html_table(["method", *table.headings(titles, methods)], rows)
 
 
-def _claims_table(claims: Sequence[Claim]) -> str:
-    if not claims:
+def _claims_table(result: summary.Summary) -> str:
+    if not result.claims:
         return ""
     rows = [
         [
@@ -175,10 +183,10 @@ def _claims_table(claims: Sequence[Claim]) -> str:
             claim.verdict,
             f"{claim.difference.tasks} tasks, {claim.runs} pairs",
         ]
-        for claim in claims
+        for claim in result.claims
     ]
     return (
-        "<h2>Differences in the last three episodes</h2>"
+        f"<h2>Differences in the {table.last_episodes(result.methods)}</h2>"
         + _html_table(["Methods", "Difference", "95% interval", "Verdict", "Paired over"], rows)
         + '<p class="caption">The interval is of the difference on the same task and seed: a '
         "bootstrap over tasks, each resampled with all its seeds.</p>"

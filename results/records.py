@@ -223,6 +223,14 @@ def found_by_episode(runs: Sequence[AdaptationRun]) -> BoolArray:
     )
 
 
+def found_at_once(runs: Iterable[AdaptationRun]) -> bool:
+    """Returns whether all runs found reward in their first episode.
+
+    It is so where every step pays, and then finding reward says nothing.
+    """
+    return all(run.found[0] for run in runs)
+
+
 def levels(records: Iterable[Mapping[str, Any]], snapshot: int) -> dict[str, float | None]:
     """Returns the mean return of "experts" and "prior" at a snapshot, None if not measured.
 

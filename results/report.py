@@ -56,8 +56,8 @@ def report(run_dir: str | os.PathLike[str], split: str = "test") -> Report:
 def write_report(result: summary.Summary, run_dir: str | os.PathLike[str]) -> pathlib.Path:
     """Writes a summary of the test tasks into a run directory.
 
-    This writes `report.html`, `figures/adaptation.png`, `.svg`, `figures/found.png` and
-    `figures/training.png`, each atomically.
+    This writes `report.html`, `figures/adaptation.png`, `.svg`, `figures/training.png` and, unless
+    all runs found reward in their first episode, `figures/found.png`, each atomically.
 
     Returns:
       The path of the page.
@@ -73,7 +73,8 @@ def write_report(result: summary.Summary, run_dir: str | os.PathLike[str]) -> pa
     pictures.mkdir(exist_ok=True)
     matplotlib_figures.save_adaptation(result.adaptation_figure, pictures / "adaptation.png")
     matplotlib_figures.save_adaptation(result.adaptation_figure, pictures / "adaptation.svg")
-    matplotlib_figures.save_adaptation(result.found_figure, pictures / "found.png")
+    if result.found_figure.curves:
+        matplotlib_figures.save_adaptation(result.found_figure, pictures / "found.png")
     validation, training = result.validation_figure, result.training_figure
     matplotlib_figures.save_training(validation, training, pictures / "training.png")
     return page.write_page(page.format_page(result), folder)

@@ -11,6 +11,7 @@ import io
 import os
 import pathlib
 import stat
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from results.lines import LONGEST_LINE, Record, decode, encode
 
 _SUFFIX = ".jsonl"
 _BLOCK = 1 << 18  # bytes, per read
+_reported: set[str] = set()  # files whose corrupt lines this process has reported
 
 
 class UnreadableError(ValueError):
@@ -91,19 +93,25 @@ class RecordReader:
     """Reads the records of one kind, each once, while other processes append more.
 
     Attributes:
-      corrupt: number of complete lines so far that are not records of this kind.
+      corrupt_lines: number of complete lines so far that are not records of this kind, by the path
+        of the file, for files that have any.
       unreadable: files that could not be read last time, such as dangling links.
       replaced: whether a file that was read has vanished, shrunk or been replaced, so that all
         records read so far are stale.
     """
 
     def __init__(self, run_dir: str | os.PathLike[str], kind: str):
-        self.corrupt = 0
+        self.corrupt_lines: dict[str, int] = {}
         self.unreadable: list[str] = []
         self.replaced = False
         self._folder = _folder(run_dir, kind)
         self._kind = kind
         self._read: dict[str, _Read] = {}
+
+    @property
+    def corrupt(self) -> int:
+        """Number of corrupt lines so far in all files."""
+        return sum(self.corrupt_lines.values())
 
     def poll(self) -> list[Record]:
         """Returns the records added since the last call, in the order written.
@@ -138,7 +146,7 @@ class RecordReader:
             read.offset += used
             for record in decode(lines):
                 if record is None or not kinds.is_record(self._kind, record):
-                    self.corrupt += 1
+                    self.corrupt_lines[path] = self.corrupt_lines.get(path, 0) + 1
                     continue
                 # Heartbeats keep their true times, which show whether a node is alive.
                 if self._kind != "heartbeats":
@@ -149,6 +157,9 @@ class RecordReader:
 
 def read_records(run_dir: str | os.PathLike[str], kind: str) -> list[Record]:
     """Returns all records of one kind in the run directory, in the order written.
+
+    The first time that a file has lines that are not records of this kind, this says on stderr how
+    many. A last line without a newline, as a killed writer may leave, is none of them.
 
     Raises:
       UnreadableError: if a file cannot be read: its records must not count as missing work.
@@ -165,6 +176,11 @@ def read_records(run_dir: str | os.PathLike[str], kind: str) -> list[Record]:
         raise UnreadableError(
             f"{path} is {why}: restore it, or delete it if its records do not matter"
         )
+    for path, count in reader.corrupt_lines.items():
+        if path not in _reported:
+            _reported.add(path)
+            lines = "1 line" if count == 1 else f"{count} lines"
+            print(f"Warning: skipped {lines} of {path}, which cannot be read.", file=sys.stderr)
     return records
 
 

@@ -56,8 +56,8 @@ class MethodSummary:
     """One method on the test tasks: n complete runs (tasks × seeds) over E episodes.
 
     Returns by episode are plain means; only figures show trailing means. "last3" is each run's mean
-    over its last three episodes. Numbers are None if they need a level that was not measured or an
-    event that did not happen.
+    over its last three episodes, or over all if it has fewer. Numbers are None if they need a level
+    that was not measured or an event that did not happen.
     """
 
     method: str
@@ -92,7 +92,7 @@ class Summary:
     claims: tuple[claims.Claim, ...]
     notes: tuple[str, ...]  # one sentence for each thing missing
     adaptation_figure: figures.AdaptationFigure
-    found_figure: figures.AdaptationFigure
+    found_figure: figures.AdaptationFigure  # without curves if all runs found reward at once
     validation_figure: training_figures.ValidationFigure
     training_figure: training_figures.TrainingFigure
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from results import summary
-from results.claims import Claim
+from results import legend, summary
 
 _DASH = "–"
 LAST3 = "last 3 ± 95%"
@@ -15,12 +14,10 @@ _ONLY_ON_PAGES = ("IQM, 95%", "after found", "CPU")  # A terminal is too narrow 
 ONLY_IN_TERMINALS = ("IQM", "TD error")
 # The dashboard's columns: a page's without single episodes, which are not the same for all runs.
 SUMMARY_COLUMNS = (LAST3, "IQM, 95%", "found", "after found", "AUC", "to 90%")
-MEANINGS = (
-    "Last 3: mean of each run's last three episodes ± its pooled 95% interval. IQM: interquartile "
-    "mean of the same, with its stratified bootstrap interval. Found: share of runs that found any "
-    "reward. After found: mean return in the 3rd to 5th episode after the first rewarded one. AUC: "
-    "mean progress over all episodes, where the prior's level is 0 and the experts' 1. To 90%: "
-    "first episode at which progress, averaged over three, is 0.9. CPU: time of all n runs."
+_FOUND = ("found", "after found")
+_MEANING_OF_FOUND = (
+    "Found: share of runs that found any reward. After found: mean return in the 3rd to 5th "
+    "episode after the first rewarded one. "
 )
 
 
@@ -28,7 +25,7 @@ def format_table(result: summary.Summary) -> str:
     """Returns the run's facts, a table with one line per method, the differences and the notes."""
     blocks = ["\n".join(facts(result)), _table(result.methods)]
     if result.claims:
-        blocks.append(_claims(result.claims))
+        blocks.append(_claims(result))
     if result.notes:
         blocks.append("\n".join(f"Note: {note}" for note in result.notes))
     return "\n\n".join(blocks)
@@ -139,10 +136,45 @@ def all_cells(methods: Sequence[summary.MethodSummary]) -> list[dict[str, str]]:
     return [cells(method, decimals, columns) for method in methods]
 
 
+def last_episodes(methods: Sequence[summary.MethodSummary]) -> str:
+    """Returns the words for the episodes that these methods' "last3" averages."""
+    return legend.last_episodes(len(method.by_episode) for method in methods)
+
+
+def _found_at_once(methods: Sequence[summary.MethodSummary]) -> bool:
+    """See `records.found_at_once`."""
+    return all(method.found_share_by_episode[0] == 1 for method in methods)
+
+
+def told(titles: Iterable[str], methods: Sequence[summary.MethodSummary]) -> list[str]:
+    """Returns the titles of those columns that say something about these methods."""
+    left_out = _FOUND if _found_at_once(methods) else ()
+    return [title for title in titles if title not in left_out]
+
+
+def headings(titles: Sequence[str], methods: Sequence[summary.MethodSummary]) -> list[str]:
+    """Returns the titles of columns as they stand above these methods."""
+    last = last_episodes(methods).removesuffix(" episodes")
+    return [title.replace("last 3", last) for title in titles]
+
+
+def meanings(methods: Sequence[summary.MethodSummary]) -> str:
+    """Returns what the columns above these methods mean."""
+    last = last_episodes(methods)
+    (short,) = headings(["last 3"], methods)
+    return (
+        f"{short.capitalize()}: mean of each run's {last} ± its pooled 95% interval. IQM: "
+        "interquartile mean of the same, with its stratified bootstrap interval. "
+        f"{'' if _found_at_once(methods) else _MEANING_OF_FOUND}AUC: mean progress over all "
+        "episodes, where the prior's level is 0 and the experts' 1. To 90%: first episode at which "
+        "progress, averaged over three, is 0.9. CPU: time of all n runs."
+    )
+
+
 def _table(methods: Sequence[summary.MethodSummary]) -> str:
     of_methods = all_cells(methods)
-    titles = [title for title in of_methods[0] if title not in _ONLY_ON_PAGES]
-    rows = [["method", *titles]]
+    titles = [title for title in told(of_methods[0], methods) if title not in _ONLY_ON_PAGES]
+    rows = [["method", *headings(titles, methods)]]
     for method, of_method in zip(methods, of_methods, strict=True):
         rows.append([method.method, *(of_method[title] for title in titles)])
     lines = _aligned(rows)
@@ -163,7 +195,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _claims(claims: Sequence[Claim]) -> str:
+def _claims(result: summary.Summary) -> str:
     rows = [
         [
             f"{claim.method} − {claim.baseline}",
@@ -172,7 +204,8 @@ def _claims(claims: Sequence[Claim]) -> str:
             claim.verdict,
             f"{claim.difference.tasks} tasks, {claim.runs} pairs",
         ]
-        for claim in claims
+        for claim in result.claims
     ]
-    title = "Differences of the last 3 episodes' return (95% interval: paired bootstrap over tasks)"
+    last = last_episodes(result.methods)
+    title = f"Differences in the {last} (95% interval: paired bootstrap over tasks)"
     return "\n".join([title, *(f"  {line}" for line in _aligned(rows))])

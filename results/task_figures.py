@@ -26,7 +26,7 @@ class TaskPoint:
     value: float  # final return, mean over seeds
     lowest: float  # over seeds
     highest: float
-    found: float | None  # share of runs that found reward
+    found: float | None  # share of runs that found reward; None if all did in their first episode
     runs: int
 
 
@@ -79,18 +79,19 @@ def task_figure(
 ) -> TaskFigure:
     """Builds the figure from one method's runs, at least one, on one split from one snapshot.
 
-    A task's final return is the mean over the last three episodes.
+    A task's final return is the mean over the last three episodes, or over all if it has fewer.
     """
     shown = records.comparable_runs(runs)
     by_task: dict[int, list[records.AdaptationRun]] = {}
     for run in shown:
         by_task.setdefault(run.key.task, []).append(run)
-    key = shown[0].key
+    key, at_once = shown[0].key, records.found_at_once(shown)
     points = []
     for task, of_task in sorted(by_task.items()):
         final = [float(run.returns[-_LAST:].mean()) for run in of_task]
-        found = float(np.mean([run.found[-1] for run in of_task]))
+        found = None if at_once else float(np.mean([run.found[-1] for run in of_task]))
         points.append(_point(task, coordinates, key.split, final, found))
+    last = legend.last_episodes(run.planned_episodes for run in shown)
     return TaskFigure(
         method=key.method,
         names=coordinates.names if coordinates else (),
@@ -99,8 +100,8 @@ def task_figure(
         experts=experts,
         caption=(
             f"{legend.label(key.method)} on the {key.split} tasks from snapshot {key.snapshot}: "
-            "each task's mean return over the last "
-            f"{_LAST} episodes, n = {figures.number_of_runs(shown)}. A click on a task opens it."
+            f"each task's mean return over the {last}, n = {figures.number_of_runs(shown)}. "
+            "A click on a task opens it."
         ),
     )
 

@@ -15,7 +15,7 @@ from launch import evaluation
 from launch.run import Run
 from launch.run_directory import training_finished
 from launch.run_file import RunDirectoryError
-from launch.stages.progress import Progress
+from launch.stages.progress import Progress, recorded_line
 from launch.stages.recording import record
 from results.failure import training_failure
 from results.recordings import FOLDER
@@ -124,18 +124,22 @@ class Evaluator:
             evaluation.measure_levels(self._run, snapshot, self._stop.is_set)
 
     def test(self, snapshot: Snapshot, assignments: Sequence[evaluation.Assignment]) -> None:
-        """Adapts with each assignment that is not complete."""
-        recorded = evaluation.recorded_runs(self._directory)
-        pending = [
-            assignment
-            for assignment in assignments
-            if not evaluation.is_complete(
-                recorded, self._run.distribution, assignment, snapshot.step
-            )
-        ]
-        for number, assignment in enumerate(pending, start=1):
-            if not self._stop.is_set():
-                title = f"{assignment.split} {number} of {len(pending)}, {assignment.method}"
+        """Adapts with each assignment that is not complete, and repeats the line of those that are.
+
+        Args:
+            snapshot: The snapshot to adapt from.
+            assignments: What to adapt with.
+        """
+        recorded = {run.key: run for run in evaluation.recorded_runs(self._directory)}
+        for number, assignment in enumerate(assignments, start=1):
+            if self._stop.is_set():
+                return
+            title = f"{assignment.split} {number} of {len(assignments)}, {assignment.method}"
+            keys = assignment.keys(self._run.distribution, snapshot.step)
+            runs = [recorded[key] for key in keys if key in recorded and recorded[key].complete]
+            if len(runs) == len(keys):
+                print(recorded_line(title, runs), flush=True)
+            else:
                 self._evaluate(assignment, snapshot, title)
 
     def record(

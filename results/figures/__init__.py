@@ -77,6 +77,7 @@ class AdaptationFigure:
     curves: tuple[MethodCurve, ...]
     levels: tuple[Level, ...]
     caption: str
+    averaged: int = 3  # episodes, in quantity "last3"
 
     @property
     def is_share(self) -> bool:
@@ -86,7 +87,8 @@ class AdaptationFigure:
     @property
     def title(self) -> str:
         """Title of the vertical axis."""
-        return QUANTITIES[self.quantity]
+        last = legend.last_episodes([self.averaged])
+        return QUANTITIES[self.quantity].replace("last 3 episodes", last)
 
     def columns(self) -> dict[str, list[Any]]:
         """Returns the figure as a table with one row per curve and episode."""
@@ -126,11 +128,14 @@ def adaptation_figure(
 
     Incomplete runs are cut to the episodes they share. If the view says so, a run's point at
     episode n is the mean of its episodes n − 2 … n. Points are averaged over runs, then smoothed.
-    Progress has no curve if a level is unknown or the experts are no better than the prior.
+    Progress has no curve if a level is unknown or the experts are no better than the prior; finding
+    reward has none if all runs found it in their first episode.
     """
     if view.quantity == "progress" and (experts is None or prior is None or experts <= prior):
         return AdaptationFigure(view.quantity, (), (), "")
     if view.quantity == "found":
+        if records.found_at_once(run for of_method in runs.values() for run in of_method):
+            return AdaptationFigure("found", (), (), "")
         view = AdaptationView("found", "mean", smoothing=1)
     curves = []
     for method in legend.ordered(runs):
@@ -140,6 +145,8 @@ def adaptation_figure(
                 _curve(method, shown, _points(shown, view.quantity, experts, prior), view.statistic)
             )
     levels = _levels(view.quantity, experts, prior)
+    planned = [run.planned_episodes for of_method in runs.values() for run in of_method]
+    averaged = min(3, max(planned, default=3))
     window = view.smoothing or smoothing_window(
         max((len(curve.episodes) for curve in curves), default=0)
     )
@@ -154,8 +161,10 @@ def adaptation_figure(
                 for curve in curves
             },
             window,
+            legend.last_episodes([averaged]),
             with_levels=bool(levels),
         ),
+        averaged=averaged,
     )
 
 
@@ -178,6 +187,7 @@ def overlaid(by_run_dir: Mapping[str, AdaptationFigure]) -> AdaptationFigure:
             for level in figure.levels
         ),
         caption=_common_text({name: figure.caption for name, figure in by_run_dir.items()}),
+        averaged=max(figure.averaged for figure in by_run_dir.values()),
     )
 
 
@@ -238,7 +248,7 @@ def _levels(quantity: str, experts: float | None, prior: float | None) -> tuple[
 
 
 def _caption(
-    view: AdaptationView, counts: Mapping[str, str], window: int, *, with_levels: bool
+    view: AdaptationView, counts: Mapping[str, str], window: int, last: str, *, with_levels: bool
 ) -> str:
     """Returns the caption: what the figure shows, and over how many runs of each method."""
     different = sorted(set(counts.values()))
@@ -259,9 +269,9 @@ def _caption(
         else "mean, with its 95% confidence interval,"
     )
     what = {
-        "last3": "Return while a held-out task is learned, over each run's last 3 episodes",
+        "last3": f"Return while a held-out task is learned, over each run's {last}",
         "return": "Return while a held-out task is learned, in each single episode",
-        "progress": "Return over the last 3 episodes, scaled from the prior's level (0) to the "
+        "progress": f"Return over the {last}, scaled from the prior's level (0) to the "
         "experts' (1)",
     }[view.quantity]
     smoothed = f" Smoothed over {window} episodes." if window > 1 else ""

@@ -285,3 +285,12 @@ def test_events_that_the_page_has_never_heard_of_are_told_briefly(tmp_path):
     assert "configuration chosen: method" in shown
     assert "score 12.35" in shown
     assert "episodes" not in shown
+
+
+def test_finding_reward_is_left_out_where_all_runs_found_it_in_their_first_episode(run_dir):
+    assert "after found" in json.dumps(refreshed([run_dir], ""), default=str)
+    for file in (run_dir / "results" / "adaptation").iterdir():
+        file.write_text(file.read_text().replace('"found":false', '"found":true'))
+    content = json.dumps(refreshed([run_dir], "?quantity=found"), default=str)
+    assert "after found" not in content
+    assert "all runs found reward in their first episode" in content

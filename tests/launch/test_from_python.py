@@ -60,7 +60,11 @@ def test_a_run_that_has_finished_training_is_not_trained_again(run, monkeypatch)
     assert train(settings, str(run.path), Placement(connect))
 
 
-def test_a_finished_training_is_evaluated_and_reported_and_repeating_it_adds_nothing(run):
+def lines_of_test(output):
+    return [line for line in output.splitlines() if line.startswith("test ")]
+
+
+def test_a_finished_training_is_evaluated_and_reported_and_repeating_it_adds_nothing(run, capsys):
     asked = {
         "methods": ["prior", "shared_q_iw"],
         "episodes": 3,
@@ -81,8 +85,16 @@ def test_a_finished_training_is_evaluated_and_reported_and_repeating_it_adds_not
     }
     assert len(tested) == 2 * 2 * 3
 
+    first = lines_of_test(capsys.readouterr().out)
+    assert [line.split(" (2 runs): episode 3/3, mean return ")[0] for line in first] == [
+        "test 1 of 2, prior",
+        "test 2 of 2, shared_q_iw",
+    ]
+
     assert evaluate(str(run.path), **asked)
     assert len(read_records(run.path, "adaptation")) == len(records)
+    repeated = lines_of_test(capsys.readouterr().out)
+    assert repeated == [f"{line.rpartition(', ')[0]}, recorded before" for line in first]
     assert (signal.getsignal(signal.SIGINT), dict(os.environ)) == (handlers, variables)
 
     result = report(str(run.path))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import html
 import html.parser
 import json
 import os
@@ -9,7 +10,8 @@ import sys
 
 import pytest
 
-from results import costs, report, store, summary, table
+from results import conclusion, costs, report, store, summary, table
+from results import page as pages
 
 HOSTILE_ENVIRONMENT = "<b>navigation</b>"
 HOSTILE_METHOD = "</script><img src=x>"
@@ -42,6 +44,88 @@ def test_a_sentence_says_what_the_table_means(run_dir):
         "adapting (prior) it would be "
     ) in " ".join(shown.stdout.split())
     assert (run_dir / "report.html").resolve().as_uri() in shown.stdout
+
+
+@pytest.fixture
+def write_short_run(tmp_path, write_run, adaptation_records):
+    """Returns a function that writes a run whose methods adapt for so many episodes."""
+
+    def write(**episodes: int) -> summary.Summary:
+        write_run(tmp_path / "short")
+        (file,) = (tmp_path / "short" / "results" / "adaptation").iterdir()
+        kept = file.read_text().splitlines(keepends=True)
+        file.write_text("".join(line for line in kept if '"validation"' in line))
+        with store.RecordWriter(tmp_path / "short", "adaptation", "evaluator/0") as writer:
+            for method, number in episodes.items():
+                returns = [1.0, 4.0, 7.0, 10.0][:number]
+                for task in (0, 1):
+                    writer.extend(adaptation_records(returns, task=task, method=method))
+        return summary.summarise(tmp_path / "short")
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("episodes", "heading", "differences", "axis", "words"),
+    [
+        (
+            {"prior": 1, "shared_q_iw": 1},
+            "last episode ±",
+            "last episode",
+            "last episode",
+            "shared_q_iw returns 1.0 in its only episode; without",
+        ),
+        (
+            {"prior": 2, "shared_q_iw": 2},
+            "last 2 ±",
+            "last 2 episodes",
+            "last 2 episodes",
+            "returns 1.0 in its first episode and 2.5 on average over both; without",
+        ),
+        (
+            {"prior": 2, "shared_q_iw": 4},
+            "last 2–3 ±",
+            "last 2–3 episodes",
+            "last 3 episodes",
+            "returns 1.0 in its first episode and 7.0 in the last three of 4; without",
+        ),
+    ],
+)
+def test_with_fewer_than_three_episodes_all_labels_say_how_many_there_are(
+    write_short_run, episodes, heading, differences, axis, words
+):
+    result = write_short_run(**episodes)
+    shown = table.format_table(result)
+    assert f"  {heading} 95%  " in shown
+    assert f"Differences in the {differences} (95% interval" in shown
+    assert words in conclusion.conclusion(result)
+    assert result.adaptation_figure.title == f"return, mean of the {axis}"
+    assert f"each run's {axis}, mean" in result.adaptation_figure.caption
+    content = pages.format_page(result)
+    assert f"<th>{heading} 95%</th>" in content
+    assert f"<h2>Differences in the {differences}</h2>" in content
+    explained = f"{heading.removesuffix(' ±').capitalize()}: mean of each run's {differences} ±"
+    assert explained in html.unescape(content)
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_found_is_shown_unless_every_step_pays_so_that_it_means_nothing(
+    tmp_path, write_run, adaptation_records, at_once
+):
+    run_dir = tmp_path / "run"
+    write_run(run_dir)
+    (file,) = (run_dir / "results" / "adaptation").iterdir()
+    if at_once:
+        file.write_text(file.read_text().replace('"found":false', '"found":true'))
+    result = summary.summarise(run_dir)
+    shown, path = table.format_table(result), report.write_report(result, run_dir)
+    content = path.read_text()
+    assert ("  found  " in shown) == (not at_once)
+    for text in ("<th>found</th>", "<th>after found</th>", "Found: share", "Finding reward"):
+        assert (text in content) == (not at_once)
+    assert (run_dir / "figures" / "found.png").exists() == (not at_once)
+    assert "<th>AUC</th>" in content
+    assert "AUC: mean progress" in content
 
 
 def test_the_first_picture_on_a_machine_says_nothing_of_fonts(run_dir, tmp_path):

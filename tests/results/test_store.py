@@ -104,6 +104,28 @@ def test_a_corrupt_line_is_counted_and_spoils_no_other(tmp_path, line):
     assert reader.corrupt == 1
 
 
+def test_corrupt_lines_are_reported_once_per_file_with_their_number(tmp_path, capsys):
+    for node in ("a", "b", "c"):
+        store.RecordWriter(tmp_path, "notes", node).append({"number": 1})
+    one, three, _ = files(tmp_path)
+    one.write_bytes(one.read_bytes() + b"{torn\n")
+    three.write_bytes(b"\xff\n[1]\n\n" + three.read_bytes())
+    for _ in range(2):
+        assert len(store.read_records(tmp_path, "notes")) == 3
+    assert capsys.readouterr().err.splitlines() == [
+        f"Warning: skipped 1 line of {one}, which cannot be read.",
+        f"Warning: skipped 3 lines of {three}, which cannot be read.",
+    ]
+
+
+def test_the_torn_last_line_of_a_killed_writer_is_not_reported(tmp_path, capsys):
+    store.RecordWriter(tmp_path, "notes", "a").append({"number": 1})
+    (path,) = files(tmp_path)
+    path.write_bytes(path.read_bytes() + b'{"time": 2, "num')
+    assert len(store.read_records(tmp_path, "notes")) == 1
+    assert capsys.readouterr().err == ""
+
+
 def test_numpy_values_become_plain_and_numbers_that_are_not_finite_become_null(tmp_path):
     with store.RecordWriter(tmp_path, "notes", "a") as writer:
         writer.append(

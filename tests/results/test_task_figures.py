@@ -32,6 +32,13 @@ def test_tasks_of_unknown_coordinates_are_shown_without(adaptation_run):
     figure = task_figures.task_figure([adaptation_run([4.0])], None, experts=None, prior=None)
     assert (figure.names, figure.points[0].coordinates) == ((), ())
     assert figure.columns()["final_return"] == [4.0]
+    assert "mean return over the last episode, n = 1 run" in figure.caption
+
+
+def test_finding_reward_is_left_out_where_all_runs_found_it_in_their_first_episode(adaptation_run):
+    runs = [adaptation_run([4.0, 5.0], task=task) for task in (0, 1)]
+    figure = task_figures.task_figure(runs, None, experts=None, prior=None)
+    assert [point.found for point in figure.points] == [None, None]
 
 
 def test_experts_are_shown_on_their_own_training_tasks():
