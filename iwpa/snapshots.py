@@ -70,6 +70,10 @@ class Snapshot:
         """
         return self._heads("task_reward_heads" if self.spec.task_reward_heads else "heads")
 
+    def training_heads(self) -> Array:
+        """Returns the training tasks' heads of the training reward, `[tasks, d]`."""
+        return self._heads("heads")
+
     def reward_heads(self) -> tuple[Array, float]:
         """Returns v_i of the training tasks, `[tasks, d]`, and their RMS error in training.
 

@@ -91,7 +91,8 @@ class HypothesisWeighting(ImportanceWeighting):
             return
         # Values are not learned from the transitions of other tasks' experts.
         self.seen.include(log.rewards)
-        self._head.compare(log.rewards, *log.trained)
+        features = self._proposals.features_of(log.observations, log.actions)
+        self._head.compare(log.rewards, *log.trained, features)
 
     def _commit(self, observations: Array, where: Array) -> None:
         """Chooses the tasks to follow from here and renews the proposals, in some replicas."""

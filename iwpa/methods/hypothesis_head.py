@@ -47,8 +47,10 @@ _LEAST_PROMISE = 0.1
 _FAILURE_FACTOR = 0.05
 # Number of transitions that each training task's mean error under a reward function counts as.
 _DESCRIBED = 20.0
-# Where payments do not end the episode: the noise of a payment, in that of the reward heads; and a
+# Where payments do not end the episode: successive ones come from nearly the same place, so that
+# this many count as one; the noise of one in that of the reward heads, where these judge it; and a
 # task is followed for this many steps without one after its value has last risen by this share.
+_CORRELATED = 10.0
 _PAYMENT_NOISE = 1.25
 _STANDSTILL = 10
 _RISE = 0.01
@@ -97,7 +99,10 @@ class HypothesisHead(RidgeHead):
         self.posterior = softmax(self._squared_errors)
         self._reward_heads = predictions.rewards[self.tasks]
         self._noise = max(predictions.noise, _LEAST_NOISE)
-        self._predictions = predictions
+        self._predictions, self._places = predictions, predictions.places
+        if self._places is not None:
+            known = self._places.descriptions[self.tasks]
+            self._places = self._places._replace(descriptions=known)
         self.succeeds = predictions.success > 0.0
         self.alone = self.succeeds or predictions.pays
         self.followed = np.zeros(len(self._rows), int)
@@ -132,7 +137,8 @@ class HypothesisHead(RidgeHead):
         pays = transitions.rewards > 0.0
         if self.alone and not self.succeeds:
             known = self._begin_anew(pays, rows)
-            surprise[known] = self._of_payments(errors[known], paid[known])
+            surprise[known] = 0.0
+            surprise[pays] = self._of_payments(psi[pays], errors[pays])
             self._wait(values, pays, rows)
         if self.alone:
             self._patience[rows] -= 1
@@ -164,16 +170,17 @@ class HypothesisHead(RidgeHead):
         paid: Array = self._paid[rows]
         return paid
 
-    def _of_payments(self, errors: Array, paid: Array) -> Array:
-        """Returns -2 log p of steps after a payment: only what a task predicts too low counts.
+    def _of_payments(self, features: Array, errors: Array) -> Array:
+        """Returns -2 log p of steps that paid, `[r, N]`: by where tasks pay, if that is known.
 
         Args:
-            errors: Predicted minus actual reward, `[r, N]`.
-            paid: Rewards, `[r, 1]`.
+            features: psi(s, a), `[r, d]`.
+            errors: Predicted minus actual reward, `[r, N]`; only what is predicted too low counts.
         """
-        short = np.minimum(errors, 0.0) / (_PAYMENT_NOISE * self._noise)
-        surprise: Array = np.where(paid > 0.0, np.square(short), 0.0)
-        return surprise
+        if self._places is not None:
+            return self._places.surprise(features) / _CORRELATED
+        short: Array = np.minimum(errors, 0.0) / (_PAYMENT_NOISE * self._noise)
+        return np.square(short)
 
     def _wait(self, values: Array, pays: Array, rows: Array) -> None:
         """Renews the patience with followed tasks that pay or whose value still rises.
@@ -192,30 +199,44 @@ class HypothesisHead(RidgeHead):
         self.posterior = softmax(-0.5 * self._squared_errors)
         self._update_centres()
 
-    def compare(self, described: Array, paid: Array, tasks: Array) -> None:
+    def compare(self, described: Array, paid: Array, tasks: Array, features: Array) -> None:
         """Updates the posterior from a reward function, applied to training transitions.
 
-        Compares it with the rewards of each training task on that task's own transitions. Heads are
-        not used: a head fitted to one task's transitions errs on those of others.
+        Where it pays says which task is meant, if it is known where tasks pay. Otherwise it is
+        compared with the rewards of each training task on that task's own transitions: a reward
+        head fitted to one task's transitions errs on those of others.
 
         Args:
             described: The function's rewards, scaled, `[N]`.
             paid: Rewards of the transitions' own tasks, scaled, `[N]`.
             tasks: Indices of these tasks, `[N]`.
+            features: psi(s, a) of the transitions, `[N, d]`.
         """
-        squares = np.square((described - paid) / (_INFLATION * self._noise))
+        pays = described > 0.0
+        if self._places is not None and pays.any():
+            means = self._places.surprise(features[pays]).mean(axis=0)
+            self._squared_errors += min(_DESCRIBED, pays.sum()) * means
+        else:
+            self._squared_errors += _DESCRIBED * self._differences(described - paid, tasks)
+        self.posterior = softmax(-0.5 * self._squared_errors)
+        self.followed[:] = self.posterior.argmax(axis=1)
+        self._update_centres()
+
+    def _differences(self, errors: Array, tasks: Array) -> Array:
+        """Returns the mean squared error of every task's transitions, in squared noise, `[N]`.
+
+        Tasks without transitions get the mean over those that have some.
+        """
+        squares = np.square(errors / (_INFLATION * self._noise))
         sums, counts = (
             np.bincount(tasks, weights, minlength=tasks.max() + 1) for weights in (squares, None)
         )
         known = np.isin(self.tasks, tasks)
-        if not known.any():
-            return
-        means = np.full(len(self.tasks), np.inf)
-        means[known] = sums[self.tasks[known]] / counts[self.tasks[known]]
-        self._squared_errors += _DESCRIBED * np.where(known, means, means[known].mean())
-        self.posterior = softmax(-0.5 * self._squared_errors)
-        self.followed[:] = self.posterior.argmax(axis=1)
-        self._update_centres()
+        means = np.zeros(len(self.tasks))
+        if known.any():
+            means[known] = sums[self.tasks[known]] / counts[self.tasks[known]]
+            means[~known] = means[known].mean()
+        return means
 
     def choose(self, features: Array, rows: Array) -> None:
         """Chooses the most promising of the likely tasks to follow, in some replicas.

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from iwpa.arrays import Array
+from iwpa.methods.paid_places import PaidPlaces
 
 # A success is due in a step whose value is above this share of a success's reward; it is never
 # expected with more than this chance, because values err.
@@ -37,6 +38,7 @@ class Predictions(NamedTuple):
         discount: gamma.
         pays: Whether positive rewards are payments that come again at the same place, and tasks are
             dense enough that the expert of one of them acts alone. Not where only successes pay.
+        places: Where tasks pay, if that is known.
     """
 
     values: Array
@@ -45,6 +47,7 @@ class Predictions(NamedTuple):
     success: float
     discount: float
     pays: bool = False
+    places: PaidPlaces | None = None
 
     def chances(self, values: Array) -> Array:
         """Returns the chance of a success in a step with Q_i `[...]`; 0 where none is due."""

@@ -21,6 +21,7 @@ from iwpa.methods.heads import Head, draw_heads
 from iwpa.methods.hypotheses import HypothesisWeighting
 from iwpa.methods.hypothesis_head import HypothesisHead
 from iwpa.methods.importance_weighting import ImportanceWeighting
+from iwpa.methods.paid_places import paid_places
 from iwpa.methods.predictions import Predictions
 from iwpa.methods.recurrent import PearlMethod, RL2Method
 from iwpa.methods.start import Start
@@ -88,6 +89,7 @@ def _shared_q_iw_hypotheses(start: Start) -> Method:
         success,
         snapshot.discount,
         pays=imagined and not success and snapshot.pays(),
+        places=paid_places(snapshot, snapshot.weights["embedding"]) if imagined else None,
     )
     head, expert = HypothesisHead(predictions, start.config, seen), snapshot.expert()
     if head.alone:

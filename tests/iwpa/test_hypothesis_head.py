@@ -8,6 +8,7 @@ from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.heads import Lesson
 from iwpa.methods.hypothesis_head import HypothesisHead
 from iwpa.methods.memory import FeatureMemory, FeatureTransitions
+from iwpa.methods.paid_places import PaidPlaces
 from iwpa.methods.predictions import Predictions
 from iwpa.work import AtOnce
 
@@ -18,9 +19,9 @@ NOISE = 0.2
 FIRST, SECOND = np.float32([[1, 0, 1]]), np.float32([[0, 1, 1]])
 
 
-def hypothesis_head(seen=None, replicas=1, success=0.0, pays=False, **changes):
+def hypothesis_head(seen=None, replicas=1, success=0.0, pays=False, places=None, **changes):
     seen = seen or RewardRange(replicas)
-    predictions = Predictions(VALUE_HEADS, REWARD_HEADS, NOISE, success, 0.9, pays)
+    predictions = Predictions(VALUE_HEADS, REWARD_HEADS, NOISE, success, 0.9, pays, places)
     return HypothesisHead(predictions, AdaptationConfig(**changes), seen)
 
 
@@ -179,6 +180,27 @@ def test_the_first_payment_makes_evidence_begin_anew():
     assert np.log(head.posterior[0, 1]) == pytest.approx(-0.5 * (1 / 0.25) ** 2, abs=1e-3)
 
 
+# The first task is where the first feature is 1, the second where it is 0; read to 0.5.
+PLACES = PaidPlaces(np.array([[1.0], [0.0]]), np.array([[1.0], [0.0], [0.0]]), np.array([0.5]))
+
+
+def test_payments_are_judged_by_where_tasks_pay_if_that_is_known():
+    head = hypothesis_head(pays=True, places=PLACES)
+    for _ in range(10):
+        weigh(head, FIRST, 1.0)
+    # Ten successive payments count as one, whose place is 1 / 0.5 from the second task's.
+    assert head.posterior[0, 1] / head.posterior[0, 0] == pytest.approx(np.exp(-0.5 * 4.0))
+
+
+def test_a_reward_function_is_judged_by_where_it_pays_if_it_is_known_where_tasks_pay():
+    head = hypothesis_head(pays=True, places=PLACES)
+    features = np.concatenate([FIRST, SECOND, FIRST])
+    paid, tasks = np.zeros(3), np.array([0, 1, 1])
+    head.compare(np.array([0.0, 2.0, 0.0]), paid, tasks, features)
+    assert head.followed[0] == 1
+    assert head.posterior[0, 0] / head.posterior[0, 1] == pytest.approx(np.exp(-0.5 * 4.0))
+
+
 def test_after_a_payment_neither_higher_predictions_nor_steps_without_one_count():
     head = hypothesis_head(pays=True)
     weigh(head, FIRST + SECOND, 0.5)
@@ -221,7 +243,7 @@ def test_a_reward_function_favours_the_task_whose_rewards_it_reproduces():
     head = hypothesis_head(replicas=2)
     # Where the function pays 1 and 2, task 0 paid 1 and 0; task 1 paid the same as the function.
     head.compare(
-        np.array([1.0, 2.0, 1.0, 2.0]), np.array([1.0, 0.0, 1.0, 2.0]), np.array([0, 0, 1, 1])
+        np.array([1.0, 2.0, 1.0, 2.0]), np.array([1.0, 0.0, 1.0, 2.0]), np.array([0, 0, 1, 1]), None
     )
     scale = (4.0 * NOISE) ** 2
     np.testing.assert_allclose(head._squared_errors, [[20.0 * 2.0 / scale, 0.0]] * 2)
@@ -232,7 +254,7 @@ def test_a_reward_function_favours_the_task_whose_rewards_it_reproduces():
 
 def test_a_reward_function_neither_favours_nor_refutes_a_task_without_transitions():
     head = hypothesis_head()
-    head.compare(np.array([1.0, 1.0]), np.array([0.0, 0.0]), np.array([1, 1]))
+    head.compare(np.array([1.0, 1.0]), np.array([0.0, 0.0]), np.array([1, 1]), None)
     np.testing.assert_allclose(head.posterior[0], [0.5, 0.5])
 
 
