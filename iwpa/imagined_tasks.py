@@ -25,9 +25,9 @@ def with_imagined_tasks(snapshot: Snapshot) -> Snapshot:
     Args:
         snapshot: A snapshot; it is returned as it is if its experts do not depend on descriptions.
     """
-    known = snapshot.weights.get("heads/descriptions")
-    if known is None or not np.array_equal(known, snapshot.weights["embedding"]):
+    if not is_described(snapshot):
         return snapshot
+    known = snapshot.weights["embedding"]
     stream = np.random.default_rng(0)
     near = known[stream.integers(len(known), size=_COUNT)]
     moves = _spacing(known) * stream.standard_normal(near.shape)
@@ -37,6 +37,12 @@ def with_imagined_tasks(snapshot: Snapshot) -> Snapshot:
         for name, value in snapshot.weights.items()
     }
     return dataclasses.replace(snapshot, weights=weights)
+
+
+def is_described(snapshot: Snapshot) -> bool:
+    """Returns whether experts and heads are functions of task descriptions."""
+    known = snapshot.weights.get("heads/descriptions")
+    return known is not None and np.array_equal(known, snapshot.weights["embedding"])
 
 
 def _spacing(points: Array) -> float:

@@ -12,7 +12,7 @@ import pathlib
 
 from iwpa.engine import RewardRange
 from iwpa.fields import read_values, with_values
-from iwpa.imagined_tasks import with_imagined_tasks
+from iwpa.imagined_tasks import is_described, with_imagined_tasks
 from iwpa.method import Method
 from iwpa.methods.collection import Kind, Methods
 from iwpa.methods.config import AdaptationConfig
@@ -81,19 +81,18 @@ def _weighting(start: Start, head: Head) -> Method:
 
 
 def _shared_q_iw_hypotheses(start: Start) -> Method:
+    start = dataclasses.replace(start, config=_hypotheses_config(start.snapshot, start.config))
     snapshot, seen = with_imagined_tasks(start.snapshot), RewardRange(len(start.replicas))
-    success, imagined = snapshot.success(), snapshot is not start.snapshot
+    described = is_described(snapshot)
     predictions = Predictions(
         snapshot.task_heads(),
         *snapshot.reward_heads(),
-        success,
+        snapshot.success(),
         snapshot.discount,
-        pays=imagined and not success and snapshot.pays(),
-        places=paid_places(snapshot, snapshot.weights["embedding"]) if imagined else None,
+        pays=described and snapshot.pays() and not snapshot.success(),
+        places=paid_places(snapshot, snapshot.weights["embedding"]) if described else None,
     )
     head, expert = HypothesisHead(predictions, start.config, seen), snapshot.expert()
-    if head.alone:
-        start = dataclasses.replace(start, config=_unweighted(start.config))
     proposals = start.proposals(
         with_features=True,
         second=lambda observations, rows: expert(observations, head.tasks[head.followed[rows]]),
@@ -104,8 +103,10 @@ def _shared_q_iw_hypotheses(start: Start) -> Method:
     )
 
 
-def _unweighted(config: AdaptationConfig) -> AdaptationConfig:
-    """Returns the config with fewer proposals, for a method that does not weigh them."""
+def _hypotheses_config(snapshot: Snapshot, config: AdaptationConfig) -> AdaptationConfig:
+    """Returns the config, with fewer proposals where experts act alone and none is weighed."""
+    if not (snapshot.success() or (is_described(snapshot) and snapshot.pays())):
+        return config
     samples = min(config.action_samples, _UNWEIGHTED_SAMPLES)
     return dataclasses.replace(
         config,
@@ -138,7 +139,9 @@ METHODS = Methods(
         "prior": Kind(_prior, lambda snapshot, config: raw_bytes(snapshot, 0)),
         "shared_q_iw": Kind(shared_q_iw, linear_bytes),
         "shared_q_iw_hypotheses": Kind(
-            _shared_q_iw_hypotheses, linear_bytes, needs="reward_variance"
+            _shared_q_iw_hypotheses,
+            lambda snapshot, config: linear_bytes(snapshot, _hypotheses_config(snapshot, config)),
+            needs="reward_variance",
         ),
         "rl2": Kind(
             lambda start: RL2Method(start.snapshot, len(start.replicas)), _state_bytes, "rl2"
