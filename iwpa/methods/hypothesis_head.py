@@ -47,10 +47,11 @@ _LEAST_PROMISE = 0.1
 _FAILURE_FACTOR = 0.05
 # Number of transitions that each training task's mean error under a reward function counts as.
 _DESCRIBED = 20.0
-# Where payments do not end the episode: successive ones come from nearly the same place, so that
-# this many count as one; the noise of one in that of the reward heads, where these judge it; and a
-# task is followed for this many steps without one after its value has last risen by this share.
-_CORRELATED = 10.0
+# Where payments do not end the episode: those of an episode come from nearly the same place, a side
+# of it that depends on which task is followed, so that this many count as one; the noise of one in
+# that of the reward heads, where these judge it; and a task is followed for this many steps without
+# one after its value has last risen by this share.
+_CORRELATED = 300.0
 _PAYMENT_NOISE = 1.25
 _STANDSTILL = 10
 _RISE = 0.01

@@ -1,4 +1,7 @@
-"""Records adapted behaviour: videos of the first and last episode, and the body's path in all."""
+"""Records adapted behaviour: films of the first and last episode, and the body's path in all.
+
+Beside each film is a picture of four of its moments, from start to end.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,11 @@ import types
 from collections.abc import Callable, Sequence
 
 import imageio.v2
+import imageio.v3
 
 from environments import EnvironmentBatch, StepBatch, Task, TaskDistribution
 from environments.arrays import Array
-from environments.render import choose_renderer
+from environments.render import choose_renderer, strip
 from environments.traced import TracedBatch
 from iwpa import durable
 from iwpa.randomness import Replica
@@ -25,6 +29,7 @@ from results.records import RunKey
 
 _SIZE = (400, 300)
 _MOST_FRAMES = 150  # per episode: rendering one without a GPU takes a tenth of a second
+_MOMENTS = 4
 _STEPS_PER_SECOND = 20
 _SHORTEST_SECONDS = 4.0  # per video: an episode of twenty steps would be over in a second
 
@@ -110,10 +115,15 @@ def record(
         ]
         if len(returns) < episodes:
             raise _StoppedError
+        environments.finish_films()
         for recording, of_recording, path, paths in zip(
             recordings, zip(*returns, strict=True), folders, environments.paths, strict=True
         ):
             dataclasses.replace(recording, returns=of_recording).write(path, paths)
+            for film in names.values():
+                pictures = list(imageio.v3.imread(path / film))
+                moments = strip(pictures, _MOMENTS)
+                imageio.v3.imwrite((path / film).with_suffix(".png"), moments)
         return len(recordings)
     return 0
 
@@ -165,6 +175,10 @@ class _RecordedBatch(TracedBatch):
         error: BaseException | None,
         trace: types.TracebackType | None,
     ) -> None:
+        self.finish_films()
+
+    def finish_films(self) -> None:
+        """Completes the films' files."""
         for row in list(self._cameras):
             self._cameras.pop(row).close()
 

@@ -186,9 +186,9 @@ PLACES = PaidPlaces(np.array([[1.0], [0.0]]), np.array([[1.0], [0.0], [0.0]]), n
 
 def test_payments_are_judged_by_where_tasks_pay_if_that_is_known():
     head = hypothesis_head(pays=True, places=PLACES)
-    for _ in range(10):
+    for _ in range(300):
         weigh(head, FIRST, 1.0)
-    # Ten successive payments count as one, whose place is 1 / 0.5 from the second task's.
+    # So many payments count as one, whose place is 1 / 0.5 from the second task's.
     assert head.posterior[0, 1] / head.posterior[0, 0] == pytest.approx(np.exp(-0.5 * 4.0))
 
 

@@ -64,6 +64,11 @@ def test_a_recording_shows_the_evaluated_adaptation(navigation):
         for film in recording.films.values():
             assert imageio.v3.imread(folder / film).shape == (21, 300, 400, 3)
             assert imageio.v3.immeta(folder / film)["fps"] == 5  # twenty steps last four seconds
+            moments = imageio.v3.imread((folder / film).with_suffix(".png"))
+            assert moments.shape == (300, 4 * 400, 3)
+            # The film's first frame is the first moment, apart from what compression loses.
+            first = imageio.v3.imread(folder / film)[0]
+            np.testing.assert_allclose(moments[:, :400], first, atol=2)
 
 
 def test_existing_recordings_are_kept_and_a_stopped_one_leaves_nothing(navigation):
