@@ -97,11 +97,13 @@ def steps(environment: str, out: pathlib.Path, effort: Effort) -> Iterator[Step]
         yield _figure(figure, runs, folder)
     distribution = load(environment)
     if distribution.description(distribution.tasks("train")[0]) is not None:
-        described = [out / f"{environment}-described-{seed}" for seed in training_seeds]
-        for seed, run in zip(training_seeds, described, strict=True):
-            flags_of_run = ("--critic=task_description", "--methods=prior")
+        usual = default_settings(environment).config.networks.critic
+        other = "task_id" if usual == "task_description" else "task_description"
+        compared = [out / f"{environment}-{other}-{seed}" for seed in training_seeds]
+        for seed, run in zip(training_seeds, compared, strict=True):
+            flags_of_run = (f"--critic={other}", "--methods=prior")
             yield _training(
-                f"critic by description, seed {seed}: ",
+                f"critic by {other.replace('_', ' ')}, seed {seed}: ",
                 environment,
                 DEFAULT_AGENT,
                 seed,
@@ -110,7 +112,7 @@ def steps(environment: str, out: pathlib.Path, effort: Effort) -> Iterator[Step]
                 flags_of_run,
             )
         yield _figure(
-            "4", [*(run for run in runs if f"-{DEFAULT_AGENT}-" in run.name), *described], folder
+            "4", [*(run for run in runs if f"-{DEFAULT_AGENT}-" in run.name), *compared], folder
         )
 
 

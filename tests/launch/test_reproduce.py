@@ -58,6 +58,13 @@ def test_critics_by_description_are_trained_for_figure_4_if_tasks_have_descripti
     assert not any("critic" in arguments(step) or step.module == "results.figures" for step in done)
 
 
+def test_where_critics_see_descriptions_anyway_figure_4_trains_those_that_do_not():
+    done = list(steps("reach", OUT, Effort([0], test_seeds=1)))
+    (compared,) = (arguments(step) for step in done if "critic" in arguments(step))
+    assert compared["critic"] == "task_id"
+    assert compared["run_dir"] in arguments(done[-1])["run_dirs"]
+
+
 def test_the_environments_figure_of_the_paper_shows_all_runs():
     done = list(steps("reach", OUT, Effort([0], test_seeds=1)))
     (figure,) = (arguments(step) for step in done if arguments(step).get("figure") == "2")
