@@ -87,7 +87,9 @@ class HypothesisWeighting(ImportanceWeighting):
 
     def warm_start(self, log: Logged, streams: Sequence[np.random.Generator]) -> None:
         if log.trained is None:
+            self._head.acts = False
             super().warm_start(log, streams)
+            self._head.acts = True
             return
         # Values are not learned from the transitions of other tasks' experts.
         self.seen.include(log.rewards)

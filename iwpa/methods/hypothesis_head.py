@@ -69,6 +69,7 @@ class HypothesisHead(RidgeHead):
         followed: Index in `tasks` of the task that each replica follows, `[R]`.
         succeeds: Whether only successes pay, which end episodes.
         alone: Whether the followed task's expert acts alone: there, or where steps pay.
+        acts: Whether transitions come from following tasks, not from a log.
     """
 
     remembered: ClassVar[tuple[str, ...]] = (
@@ -106,6 +107,7 @@ class HypothesisHead(RidgeHead):
             self._places = self._places._replace(descriptions=known)
         self.succeeds = predictions.success > 0.0
         self.alone = self.succeeds or predictions.pays
+        self.acts = True
         self.followed = np.zeros(len(self._rows), int)
         self._patience = np.zeros(len(self._rows), int)  # Steps left to follow it.
         self._highest = np.zeros(len(self._rows))  # Its value at its highest so far.
@@ -115,7 +117,9 @@ class HypothesisHead(RidgeHead):
         """Updates the posterior and the head from a transition of the active replicas."""
         rows = rows_of(transitions.active)
         chosen = FeatureTransitions(*(part[rows] for part in transitions))
-        self._squared_errors[rows] += self._surprise(chosen, self._rows[rows])
+        # Assigned first: it may make evidence begin anew, which `+=` would have read before.
+        surprise = self._surprise(chosen, self._rows[rows])
+        self._squared_errors[rows] += surprise
         self._update_posterior()
 
     def _surprise(self, transitions: FeatureTransitions, rows: Array) -> Array:
@@ -141,7 +145,7 @@ class HypothesisHead(RidgeHead):
             surprise[known] = 0.0
             surprise[pays] = self._of_payments(psi[pays], errors[pays])
             self._wait(values, pays, rows)
-        if self.alone:
+        if self.alone and self.acts:
             self._patience[rows] -= 1
             vain = np.flatnonzero((self._patience[rows] == 0) & ~pays)
             surprise[vain, self.followed[rows[vain]]] -= 2.0 * math.log(_FAILURE_FACTOR)
@@ -203,9 +207,9 @@ class HypothesisHead(RidgeHead):
     def compare(self, described: Array, paid: Array, tasks: Array, features: Array) -> None:
         """Updates the posterior from a reward function, applied to training transitions.
 
-        Where it pays says which task is meant, if it is known where tasks pay. Otherwise it is
-        compared with the rewards of each training task on that task's own transitions: a reward
-        head fitted to one task's transitions errs on those of others.
+        Where it pays more than on most transitions says which task is meant, if it is known where
+        tasks pay. Otherwise it is compared with the rewards of each training task on that task's
+        own transitions: a reward head fitted to one task's transitions errs on those of others.
 
         Args:
             described: The function's rewards, scaled, `[N]`.
@@ -213,10 +217,12 @@ class HypothesisHead(RidgeHead):
             tasks: Indices of these tasks, `[N]`.
             features: psi(s, a) of the transitions, `[N, d]`.
         """
-        pays = described > 0.0
-        if self._places is not None and pays.any():
-            means = self._places.surprise(features[pays]).mean(axis=0)
-            self._squared_errors += min(_DESCRIBED, pays.sum()) * means
+        weights = np.maximum(described - np.median(described), 0.0)
+        if self._places is not None and weights.any():
+            weights /= weights.sum()
+            pays = weights > 0.0
+            means = weights[pays] @ self._places.surprise(features[pays])
+            self._squared_errors += min(_DESCRIBED, 1.0 / np.square(weights).sum()) * means
         else:
             self._squared_errors += _DESCRIBED * self._differences(described - paid, tasks)
         self.posterior = softmax(-0.5 * self._squared_errors)
@@ -250,7 +256,7 @@ class HypothesisHead(RidgeHead):
         low, high = values.min(axis=1, keepdims=True), values.max(axis=1, keepdims=True)
         spread = np.where(high > low, high - low, 1.0)
         promise = _LEAST_PROMISE + (1.0 - _LEAST_PROMISE) * (values - low) / spread
-        found = self._seen.width[rows] > 0
+        found = (self._seen.width[rows] > 0) | self._paid[rows]
         if self.alone:
             # A payment is evidence of where to go. Before it, what is near is tried first.
             promise = np.where(found[:, None], 1.0, promise)
@@ -286,6 +292,7 @@ class HypothesisHead(RidgeHead):
         """
         if self.succeeds:
             return
+        rows = rows[~self._paid[rows]]
         self._squared_errors[rows, self.followed[rows]] -= 2.0 * np.log(_FAILURE_FACTOR)
         self._update_posterior()
 

@@ -28,7 +28,8 @@ class PaidPlaces(NamedTuple):
     Attributes:
         descriptions: What experts see of the tasks, `[N, k]`.
         weights: Of the regression, `[d, k]`.
-        noise: Its RMS error on tasks that it was not fitted to, `[k]`.
+        noise: Its RMS error on tasks that it was not fitted to, `[k]`; infinite in what is the same
+            in all tasks.
     """
 
     descriptions: Array
@@ -62,16 +63,19 @@ def paid_places(snapshot: Snapshot, descriptions: Array) -> PaidPlaces | None:
         return None
     paid = experience.rewards > 0.0
     tasks = experience.tasks[paid]
-    if len(np.unique(tasks)) < _FEWEST:
+    numbers = np.unique(tasks, return_inverse=True)[1]
+    if len(tasks) == 0 or numbers.max() + 1 < _FEWEST:
         return None
     features = snapshot.features()(experience.observations[paid], experience.actions[paid])
     features, goals = features.astype(np.float64), descriptions[tasks].astype(np.float64)
     errors = np.empty_like(goals)
     for fold in range(_FOLDS):
-        left_out = tasks % _FOLDS == fold
+        left_out = numbers % _FOLDS == fold
         weights = _fit(features[~left_out], goals[~left_out])
         errors[left_out] = features[left_out] @ weights - goals[left_out]
     noise = np.sqrt(np.square(errors).mean(axis=0))
+    # What is the same in all tasks tells none from another.
+    noise[np.ptp(goals, axis=0) == 0.0] = np.inf
     return PaidPlaces(descriptions, _fit(features, goals), noise)
 
 

@@ -201,6 +201,49 @@ def test_a_reward_function_is_judged_by_where_it_pays_if_it_is_known_where_tasks
     assert head.posterior[0, 0] / head.posterior[0, 1] == pytest.approx(np.exp(-0.5 * 4.0))
 
 
+def test_the_first_payment_makes_evidence_begin_anew_whoever_else_is_active():
+    for active in (True, False):
+        head = hypothesis_head(replicas=2, pays=True)
+        for _ in range(5):
+            weigh(head, FIRST, 0.0)
+        weigh(head, FIRST, 1.0, active=np.array([True, active]))
+        np.testing.assert_allclose(head._squared_errors[0], [0.0, 16.0])
+
+
+def test_a_log_in_which_nothing_is_paid_does_not_count_against_the_followed_task():
+    head = hypothesis_head(pays=True)
+    weigh(head, FIRST, 1.0)
+    head.choose(np.stack([FIRST, FIRST], axis=1), np.array([0]))
+    before = head.posterior.copy()
+    head.acts = False
+    for _ in range(50):
+        weigh(head, SECOND, 0.0)
+    np.testing.assert_array_equal(head.posterior, before)
+
+
+def test_an_episode_in_which_every_step_pays_the_same_is_no_failure():
+    head = hypothesis_head(pays=True)
+    weigh(head, FIRST + SECOND, 1.0)
+    head.record_failure(np.array([0]))
+    np.testing.assert_allclose(head.posterior[0], [0.5, 0.5])
+
+
+@pytest.mark.parametrize("rest", [0.0, -0.01, 1e-9])
+def test_what_a_reward_function_pays_most_transitions_does_not_count(rest):
+    head = hypothesis_head(pays=True, places=PLACES)
+    features = np.concatenate([FIRST, SECOND, FIRST])
+    head.compare(np.array([rest, 2.0, rest]), np.zeros(3), np.array([0, 1, 1]), features)
+    assert head.posterior[0, 0] / head.posterior[0, 1] == pytest.approx(np.exp(-0.5 * 4.0))
+
+
+def test_a_reward_function_that_pays_everywhere_alike_is_no_place():
+    head = hypothesis_head(pays=True, places=PLACES)
+    head.compare(np.ones(2), np.array([1.0, 0.0]), np.array([0, 1]), np.concatenate([FIRST] * 2))
+    # It pays as the first task does, on transitions where that is the place of the first, too.
+    assert head.followed[0] == 0
+    assert head.posterior[0, 0] == pytest.approx(1 / (1 + np.exp(-0.5 * 20 / 0.8**2)))
+
+
 def test_after_a_payment_neither_higher_predictions_nor_steps_without_one_count():
     head = hypothesis_head(pays=True)
     weigh(head, FIRST + SECOND, 0.5)

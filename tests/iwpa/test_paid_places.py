@@ -87,3 +87,14 @@ def test_reach_reads_a_target_to_three_centimetres_off_a_payment():
     assert places is not None
     # Its descriptions are targets in standard deviations of 0.117, 0.117 and 0.113 m.
     assert (places.noise < 0.03 / 0.117).all()
+
+
+def test_what_is_the_same_in_all_tasks_tells_none_from_another():
+    descriptions = np.random.default_rng(1).normal(size=(40, 2))
+    descriptions[:, 1] = 0.0
+    places = paid_places(trained(1.0), descriptions)
+    assert places is not None
+    without = paid_places(trained(1.0), descriptions[:, :1])
+    assert without is not None
+    features = np.random.default_rng(2).normal(size=(3, len(places.weights)))
+    np.testing.assert_allclose(places.surprise(features), without.surprise(features))
