@@ -23,6 +23,7 @@ import numpy as np
 from iwpa.arrays import Array, rows_of
 from iwpa.engine import RewardRange
 from iwpa.methods.config import AdaptationConfig
+from iwpa.methods.described_reward import described_surprise
 from iwpa.methods.heads import Lesson
 from iwpa.methods.memory import FeatureTransitions
 from iwpa.methods.predictions import Predictions
@@ -45,8 +46,6 @@ _LEAST_PROMISE = 0.1
 # Factor on a followed task's probability when it was followed in vain: its expert would hardly ever
 # have missed it. Smaller than _REFUTED, so that another task is tried next.
 _FAILURE_FACTOR = 0.05
-# Number of transitions that each training task's mean error under a reward function counts as.
-_DESCRIBED = 20.0
 # Where payments do not end the episode: those of an episode come from nearly the same place, a side
 # of it that depends on which task is followed, so that this many count as one; the noise of one in
 # that of the reward heads, where these judge it; and a task is followed for this many steps without
@@ -207,43 +206,18 @@ class HypothesisHead(RidgeHead):
     def compare(self, described: Array, paid: Array, tasks: Array, features: Array) -> None:
         """Updates the posterior from a reward function, applied to training transitions.
 
-        Where it pays more than on most transitions says which task is meant, if it is known where
-        tasks pay. Otherwise it is compared with the rewards of each training task on that task's
-        own transitions: a reward head fitted to one task's transitions errs on those of others.
-
         Args:
             described: The function's rewards, scaled, `[N]`.
             paid: Rewards of the transitions' own tasks, scaled, `[N]`.
             tasks: Indices of these tasks, `[N]`.
             features: psi(s, a) of the transitions, `[N, d]`.
         """
-        weights = np.maximum(described - np.median(described), 0.0)
-        if self._places is not None and weights.any():
-            weights /= weights.sum()
-            pays = weights > 0.0
-            means = weights[pays] @ self._places.surprise(features[pays])
-            self._squared_errors += min(_DESCRIBED, 1.0 / np.square(weights).sum()) * means
-        else:
-            self._squared_errors += _DESCRIBED * self._differences(described - paid, tasks)
+        self._squared_errors += described_surprise(
+            described, paid, tasks, features, self.tasks, self._places, _INFLATION * self._noise
+        )
         self.posterior = softmax(-0.5 * self._squared_errors)
         self.followed[:] = self.posterior.argmax(axis=1)
         self._update_centres()
-
-    def _differences(self, errors: Array, tasks: Array) -> Array:
-        """Returns the mean squared error of every task's transitions, in squared noise, `[N]`.
-
-        Tasks without transitions get the mean over those that have some.
-        """
-        squares = np.square(errors / (_INFLATION * self._noise))
-        sums, counts = (
-            np.bincount(tasks, weights, minlength=tasks.max() + 1) for weights in (squares, None)
-        )
-        known = np.isin(self.tasks, tasks)
-        means = np.zeros(len(self.tasks))
-        if known.any():
-            means[known] = sums[self.tasks[known]] / counts[self.tasks[known]]
-            means[~known] = means[known].mean()
-        return means
 
     def choose(self, features: Array, rows: Array) -> None:
         """Chooses the most promising of the likely tasks to follow, in some replicas.
