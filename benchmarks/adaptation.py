@@ -23,10 +23,10 @@ from agents.config import default_config
 from agents.networks import export_weights
 from agents.registry import AGENTS, TRAITS
 from benchmarks import measure
+from benchmarks.adapting import adapted
 from benchmarks.plain_iwpa import PlainIWPA
 from environments import EnvironmentBatch, TaskDistribution
 from environments.command_line import define
-from iwpa.engine import adapt
 from iwpa.fields import Allowed, with_values
 from iwpa.network_config import NetworkSpec
 from iwpa.randomness import Replica
@@ -158,16 +158,7 @@ def _adaptation(
         method = make_method(
             name, snapshot, config, replicas, episode_steps=distribution.episode_steps, run_seed=0
         )
-        records = adapt(
-            method,
-            EnvironmentBatch(distribution, len(replicas)),
-            replicas,
-            episodes=episodes,
-            episode_steps=distribution.episode_steps,
-            worst_reward=distribution.worst_reward,
-            reward_scale=snapshot.reward_scale,
-            run_seed=0,
-        )
+        records = adapted(method, distribution, snapshot, replicas, episodes)
         assert sum(1 for _ in records) == episodes
 
     return run

@@ -12,10 +12,9 @@ import itertools
 import time
 
 import iwpa
-from environments import EnvironmentBatch
+from benchmarks.adapting import adapted
 from environments.distribution import TaskDistribution
 from environments.registry import load
-from iwpa.engine import adapt
 from iwpa.methods.registry import METHODS, default_adaptation
 from iwpa.methods.start import Start
 from iwpa.randomness import Replica
@@ -43,18 +42,9 @@ def step_seconds(
     config = default_adaptation(method, episodes, distribution.name)
     steps = distribution.episode_steps
     made = METHODS.make(method, Start(snapshot, config, chosen, steps, run_seed=0))
-    environments = EnvironmentBatch(distribution, replicas, seed=0)
+    adapting = adapted(made, distribution, snapshot, chosen, episodes)
     started, lengths = time.process_time(), 0
-    for records in adapt(
-        made,
-        environments,
-        chosen,
-        episodes=episodes,
-        episode_steps=steps,
-        worst_reward=distribution.worst_reward,
-        reward_scale=snapshot.reward_scale,
-        run_seed=0,
-    ):
+    for records in adapting:
         lengths += sum(record.length for record in records)
     return (time.process_time() - started) / lengths
 

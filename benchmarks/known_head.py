@@ -15,11 +15,11 @@ from collections.abc import Sequence
 import numpy as np
 
 import iwpa
-from environments import EnvironmentBatch
+from benchmarks.adapting import adapted
 from environments.distribution import TaskDistribution
 from environments.registry import load
 from iwpa.arrays import Array
-from iwpa.engine import RewardRange, adapt
+from iwpa.engine import RewardRange
 from iwpa.methods.heads import Head, Lesson
 from iwpa.methods.importance_weighting import ImportanceWeighting
 from iwpa.methods.registry import default_adaptation
@@ -75,16 +75,7 @@ def returns(
     method = ImportanceWeighting(
         start.linear_critic(head, proposals), proposals, seen, start.config, start.work
     )
-    records = adapt(
-        method,
-        EnvironmentBatch(distribution, len(replicas), seed=0),
-        replicas,
-        episodes=episodes + 1,
-        episode_steps=distribution.episode_steps,
-        worst_reward=distribution.worst_reward,
-        reward_scale=snapshot.reward_scale,
-        run_seed=0,
-    )
+    records = adapted(method, distribution, snapshot, replicas, episodes + 1)
     return np.array([[record.episode_return for record in of_all] for of_all in records]).T[:, 1:]
 
 

@@ -21,7 +21,7 @@ from results.files import publish_file
 
 FloatArray = npt.NDArray[np.float64]
 
-_INK, _FAINT, _TASK = "#3D444D", "#8C959F", "#D5DAE0"
+_INK, _FAINT, _TASK = legend.INK, legend.FAINT, "#D5DAE0"
 _PATH, _GOAL = legend.colour("shared_q_iw"), "#F2B400"
 _HYPOTHESIS = legend.colour("shared_q_iw_hypotheses")
 _LIKELY_SHARE = 0.1  # below it the method takes a hypothesis for refuted (docs/methods.md)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable
 
+# Of text and axes, and of what is less important.
+INK, FAINT = "#3D444D", "#8C959F"
 # Okabe and Ito's colour-blind safe palette, with grey for the prior, from which all methods start.
 # Its yellow is darkened and its black replaced by brown, to show on both white and black.
 _COLOURS = {

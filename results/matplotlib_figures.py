@@ -14,8 +14,7 @@ import matplotlib.ticker
 from results import figures, legend, training_figures
 from results.files import publish_file
 
-_INK = "#3D444D"
-_FAINT = "#8C959F"
+_INK, _FAINT = legend.INK, legend.FAINT
 _LABEL_SPACING = 21  # pixels, at 100 per inch
 _PANEL_COLUMNS = 4
 _STYLE = {

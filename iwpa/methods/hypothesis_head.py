@@ -43,9 +43,9 @@ _LEAST_NOISE = 1e-6
 _REFUTED = 0.1
 # Weight of the least promising task, as a share of the most promising one's.
 _LEAST_PROMISE = 0.1
-# Factor on a followed task's probability when it was followed in vain: its expert would hardly ever
-# have missed it. Smaller than _REFUTED, so that another task is tried next.
-_FAILURE_FACTOR = 0.05
+# -2 log of the factor on a followed task's probability when it was followed in vain: its expert
+# would hardly ever have missed it. Below _REFUTED, so that another task is tried next.
+_FAILURE = -2.0 * math.log(0.05)
 # Where payments do not end the episode: those of an episode come from nearly the same place, a side
 # of it that depends on which task is followed, so that this many count as one; the noise of one in
 # that of the reward heads, where these judge it; and a task is followed for this many steps without
@@ -130,16 +130,15 @@ class HypothesisHead(RidgeHead):
         """
         psi, paid = transitions.features, transitions.rewards[:, None]
         values = psi @ self._task_heads.T
-        told = transitions.discounts == 0.0
+        pays, told = transitions.rewards > 0.0, transitions.discounts == 0.0
         if self.succeeds:
             surprise = self._misses(values, rows)
-            told |= transitions.rewards > 0.0
+            told |= pays
         else:
             errors = psi @ self._reward_heads.T - paid
             surprise = np.square(errors / (_INFLATION * self._noise))
         surprise[told] = np.square((values[told] - paid[told]) / self._noise)
-        pays = transitions.rewards > 0.0
-        if self.alone and not self.succeeds:
+        if self._predictions.pays:
             known = self._begin_anew(pays, rows)
             surprise[known] = 0.0
             surprise[pays] = self._of_payments(psi[pays], errors[pays])
@@ -147,7 +146,7 @@ class HypothesisHead(RidgeHead):
         if self.alone and self.acts:
             self._patience[rows] -= 1
             vain = np.flatnonzero((self._patience[rows] == 0) & ~pays)
-            surprise[vain, self.followed[rows[vain]]] -= 2.0 * math.log(_FAILURE_FACTOR)
+            surprise[vain, self.followed[rows[vain]]] += _FAILURE
         return surprise
 
     def _misses(self, values: Array, rows: Array) -> Array:
@@ -267,7 +266,7 @@ class HypothesisHead(RidgeHead):
         if self.succeeds:
             return
         rows = rows[~self._paid[rows]]
-        self._squared_errors[rows, self.followed[rows]] -= 2.0 * np.log(_FAILURE_FACTOR)
+        self._squared_errors[rows, self.followed[rows]] += _FAILURE
         self._update_posterior()
 
     def _update_centres(self) -> None:

@@ -83,14 +83,14 @@ def _weighting(start: Start, head: Head) -> Method:
 def _shared_q_iw_hypotheses(start: Start) -> Method:
     start = dataclasses.replace(start, config=_hypotheses_config(start.snapshot, start.config))
     snapshot, seen = with_imagined_tasks(start.snapshot), RewardRange(len(start.replicas))
-    described = is_described(snapshot)
+    descriptions = snapshot.weights["embedding"]
     predictions = Predictions(
         snapshot.task_heads(),
         *snapshot.reward_heads(),
         snapshot.success(),
         snapshot.discount,
-        pays=described and snapshot.pays() and not snapshot.success(),
-        places=paid_places(snapshot, snapshot.weights["embedding"]) if described else None,
+        pays=_pays(snapshot),
+        places=paid_places(snapshot, descriptions) if is_described(snapshot) else None,
     )
     head, expert = HypothesisHead(predictions, start.config, seen), snapshot.expert()
     proposals = start.proposals(
@@ -99,13 +99,18 @@ def _shared_q_iw_hypotheses(start: Start) -> Method:
     )
     critic = start.linear_critic(head, proposals)
     return HypothesisWeighting(
-        head, critic, proposals, seen, start.config, start.work, snapshot.weights["embedding"]
+        head, critic, proposals, seen, start.config, start.work, descriptions
     )
+
+
+def _pays(snapshot: Snapshot) -> bool:
+    """Returns whether hypotheses take positive rewards for payments; see `Predictions.pays`."""
+    return is_described(snapshot) and snapshot.pays() and not snapshot.success()
 
 
 def _hypotheses_config(snapshot: Snapshot, config: AdaptationConfig) -> AdaptationConfig:
     """Returns the config, with fewer proposals where experts act alone and none is weighed."""
-    if not (snapshot.success() or (is_described(snapshot) and snapshot.pays())):
+    if not (snapshot.success() or _pays(snapshot)):
         return config
     samples = min(config.action_samples, _UNWEIGHTED_SAMPLES)
     return dataclasses.replace(

@@ -137,12 +137,12 @@ def _assignments(
     seeds: int,
     episodes: int | None,
 ) -> list[Assignment]:
-    gone = [name for name in settings.methods if name not in NAMES]
+    kept = [name for name in settings.methods if name in NAMES]
+    gone = [name for name in settings.methods if name not in kept]
     if gone and not methods:
-        kept = ",".join(name for name in settings.methods if name in NAMES)
         raise RunDirectoryError(
             f"The run's methods include {', '.join(gone)}, which this version lacks: choose "
-            f"--methods={kept or 'prior'}."
+            f"--methods={','.join(kept) or 'prior'}."
         )
     episodes = episodes or settings.config.adaptation_episodes
     chosen = None if tasks is None else tuple(tasks)

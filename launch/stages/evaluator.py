@@ -130,15 +130,16 @@ class Evaluator:
             snapshot: The snapshot to adapt from.
             assignments: What to adapt with.
         """
-        recorded = {run.key: run for run in evaluation.recorded_runs(self._directory)}
+        recorded = evaluation.recorded_runs(self._directory)
+        by_key = {run.key: run for run in recorded}
+        distribution = self._run.distribution
         for number, assignment in enumerate(assignments, start=1):
             if self._stop.is_set():
                 return
             title = f"{assignment.split} {number} of {len(assignments)}, {assignment.method}"
-            keys = assignment.keys(self._run.distribution, snapshot.step)
-            runs = [recorded[key] for key in keys if key in recorded and recorded[key].complete]
-            if len(runs) == len(keys):
-                print(recorded_line(title, runs), flush=True)
+            if evaluation.is_complete(recorded, distribution, assignment, snapshot.step):
+                keys = assignment.keys(distribution, snapshot.step)
+                print(recorded_line(title, [by_key[key] for key in keys]), flush=True)
             else:
                 self._evaluate(assignment, snapshot, title)
 
