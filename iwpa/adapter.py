@@ -24,7 +24,7 @@ from iwpa.work import WORK, Background
 
 _MEMORY = 10_000
 _STATE = "state.safetensors"
-_VERSION = 2
+_VERSION = 3
 
 
 class Adapter:

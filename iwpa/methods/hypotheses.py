@@ -5,7 +5,8 @@ leaves it as soon as another is ten times as likely (`HypothesisHead`). Three of
 of that task's expert, the fourth the prior's; the followed task's head weighs them. Once two
 rewards differ, the head is the posterior mean over tasks plus a ridge regression drawn towards it.
 The temperature is calibrated at each state from the first on: the head is informative before any
-reward.
+reward. A task may be like none of training's: after some episodes without a find, the prior acts in
+every third.
 
 Where only successes pay, it acts as the expert alone: expected values near a success are flat, and
 weighing proposals by them keeps it from arriving. So it does where experts see descriptions and
@@ -15,6 +16,7 @@ some steps pay: among many imagined tasks one is close to the present one.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -29,9 +31,14 @@ from iwpa.methods.proposals import Proposals
 from iwpa.methods.temperature import FLOOR_SHARE, calibrate
 from iwpa.work import Job, Work
 
+# After this many episodes without a find, the prior acts in one of so many.
+_IN_VAIN, _PRIOR_EPISODES = 5, 3
+
 
 class HypothesisWeighting(ImportanceWeighting):
     """Importance weighting of proposals from the prior and from the followed task's expert."""
+
+    remembered: ClassVar[tuple[str, ...]] = (*ImportanceWeighting.remembered, "_in_vain")
 
     def __init__(
         self,
@@ -56,8 +63,12 @@ class HypothesisWeighting(ImportanceWeighting):
         """
         super().__init__(critic, proposals, seen, config, work)
         self._head, self._embeddings = head, embeddings
+        self._in_vain = np.zeros(len(self._rows), int)  # Episodes without a find.
 
     def begin_episode(self, observations: Array, streams: Sequence[np.random.Generator]) -> None:
+        late = self._in_vain - _IN_VAIN
+        unlike = (late >= 0) & (late % _PRIOR_EPISODES == 0) & ~(self.seen.width > 0)
+        self._head.unlike[:] = unlike & (not self._head.alone)
         super().begin_episode(observations, streams)
         self._commit(observations, np.ones(len(self._rows), bool))
 
@@ -74,15 +85,18 @@ class HypothesisWeighting(ImportanceWeighting):
 
     def _logits(self, q_values: Array) -> Array:
         if not self._head.alone:
-            return super()._logits(q_values)
+            return np.where(self._head.unlike[:, None], 0.0, super()._logits(q_values))
         return np.where(self._proposals.from_second, np.zeros_like(q_values), -np.inf)
 
     def observe(self, transitions: Transitions) -> None:
         super().observe(transitions)
+        self._head.unlike &= ~(self.seen.width > 0)
         self._commit(transitions.observations, self._head.refuted() & transitions.active)
 
     def end_episode(self, streams: Sequence[np.random.Generator]) -> None:
-        self._head.record_failure(np.flatnonzero(self._valid.any(axis=1) & ~(self.seen.width > 0)))
+        in_vain = self._valid.any(axis=1) & ~(self.seen.width > 0)
+        self._head.record_failure(np.flatnonzero(in_vain & ~self._head.unlike))
+        self._in_vain += in_vain
         super().end_episode(streams)
 
     def warm_start(self, log: Logged, streams: Sequence[np.random.Generator]) -> None:

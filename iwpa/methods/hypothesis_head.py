@@ -26,7 +26,7 @@ from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.described_reward import described_surprise
 from iwpa.methods.heads import Lesson
 from iwpa.methods.memory import FeatureTransitions
-from iwpa.methods.predictions import Predictions
+from iwpa.methods.predictions import LEAST_NOISE, Predictions
 from iwpa.methods.proposals import softmax
 from iwpa.methods.ridge_head import RidgeHead
 from iwpa.work import Job
@@ -35,10 +35,6 @@ from iwpa.work import Job
 _LEARNED = 0.75
 # Number of training tasks in diagnostics.
 _LIKELIEST = 5
-# Held-out tasks visit states that training did not, where reward heads err by this factor more than
-# in training. Terminal rewards are judged by value heads: reward heads err more on sudden rewards.
-_INFLATION = 4.0
-_LEAST_NOISE = 1e-6
 # A task is refuted when its probability falls below this share of the likeliest one's.
 _REFUTED = 0.1
 # Weight of the least promising task, as a share of the most promising one's.
@@ -46,6 +42,8 @@ _LEAST_PROMISE = 0.1
 # -2 log of the factor on a followed task's probability when it was followed in vain: its expert
 # would hardly ever have missed it. Below _REFUTED, so that another task is tried next.
 _FAILURE = -2.0 * math.log(0.05)
+# The same of an episode without a find: it outweighs what reward heads' errors do to untried tasks.
+_EPISODE_FAILURE = 2.0 * _FAILURE
 # Where payments do not end the episode: those of an episode come from nearly the same place, a side
 # of it that depends on which task is followed, so that this many count as one; the noise of one in
 # that of the reward heads, where these judge it; and a task is followed for this many steps without
@@ -69,6 +67,7 @@ class HypothesisHead(RidgeHead):
         succeeds: Whether only successes pay, which end episodes.
         alone: Whether the followed task's expert acts alone: there, or where steps pay.
         acts: Whether transitions come from following tasks, not from a log.
+        unlike: Where the prior is followed instead, as if the task were like none of these, `[R]`.
     """
 
     remembered: ClassVar[tuple[str, ...]] = (
@@ -79,6 +78,7 @@ class HypothesisHead(RidgeHead):
         "_patience",
         "_highest",
         "_paid",
+        "unlike",
     )
 
     def __init__(self, predictions: Predictions, config: AdaptationConfig, seen: RewardRange):
@@ -98,8 +98,7 @@ class HypothesisHead(RidgeHead):
         super().__init__(means, config, seen, predictions.discount)
         self._squared_errors = np.zeros((len(self._rows), len(self.tasks)))
         self.posterior = softmax(self._squared_errors)
-        self._reward_heads = predictions.rewards[self.tasks]
-        self._noise = max(predictions.noise, _LEAST_NOISE)
+        self._noise = max(predictions.noise, LEAST_NOISE)
         self._predictions, self._places = predictions, predictions.places
         if self._places is not None:
             known = self._places.descriptions[self.tasks]
@@ -107,6 +106,7 @@ class HypothesisHead(RidgeHead):
         self.succeeds = predictions.success > 0.0
         self.alone = self.succeeds or predictions.pays
         self.acts = True
+        self.unlike = np.zeros(len(self._rows), bool)
         self.followed = np.zeros(len(self._rows), int)
         self._patience = np.zeros(len(self._rows), int)  # Steps left to follow it.
         self._highest = np.zeros(len(self._rows))  # Its value at its highest so far.
@@ -135,13 +135,13 @@ class HypothesisHead(RidgeHead):
             surprise = self._misses(values, rows)
             told |= pays
         else:
-            errors = psi @ self._reward_heads.T - paid
-            surprise = np.square(errors / (_INFLATION * self._noise))
+            surprise = self._predictions.surprise(psi, transitions.rewards)[:, self.tasks]
+        # Terminal rewards are judged by value heads: reward heads err more on sudden rewards.
         surprise[told] = np.square((values[told] - paid[told]) / self._noise)
         if self._predictions.pays:
             known = self._begin_anew(pays, rows)
             surprise[known] = 0.0
-            surprise[pays] = self._of_payments(psi[pays], errors[pays])
+            surprise[pays] = self._of_payments(psi[pays], paid[pays])
             self._wait(values, pays, rows)
         if self.alone and self.acts:
             self._patience[rows] -= 1
@@ -173,15 +173,16 @@ class HypothesisHead(RidgeHead):
         paid: Array = self._paid[rows]
         return paid
 
-    def _of_payments(self, features: Array, errors: Array) -> Array:
+    def _of_payments(self, features: Array, paid: Array) -> Array:
         """Returns -2 log p of steps that paid, `[r, N]`: by where tasks pay, if that is known.
 
         Args:
             features: psi(s, a), `[r, d]`.
-            errors: Predicted minus actual reward, `[r, N]`; only what is predicted too low counts.
+            paid: Rewards, `[r, 1]`; only what is predicted too low counts.
         """
         if self._places is not None:
             return self._places.surprise(features) / _CORRELATED
+        errors = features @ self._predictions.rewards[self.tasks].T - paid
         short: Array = np.minimum(errors, 0.0) / (_PAYMENT_NOISE * self._noise)
         return np.square(short)
 
@@ -212,7 +213,7 @@ class HypothesisHead(RidgeHead):
             features: psi(s, a) of the transitions, `[N, d]`.
         """
         self._squared_errors += described_surprise(
-            described, paid, tasks, features, self.tasks, self._places, _INFLATION * self._noise
+            described, paid, tasks, features, self.tasks, self._places, self._predictions.doubt
         )
         self.posterior = softmax(-0.5 * self._squared_errors)
         self.followed[:] = self.posterior.argmax(axis=1)
@@ -266,7 +267,7 @@ class HypothesisHead(RidgeHead):
         if self.succeeds:
             return
         rows = rows[~self._paid[rows]]
-        self._squared_errors[rows, self.followed[rows]] += _FAILURE
+        self._squared_errors[rows, self.followed[rows]] += _EPISODE_FAILURE
         self._update_posterior()
 
     def _update_centres(self) -> None:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from iwpa.arrays import Array
+from iwpa.methods.leverage import Leverages
 from iwpa.methods.paid_places import PaidPlaces
 
 # A success is due in a step whose value is above this share of a success's reward; it is never
@@ -25,6 +26,12 @@ _HIGHEST_CHANCE = 0.3
 # outside of these shares of a success's reward are not taken at their word.
 _PATIENCE = 1.2
 _FARTHEST, _NEAREST = 0.2, 0.9
+# Held-out tasks visit states that training did not, where reward heads err by this factor more than
+# in training. Where it is known how far a step is from the task's own, they err by the second
+# factor, and their variance grows by the share with each unit of leverage above 1.
+_INFLATION, _NEAR_INFLATION = 4.0, 2.5
+_GROWTH = 0.5
+LEAST_NOISE = 1e-6
 
 
 class Predictions(NamedTuple):
@@ -39,6 +46,7 @@ class Predictions(NamedTuple):
         pays: Whether positive rewards are payments that come again at the same place, and tasks are
             dense enough that the expert of one of them acts alone. Not where only successes pay.
         places: Where tasks pay, if that is known.
+        leverages: How far steps are from the tasks' own, if that is known.
     """
 
     values: Array
@@ -48,6 +56,33 @@ class Predictions(NamedTuple):
     discount: float
     pays: bool = False
     places: PaidPlaces | None = None
+    leverages: Leverages | None = None
+
+    @property
+    def doubt(self) -> float:
+        """RMS error of the reward heads where a held-out task leads, in scaled rewards."""
+        inflation = _INFLATION if self.leverages is None else _NEAR_INFLATION
+        return inflation * max(self.noise, LEAST_NOISE)
+
+    def surprise(self, features: Array, rewards: Array) -> Array:
+        """Returns -2 log p of steps' rewards under every task, by its reward head, `[r, N]`.
+
+        That nothing is paid is what most tasks predict most of the time: a head that was fitted
+        nearby gains nothing by being sure of it.
+
+        Args:
+            features: psi(s, a), `[r, d]`.
+            rewards: Scaled, `[r]`.
+        """
+        errors = features @ self.rewards.T - rewards[:, None]
+        surprise: Array = np.square(errors / self.doubt)
+        if self.leverages is None:
+            return surprise
+        widths = 1.0 + _GROWTH * np.maximum(self.leverages.of(features) - 1.0, 0.0)
+        surprise /= widths
+        paid = rewards != 0.0
+        surprise[paid] += np.log(widths[paid])
+        return surprise
 
     def chances(self, values: Array) -> Array:
         """Returns the chance of a success in a step with Q_i `[...]`; 0 where none is due."""

@@ -10,6 +10,7 @@ import dataclasses
 import math
 import pathlib
 
+from iwpa.arrays import Array
 from iwpa.engine import RewardRange
 from iwpa.fields import read_values, with_values
 from iwpa.imagined_tasks import is_described, with_imagined_tasks
@@ -21,11 +22,13 @@ from iwpa.methods.heads import Head, draw_heads
 from iwpa.methods.hypotheses import HypothesisWeighting
 from iwpa.methods.hypothesis_head import HypothesisHead
 from iwpa.methods.importance_weighting import ImportanceWeighting
+from iwpa.methods.leverage import leverages
 from iwpa.methods.paid_places import paid_places
 from iwpa.methods.predictions import Predictions
 from iwpa.methods.recurrent import PearlMethod, RL2Method
 from iwpa.methods.start import Start
 from iwpa.methods.td_head import TemporalDifferenceHead
+from iwpa.networks import NumpyGaussian
 from iwpa.snapshots import Snapshot
 
 # Enough to see which tasks have something to promise at a state.
@@ -84,19 +87,29 @@ def _shared_q_iw_hypotheses(start: Start) -> Method:
     start = dataclasses.replace(start, config=_hypotheses_config(start.snapshot, start.config))
     snapshot, seen = with_imagined_tasks(start.snapshot), RewardRange(len(start.replicas))
     descriptions = snapshot.weights["embedding"]
+    described = is_described(snapshot)
     predictions = Predictions(
         snapshot.task_heads(),
         *snapshot.reward_heads(),
         snapshot.success(),
         snapshot.discount,
         pays=_pays(snapshot),
-        places=paid_places(snapshot, descriptions) if is_described(snapshot) else None,
+        places=paid_places(snapshot, descriptions) if described else None,
+        # Imagined tasks have no steps of their own.
+        leverages=None if described or snapshot.success() else leverages(snapshot),
     )
-    head, expert = HypothesisHead(predictions, start.config, seen), snapshot.expert()
-    proposals = start.proposals(
-        with_features=True,
-        second=lambda observations, rows: expert(observations, head.tasks[head.followed[rows]]),
-    )
+    head = HypothesisHead(predictions, start.config, seen)
+    expert, prior = snapshot.expert(), snapshot.prior()
+
+    def followed(observations: Array, rows: Array) -> NumpyGaussian:
+        """Returns what the followed tasks' experts do, and the prior where it is followed."""
+        led, unlike = expert(observations, head.tasks[head.followed[rows]]), head.unlike[rows]
+        if unlike.any():
+            free = prior(observations)
+            led.mean[unlike], led.std[unlike] = free.mean[unlike], free.std[unlike]
+        return led
+
+    proposals = start.proposals(with_features=True, second=followed)
     critic = start.linear_critic(head, proposals)
     return HypothesisWeighting(
         head, critic, proposals, seen, start.config, start.work, descriptions

@@ -117,10 +117,10 @@ def test_a_restored_adapter_continues_bit_for_bit(name, method, within_episode, 
 def test_an_adapter_of_a_later_version_is_refused_with_a_remedy(tmp_path):
     iwpa.load("sparse_navigation").adapter().save(tmp_path / "saved")
     manifest = tmp_path / "saved" / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"version": 2', '"version": 7'))
+    manifest.write_text(manifest.read_text().replace('"version": 3', '"version": 7'))
     with pytest.raises(
         iwpa.DamagedError,
-        match="version 7, but this program reads 2: use the release of iwpa that wrote it",
+        match="version 7, but this program reads 3: use the release of iwpa that wrote it",
     ):
         iwpa.restore(tmp_path / "saved")
 

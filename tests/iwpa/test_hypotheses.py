@@ -52,6 +52,29 @@ def test_one_proposal_in_four_is_the_priors_and_the_rest_are_the_followed_expert
     np.testing.assert_allclose(proposals.features[:, 0, 3], features, atol=1e-5)
 
 
+def test_after_five_episodes_without_a_find_the_prior_acts_in_every_third_until_one(
+    snapshot, tools, corridor
+):
+    method = make(snapshot, tools.replicas_of(corridor)[:2])
+    observations = np.random.default_rng(1).normal(size=(2, 3)).astype(np.float32)
+    streams = [np.random.default_rng(seed) for seed in range(2)]
+    active, led = np.ones(2, bool), []
+    for _ in range(12):
+        method.begin_episode(observations, streams)
+        proposals, prior = method._proposals, snapshot.prior()(observations)
+        expected = prior.mean[:, None] + prior.std[:, None] * proposals._noise[:, 0]
+        led.append(np.isclose(proposals.actions[:, 0], expected, atol=1e-6).all(axis=(1, 2)))
+        method.act()
+        np.testing.assert_allclose(method._kl == 0.0, led[-1])
+        # The second replica's last reward differs from those before: a find.
+        rewards = np.array([0.0, 1.0 if len(led) == 9 else 0.0])
+        method.observe(Transitions(rewards, np.full(2, 0.9), observations, active))
+        method.end_episode(streams)
+    episodes = np.array(led)
+    assert np.flatnonzero(episodes[:, 0]).tolist() == [5, 8, 11]
+    assert np.flatnonzero(episodes[:, 1]).tolist() == [5, 8]
+
+
 def test_where_only_successes_pay_it_acts_as_the_followed_expert(snapshot, tools, corridor):
     paid = {"payments": np.float32([0.01, 0.01, 0.1])}
     snapshot = dataclasses.replace(snapshot, weights={**snapshot.weights, **paid})

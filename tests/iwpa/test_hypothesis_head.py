@@ -86,7 +86,7 @@ def test_after_an_episode_without_a_find_another_task_is_followed():
         followed.append(int(head.followed[0]))
         head.record_failure(np.array([0]))
     assert followed == [0, 1, 0, 1, 0]
-    np.testing.assert_allclose(head.posterior[0], [1.0 / 21.0, 20.0 / 21.0])
+    np.testing.assert_allclose(head.posterior[0], [1.0 / 401.0, 400.0 / 401.0])
 
 
 def test_where_only_successes_pay_a_task_loses_by_each_step_in_which_one_was_due():
