@@ -21,6 +21,7 @@ OPTIONAL = frozenset(
         "losses.kl_target",
         "losses.shaping",
         "losses.teacher_cost",
+        "losses.uniform_actions",
         "straight_episodes",
         "replay.burn_in",
         "replay.context_length",
@@ -88,6 +89,13 @@ class LossConfig:
         "kappa; above 0, rl2 takes the training reward as a potential phi and learns from "
         "kappa (gamma phi' - phi) instead, on sequences of whole trials.",
         at_least=0,
+    )
+    uniform_actions: int = field(
+        0,
+        "M, actions drawn uniformly in each state; rl2's policy is also drawn to the best of them, "
+        "where its critic prefers that to the policy's mean.",
+        at_least=0,
+        at_most=1024,
     )
     latent_cost: float = field(
         0.0,
@@ -202,6 +210,7 @@ class Config:
         for name, value, reason in (
             ("losses.kl_target", self.losses.kl_target, f"{agent} has no prior"),
             ("losses.shaping", self.losses.shaping, "only {users} shape{s} rewards"),
+            ("losses.uniform_actions", self.losses.uniform_actions, "only {users} draw{s} them"),
             ("losses.teacher_cost", self.losses.teacher_cost, "only {users} {have} experts"),
             ("straight_episodes", self.straight_episodes, "only {users} {have} them"),
             ("replay.burn_in", self.replay.burn_in, "only {users} {have} a burn-in"),

@@ -20,21 +20,23 @@ _QUANTILES = (0.1, 0.5, 0.9)
 
 
 class Noise(NamedTuple):
-    """Standard normal draws of one step, S samples for each of `[B, T]` states.
+    """Draws of one step, S samples for each of `[B, T]` states, standard normal but the last.
 
     They are inputs of the losses, which are therefore deterministic.
 
     Attributes:
         value: For E_{a'~pi'} Q'(s', a'), `[S, B, T, A]`.
         policy: For the policy's loss, `[S, B, T, A]`.
+        uniform: M actions from the whole range of actions, `[M, B, T, A]`; None if M is 0.
     """
 
     value: tf.Tensor
     policy: tf.Tensor
+    uniform: tf.Tensor | None = None
 
     def of_rows(self, rows: slice) -> Noise:
         """Returns the draws for some of the B sequences."""
-        return Noise(self.value[:, rows], self.policy[:, rows])
+        return Noise(*(None if draws is None else draws[:, rows] for draws in self))
 
 
 class Counts(NamedTuple):
@@ -95,8 +97,12 @@ def draw_noise(batch: Mapping[str, tf.Tensor], config: Config, seed: tf.Tensor) 
     States of the burn-in get none.
     """
     rows, length, actions = batch["actions"].shape
-    shape = (2, config.losses.action_samples, rows, length - config.replay.burn_in, actions)
-    return Noise(*tf.unstack(tf.random.stateless_normal(shape, seed)))
+    states = (rows, length - config.replay.burn_in, actions)
+    normal = tf.random.stateless_normal((2, config.losses.action_samples, *states), seed)
+    count = config.losses.uniform_actions
+    uniform = tf.random.stateless_uniform((count, *states), seed, -1.0, 1.0) if count else None
+    value, policy = tf.unstack(normal)
+    return Noise(value, policy, uniform)
 
 
 def masked_mean(values: tf.Tensor, mask: tf.Tensor, counts: Counts | None = None) -> tf.Tensor:

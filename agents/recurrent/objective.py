@@ -13,6 +13,9 @@ import tensorflow as tf
 from agents import losses
 from agents.gaussian import Gaussian
 
+# Weight of the pull towards the best uniform action.
+_PULL = 4.0
+
 # A critic at fixed states: maps actions `[B, T, A]` to values `[B, T]`.
 Value = Callable[[tf.Tensor], tf.Tensor]
 
@@ -81,6 +84,8 @@ def retrace_and_svg(
     )
     q_values, entropy = critic(actions), policy.entropy()
     expected_q = losses.reparameterised_value(target_critic, policy, noise.policy)
+    if noise.uniform is not None:
+        expected_q -= _PULL * best_action_loss(target_critic, policy, noise.uniform)
     return {
         "critic_loss": losses.critic_loss(q_values, targets, mask, counts),
         "policy_loss": losses.entropy_regularised_loss(
@@ -90,3 +95,25 @@ def retrace_and_svg(
         "q_value": losses.masked_mean(q_values, mask, counts),
         "rho": tf.exp(log_rhos),
     }
+
+
+def best_action_loss(critic: Value, policy: Gaussian, actions: tf.Tensor) -> tf.Tensor:
+    """Returns a loss that draws the policy's mean mu to the best of some actions, `[B, T]`.
+
+    It is max(Q(s, a*) - Q(s, mu), 0) times half the squared distance from mu to a*, and only the
+    distance has a gradient. SVG(0) follows the critic's slope at the policy's own actions. Where
+    the critic has two peaks, such as a direction that was tried and one that was not, it stays on
+    the nearer one.
+
+    Args:
+        critic: Q.
+        policy: The policy at the same states.
+        actions: M actions for each of them, `[M, B, T, A]`.
+    """
+    fixed = tf.stop_gradient(policy.mean)
+    values = tf.map_fn(critic, actions)
+    best = tf.one_hot(tf.argmax(values, axis=0), len(actions), axis=0)
+    action = tf.reduce_sum(best[..., None] * actions, axis=0)
+    gain = tf.nn.relu(tf.reduce_max(values, axis=0) - critic(fixed))
+    distance = tf.reduce_sum(tf.math.squared_difference(action, policy.mean), axis=-1)
+    return 0.5 * tf.stop_gradient(gain) * distance

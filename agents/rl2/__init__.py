@@ -9,7 +9,9 @@ from __future__ import annotations
 from agents.traits import Traits
 
 TRAITS = Traits(
-    uses=frozenset({"losses.shaping", "replay.burn_in", "straight_episodes"}),
+    uses=frozenset(
+        {"losses.shaping", "losses.uniform_actions", "replay.burn_in", "straight_episodes"}
+    ),
     methods=("rl2",),
     selection_method="rl2",
     learner_step_seconds=0.033,

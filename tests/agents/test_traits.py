@@ -37,6 +37,7 @@ def test_each_optional_hyper_parameter_exists_and_some_agent_uses_it():
         ),
         ("losses.kl_target", 0.5, "losses.kl_target takes 0", ".+ has no prior"),
         ("losses.shaping", 2.0, "losses.shaping takes 0", "only rl2.* shapes? rewards"),
+        ("losses.uniform_actions", 8, "losses.uniform_actions takes 0", "only rl2.* draws? them"),
         ("straight_episodes", 0.25, "straight_episodes takes 0", "only rl2 .*pearl.* have them"),
         ("replay.burn_in", 3, "replay.burn_in takes 0", "only rl2.* (has|have) a burn-in"),
         ("replay.context_length", 7, "replay.context_length takes 0", ""),

@@ -71,6 +71,7 @@ ZERO = {
     "config.optimiser.rate_half_life",
     *("config.losses.latent_cost", "config.losses.task_reward_weight", "config.losses.trace_decay"),
     *("config.losses.shaping", "config.losses.teacher_cost", "config.straight_episodes"),
+    "config.losses.uniform_actions",
     *("config.replay.burn_in", "config.replay.context_length"),
 }
 STEP = {"launch.evaluate", "launch.tune"}  # whose --snapshot is a learner step
