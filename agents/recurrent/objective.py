@@ -112,7 +112,7 @@ def best_action_loss(critic: Value, policy: Gaussian, actions: tf.Tensor) -> tf.
     """
     fixed = tf.stop_gradient(policy.mean)
     values = tf.map_fn(critic, actions)
-    best = tf.one_hot(tf.argmax(values, axis=0), len(actions), axis=0)
+    best = tf.one_hot(tf.argmax(values, axis=0), tf.shape(actions)[0], axis=0)
     action = tf.reduce_sum(best[..., None] * actions, axis=0)
     gain = tf.nn.relu(tf.reduce_max(values, axis=0) - critic(fixed))
     distance = tf.reduce_sum(tf.math.squared_difference(action, policy.mean), axis=-1)
