@@ -20,7 +20,7 @@ def drawn(
     seed: int,
     count: int = TRANSITIONS,
 ) -> Experience | None:
-    """Draws up to `count` transitions from batches, without replacement.
+    """Draws up to `count` transitions from batches, as evenly over tasks as they allow.
 
     Args:
         batches: As `SequenceSpec.signature`, with a leading B.
@@ -46,5 +46,16 @@ def drawn(
     whole = [np.concatenate(parts) for parts in zip(*columns, strict=True)]
     if not whole or not len(whole[0]):
         return None
-    chosen = np.random.default_rng(seed).permutation(len(whole[0]))[:count]
+    order = np.random.default_rng(seed).permutation(len(whole[0]))
+    chosen = order[np.argsort(_occurrences(whole[-1][order]), kind="stable")[:count]]
     return Experience(*(part[chosen] for part in whole))
+
+
+def _occurrences(tasks: Array) -> Array:
+    """Returns how often each entry's task occurs before it; both `[n]`."""
+    by_task = np.argsort(tasks, kind="stable")
+    starts = np.unique(tasks[by_task], return_index=True)[1]
+    sizes = np.diff(np.append(starts, len(tasks)))
+    result = np.empty(len(tasks), int)
+    result[by_task] = np.arange(len(tasks)) - np.repeat(starts, sizes)
+    return result

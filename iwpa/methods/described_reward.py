@@ -9,6 +9,9 @@ from iwpa.methods.paid_places import PaidPlaces
 
 # Number of transitions that each training task's mean error under a reward function counts as.
 _DESCRIBED = 20.0
+# Each task is judged as if it had this many transitions more, with the mean error of all: a few
+# that no reward function would pay for do not speak for a task.
+_MORE = 10.0
 
 
 def described_surprise(
@@ -48,14 +51,11 @@ def described_surprise(
 def _mean_differences(squares: Array, tasks: Array, known_tasks: Array) -> Array:
     """Returns the mean of the squares `[N]` over each known task's transitions, `[K]`.
 
-    Tasks without transitions get the mean over those that have some.
+    Each also has `_MORE` transitions with the mean of all.
     """
+    length = max(tasks.max(), known_tasks.max()) + 1
     sums, counts = (
-        np.bincount(tasks, weights, minlength=tasks.max() + 1) for weights in (squares, None)
+        np.bincount(tasks, weights, minlength=length)[known_tasks] for weights in (squares, None)
     )
-    seen = np.isin(known_tasks, tasks)
-    means = np.zeros(len(known_tasks))
-    if seen.any():
-        means[seen] = sums[known_tasks[seen]] / counts[known_tasks[seen]]
-        means[~seen] = means[seen].mean()
+    means: Array = (sums + _MORE * squares.mean()) / (counts + _MORE)
     return means

@@ -34,6 +34,13 @@ def test_a_draw_depends_on_its_seed_alone_and_is_no_larger_than_requested():
     assert not np.array_equal(first.observations, other.observations)
 
 
+def test_tasks_get_as_many_transitions_each_as_they_have():
+    many, few = batch(0, rows=2, real=4), batch(100, rows=3, real=1)
+    found = transitions.drawn([many, few], 1.0, seed=3, count=5)
+    # Of tasks 7 and 8 there are five transitions each, of task 9 one.
+    assert np.bincount(found.tasks, minlength=10)[7:].tolist() == [2, 2, 1]
+
+
 def test_without_a_real_transition_there_is_nothing_to_draw():
     assert transitions.drawn([], 1.0, seed=0) is None
     assert transitions.drawn([batch(0, real=0)], 1.0, seed=0) is None

@@ -241,7 +241,8 @@ def test_a_reward_function_that_pays_everywhere_alike_is_no_place():
     head.compare(np.ones(2), np.array([1.0, 0.0]), np.array([0, 1]), np.concatenate([FIRST] * 2))
     # It pays as the first task does, on transitions where that is the place of the first, too.
     assert head.followed[0] == 0
-    assert head.posterior[0, 0] == pytest.approx(1 / (1 + np.exp(-0.5 * 20 / 0.8**2)))
+    # One error of 1 in eleven transitions.
+    assert head.posterior[0, 0] == pytest.approx(1 / (1 + np.exp(-0.5 * 20 / 11 / 0.8**2)))
 
 
 def test_after_a_payment_neither_higher_predictions_nor_steps_without_one_count():
@@ -288,9 +289,11 @@ def test_a_reward_function_favours_the_task_whose_rewards_it_reproduces():
     head.compare(
         np.array([1.0, 2.0, 1.0, 2.0]), np.array([1.0, 0.0, 1.0, 2.0]), np.array([0, 0, 1, 1]), None
     )
+    # Squares of 0, 4 and 0, 0, and ten more of their mean, which is 1.
     scale = (4.0 * NOISE) ** 2
-    np.testing.assert_allclose(head._squared_errors, [[20.0 * 2.0 / scale, 0.0]] * 2)
-    expected = 1.0 / (1.0 + np.exp(-0.5 * 20.0 * 2.0 / scale))
+    errors = np.array([14.0 / 12.0, 10.0 / 12.0])
+    np.testing.assert_allclose(head._squared_errors, [20.0 * errors / scale] * 2)
+    expected = 1.0 / (1.0 + np.exp(-0.5 * 20.0 * (4.0 / 12.0) / scale))
     np.testing.assert_allclose(head.posterior[:, 1], expected)
     assert head.followed.tolist() == [1, 1]
 
