@@ -9,8 +9,8 @@ from iwpa.methods.paid_places import PaidPlaces
 
 # Number of transitions that each training task's mean error under a reward function counts as.
 _DESCRIBED = 20.0
-# Each task is judged as if it had this many transitions more, with the mean error of all: a few
-# that no reward function would pay for do not speak for a task.
+# Each task is judged as if it had this many transitions more, which differ by the noise: a few that
+# no reward function would pay for do not speak for a task.
 _MORE = 10.0
 
 
@@ -51,11 +51,11 @@ def described_surprise(
 def _mean_differences(squares: Array, tasks: Array, known_tasks: Array) -> Array:
     """Returns the mean of the squares `[N]` over each known task's transitions, `[K]`.
 
-    Each also has `_MORE` transitions with the mean of all.
+    Each also has `_MORE` transitions of 1.
     """
     length = max(tasks.max(), known_tasks.max()) + 1
     sums, counts = (
         np.bincount(tasks, weights, minlength=length)[known_tasks] for weights in (squares, None)
     )
-    means: Array = (sums + _MORE * squares.mean()) / (counts + _MORE)
+    means: Array = (sums + _MORE) / (counts + _MORE)
     return means

@@ -289,19 +289,19 @@ def test_a_reward_function_favours_the_task_whose_rewards_it_reproduces():
     head.compare(
         np.array([1.0, 2.0, 1.0, 2.0]), np.array([1.0, 0.0, 1.0, 2.0]), np.array([0, 0, 1, 1]), None
     )
-    # Squares of 0, 4 and 0, 0, and ten more of their mean, which is 1.
+    # Squares of 0, 4 and 0, 0, and ten more of 1.
     scale = (4.0 * NOISE) ** 2
-    errors = np.array([14.0 / 12.0, 10.0 / 12.0])
-    np.testing.assert_allclose(head._squared_errors, [20.0 * errors / scale] * 2)
-    expected = 1.0 / (1.0 + np.exp(-0.5 * 20.0 * (4.0 / 12.0) / scale))
+    errors = np.array([4.0 / scale + 10.0, 10.0]) / 12.0
+    np.testing.assert_allclose(head._squared_errors, [20.0 * errors] * 2)
+    expected = 1.0 / (1.0 + np.exp(-0.5 * 20.0 * (errors[0] - errors[1])))
     np.testing.assert_allclose(head.posterior[:, 1], expected)
     assert head.followed.tolist() == [1, 1]
 
 
-def test_a_reward_function_neither_favours_nor_refutes_a_task_without_transitions():
+def test_under_a_reward_function_a_task_without_transitions_differs_by_the_noise():
     head = hypothesis_head()
-    head.compare(np.array([1.0, 1.0]), np.array([0.0, 0.0]), np.array([1, 1]), None)
-    np.testing.assert_allclose(head.posterior[0], [0.5, 0.5])
+    head.compare(np.array([0.8, 0.8]), np.array([0.0, 0.0]), np.array([1, 1]), None)
+    np.testing.assert_allclose(head._squared_errors[0], [20.0, 20.0])
 
 
 def test_replicas_gather_evidence_independently():
