@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import untrained
@@ -17,11 +19,18 @@ from results.store import read_records
 def test_groups_that_fit_into_memory_give_the_same_results_as_one_group(
     tmp_path, monkeypatch, method
 ):
-    assignment = evaluation.Assignment(method, "test", evaluation.default_adaptation(method, 6))
+    # Products of matrices round otherwise for one replica than for six. New heads are so small, and
+    # new reward heads so exact, that this would turn choices; a weak ridge amplifies it, too.
+    config = dataclasses.replace(evaluation.default_adaptation(method, 6), ridge=10.0)
+    assignment = evaluation.Assignment(method, "test", config)
+    stream, shape = np.random.default_rng(0), untrained.run(tmp_path / "new")[1].task_heads().shape
+    heads = {name: np.float32(stream.normal(size=shape)) for name in ("heads", "reward_heads")}
+    drawn = {**heads, "reward_variance": np.float32([0.25])}
     seen = {}
     for name, limit in (("whole", 2**31), ("cut", 30_000)):
         monkeypatch.setattr(evaluation, "_MEMORY_BYTES", limit)
         run, snapshot = untrained.run(tmp_path / name)
+        snapshot = dataclasses.replace(snapshot, weights={**snapshot.weights, **drawn})
         sizes = []
         assert evaluation.evaluate(
             run,
@@ -32,19 +41,15 @@ def test_groups_that_fit_into_memory_give_the_same_results_as_one_group(
             on_episode=lambda episode, records, sizes=sizes: sizes.append(len(records)),
         )
         assert set(sizes) == ({6} if name == "whole" else {1})
-        returns = np.full((2, 3, 6), np.nan)
-        for record in read_records(run.directory.path, "adaptation"):
-            place = (record["task"], record["seed"], record["episode"] - 1)
-            assert np.isnan(returns[place])
-            returns[place] = record["return"]
-        seen[name] = returns
+        records = read_records(run.directory.path, "adaptation")
+        seen[name] = {
+            (record["task"], record["seed"], record["episode"]): record["return"]
+            for record in records
+        }
+        assert len(records) == len(seen[name]) == 6 * 6
         events = read_records(run.directory.path, "events")
         assert adaptation_cpu_seconds(events, "test", 7)[method] > 0
-    same = np.isclose(seen["cut"], seen["whole"], rtol=0.0, atol=1e-5)
-    assert same[:, :, :2].all()
-    # Products of matrices round otherwise for one replica than for six. With untrained networks
-    # values are a thousand times as large as their differences, so that this may turn a choice.
-    assert same.all(axis=2).sum() >= 4
+    assert seen["cut"] == pytest.approx(seen["whole"], abs=1e-5)
 
 
 def test_more_episodes_than_memory_holds_are_refused_with_the_memory_they_need(
