@@ -26,7 +26,7 @@ from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.described_reward import described_surprise
 from iwpa.methods.heads import Lesson
 from iwpa.methods.memory import FeatureTransitions
-from iwpa.methods.predictions import LEAST_NOISE, Predictions
+from iwpa.methods.predictions import Predictions
 from iwpa.methods.proposals import softmax
 from iwpa.methods.ridge_head import RidgeHead
 from iwpa.work import Job
@@ -98,7 +98,7 @@ class HypothesisHead(RidgeHead):
         super().__init__(means, config, seen, predictions.discount)
         self._squared_errors = np.zeros((len(self._rows), len(self.tasks)))
         self.posterior = softmax(self._squared_errors)
-        self._noise = max(predictions.noise, LEAST_NOISE)
+        self._noise = predictions.error
         self._predictions, self._places = predictions, predictions.places
         if self._places is not None:
             known = self._places.descriptions[self.tasks]

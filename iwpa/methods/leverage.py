@@ -29,34 +29,32 @@ class Leverages:
             count: N. A task without transitions has the median leverage of the others.
         """
         features, self._count = features.astype(np.float64), count
-        self._penalty = _PENALTY * np.square(features).mean()
+        penalty = _PENALTY * np.square(features).mean()
         order = np.argsort(tasks, kind="stable")
         self._seen, self._starts = np.unique(tasks[order], return_index=True)
         groups = np.split(features[order], self._starts[1:])
         # By Woodbury's identity, in the n rows of a task instead of all d features.
-        rows = np.concatenate([_whitened(group, self._penalty) for group in groups])
+        rows = np.concatenate([_whitened(group, penalty) for group in groups])
         self._columns = rows.T.astype(np.float32)
-        self._means = np.ones(len(groups))
         self._means = np.array(
-            [self._of_seen(group)[:, index].mean() for index, group in enumerate(groups)]
+            [self._unexplained(group)[:, index].mean() for index, group in enumerate(groups)]
         )
 
     def of(self, features: Array) -> Array:
         """Returns the leverages of steps with psi(s, a) `[r, d]`, `[r, N]`."""
-        of_seen = self._of_seen(features)
+        of_seen: Array = self._unexplained(features) / self._means
         if len(self._seen) == self._count:
             return of_seen
         leverages = np.repeat(np.median(of_seen, axis=1)[:, None], self._count, axis=1)
         leverages[:, self._seen] = of_seen
         return leverages
 
-    def _of_seen(self, features: Array) -> Array:
-        """Returns the leverages under tasks that have transitions."""
+    def _unexplained(self, features: Array) -> Array:
+        """Returns the leverages times c under the tasks that have transitions."""
         narrow = features.astype(np.float32)
         known = np.add.reduceat(np.square(narrow @ self._columns), self._starts, axis=1)
-        unknown = np.square(narrow).sum(axis=1, keepdims=True) - known
-        result: Array = np.maximum(unknown, 0.0) / (self._penalty * self._means)
-        return result
+        unknown: Array = np.square(narrow).sum(axis=1, keepdims=True) - known
+        return np.maximum(unknown, 0.0)
 
 
 def _whitened(features: Array, penalty: float) -> Array:

@@ -31,7 +31,7 @@ _FARTHEST, _NEAREST = 0.2, 0.9
 # factor, and their variance grows by the share with each unit of leverage above 1.
 _INFLATION, _NEAR_INFLATION = 4.0, 2.5
 _GROWTH = 0.5
-LEAST_NOISE = 1e-6
+_LEAST_ERROR = 1e-6
 
 
 class Predictions(NamedTuple):
@@ -59,10 +59,14 @@ class Predictions(NamedTuple):
     leverages: Leverages | None = None
 
     @property
+    def error(self) -> float:
+        """RMS error of the reward heads in training, never 0, in scaled rewards."""
+        return max(self.noise, _LEAST_ERROR)
+
+    @property
     def doubt(self) -> float:
         """RMS error of the reward heads where a held-out task leads, in scaled rewards."""
-        inflation = _INFLATION if self.leverages is None else _NEAR_INFLATION
-        return inflation * max(self.noise, LEAST_NOISE)
+        return self.error * (_INFLATION if self.leverages is None else _NEAR_INFLATION)
 
     def surprise(self, features: Array, rewards: Array) -> Array:
         """Returns -2 log p of steps' rewards under every task, by its reward head, `[r, N]`.
