@@ -61,6 +61,8 @@ class NumpyRecurrentPolicy:
         self._lstms = [sub_weights(weights, "policy_lstm"), sub_weights(weights, "critic_lstm")]
         self._policy = NumpyPolicy(sub_weights(weights, "policy"), config)
         self._size = config.recurrent_size
+        # Policies of earlier versions see the memory alone.
+        self._sees_observations = len(weights["policy/torso/linear_0/w"]) > self._size
         self.state_size = 4 * config.recurrent_size
 
     def __call__(self, observations: Array, states: Array) -> tuple[NumpyGaussian, Array]:
@@ -75,7 +77,10 @@ class NumpyRecurrentPolicy:
             lstm_step(lstm, observations, states[:, k * half : (k + 1) * half])
             for k, lstm in enumerate(self._lstms)
         ]
-        return self._policy(parts[0][:, : self._size]), np.concatenate(parts, axis=1)
+        inputs = parts[0][:, : self._size]
+        if self._sees_observations:
+            inputs = np.concatenate([inputs, observations], axis=1)
+        return self._policy(inputs), np.concatenate(parts, axis=1)
 
 
 class NumpyLatentPolicy:

@@ -1,10 +1,10 @@
 """Selection of the snapshot that all methods are tested from, by validation scores.
 
-Scores are those of `shared_q_iw` on the validation tasks or, for a recurrent agent, of its own
-method. A score is a mean over ten tasks and varies with luck from snapshot to snapshot, mostly in
-how early reward was found. Of the snapshots within two standard errors (of the paired difference)
-of the best, the latest is selected: later training improves the experts and the prior in ways that
-the validation tasks do not show.
+Scores are those of `shared_q_iw_hypotheses` on the validation tasks or, for a recurrent agent, of
+its own method. A score is a mean over ten tasks and varies with luck from snapshot to snapshot,
+mostly in how early reward was found. Of the snapshots within two standard errors (of the paired
+difference) of the best, the latest is selected: later training improves the experts and the prior
+in ways that the validation tasks do not show.
 
 The choice is made once and kept as an event, so that later validation cannot change which snapshot
 the test results are about.
@@ -12,6 +12,7 @@ the test results are about.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -20,8 +21,9 @@ import numpy as np
 
 from results import records
 
-# Each run is validated with one of these, depending on its agent.
-SELECTION_METHODS = ("shared_q_iw", "rl2", "pearl")
+# Each run is validated with one of these, depending on its agent; runs of earlier versions with
+# `shared_q_iw`.
+SELECTION_METHODS = ("shared_q_iw_hypotheses", "shared_q_iw", "rl2", "pearl")
 _EVENT = "snapshot_selected"
 # Scores differ if they are more than this many standard errors apart.
 _TELLING_ERRORS = 2.0
@@ -46,11 +48,10 @@ class Selection:
 
 
 def selecting_method(runs: Iterable[records.AdaptationRun]) -> str:
-    """Returns the method whose validations select the snapshot: the one that has any."""
-    recorded = {run.key.method for run in runs if run.key.split == "validation"}
-    return next(
-        (method for method in SELECTION_METHODS if method in recorded), SELECTION_METHODS[0]
-    )
+    """Returns the method whose validations select the snapshot: the one that has most."""
+    validated = {(run.key.method, run.key.snapshot) for run in runs if _is_validation(run)}
+    counts = collections.Counter(method for method, _ in validated)
+    return max(SELECTION_METHODS, key=lambda method: counts[method])
 
 
 def score_snapshots(runs: Iterable[records.AdaptationRun]) -> dict[int, float]:
@@ -90,7 +91,7 @@ def validated_returns(runs: Iterable[records.AdaptationRun]) -> dict[int, dict[P
     """Returns the mean return of each (task, seed) by snapshot, completely validated ones only."""
     runs = list(runs)
     method = selecting_method(runs)
-    candidates = [run for run in runs if (run.key.split, run.key.method) == ("validation", method)]
+    candidates = [run for run in runs if _is_validation(run) and run.key.method == method]
     if not candidates:
         return {}
     configuration = records.newest_configuration(candidates)
@@ -115,6 +116,10 @@ def validated_returns(runs: Iterable[records.AdaptationRun]) -> dict[int, dict[P
         }
         for snapshot, of_snapshot in sorted(complete.items())
     }
+
+
+def _is_validation(run: records.AdaptationRun) -> bool:
+    return run.key.split == "validation"
 
 
 def _scores(validated: Mapping[int, Mapping[Pair, float]]) -> dict[int, float]:

@@ -8,7 +8,7 @@ from agents.traits import Traits
 TRAITS = Traits(
     uses=frozenset({"networks.critic", "losses.kl_target", "losses.teacher_cost"}),
     methods=("prior", "shared_q_iw", "shared_q_iw_hypotheses"),
-    selection_method="shared_q_iw",
+    selection_method="shared_q_iw_hypotheses",
     learner_step_seconds=0.012,  # On two cores and two threads, on navigation and half-cheetah.
     has_levels=True,
     has_task_reward_heads=True,

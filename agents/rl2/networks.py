@@ -31,7 +31,7 @@ class Memories(NamedTuple):
 
 
 class RecurrentNetworks(snt.Module):  # type: ignore[misc]
-    """The policy pi(a|h_t) and the critic Q(h^Q_t, s_t, a).
+    """The policy pi(a|h_t, s_t) and the critic Q(h^Q_t, s_t, a).
 
     Each has its own LSTM over the trial's observations.
     """
@@ -51,7 +51,7 @@ class RecurrentNetworks(snt.Module):  # type: ignore[misc]
         )
         self._policy_lstm = LSTM(inputs, size, name="policy_lstm")
         self._critic_lstm = LSTM(inputs, size, name="critic_lstm")
-        self._policy = Policy(size, spec.action_size, config, name="policy")
+        self._policy = Policy(size + inputs, spec.action_size, config, name="policy")
         self._features = Features(size + inputs, spec.action_size, config, name="features")
         self._value = Linear(self._features.size, 1, variance=SMALL, name="value")
 
@@ -77,9 +77,9 @@ class RecurrentNetworks(snt.Module):  # type: ignore[misc]
         )
         return Memories(policy, critic)
 
-    def policy(self, memories: Memories) -> Gaussian:
+    def policy(self, memories: Memories, observations: tf.Tensor) -> Gaussian:
         """Returns the policy's distributions, `[B, T, A]`."""
-        return self._policy(memories.policy)
+        return self._policy(tf.concat([memories.policy, observations], axis=-1))
 
     def values(self, memories: Memories, observations: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:
         """Returns Q(h^Q, s, a), `[B, T]`, of actions `[B, T, A]`."""

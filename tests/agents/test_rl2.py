@@ -35,7 +35,7 @@ def test_the_policy_in_numpy_is_that_of_the_learner(learner, configured):
     memories = learner.online.memories(
         tf.constant(observations), tf.constant(states), tf.ones((5, 4)), 0
     )
-    theirs = learner.online.policy(memories)
+    theirs = learner.online.policy(memories, tf.constant(observations))
     policy = NumpyRecurrentPolicy(export_weights(learner.online), config.networks)
     for t in range(4):
         own, states = policy(observations[:, t], states)
@@ -51,7 +51,8 @@ def test_the_learner_unrolls_to_the_actors_own_log_probabilities_from_the_stored
     memories = learner.online.memories(
         *(tf.constant(x) for x in (fresh["observations"], fresh["memory"], mask)), burn_in=0
     )
-    theirs = learner.online.policy(memories).at(slice(0, -1)).log_prob(fresh["actions"])
+    distributions = learner.online.policy(memories, tf.constant(fresh["observations"]))
+    theirs = distributions.at(slice(0, -1)).log_prob(fresh["actions"])
     real = fresh["mask"] > 0
     assert (fresh["memory"] != 0).any(axis=1).mean() > 0.3  # many sequences begin within a trial
     np.testing.assert_allclose(fresh["log_probs"][real], theirs.numpy()[real], atol=1e-4)

@@ -87,7 +87,7 @@ def test_given_adaptation_values_apply_to_every_method_in_the_test_but_not_in_va
     )
     assert settings.operation()["adaptation"] == {"ridge": 2.0}
     validated = validation_assignment(settings, settings.distribution()).config
-    assert validated == default_adaptation("shared_q_iw", validated.episodes)
+    assert validated == default_adaptation("shared_q_iw_hypotheses", validated.episodes)
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,9 @@ def test_recurrent_agents_are_selected_by_their_own_method(validated, method):
     assert selection.select_snapshot(runs) == selection.Selection(200, 4.0)
 
 
-def test_where_nothing_was_validated_the_paper_s_method_selects(adaptation_run):
-    assert selection.selecting_method([adaptation_run([1.0], method="rl2")]) == "shared_q_iw"
+def test_where_nothing_was_validated_the_first_method_selects(adaptation_run):
+    unvalidated = [adaptation_run([1.0], method="rl2")]
+    assert selection.selecting_method(unvalidated) == "shared_q_iw_hypotheses"
 
 
 def test_of_equal_scores_the_later_snapshot_wins(validated):
@@ -74,16 +75,17 @@ def test_a_snapshot_that_lacks_a_task_or_an_episode_takes_no_part(validated):
     assert selection.score_snapshots(runs) == {100: 1.0}
 
 
-def test_only_the_validation_of_shared_q_iw_in_its_newest_configuration_counts(
+def test_the_method_with_most_validated_snapshots_counts_in_its_newest_configuration(
     validated, adaptation_run
 ):
     runs = [
+        validated(50, [0.5], time=1.0),
         validated(100, [1.0], time=2.0),
         validated(200, [9.0], time=1.0, configuration="old"),
         validated(300, [9.0], time=3.0, method="shared_q_iw_hypotheses"),
         adaptation_run([9.0], snapshot=400, time=3.0),
     ]
-    assert selection.score_snapshots(runs) == {100: 1.0}
+    assert selection.score_snapshots(runs) == {50: 0.5, 100: 1.0}
 
 
 def test_snapshots_of_unequal_length_are_compared_over_the_episodes_that_all_have(validated):
