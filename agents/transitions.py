@@ -12,6 +12,9 @@ from iwpa.experience import Experience
 
 # They take a few hundred kilobytes for small bodies.
 TRANSITIONS = 2048
+# Among so many there is one that is drawn because it paid: successes are rare, and tell where tasks
+# pay.
+_ONE_PAID_IN = 4
 
 
 def drawn(
@@ -21,6 +24,8 @@ def drawn(
     count: int = TRANSITIONS,
 ) -> Experience | None:
     """Draws up to `count` transitions from batches, as evenly over tasks as they allow.
+
+    Up to a quarter of them are drawn from those alone that paid.
 
     Args:
         batches: As `SequenceSpec.signature`, with a leading B.
@@ -47,8 +52,16 @@ def drawn(
     if not whole or not len(whole[0]):
         return None
     order = np.random.default_rng(seed).permutation(len(whole[0]))
-    chosen = order[np.argsort(_occurrences(whole[-1][order]), kind="stable")[:count]]
+    tasks, paid = whole[-1], whole[-2][order] > 0.0
+    first = _evenly(order[paid], tasks)[: count // _ONE_PAID_IN]
+    others = np.concatenate([first, order[~np.isin(order, first)]])
+    chosen = _evenly(others, tasks)[:count]
     return Experience(*(part[chosen] for part in whole))
+
+
+def _evenly(chosen: Array, tasks: Array) -> Array:
+    """Sorts indices into `tasks` so that each task's first comes before any task's second."""
+    return chosen[np.argsort(_occurrences(tasks[chosen]), kind="stable")]
 
 
 def _occurrences(tasks: Array) -> Array:

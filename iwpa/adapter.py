@@ -24,7 +24,7 @@ from iwpa.work import WORK, Background
 
 _MEMORY = 10_000
 _STATE = "state.safetensors"
-_VERSION = 3
+_VERSION = 4
 
 
 class Adapter:
@@ -65,8 +65,8 @@ class Adapter:
                 skipped.
 
         Raises:
-            ValueError: If the method or a hyper-parameter does not exist, or the snapshot does not
-                serve the method or does not name its environment.
+            ValueError: If the method or a hyper-parameter does not exist, an argument is not
+                allowed, or the snapshot does not serve the method or does not name its environment.
         """
         if snapshot.environment is None:
             raise ValueError(
@@ -75,10 +75,17 @@ class Adapter:
             )
         if background not in WORK:
             raise ValueError(f"background takes False, 'thread' or 'slices', not {background!r}.")
-        if memory < snapshot.environment.episode_steps:
+        if not _is_whole(memory) or memory < snapshot.environment.episode_steps:
             raise ValueError(
-                f"memory takes at least the {snapshot.environment.episode_steps} transitions of an "
-                f"episode, not {memory}."
+                "memory takes a whole number, at least the "
+                f"{snapshot.environment.episode_steps} transitions of an episode, not {memory!r}."
+            )
+        if not _is_whole(seed) or seed < 0:
+            raise ValueError(f"seed takes a whole number from 0 on, not {seed!r}.")
+        if adaptation is not None and not isinstance(adaptation, Mapping):
+            raise ValueError(
+                "adaptation takes a mapping from names of hyper-parameters to values, not "
+                f"{adaptation!r}."
             )
         self.snapshot = snapshot
         self.method = METHODS.best(snapshot) if method is None else method
@@ -177,7 +184,9 @@ class Adapter:
                 must compute their rewards.
             reward: The present task's reward function, which replaces logged rewards. It receives
                 the log's observations, actions and next observations as given, and returns rewards
-                `[N]` or a pair: rewards, and whether each transition ends in a terminal state.
+                `[N]` or a pair: rewards, and whether each transition ends in a terminal state. Like
+                `step`'s reward it must have the scale and the zero of the training tasks' rewards:
+                what no training task pays, such as twice as much, is evidence against all.
 
         Raises:
             ValueError: If an entry is missing, not finite or has the wrong shape, if the method
@@ -190,6 +199,8 @@ class Adapter:
                 "warm_start() works only between episodes: end this one with "
                 "step(..., truncated=True)."
             )
+        if reward is not None and not callable(reward):
+            raise ValueError(f"reward takes a function, not {reward!r}.")
         if log is None:
             experience = self.snapshot.experience
             if reward is None:
@@ -271,6 +282,10 @@ class Adapter:
         return self._exchange.action(self._engine.method.act())
 
 
+def _is_whole(number: object) -> bool:
+    return isinstance(number, int | np.integer) and not isinstance(number, bool)
+
+
 def restore(path: str | os.PathLike[str]) -> Adapter:
     """Returns an adapter that continues where `Adapter.save` left off.
 
@@ -278,7 +293,13 @@ def restore(path: str | os.PathLike[str]) -> Adapter:
         DamagedError: If the directory is truncated, altered or of an unknown version.
     """
     directory = pathlib.Path(path)
-    version = durable.read_manifest(directory).get("version")
+    written = durable.read_manifest(directory)
+    if "within_episode" not in written:
+        raise durable.DamagedError(
+            f"{directory} is no saved adapter: Adapter.save writes them, and iwpa.load reads "
+            "snapshots."
+        )
+    version = written.get("version")
     if version != _VERSION:
         raise durable.DamagedError(
             f"{directory} is an adapter of version {version!r}, but this program reads {_VERSION}: "
@@ -293,6 +314,8 @@ def restore(path: str | os.PathLike[str]) -> Adapter:
         adapter = Adapter(snapshots.read_snapshot(directory / "snapshot"), **options)
         adapter._engine.restore(state)
         adapter._within_episode = bool(manifest["within_episode"])
-    except (KeyError, TypeError) as error:
-        raise durable.DamagedError(f"The manifest of {directory} is incomplete: {error}") from error
+    except durable.DamagedError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise durable.DamagedError(f"{directory} is incomplete or altered: {error}") from error
     return adapter

@@ -65,6 +65,8 @@ def adapt(
     Raises:
         ValueError: If the environment's observations or actions do not match the snapshot's.
     """
+    if episodes < 0:
+        raise ValueError(f"episodes takes a whole number from 0 on, not {episodes!r}.")
     if isinstance(snapshot, Adapter):
         adapter = snapshot
     else:

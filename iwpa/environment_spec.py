@@ -89,7 +89,7 @@ class ObservationLayout:
 
     def named(self, rows: Array) -> dict[str, Array]:
         """Converts flat scaled observations `[N, D]` to unscaled ones by name, `[N, *shape]`."""
-        unscaled = rows if self._factors is None else rows / self._factors
+        unscaled = rows.copy() if self._factors is None else rows / self._factors
         return {
             key: unscaled[:, self._slices[key]].reshape(len(rows), *shape)
             for key, shape, _ in self.observed

@@ -12,6 +12,8 @@ from iwpa.environment_spec import EnvironmentSpec
 from iwpa.experience import Experience
 from iwpa.method import Logged
 
+_LARGEST_REWARD = 1e15
+
 
 class Exchange:
     """Converts between one environment's values and the engine's arrays. Stateless."""
@@ -39,6 +41,7 @@ class Exchange:
         values = _numbers(reward, "reward")
         if values.size != 1 or not np.isfinite(values).all():
             raise ValueError(f"The reward is {reward!r}: it must be one finite number.")
+        _check_size(values, "reward")
         return values.reshape(1)
 
     def action(self, actions: Array) -> Array:
@@ -61,7 +64,7 @@ class Exchange:
         """Converts the arguments of `Adapter.warm_start` to the engine's arrays.
 
         Raises:
-            ValueError: If an entry is missing, not finite or has the wrong shape.
+            ValueError: If an entry is missing, not finite, too large or has the wrong shape.
         """
         for name in (
             "observations",
@@ -73,35 +76,22 @@ class Exchange:
                 raise ValueError(
                     f"The log lacks {name!r}; it has {', '.join(map(repr, log)) or 'nothing'}."
                 )
-        observations, actions, after = (
-            log[name] for name in ("observations", "actions", "next_observations")
-        )
-        own = _numbers(actions, "log's actions")
+        own = _numbers(log["actions"], "log's actions")
         count = len(own) if own.ndim else 0
         if not count or own.shape[1:] != self._action_shape:
             raise ValueError(
                 f"The log's actions have shape {own.shape}, "
                 f"but those of {self._name} have [N, {list(self._action_shape)}]."
             )
-        paid = reward(observations, actions, after) if reward else log["rewards"]
-        ends = log.get("terminated", np.zeros(count))
-        if isinstance(paid, tuple):
-            paid, ends = paid
-        rewards, terminated = _numbers(paid, "log's rewards"), _numbers(ends, "log's terminated")
-        for name, values in (("rewards", rewards), ("terminated", terminated)):
-            if values.shape != (count,):
-                raise ValueError(
-                    f"The log's {name} have shape {values.shape}, but there are {count} actions."
-                )
-        for name, values in (("actions", own), ("rewards", rewards), ("terminated", terminated)):
-            _check_finite(values.reshape(count, -1), f"log's {name}")
-        return Logged(
-            self._rows(observations, (count,), "log's observations"),
+        _check_finite(own.reshape(count, -1), "log's actions")
+        # Converted before the reward function is called, which may modify what it is given.
+        before, actions, after = (
+            self._rows(log["observations"], (count,), "log's observations"),
             self._bounds.from_own(own),
-            rewards,
-            1.0 - terminated,
-            self._rows(after, (count,), "log's next_observations"),
+            self._rows(log["next_observations"], (count,), "log's next_observations"),
         )
+        rewards, terminated = _labels(log, reward, count)
+        return Logged(before, actions, rewards, 1.0 - terminated, after)
 
     def _rows(self, observation: Any, leading: tuple[int, ...], what: str) -> Array:
         """Converts an array or a mapping to scaled observations, float32 `[*leading, D]`."""
@@ -137,6 +127,37 @@ class Exchange:
             _check_finite(rows[:, columns.start : columns.stop], f"{what}'s {key!r}")
 
 
+def _labels(
+    log: Mapping[str, Any], reward: Callable[[Any, Any, Any], Any] | None, count: int
+) -> tuple[Array, Array]:
+    """Returns rewards and whether transitions are terminal, `[N]` both, of a log or a function."""
+    whose, paid = "log's", log.get("rewards")
+    ends = log.get("terminated", np.zeros(count))
+    if reward is not None:
+        whose = "reward function's"
+        paid = reward(log["observations"], log["actions"], log["next_observations"])
+        if isinstance(paid, tuple):
+            if len(paid) != 2:
+                raise ValueError(
+                    f"The reward function returned a tuple of {len(paid)}: it must return rewards "
+                    "[N], or a pair of rewards and terminated."
+                )
+            paid, ends = paid
+    rewards, terminated = _numbers(paid, f"{whose} rewards"), _numbers(ends, f"{whose} terminated")
+    for name, values in (("rewards", rewards), ("terminated", terminated)):
+        if values.shape != (count,):
+            raise ValueError(
+                f"The {whose} {name} have shape {values.shape}: "
+                f"there are {count} transitions, so that it must be {(count,)}."
+            )
+        _check_finite(values[:, None], f"{whose} {name}")
+    _check_size(rewards, f"{whose} rewards")
+    wrong = terminated[(terminated != 0.0) & (terminated != 1.0)]
+    if len(wrong):
+        raise ValueError(f"The {whose} terminated holds {wrong[0]:g}: all values must be 0 or 1.")
+    return rewards, terminated
+
+
 def _numbers(values: Any, what: str) -> Array:
     try:
         given = np.asarray(values)
@@ -147,6 +168,15 @@ def _numbers(values: Any, what: str) -> Array:
             return given.astype(np.float32)
     except (TypeError, ValueError) as error:
         raise ValueError(f"The {what} is not an array of numbers: {error}.") from error
+
+
+def _check_size(rewards: Array, what: str) -> None:
+    largest = rewards.flat[np.abs(rewards).argmax()]
+    if abs(largest) > _LARGEST_REWARD:
+        raise ValueError(
+            f"The {what} holds {largest:g}: beyond {_LARGEST_REWARD:g}, squares overflow. "
+            "Scale it as in training."
+        )
 
 
 def _check_finite(rows: Array, what: str) -> None:

@@ -39,7 +39,7 @@ class Stateful:
         """Restores a state returned by `state` of an object constructed with the same arguments.
 
         Raises:
-            ValueError: If an array has another shape.
+            ValueError: If an array is missing or has another shape.
         """
         for name in self.remembered:
             value = getattr(self, name)
@@ -58,6 +58,8 @@ class Stateful:
 
 def _restored(name: str, value: Any, array: Array | None) -> Any:
     if array is None:
+        if value is not None:
+            raise ValueError(f"The saved state lacks {name}.")
         return None
     if isinstance(value, Sequence):
         return [_generator(row) for row in array]

@@ -86,6 +86,8 @@ def load(source: str | os.PathLike[str]) -> Trained:
         ValueError: If there is no such snapshot.
         DamagedError: If it is truncated, altered or of an unknown version.
     """
+    if not isinstance(source, str | os.PathLike):
+        raise ValueError(f"A snapshot is a name or a path, not {source!r}.")
     path = _DATA / source if str(source) in names() else pathlib.Path(source)
     if not (path / durable.MANIFEST).is_file():
         steps = snapshots.snapshot_steps(path / "snapshots")

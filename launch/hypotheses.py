@@ -75,10 +75,11 @@ def draw(name: str, split: str, task: int) -> hypotheses.HypothesisFigure:
     run, snapshot = Run(directory, settings, settings.distribution()), iwpa.load(name).snapshot
     distribution, episodes = run.distribution, settings.config.adaptation_episodes
     if len(distribution.coordinate_names) != 2 or distribution.traced is None:
+        told = " and ".join(distribution.coordinate_names) or "nothing"
         raise ValueError(
-            f"--pretrained={name} cannot be drawn: tasks of {distribution.name} lie at "
-            f"{distribution.coordinate_names or 'no coordinates'}, and the picture needs two, in "
-            "which the body is traced. Choose sparse_navigation or go_to_ring."
+            f"--pretrained={name} cannot be drawn: tasks of {distribution.name} are told by {told}, "
+            "and the picture needs two coordinates, in which the body is traced. Choose "
+            "sparse_navigation, go_to_ring, move_box or reach."
         )
     config = settings.adaptation_config(_METHOD, episodes)
     assignment = Assignment(_METHOD, split, config, seeds=1, tasks=(task,))

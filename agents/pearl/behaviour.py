@@ -105,9 +105,10 @@ class LatentBehaviour(Behaviour):
     def _draw_context(self, row: int) -> None:
         """Draws the context of the episode that begins, for the learner to encode.
 
-        It holds 1 to n - 1 recent episodes of the same task, as many as fit. They are not only this
-        trial's: at first hardly any trial finds a reward, and the encoder would never see one.
-        Small numbers are likelier than large ones, since adaptation begins with one episode.
+        It holds rows of 1 to n - 1 recent episodes of the same task, a random choice of them where
+        not all fit. They are not only this trial's: at first hardly any trial finds a reward, and
+        the encoder would never see one. Small numbers of episodes are likelier than large ones,
+        since adaptation begins with one.
         """
         recent = self._recent.get(int(self._tasks[row]), collections.deque())
         number = int(
@@ -115,11 +116,12 @@ class LatentBehaviour(Behaviour):
                 1, self._stream.integers(1, max(2, self._config.trial_episodes)) + 1
             )
         )
-        self._drawn_contexts[row] = 0.0
-        end = 0
-        for index in self._stream.permutation(len(recent))[:number]:
-            rows = recent[index]
-            if end + len(rows) <= self._drawn_contexts.shape[1]:
-                self._drawn_contexts[row, end : end + len(rows), :-1] = rows
-                self._drawn_contexts[row, end : end + len(rows), -1] = 1.0
-                end += len(rows)
+        context = self._drawn_contexts[row]
+        context[:] = 0.0
+        if not recent:
+            return
+        chosen = self._stream.permutation(len(recent))[:number]
+        rows = np.concatenate([recent[index] for index in chosen])
+        kept = np.sort(self._stream.permutation(len(rows))[: len(context)])
+        context[: len(kept), :-1] = rows[kept]
+        context[: len(kept), -1] = 1.0

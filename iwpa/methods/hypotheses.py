@@ -67,7 +67,7 @@ class HypothesisWeighting(ImportanceWeighting):
 
     def begin_episode(self, observations: Array, streams: Sequence[np.random.Generator]) -> None:
         late = self._in_vain - _IN_VAIN
-        unlike = (late >= 0) & (late % _PRIOR_EPISODES == 0) & self._nothing_found()
+        unlike = (late >= 0) & (late % _PRIOR_EPISODES == 0) & ~self._head.found()
         self._head.unlike[:] = unlike & (not self._head.alone)
         super().begin_episode(observations, streams)
         self._commit(observations, np.ones(len(self._rows), bool))
@@ -90,11 +90,11 @@ class HypothesisWeighting(ImportanceWeighting):
 
     def observe(self, transitions: Transitions) -> None:
         super().observe(transitions)
-        self._head.unlike &= self._nothing_found()
+        self._head.unlike &= ~self._head.found()
         self._commit(transitions.observations, self._head.refuted() & transitions.active)
 
     def end_episode(self, streams: Sequence[np.random.Generator]) -> None:
-        in_vain = self._valid.any(axis=1) & self._nothing_found()
+        in_vain = self._valid.any(axis=1) & ~self._head.found()
         self._head.record_failure(np.flatnonzero(in_vain & ~self._head.unlike))
         self._in_vain += in_vain
         super().end_episode(streams)
@@ -102,18 +102,15 @@ class HypothesisWeighting(ImportanceWeighting):
     def warm_start(self, log: Logged, streams: Sequence[np.random.Generator]) -> None:
         if log.trained is None:
             self._head.acts = False
-            super().warm_start(log, streams)
-            self._head.acts = True
+            try:
+                super().warm_start(log, streams)
+            finally:
+                self._head.acts = True
             return
         # Values are not learned from the transitions of other tasks' experts.
         self.seen.include(log.rewards)
         features = self._proposals.features_of(log.observations, log.actions)
         self._head.compare(log.rewards, *log.trained, features)
-
-    def _nothing_found(self) -> Array:
-        """Returns which replicas have not seen two different rewards, `[R]`."""
-        same: Array = ~(self.seen.width > 0)
-        return same
 
     def _commit(self, observations: Array, where: Array) -> None:
         """Chooses the tasks to follow from here and renews the proposals, in some replicas."""

@@ -26,6 +26,7 @@ from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.described_reward import described_surprise
 from iwpa.methods.heads import Lesson
 from iwpa.methods.memory import FeatureTransitions
+from iwpa.methods.patience import Patience
 from iwpa.methods.predictions import Predictions
 from iwpa.methods.proposals import softmax
 from iwpa.methods.ridge_head import RidgeHead
@@ -44,14 +45,15 @@ _LEAST_PROMISE = 0.1
 _FAILURE = -2.0 * math.log(0.05)
 # The same of an episode without a find: it outweighs what reward heads' errors do to untried tasks.
 _EPISODE_FAILURE = 2.0 * _FAILURE
+# A single step makes no task less likely than this, in -2 log p: a reward that no task explains,
+# such as a sensor's fault, is not evidence for the one that errs least.
+_MOST = 50.0
 # Where payments do not end the episode: those of an episode come from nearly the same place, a side
-# of it that depends on which task is followed, so that this many count as one; the noise of one in
-# that of the reward heads, where these judge it; and a task is followed for this many steps without
-# one after its value has last risen by this share.
+# of it that depends on which task is followed, so that this many count as one; and the noise of one
+# in that of the reward heads, where these judge it.
 _CORRELATED = 300.0
 _PAYMENT_NOISE = 1.25
-_STANDSTILL = 10
-_RISE = 0.01
+
 
 
 class HypothesisHead(RidgeHead):
@@ -76,7 +78,6 @@ class HypothesisHead(RidgeHead):
         "posterior",
         "followed",
         "_patience",
-        "_highest",
         "_paid",
         "unlike",
     )
@@ -108,8 +109,7 @@ class HypothesisHead(RidgeHead):
         self.acts = True
         self.unlike = np.zeros(len(self._rows), bool)
         self.followed = np.zeros(len(self._rows), int)
-        self._patience = np.zeros(len(self._rows), int)  # Steps left to follow it.
-        self._highest = np.zeros(len(self._rows))  # Its value at its highest so far.
+        self._patience = Patience(predictions, len(self._rows))
         self._paid = np.zeros(len(self._rows), bool)  # Whether a step has paid.
 
     def weigh(self, transitions: FeatureTransitions) -> None:
@@ -128,37 +128,41 @@ class HypothesisHead(RidgeHead):
             transitions: A transition of each.
             rows: Indices of the replicas, `[r]`.
         """
-        psi, paid = transitions.features, transitions.rewards[:, None]
+        psi, paid = transitions.features, transitions.rewards[:, None].astype(np.float64)
         values = psi @ self._task_heads.T
-        pays, told = transitions.rewards > 0.0, transitions.discounts == 0.0
+        pays, told = transitions.rewards > self._noise, transitions.discounts == 0.0
         if self.succeeds:
-            surprise = self._misses(values, rows)
+            surprise = self._misses(psi, values, rows)
             told |= pays
         else:
             surprise = self._predictions.surprise(psi, transitions.rewards)[:, self.tasks]
         # Terminal rewards are judged by value heads: reward heads err more on sudden rewards.
         surprise[told] = np.square((values[told] - paid[told]) / self._noise)
+        if self.succeeds and self._places is not None:
+            surprise[pays] += self._places.surprise(psi[pays])
         if self._predictions.pays:
             known = self._begin_anew(pays, rows)
             surprise[known] = 0.0
             surprise[pays] = self._of_payments(psi[pays], paid[pays])
-            self._wait(values, pays, rows)
         if self.alone and self.acts:
-            self._patience[rows] -= 1
-            vain = np.flatnonzero((self._patience[rows] == 0) & ~pays)
+            self._patience.observe(_at(values, self.followed[rows]), pays, rows)
+            vain = np.flatnonzero((self._patience.left[rows] == 0) & ~pays)
             surprise[vain, self.followed[rows[vain]]] += _FAILURE
-        return surprise
+        return np.minimum(surprise, _MOST)
 
-    def _misses(self, values: Array, rows: Array) -> Array:
+    def _misses(self, features: Array, values: Array, rows: Array) -> Array:
         """Returns -2 log p of a step without success under every task, `[r, N]`.
 
         Args:
+            features: psi(s, a), `[r, d]`.
             values: Q_i(s, a), `[r, N]`.
             rows: Indices of the replicas, `[r]`.
         """
         chances = self._predictions.chances(values)
         # Values are of the tasks' own experts. Another one acts, and is judged where it arrives.
         chances = np.minimum(chances, _at(chances, self.followed[rows])[:, None])
+        if self._places is not None:
+            chances = np.maximum(chances, self._places.chances(features))
         misses: Array = -2.0 * np.log1p(-chances)
         return misses
 
@@ -185,19 +189,6 @@ class HypothesisHead(RidgeHead):
         errors = features @ self._predictions.rewards[self.tasks].T - paid
         short: Array = np.minimum(errors, 0.0) / (_PAYMENT_NOISE * self._noise)
         return np.square(short)
-
-    def _wait(self, values: Array, pays: Array, rows: Array) -> None:
-        """Renews the patience with followed tasks that pay or whose value still rises.
-
-        Args:
-            values: Q_i(s, a), `[r, N]`.
-            pays: Which steps paid, `[r]`.
-            rows: Indices of the replicas, `[r]`.
-        """
-        value = _at(values, self.followed[rows])
-        rises = value - self._highest[rows] > _RISE * np.abs(value)
-        self._highest[rows] = np.where(rises, value, self._highest[rows])
-        self._patience[rows] = np.where(rises | pays, _STANDSTILL + 1, self._patience[rows])
 
     def _update_posterior(self) -> None:
         self.posterior = softmax(-0.5 * self._squared_errors)
@@ -230,29 +221,22 @@ class HypothesisHead(RidgeHead):
         low, high = values.min(axis=1, keepdims=True), values.max(axis=1, keepdims=True)
         spread = np.where(high > low, high - low, 1.0)
         promise = _LEAST_PROMISE + (1.0 - _LEAST_PROMISE) * (values - low) / spread
-        found = (self._seen.width[rows] > 0) | self._paid[rows]
+        found = self.found()[rows] | self._paid[rows]
         if self.alone:
             # A payment is evidence of where to go. Before it, what is near is tried first.
             promise = np.where(found[:, None], 1.0, promise)
         weight = np.log(promise) - 0.5 * self._squared_errors[rows]
         chosen = np.where(self._likely()[rows], weight, -np.inf).argmax(axis=1)
-        anew = found | (chosen != self.followed[rows]) | (self._patience[rows] <= 0)
+        anew = found | (chosen != self.followed[rows]) | (self._patience.left[rows] <= 0)
         self.followed[rows] = chosen
         if self.alone:
-            self._begin_following(_at(values, chosen)[anew], rows[anew])
+            self._patience.begin(_at(values, chosen)[anew], rows[anew])
         self._update_centres()
-
-    def _begin_following(self, values: Array, rows: Array) -> None:
-        """Sets the patience with tasks of these values at the present state, `[r]`, in `rows`."""
-        if self.succeeds:
-            self._patience[rows] = self._predictions.steps_to_success(values)
-        else:
-            self._patience[rows], self._highest[rows] = _STANDSTILL, -np.inf
 
     def refuted(self) -> Array:
         """Returns in which replicas the followed task is refuted or patience has ended, `[R]`."""
         likely: Array = self._likely()[self._rows, self.followed]
-        return ~likely | (self.alone & (self._patience <= 0))
+        return ~likely | (self.alone & (self._patience.left <= 0))
 
     def _likely(self) -> Array:
         """Returns which tasks are not refuted, `[R, N]`."""
@@ -270,10 +254,17 @@ class HypothesisHead(RidgeHead):
         self._squared_errors[rows, self.followed[rows]] += _EPISODE_FAILURE
         self._update_posterior()
 
+    def found(self) -> Array:
+        """Returns which replicas have seen two rewards that differ by more than noise, `[R]`.
+
+        Smaller differences, such as those of the cost of actions, tell nothing about the task.
+        """
+        found: Array = self._seen.width > self._noise
+        return found
+
     def _update_centres(self) -> None:
-        found = self._seen.width[:, None] > 0
         means = self.posterior @ self._wide_task_heads
-        centres = np.where(found, means, self._task_heads[self.followed])
+        centres = np.where(self.found()[:, None], means, self._task_heads[self.followed])
         self._centres = centres.astype(np.float32)
         self._add_offsets()
 
@@ -281,8 +272,8 @@ class HypothesisHead(RidgeHead):
         # A payment says where it is, which experts know how to reach better than regression.
         if self.alone:
             return ()
-        # Until two rewards differ there is nothing to add to the followed task's head.
-        return super().learn(lesson._replace(where=lesson.where & (self._seen.width > 0)))
+        # Until something is found there is nothing to add to the followed task's head.
+        return super().learn(lesson._replace(where=lesson.where & self.found()))
 
     def details(self, replica: int) -> dict[str, Any]:
         posterior = self.posterior[replica]

@@ -16,10 +16,12 @@ from iwpa.arrays import Array
 from iwpa.snapshots import Snapshot
 
 # Penalty on the regression's squared weights, for each transition.
-_RIDGE = 0.01
+_RIDGE = 0.001
 _FOLDS = 10
 # Fewer transitions or tasks that paid do not tell where tasks pay.
 _FEWEST = 10
+# Chance of a success in a step that is read to lead exactly to a task's place.
+_PASSING = 0.2
 
 
 class PaidPlaces(NamedTuple):
@@ -46,6 +48,14 @@ class PaidPlaces(NamedTuple):
         errors = (self.descriptions - read[:, None]) / self.noise
         result: Array = np.square(errors).sum(axis=-1)
         return result
+
+    def chances(self, features: Array) -> Array:
+        """Returns the chance of a success at steps with psi(s, a) `[r, d]` in each task, `[r, N]`.
+
+        A task whose place is passed would hardly ever have missed it, whosever expert acts.
+        """
+        chances: Array = _PASSING * np.exp(-0.5 * self.surprise(features))
+        return chances
 
 
 def paid_places(snapshot: Snapshot, descriptions: Array) -> PaidPlaces | None:

@@ -78,13 +78,13 @@ class Predictions(NamedTuple):
             features: psi(s, a), `[r, d]`.
             rewards: Scaled, `[r]`.
         """
-        errors = features @ self.rewards.T - rewards[:, None]
+        errors = features @ self.rewards.T - rewards[:, None].astype(np.float64)
         surprise: Array = np.square(errors / self.doubt)
         if self.leverages is None:
             return surprise
         widths = 1.0 + _GROWTH * np.maximum(self.leverages.of(features) - 1.0, 0.0)
         surprise /= widths
-        paid = rewards != 0.0
+        paid = np.abs(rewards) > self.error
         surprise[paid] += np.log(widths[paid])
         return surprise
 

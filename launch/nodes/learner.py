@@ -36,7 +36,7 @@ from results.store import RecordWriter
 SNAPSHOTS_PER_RUN = 20
 _METRICS_SECONDS = 5.0
 _PUBLISH_SECONDS = 0.5
-_NEWEST_BATCHES = 8
+_NEWEST_BATCHES = 64
 
 
 class LearnerNode(acme.core.Worker):  # type: ignore[misc]

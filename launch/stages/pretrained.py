@@ -5,11 +5,13 @@ Each holds the part of a run directory that adaptation needs.
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import shutil
 
 import iwpa
+from agents.registry import TRAITS
 from launch.run_directory import RunDirectory, located, open_run
 from launch.run_file import RunDirectoryError
 from launch.runtime.locks import exclusive
@@ -86,6 +88,11 @@ def pack(run: RunDirectory, folder: pathlib.Path) -> None:
     shutil.copytree(run.snapshots / step, folder / "snapshots" / step)
     for name in _FILES:
         shutil.copy(run.path / name, folder / name)
+    # Whoever adapts from it compares the default methods, whatever its training tested.
+    values = json.loads((folder / "run.json").read_text())
+    agent = values["identity"]["config"]["agent"]
+    values["operational"]["methods"] = list(TRAITS[agent].methods)
+    (folder / "run.json").write_text(json.dumps(values, indent=1) + "\n")
     with RecordWriter(folder, "events", "pretrained") as writer:
         writer.extend(
             {key: value for key, value in event.items() if key != "time"} for event in events

@@ -11,7 +11,7 @@ def batch(first, rows=3, length=4, real=2):
     return {
         "observations": states,
         "actions": -states[:, :-1],
-        "task_rewards": states[:, :-1, 0],
+        "task_rewards": states[:, :-1, 0].copy(),
         "task": np.int32([7, 8, 9])[:rows],
         "mask": np.tile(np.arange(length) < real, (rows, 1)).astype(np.float32),
     }
@@ -39,6 +39,18 @@ def test_tasks_get_as_many_transitions_each_as_they_have():
     found = transitions.drawn([many, few], 1.0, seed=3, count=5)
     # Of tasks 7 and 8 there are five transitions each, of task 9 one.
     assert np.bincount(found.tasks, minlength=10)[7:].tolist() == [2, 2, 1]
+
+
+def test_a_quarter_is_drawn_from_those_that_paid():
+    common = batch(0, rows=2, length=50, real=50)
+    # Two of task 7's steps pay and one of task 8's.
+    common["task_rewards"][:] = 0.0
+    common["task_rewards"][[0, 0, 1], [30, 40, 20]] = 3.0
+    found = transitions.drawn([common], 1.0, seed=3, count=12)
+    assert np.sort(found.tasks[found.rewards > 0.0]).tolist() == [7, 7, 8]
+    assert np.bincount(found.tasks)[7:].tolist() == [6, 6]
+    fewer = transitions.drawn([common], 1.0, seed=3, count=8)
+    assert np.sort(fewer.tasks[fewer.rewards > 0.0]).tolist() == [7, 8]
 
 
 def test_without_a_real_transition_there_is_nothing_to_draw():

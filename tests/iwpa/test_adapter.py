@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import math
 import threading
 
@@ -9,14 +8,12 @@ import pytest
 
 import iwpa
 from iwpa.engine import adapt
-from iwpa.experience import Experience
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.memory import FeatureMemory, FeatureTransitions
 from iwpa.methods.registry import METHODS, default_adaptation
 from iwpa.methods.start import Start
 from iwpa.randomness import Replica
 from iwpa.task import Task
-from iwpa.trained import Trained
 
 SNAPSHOTS = {
     "multitask": "sparse_navigation",
@@ -117,12 +114,34 @@ def test_a_restored_adapter_continues_bit_for_bit(name, method, within_episode, 
 def test_an_adapter_of_a_later_version_is_refused_with_a_remedy(tmp_path):
     iwpa.load("sparse_navigation").adapter().save(tmp_path / "saved")
     manifest = tmp_path / "saved" / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"version": 3', '"version": 7'))
+    manifest.write_text(manifest.read_text().replace('"version": 4', '"version": 7'))
     with pytest.raises(
         iwpa.DamagedError,
-        match="version 7, but this program reads 3: use the release of iwpa that wrote it",
+        match="version 7, but this program reads 4: use the release of iwpa that wrote it",
     ):
         iwpa.restore(tmp_path / "saved")
+
+
+def test_what_is_no_saved_adapter_is_refused_as_such(tmp_path):
+    trained = iwpa.load("sparse_navigation")
+    with pytest.raises(iwpa.DamagedError, match="is no saved adapter: Adapter.save writes them"):
+        iwpa.restore(trained.path)
+    trained.adapter().save(tmp_path / "saved")
+    (manifest := tmp_path / "saved/manifest.json").write_text(
+        manifest.read_text().replace('"seed": 0', '"seed": -1')
+    )
+    with pytest.raises(iwpa.DamagedError, match="incomplete or altered: seed takes a whole number"):
+        iwpa.restore(tmp_path / "saved")
+
+
+def test_a_state_that_lacks_an_array_is_refused(tmp_path):
+    agent = iwpa.load("sparse_navigation").adapter()
+    agent.reset([0.0, 0.0])
+    state = agent._engine.state()
+    lacking = next(name for name in state if name.endswith("posterior"))
+    del state[lacking]
+    with pytest.raises(ValueError, match="The saved state lacks posterior"):
+        agent._engine.restore(state)
 
 
 WRONG = [
@@ -143,6 +162,7 @@ WRONG = [
     ("reward", (math.inf, [0.0, 0.0]), "reward is inf: it must be one finite number"),
     ("reward", ([1.0, 2.0], [0.0, 0.0]), "reward is \\[1.0, 2.0\\]"),
     ("reward", (None, [0.0, 0.0]), "reward is None"),
+    ("reward", (-1e20, [0.0, 0.0]), "reward holds -1e\\+20: beyond 1e\\+15, squares overflow"),
 ]
 
 
@@ -198,7 +218,11 @@ def test_observations_by_name_and_flat_observations_give_the_same_action():
             "whole_critic trains networks",
         ),
         ({"background": "process"}, "background takes False, 'thread' or 'slices', not 'process'"),
-        ({"memory": 3}, "memory takes at least the 20 transitions of an episode, not 3"),
+        ({"memory": 20.5}, "memory takes a whole number, .* not 20.5"),
+        ({"seed": -1}, "seed takes a whole number from 0 on, not -1"),
+        ({"seed": "x"}, "seed takes a whole number from 0 on, not 'x'"),
+        ({"adaptation": "ridge"}, "adaptation takes a mapping .* not 'ridge'"),
+        ({"memory": 3}, "memory takes a whole number, at least the 20 transitions of an episode, not 3"),
     ],
 )
 def test_invalid_arguments_are_refused(options, message):
@@ -293,103 +317,6 @@ def test_transitions_that_would_overwrite_others_wait_while_the_memory_is_held()
     np.testing.assert_array_equal(memory.rewards[0], [3, 4, 2])
     assert memory.counts == [5]
     np.testing.assert_array_equal(memory.since(0, 3), [0, 1])
-
-
-def log_of(count=60):
-    """Transitions in the plane, rewarded for being far to the right."""
-    stream = np.random.default_rng(5)
-    before, actions = stream.normal(size=(count, 2)), stream.uniform(-1, 1, size=(count, 2))
-    after = before + 0.1 * actions
-    return {
-        "observations": before,
-        "actions": actions,
-        "rewards": after[:, 0],
-        "next_observations": after,
-    }
-
-
-@pytest.mark.parametrize("method", ["shared_q_iw", "shared_q_iw_hypotheses"])
-def test_a_warm_start_raises_the_probability_of_rewarded_actions(method):
-    rightwards = []
-    for warm in (False, True):
-        agent = iwpa.load("sparse_navigation").adapter(seed=1, method=method)
-        if warm:
-            agent.warm_start(log_of(400))
-            assert agent._engine.method.critic.memory.counts == [400]
-        first = np.array([agent.reset([0.0, 0.0]) for _ in range(30)])
-        rightwards.append(first[:, 0].mean())
-    # Actions are bounded by 1.
-    assert rightwards[1] > min(rightwards[0] + 0.1, 0.9)
-
-
-@pytest.mark.parametrize(("name", "method"), [case for case in CASES if case[1] != "prior"])
-def test_a_reward_function_replaces_logged_rewards(name, method):
-    log = log_of()
-    plain, relabelled = (iwpa.load(name).adapter(seed=1, method=method) for _ in range(2))
-    plain.warm_start(log)
-    relabelled.warm_start(
-        {key: value for key, value in log.items() if key != "rewards"},
-        reward=lambda observations, actions, after: after[:, 0],
-    )
-    np.testing.assert_array_equal(plain.reset([0.0, 0.0]), relabelled.reset([0.0, 0.0]))
-
-
-def trained_with(experience):
-    trained = iwpa.load("sparse_navigation")
-    return Trained(dataclasses.replace(trained.snapshot, experience=experience), trained.path)
-
-
-def test_a_reward_function_without_a_log_relabels_the_training_transitions():
-    log = log_of()
-    parts = (np.float32(log[name]) for name in ("observations", "actions", "next_observations"))
-    shipped = Experience(*parts, np.zeros(60, np.float32), np.zeros(60, np.int32))
-    by_log, described = (
-        trained_with(shipped).adapter(seed=1, method="shared_q_iw") for _ in range(2)
-    )
-    by_log.warm_start(log)
-    described.warm_start(reward=lambda observations, actions, after: after["position"][:, 0])
-    np.testing.assert_allclose(by_log.reset([0.0, 0.0]), described.reset([0.0, 0.0]), atol=1e-6)
-
-
-def test_a_reward_function_may_return_terminal_states():
-    log, ends = log_of(), np.arange(60) % 7 == 0
-    by_log, described = (iwpa.load("sparse_navigation").adapter(seed=1) for _ in range(2))
-    by_log.warm_start({**log, "terminated": ends})
-    described.warm_start(log, reward=lambda observations, actions, after: (after[:, 0], ends))
-    memories = [agent._engine.method.critic.memory for agent in (by_log, described)]
-    np.testing.assert_array_equal(memories[0].discounts[0, :60] == 0.0, ends)
-    np.testing.assert_array_equal(memories[0].discounts, memories[1].discounts)
-
-
-def test_a_reward_function_without_a_log_or_training_transitions_is_refused():
-    agent = trained_with(None).adapter()
-    with pytest.raises(ValueError, match="needs a log: this snapshot holds no training trans"):
-        agent.warm_start(reward=lambda observations, actions, after: after["position"][:, 0])
-    with pytest.raises(ValueError, match="needs a log or a reward function"):
-        agent.warm_start()
-
-
-def test_an_invalid_log_is_refused_with_the_invalid_entry():
-    agent, log = iwpa.load("sparse_navigation").adapter(), log_of(4)
-    for change, message in [
-        ({"actions": np.zeros((4, 3))}, "actions have shape \\(4, 3\\)"),
-        ({"rewards": np.zeros(3)}, "rewards have shape \\(3,\\), but there are 4 actions"),
-        ({"rewards": np.array([0, 0, np.nan, 0])}, "log's rewards holds nan \\(row 2, number 0\\)"),
-        (
-            {"next_observations": np.full((4, 2), np.inf)},
-            "log's next_observations's 'position' holds inf \\(row 0, number 0\\)",
-        ),
-    ]:
-        with pytest.raises(ValueError, match=message):
-            agent.warm_start({**log, **change})
-    with pytest.raises(ValueError, match="The log lacks 'rewards'"):
-        agent.warm_start({key: value for key, value in log.items() if key != "rewards"})
-    with pytest.raises(ValueError, match="PriorMethod cannot learn from logged transitions"):
-        iwpa.load("sparse_navigation").adapter(method="prior").warm_start(log)
-    assert agent.diagnostics()["episode"] == 0
-    agent.reset([0.0, 0.0])
-    with pytest.raises(RuntimeError, match="between episodes"):
-        agent.warm_start(log)
 
 
 def test_diagnostics_report_the_present_state():

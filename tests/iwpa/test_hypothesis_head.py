@@ -150,7 +150,7 @@ def test_where_only_successes_pay_an_episode_without_one_does_not_count_twice():
 def test_a_success_in_the_last_step_of_patience_does_not_count_against_its_task():
     head = hypothesis_head(success=5.0)
     head.choose(np.stack([FIRST, FIRST], axis=1), np.array([0]))
-    head._patience[0] = 1
+    head._patience.left[0] = 1
     weigh(head, FIRST, 5.0, ended=True)
     assert head.posterior[0, 0] == pytest.approx(1.0)
 
@@ -190,6 +190,25 @@ def test_payments_are_judged_by_where_tasks_pay_if_that_is_known():
         weigh(head, FIRST, 1.0)
     # So many payments count as one, whose place is 1 / 0.5 from the second task's.
     assert head.posterior[0, 1] / head.posterior[0, 0] == pytest.approx(np.exp(-0.5 * 4.0))
+
+
+def test_a_success_also_counts_by_where_tasks_pay():
+    head = hypothesis_head(success=5.0, places=PLACES)
+    # Values are 5 and 4.8 at a noise of 0.2, and the place is 1 / 0.5 from the second task's.
+    weigh(head, np.float32([[1, 1.2, 1]]), 5.0, ended=True)
+    odds = np.exp(-0.5 * (1.0 + 4.0))
+    assert head.posterior[0, 1] / head.posterior[0, 0] == pytest.approx(odds, rel=1e-4)
+
+
+def test_a_task_whose_place_is_passed_without_success_loses_whoever_acts():
+    head = hypothesis_head(success=5.0, places=PLACES)
+    head.choose(np.stack([SECOND, SECOND], axis=1), np.array([0]))
+    assert head.followed[0] == 1
+    # No value is near 5. The first task's place is reached, the second's is 1 / 0.5 away.
+    weigh(head, np.float32([[1, 0, 1]]) * 0.5 + np.float32([[0.5, 0, 0]]), 0.0)
+    chances = 0.2, 0.2 * np.exp(-2.0)
+    odds = (1.0 - chances[0]) / (1.0 - chances[1])
+    assert head.posterior[0, 0] / head.posterior[0, 1] == pytest.approx(odds, rel=1e-5)
 
 
 def test_a_reward_function_is_judged_by_where_it_pays_if_it_is_known_where_tasks_pay():
@@ -272,6 +291,20 @@ def test_payments_renew_the_patience_with_a_task():
         weigh(head, FIRST, 1.0)
     assert head.followed[0] == 0
     assert not head.refuted()[0]
+
+
+def test_a_reward_that_no_task_explains_is_evidence_for_none():
+    head = hypothesis_head()
+    weigh(head, FIRST, 1e15)
+    np.testing.assert_allclose(head.posterior[0], [0.5, 0.5])
+
+
+def test_rewards_that_differ_by_less_than_noise_are_no_find():
+    seen = RewardRange(1)
+    head = hypothesis_head(seen)
+    for reward, found in ((0.0, False), (-0.9 * NOISE, False), (1.1 * NOISE, True)):
+        seen.update(np.array([reward]), np.array([True]))
+        assert head.found()[0] == found
 
 
 def test_once_two_rewards_differ_the_head_is_the_posterior_mean():

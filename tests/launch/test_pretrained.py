@@ -9,6 +9,7 @@ import pytest
 import untrained
 from program import ROOT
 
+from agents.registry import TRAITS
 from launch.run import Run, ensure_coordinates
 from launch.run_directory import open_run, prepare
 from launch.run_file import RunDirectoryError
@@ -57,6 +58,24 @@ def test_a_packed_run_holds_the_selected_snapshot_and_the_chosen_configurations(
         "snapshot_selected",
     ]
     assert sorted(path.name for path in packed.iterdir()) == ["line"]
+
+
+def test_a_packed_run_compares_the_default_methods_whatever_its_training_tested(tmp_path):
+    settings = default_settings("tiny_distribution:Line", methods=("prior",))
+    run = prepare(str(tmp_path / "trained"), settings)
+    untrained.snapshot(run, settings, 7, 7)
+    ensure_coordinates(Run(run, settings, settings.distribution()))
+    with RecordWriter(run.path, "events", "evaluate") as events:
+        events.append(Selection(7, 1.5).event())
+    pretrained.pack(run, tmp_path / "packed")
+    _, packed = open_run(str(tmp_path / "packed"))
+    assert packed.methods == TRAITS["multitask"].methods
+
+
+@pytest.mark.parametrize("name", pretrained.names())
+def test_a_shipped_run_tests_the_default_methods(name):
+    _, settings = open_run(str(pretrained.FOLDER / name))
+    assert tuple(settings.methods) == TRAITS[settings.config.agent].methods
 
 
 def test_processes_that_unpack_concurrently_all_find_one_complete_run(packed, tmp_path):
