@@ -77,8 +77,8 @@ def draw(name: str, split: str, task: int) -> hypotheses.HypothesisFigure:
     if len(distribution.coordinate_names) != 2 or distribution.traced is None:
         told = " and ".join(distribution.coordinate_names) or "nothing"
         raise ValueError(
-            f"--pretrained={name} cannot be drawn: tasks of {distribution.name} are told by {told}, "
-            "and the picture needs two coordinates, in which the body is traced. Choose "
+            f"--pretrained={name} cannot be drawn: {told} tells where its tasks lie, and the "
+            "picture needs two coordinates, in which the body is traced. Choose "
             "sparse_navigation, go_to_ring, move_box or reach."
         )
     config = settings.adaptation_config(_METHOD, episodes)

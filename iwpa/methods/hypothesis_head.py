@@ -55,7 +55,6 @@ _CORRELATED = 300.0
 _PAYMENT_NOISE = 1.25
 
 
-
 class HypothesisHead(RidgeHead):
     """The followed task's head; once two rewards differ, posterior mean plus ridge regression.
 

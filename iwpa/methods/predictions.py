@@ -78,7 +78,7 @@ class Predictions(NamedTuple):
             features: psi(s, a), `[r, d]`.
             rewards: Scaled, `[r]`.
         """
-        errors = features @ self.rewards.T - rewards[:, None].astype(np.float64)
+        errors: Array = features @ self.rewards.T - rewards[:, None].astype(np.float64)
         surprise: Array = np.square(errors / self.doubt)
         if self.leverages is None:
             return surprise
