@@ -188,7 +188,7 @@ def newest_readable(parent: pathlib.Path, at_most: int | None = None) -> Snapsho
         try:
             return read_snapshot(parent / str(step))
         except durable.DamagedError as error:
-            logging.warning("Skipping a damaged snapshot in favour of the one before it: %s", error)
+            logging.warning("Skipping a damaged snapshot: %s", error)
     return None
 
 
