@@ -43,10 +43,20 @@ def starting_weights(weights: Mapping[str, Array], fresh: Mapping[str, Array]) -
     Args:
         weights: The weights of a snapshot that passed `check_start`.
         fresh: Newly drawn weights of the networks to train.
+
+    Raises:
+        ValueError: If a weight has another shape, as in snapshots of earlier versions.
     """
     started = {name: value.copy() for name, value in fresh.items()}
     for name, value in started.items():
         if name in weights:
-            rows = min(len(value), len(weights[name])) if name in _PER_TASK else len(value)
-            value[:rows] = weights[name][:rows]
+            theirs = weights[name]
+            per_task = name in _PER_TASK
+            if theirs.shape[per_task:] != value.shape[per_task:]:
+                raise ValueError(
+                    f"--initial_snapshot has {name} of shape {theirs.shape}, but networks of this "
+                    f"version {value.shape}: choose a snapshot that this version has trained."
+                )
+            rows = min(len(value), len(theirs)) if per_task else len(value)
+            value[:rows] = theirs[:rows]
     return started

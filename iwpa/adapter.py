@@ -14,7 +14,7 @@ from iwpa import durable, onnx_export, snapshots
 from iwpa.arrays import Array
 from iwpa.engine import Engine, finite_or_none
 from iwpa.exchange import Exchange
-from iwpa.fields import with_values
+from iwpa.fields import is_whole, with_values
 from iwpa.methods.registry import METHODS, default_adaptation
 from iwpa.methods.start import Start
 from iwpa.randomness import Replica
@@ -75,12 +75,12 @@ class Adapter:
             )
         if background not in WORK:
             raise ValueError(f"background takes False, 'thread' or 'slices', not {background!r}.")
-        if not _is_whole(memory) or memory < snapshot.environment.episode_steps:
+        if not is_whole(memory) or memory < snapshot.environment.episode_steps:
             raise ValueError(
                 "memory takes a whole number, at least the "
                 f"{snapshot.environment.episode_steps} transitions of an episode, not {memory!r}."
             )
-        if not _is_whole(seed) or seed < 0:
+        if not is_whole(seed) or seed < 0:
             raise ValueError(f"seed takes a whole number from 0 on, not {seed!r}.")
         if adaptation is not None and not isinstance(adaptation, Mapping):
             raise ValueError(
@@ -95,7 +95,7 @@ class Adapter:
         self._config = with_values(
             default_adaptation(self.method, 1, snapshot.environment.name), adaptation or {}
         )
-        self._seed, self._memory, self._background = seed, memory, background
+        self._seed, self._memory, self._background = int(seed), int(memory), background
         replicas = [Replica("test", Task(0, ()), seed)]
         steps = snapshot.environment.episode_steps
         start = Start(snapshot, self._config, replicas, steps, 0, memory, WORK[background]())
@@ -147,8 +147,8 @@ class Adapter:
             ended.
 
         Raises:
-            ValueError: If a value is not finite or has the wrong shape; the adapter is left
-                unchanged.
+            ValueError: If a value is not finite or has the wrong shape, or the reward is beyond
+                1e15; the adapter is left unchanged.
             RuntimeError: If no episode is running.
         """
         if not self._within_episode:
@@ -189,9 +189,10 @@ class Adapter:
                 what no training task pays, such as twice as much, is evidence against all.
 
         Raises:
-            ValueError: If an entry is missing, not finite or has the wrong shape, if the method
-                cannot learn from a log, or if the snapshot has no transitions; the adapter is left
-                unchanged.
+            ValueError: If an entry is missing, not finite or has the wrong shape, a reward is
+                beyond 1e15 or `terminated` neither 0 nor 1, if `reward` is no function, if the
+                method cannot learn from a log, or if the snapshot has no transitions; the adapter
+                is left unchanged.
             RuntimeError: If an episode is running.
         """
         if self._within_episode:
@@ -280,10 +281,6 @@ class Adapter:
 
     def _act(self) -> Array:
         return self._exchange.action(self._engine.method.act())
-
-
-def _is_whole(number: object) -> bool:
-    return isinstance(number, int | np.integer) and not isinstance(number, bool)
 
 
 def restore(path: str | os.PathLike[str]) -> Adapter:

@@ -10,6 +10,7 @@ import numpy as np
 
 from iwpa.adapter import Adapter
 from iwpa.arrays import Array
+from iwpa.fields import is_whole
 from iwpa.trained import Trained, load
 
 
@@ -63,9 +64,10 @@ def adapt(
         **options: Further arguments of a new `Adapter`.
 
     Raises:
-        ValueError: If the environment's observations or actions do not match the snapshot's.
+        ValueError: If the environment's observations or actions do not match the snapshot's, or
+            `episodes` is no whole number.
     """
-    if episodes < 0:
+    if not is_whole(episodes) or episodes < 0:
         raise ValueError(f"episodes takes a whole number from 0 on, not {episodes!r}.")
     if isinstance(snapshot, Adapter):
         adapter = snapshot

@@ -36,7 +36,7 @@ class Exchange:
         """Returns the reward as an array, float32 `[1]`.
 
         Raises:
-            ValueError: If it is not one finite number.
+            ValueError: If it is not one finite number, or beyond 1e15.
         """
         values = _numbers(reward, "reward")
         if values.size != 1 or not np.isfinite(values).all():
@@ -64,13 +64,14 @@ class Exchange:
         """Converts the arguments of `Adapter.warm_start` to the engine's arrays.
 
         Raises:
-            ValueError: If an entry is missing, not finite, too large or has the wrong shape.
+            ValueError: If an entry is missing, not finite or has the wrong shape, a reward is
+                beyond 1e15, or `terminated` neither 0 nor 1.
         """
         for name in (
             "observations",
             "actions",
             "next_observations",
-            *(() if reward else ("rewards",)),
+            *(() if reward is not None else ("rewards",)),
         ):
             if name not in log:
                 raise ValueError(
@@ -131,31 +132,36 @@ def _labels(
     log: Mapping[str, Any], reward: Callable[[Any, Any, Any], Any] | None, count: int
 ) -> tuple[Array, Array]:
     """Returns rewards and whether transitions are terminal, `[N]` both, of a log or a function."""
-    whose, paid = "log's", log.get("rewards")
-    ends = log.get("terminated", np.zeros(count))
+    paid, rewards_of = log.get("rewards"), "log's rewards"
+    ends, ends_of = log.get("terminated", np.zeros(count)), "log's terminated"
     if reward is not None:
-        whose = "reward function's"
         paid = reward(log["observations"], log["actions"], log["next_observations"])
+        rewards_of = "reward function's rewards"
         if isinstance(paid, tuple):
             if len(paid) != 2:
                 raise ValueError(
                     f"The reward function returned a tuple of {len(paid)}: it must return rewards "
                     "[N], or a pair of rewards and terminated."
                 )
-            paid, ends = paid
-    rewards, terminated = _numbers(paid, f"{whose} rewards"), _numbers(ends, f"{whose} terminated")
-    for name, values in (("rewards", rewards), ("terminated", terminated)):
-        if values.shape != (count,):
-            raise ValueError(
-                f"The {whose} {name} have shape {values.shape}: "
-                f"there are {count} transitions, so that it must be {(count,)}."
-            )
-        _check_finite(values[:, None], f"{whose} {name}")
-    _check_size(rewards, f"{whose} rewards")
+            (paid, ends), ends_of = paid, "reward function's terminated"
+    rewards, terminated = _column(paid, count, rewards_of), _column(ends, count, ends_of)
+    _check_size(rewards, rewards_of)
     wrong = terminated[(terminated != 0.0) & (terminated != 1.0)]
     if len(wrong):
-        raise ValueError(f"The {whose} terminated holds {wrong[0]:g}: all values must be 0 or 1.")
+        raise ValueError(f"The {ends_of} holds {wrong[0]:g}: all values must be 0 or 1.")
     return rewards, terminated
+
+
+def _column(values: Any, count: int, what: str) -> Array:
+    """Returns one finite number for each transition, `[N]`."""
+    numbers = _numbers(values, what)
+    if numbers.shape != (count,):
+        raise ValueError(
+            f"The {what} have shape {numbers.shape}: there are {count} transitions, so that it "
+            f"must be {(count,)}."
+        )
+    _check_finite(numbers[:, None], what)
+    return numbers
 
 
 def _numbers(values: Any, what: str) -> Array:

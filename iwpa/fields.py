@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import numbers
 import os
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -205,6 +206,11 @@ def with_values(config: _T, changes: Mapping[str, object]) -> _T:
     check_values(leaves(type(config)), changes)
     changed: _T = _replaced(config, changes)
     return changed
+
+
+def is_whole(number: object) -> bool:
+    """Returns whether a value is an integer, Python's or numpy's."""
+    return isinstance(number, numbers.Integral) and not isinstance(number, bool)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -83,7 +83,7 @@ def load(source: str | os.PathLike[str]) -> Trained:
             newest snapshot is loaded.
 
     Raises:
-        ValueError: If there is no such snapshot.
+        ValueError: If there is no such snapshot, or `source` is neither a name nor a path.
         DamagedError: If it is truncated, altered or of an unknown version.
     """
     if not isinstance(source, str | os.PathLike):

@@ -12,7 +12,6 @@ the test results are about.
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -48,10 +47,13 @@ class Selection:
 
 
 def selecting_method(runs: Iterable[records.AdaptationRun]) -> str:
-    """Returns the method whose validations select the snapshot: the one that has most."""
-    validated = {(run.key.method, run.key.snapshot) for run in runs if _is_validation(run)}
-    counts = collections.Counter(method for method, _ in validated)
-    return max(SELECTION_METHODS, key=lambda method: counts[method])
+    """Returns the method whose validations select the snapshot.
+
+    It is the one that has validated most snapshots completely, else one that has begun to.
+    """
+    runs = list(runs)
+    begun = {run.key.method for run in runs if _is_validation(run)}
+    return max(SELECTION_METHODS, key=lambda name: (len(_returns_by(name, runs)), name in begun))
 
 
 def score_snapshots(runs: Iterable[records.AdaptationRun]) -> dict[int, float]:
@@ -90,7 +92,10 @@ def select_snapshot(runs: Iterable[records.AdaptationRun]) -> Selection:
 def validated_returns(runs: Iterable[records.AdaptationRun]) -> dict[int, dict[Pair, float]]:
     """Returns the mean return of each (task, seed) by snapshot, completely validated ones only."""
     runs = list(runs)
-    method = selecting_method(runs)
+    return _returns_by(selecting_method(runs), runs)
+
+
+def _returns_by(method: str, runs: Sequence[records.AdaptationRun]) -> dict[int, dict[Pair, float]]:
     candidates = [run for run in runs if _is_validation(run) and run.key.method == method]
     if not candidates:
         return {}

@@ -78,7 +78,12 @@ class RecurrentNetworks(snt.Module):  # type: ignore[misc]
         return Memories(policy, critic)
 
     def policy(self, memories: Memories, observations: tf.Tensor) -> Gaussian:
-        """Returns the policy's distributions, `[B, T, A]`."""
+        """Returns the policy's distributions, `[B, T, A]`.
+
+        Args:
+            memories: The hidden states.
+            observations: At the same times, `[B, T, D + A + 2]`.
+        """
         return self._policy(tf.concat([memories.policy, observations], axis=-1))
 
     def values(self, memories: Memories, observations: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:

@@ -3,10 +3,10 @@
 A replica follows one training task at a time, the most promising one among the likely ones, and
 leaves it as soon as another is ten times as likely (`HypothesisHead`). Three of four proposals are
 of that task's expert, the fourth the prior's; the followed task's head weighs them. Once two
-rewards differ, the head is the posterior mean over tasks plus a ridge regression drawn towards it.
-The temperature is calibrated at each state from the first on: the head is informative before any
-reward. A task may be like none of training's: after some episodes without a find, the prior acts in
-every third.
+rewards differ by more than noise, the head is the posterior mean over tasks plus a ridge regression
+drawn towards it. The temperature is calibrated at each state from the first on: the head is
+informative before any reward. A task may be like none of training's: after some episodes without a
+find, the prior acts in every third.
 
 Where only successes pay, it acts as the expert alone: expected values near a success are flat, and
 weighing proposals by them keeps it from arriving. So it does where experts see descriptions and

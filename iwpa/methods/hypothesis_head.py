@@ -56,7 +56,7 @@ _PAYMENT_NOISE = 1.25
 
 
 class HypothesisHead(RidgeHead):
-    """The followed task's head; once two rewards differ, posterior mean plus ridge regression.
+    """The followed task's head; after a find, posterior mean plus ridge regression.
 
     Tasks that training did not learn are excluded: their heads predict almost nothing anywhere,
     which would best explain finding nothing.
@@ -143,11 +143,12 @@ class HypothesisHead(RidgeHead):
             known = self._begin_anew(pays, rows)
             surprise[known] = 0.0
             surprise[pays] = self._of_payments(psi[pays], paid[pays])
+        surprise = np.minimum(surprise, _MOST)
         if self.alone and self.acts:
             self._patience.observe(_at(values, self.followed[rows]), pays, rows)
             vain = np.flatnonzero((self._patience.left[rows] == 0) & ~pays)
             surprise[vain, self.followed[rows[vain]]] += _FAILURE
-        return np.minimum(surprise, _MOST)
+        return surprise
 
     def _misses(self, features: Array, values: Array, rows: Array) -> Array:
         """Returns -2 log p of a step without success under every task, `[r, N]`.

@@ -20,7 +20,8 @@ class Patience(Stateful):
     """The steps that are left to each of R replicas.
 
     Where only successes pay, they are as many as the followed task's value says that its success
-    takes, and some more.
+    takes, and some more. Otherwise they are a few, and begin anew with each payment and each rise
+    of the value.
 
     Attributes:
         left: Steps left, `[R]`; 0 or less when patience has ended.

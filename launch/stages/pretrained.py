@@ -61,14 +61,21 @@ def unpack(name: str, path: str) -> None:
 def _unpack_alone(name: str, path: str, target: pathlib.Path) -> None:
     source, temporary = FOLDER / name, target.with_name(f".{target.name}.unfinished")
     if os.path.lexists(target):
-        if open_run(path)[1].identity() != open_run(str(source))[1].identity():
+        same = open_run(path)[1].identity() == open_run(str(source))[1].identity()
+        # Shipped snapshots are replaced by better ones, of the same settings and even step.
+        if not same or _manifests(target) != _manifests(source):
             raise RunDirectoryError(
-                f"--run_dir={path} holds another run than the pretrained {name}: choose another "
-                "directory."
+                f"--run_dir={path} holds another run than the pretrained {name}, or one that an "
+                "earlier version shipped: choose another directory, or delete this one."
             )
         return
     shutil.rmtree(temporary, ignore_errors=True)
     shutil.copytree(source, temporary).rename(target)
+
+
+def _manifests(run: pathlib.Path) -> dict[str, str]:
+    """Returns the manifests of a run's snapshots, which hold checksums, by step."""
+    return {path.parent.name: path.read_text() for path in run.glob("snapshots/*/manifest.json")}
 
 
 def pack(run: RunDirectory, folder: pathlib.Path) -> None:

@@ -218,6 +218,17 @@ def test_z_ignores_the_present_episode_and_episodes_that_a_fault_ended(learner, 
     assert lengths == [{4, 2, 6}] * 2
 
 
+def test_a_context_holds_some_rows_of_episodes_that_do_not_fit(learner, configured, tiny):
+    played = _Played(learner, configured, tiny)
+    room = played.behaviour.memories.shape[1]
+    played.episode(room + 5, new_task=True)
+    played.episode(room + 5, new_task=False, seed=1)
+    played.behaviour.begin_episode(0, 0, new_task=True)
+    context = played.behaviour.memories[0]
+    assert (context[:, -1] == 1.0).all()
+    assert len(np.unique(context[:, :3], axis=0)) == room
+
+
 def test_an_episode_of_equal_rewards_enters_no_context(learner, configured, tiny):
     acted = []
     for seed in (1, 2):

@@ -47,6 +47,13 @@ def test_rows_of_additional_tasks_and_missing_heads_are_drawn_anew():
     np.testing.assert_array_equal(started["prior/w"], weights["prior/w"])
 
 
+@pytest.mark.parametrize(("name", "shape"), [("policy/w", (3, 5)), ("embedding", (9, 2))])
+def test_weights_of_another_shape_are_refused_by_name(name, shape):
+    fresh = {"policy/w": np.zeros((4, 5)), "embedding": np.zeros((9, 3))}
+    with pytest.raises(ValueError, match=f"has {name} of shape .*: choose a snapshot that this"):
+        starting_weights({name: np.zeros(shape)}, fresh)
+
+
 def test_different_sizes_are_refused_by_name(tiny):
     check_start(_snapshot(tiny), tiny.spec, tiny.config)
     more = dataclasses.replace(tiny.spec, tasks=5, task_reward_heads=False)

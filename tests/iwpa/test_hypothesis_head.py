@@ -299,6 +299,14 @@ def test_a_reward_that_no_task_explains_is_evidence_for_none():
     np.testing.assert_allclose(head.posterior[0], [0.5, 0.5])
 
 
+def test_a_task_followed_in_vain_loses_even_in_a_step_that_none_explains():
+    head = hypothesis_head(pays=True)
+    head.choose(np.stack([FIRST, FIRST], axis=1), np.array([0]))
+    head._patience.left[0], head._patience._highest[0] = 1, 9.0
+    weigh(head, FIRST, -100.0)
+    assert head.posterior[0, 0] / head.posterior[0, 1] == pytest.approx(0.05)
+
+
 def test_rewards_that_differ_by_less_than_noise_are_no_find():
     seen = RewardRange(1)
     head = hypothesis_head(seen)

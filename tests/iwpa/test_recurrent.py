@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from tiny_distribution import Line
 
+import iwpa
 from agents.adaptation.methods import known, make_method, served_by
 from agents.agent import make_agent
 from agents.networks import export_weights
@@ -16,6 +17,7 @@ from environments import EnvironmentBatch, TrialBatch
 from iwpa.method import Transitions
 from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.recurrent import PearlMethod, RL2Method
+from iwpa.recurrent_networks import NumpyRecurrentPolicy
 
 _AGENTS = ("rl2", "pearl")
 
@@ -153,3 +155,17 @@ def test_contexts_saved_by_an_earlier_version_are_restored(snapshot_of):
     }
     contexts.restore(saved)
     assert not contexts.rewards_differ(1)
+
+
+def test_an_rl2_policy_of_an_earlier_version_sees_its_memory_alone():
+    snapshot = iwpa.load("half_cheetah_velocity_rl2").snapshot
+    first, given = "policy/torso/linear_0/w", "policy_lstm/input/w"
+    # A memory that takes nothing in, so that only what the policy sees itself can count.
+    weights = {**snapshot.weights, given: np.zeros_like(snapshot.weights[given])}
+    observations = np.stack([np.zeros(len(weights[given])), np.ones(len(weights[given]))])
+    size = snapshot.networks.recurrent_size
+    for seen, same in ((weights[first], False), (weights[first][:size], True)):
+        policy = NumpyRecurrentPolicy({**weights, first: seen}, snapshot.networks)
+        states = np.ones((2, policy.state_size), np.float32)
+        means = policy(observations.astype(np.float32), states)[0].mean
+        assert np.allclose(means[0], means[1]) == same

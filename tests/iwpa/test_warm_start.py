@@ -140,6 +140,12 @@ def test_an_invalid_reward_function_is_refused_and_leaves_the_adapter_unchanged(
     np.testing.assert_array_equal(agent.reset([0.0, 0.0]), twin.reset([0.0, 0.0]))
 
 
+def test_a_log_is_blamed_for_its_own_terminal_states():
+    log = {**log_of(4), "terminated": np.full(4, 0.5)}
+    with pytest.raises(ValueError, match="log's terminated holds"):
+        iwpa.load("sparse_navigation").adapter().warm_start(log, reward=paid(np.zeros(4)))
+
+
 def test_a_reward_function_that_modifies_its_arguments_changes_nothing_else():
     trained = iwpa.load("sparse_navigation")
     before = {name: array.copy() for name, array in trained.snapshot.experience.arrays().items()}

@@ -108,6 +108,14 @@ def test_unpacking_again_keeps_new_results_and_never_overwrites_another_run(pack
         pretrained.unpack("cirle", str(tmp_path / "run"))
 
 
+def test_a_copy_of_what_an_earlier_version_shipped_is_not_taken_for_this_one(packed, tmp_path):
+    pretrained.unpack("line", str(tmp_path / "run"))
+    (manifest,) = packed.glob("line/snapshots/*/manifest.json")
+    manifest.write_text(manifest.read_text() + "\n")
+    with pytest.raises(RunDirectoryError, match="or one that an earlier version shipped"):
+        pretrained.unpack("line", str(tmp_path / "run"))
+
+
 def test_the_command_adapts_from_a_shipped_run(tmp_path):
     """Needs a run of iwpa/data; tests only its prior, on one task."""
     run = tmp_path / "run"

@@ -35,6 +35,16 @@ def test_recurrent_agents_are_selected_by_their_own_method(validated, method):
     assert selection.select_snapshot(runs) == selection.Selection(200, 4.0)
 
 
+def test_hypotheses_select_once_they_have_validated_as_many_snapshots_completely(validated):
+    hypotheses, iwpa = "shared_q_iw_hypotheses", "shared_q_iw"
+    old = [validated(step, [1.0], method=iwpa, task=task) for step in (100, 200) for task in (0, 1)]
+    begun = [validated(step, [1.0], method=hypotheses, task=0) for step in (100, 200, 300)]
+    begun.append(validated(100, [1.0], method=hypotheses, task=1))
+    assert selection.selecting_method([*old, *begun]) == iwpa
+    done = [*begun, validated(200, [1.0], method=hypotheses, task=1)]
+    assert selection.selecting_method([*old, *done]) == hypotheses
+
+
 def test_where_nothing_was_validated_the_first_method_selects(adaptation_run):
     unvalidated = [adaptation_run([1.0], method="rl2")]
     assert selection.selecting_method(unvalidated) == "shared_q_iw_hypotheses"
