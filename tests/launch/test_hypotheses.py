@@ -58,7 +58,7 @@ def test_the_command_writes_a_picture_of_a_size_for_documents(tmp_path):
 @pytest.mark.parametrize(
     ("name", "task", "words"),
     [
-        ("half_cheetah_velocity", 0, r"speed, m/s.* two, .* Choose sparse_navigation"),
+        ("half_cheetah_velocity", 0, r"speed, m/s tells .* two .* Choose sparse_navigation"),
         ("sparse_navigation_rl2", 0, "needs a run of --agent=multitask"),
         ("sparse_navigation", 30, "30"),
     ],

@@ -15,7 +15,6 @@ import psutil
 import pytest
 from program import ROOT, Program, leftover_processes
 
-from iwpa.methods.config import AdaptationConfig
 from iwpa.methods.registry import default_adaptation
 from results.store import read_records
 
@@ -76,7 +75,7 @@ def test_a_run_from_python_passes_all_stages_and_is_then_finished(program: Progr
     assert adapted["shared_q_iw_hypotheses"] == dataclasses.replace(own, ridge=0.1).digest()
     records = read_records(program.run_dir, "adaptation")
     validated = {record["configuration"] for record in records if record["split"] == "validation"}
-    assert validated == {AdaptationConfig().digest()}
+    assert validated == {own.digest()}
 
     started = time.monotonic()
     program.start(*_BY_FLAGS)
