@@ -103,8 +103,8 @@ class Evaluator:
         snapshot = snapshots.newest_readable(self._directory.snapshots, at_most=chosen.snapshot)
         if snapshot is None:
             raise RunDirectoryError(
-                f"{self._directory.snapshots} holds no readable snapshot: train first, or delete "
-                "this copy of a pretrained run and repeat the command."
+                f"{self._directory.snapshots} holds no readable snapshot: train first, or, if "
+                "this is a copy of a pretrained run, delete it and repeat the command."
             )
         if snapshot.step != chosen.snapshot:
             print(

@@ -5,6 +5,7 @@ import threading
 
 import numpy as np
 import pytest
+from shipped import CASES
 
 import iwpa
 from iwpa.engine import adapt
@@ -15,12 +16,6 @@ from iwpa.methods.start import Start
 from iwpa.randomness import Replica
 from iwpa.task import Task
 
-SNAPSHOTS = {
-    "multitask": "sparse_navigation",
-    "rl2": "sparse_navigation_rl2",
-    "pearl": "sparse_navigation_pearl",
-}
-CASES = [(SNAPSHOTS[kind.agent], method) for method, kind in METHODS.kinds.items()]
 EPISODE_STEPS = 20
 
 
@@ -124,7 +119,7 @@ def test_an_adapter_of_a_later_version_is_refused_with_a_remedy(tmp_path):
 
 def test_what_is_no_saved_adapter_is_refused_as_such(tmp_path):
     trained = iwpa.load("sparse_navigation")
-    with pytest.raises(iwpa.DamagedError, match="is no saved adapter: Adapter"):
+    with pytest.raises(iwpa.DamagedError, match=r"is no saved adapter: Adapter\.save writes them"):
         iwpa.restore(trained.path)
     trained.adapter().save(tmp_path / "saved")
     (manifest := tmp_path / "saved/manifest.json").write_text(
@@ -224,7 +219,7 @@ def test_observations_by_name_and_flat_observations_give_the_same_action():
         ({"adaptation": "ridge"}, "adaptation takes a mapping .* not 'ridge'"),
         (
             {"memory": 3},
-            "at least the 20 transitions of an episode, not 3",
+            "memory takes a whole number, at least the 20 transitions of an episode, not 3",
         ),
     ],
 )
