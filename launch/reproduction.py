@@ -95,6 +95,8 @@ def steps(environment: str, out: pathlib.Path, effort: Effort) -> Iterator[Step]
     figure = figure_of(environment)
     if figure is not None:
         yield _figure(figure, runs, folder)
+        table = folder / f"figure_{figure}_runs.csv"
+        yield Step("differences", "results.paper_claims", (f"--runs={table}",), 0.1)
     distribution = load(environment)
     if distribution.description(distribution.tasks("train")[0]) is not None:
         usual = default_settings(environment).config.networks.critic

@@ -25,7 +25,7 @@ COMPARISONS = (
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """The difference of two methods' last3 returns, over the tasks and seeds that both have."""
+    """The difference of two methods' returns, over the tasks and seeds that both have."""
 
     method: str
     baseline: str
@@ -41,22 +41,39 @@ class Claim:
 
 def claims(by_method: Mapping[str, Sequence[records.AdaptationRun]]) -> list[Claim]:
     """Returns the differences that these methods' complete runs allow."""
-    found = []
-    for method, baseline in COMPARISONS:
-        a, b = _by_pair(by_method.get(method, [])), _by_pair(by_method.get(baseline, []))
-        pairs = sorted(a.keys() & b.keys())
-        if pairs:
-            difference = statistics.paired_task_bootstrap(
-                [a[pair] for pair in pairs],
-                [b[pair] for pair in pairs],
-                [task for task, _ in pairs],
-            )
-            found.append(Claim(method, baseline, difference, len(pairs)))
-    return found
+    returns = {method: _by_pair(runs) for method, runs in by_method.items()}
+    found = (
+        compared(method, baseline, returns.get(method, {}), returns.get(baseline, {}))
+        for method, baseline in COMPARISONS
+    )
+    return [claim for claim in found if claim]
 
 
-def _by_pair(runs: Sequence[records.AdaptationRun]) -> dict[tuple[int, int], float]:
-    pairs = [(run.key.task, run.key.seed) for run in runs]
+def compared(
+    method: str,
+    baseline: str,
+    a: Mapping[tuple[int, ...], float],
+    b: Mapping[tuple[int, ...], float],
+) -> Claim | None:
+    """Returns the difference of two methods over the runs that both have, or None without any.
+
+    Args:
+        method: The first method's name.
+        baseline: The second's.
+        a: A number of each run of the first, by a key that ends with task and seed.
+        b: The same of the second.
+    """
+    pairs = sorted(a.keys() & b.keys())
+    if not pairs:
+        return None
+    difference = statistics.paired_task_bootstrap(
+        [a[pair] for pair in pairs], [b[pair] for pair in pairs], [pair[-2] for pair in pairs]
+    )
+    return Claim(method, baseline, difference, len(pairs))
+
+
+def _by_pair(runs: Sequence[records.AdaptationRun]) -> dict[tuple[int, ...], float]:
+    pairs: list[tuple[int, ...]] = [(run.key.task, run.key.seed) for run in runs]
     return dict(zip(pairs, last3(runs).tolist(), strict=True)) if runs else {}
 
 

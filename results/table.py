@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from results import legend, summary
+from results import claims, legend, summary
 
 _DASH = "–"
 LAST3 = "last 3 ± 95%"
@@ -177,11 +177,11 @@ def _table(methods: Sequence[summary.MethodSummary]) -> str:
     rows = [["method", *headings(titles, methods)]]
     for method, of_method in zip(methods, of_methods, strict=True):
         rows.append([method.method, *(of_method[title] for title in titles)])
-    lines = _aligned(rows)
+    lines = aligned(rows)
     return "\n".join([lines[0], "─" * len(lines[0]), *lines[1:]])
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Returns one line per row: the first column left-aligned, the others right-aligned."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
@@ -196,16 +196,18 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _claims(result: summary.Summary) -> str:
-    rows = [
-        [
-            f"{claim.method} − {claim.baseline}",
-            f"{claim.difference.mean:+.2f}",
-            f"[{claim.difference.interval.low:+.2f}, {claim.difference.interval.high:+.2f}]",
-            claim.verdict,
-            f"{claim.difference.tasks} tasks, {claim.runs} pairs",
-        ]
-        for claim in result.claims
-    ]
     last = last_episodes(result.methods)
     title = f"Differences in the {last} (95% interval: paired bootstrap over tasks)"
-    return "\n".join([title, *(f"  {line}" for line in _aligned(rows))])
+    rows = [difference_cells(claim) for claim in result.claims]
+    return "\n".join([title, *(f"  {line}" for line in aligned(rows))])
+
+
+def difference_cells(claim: claims.Claim) -> list[str]:
+    """Returns the methods, their difference, its interval, the verdict and what is behind it."""
+    return [
+        f"{claim.method} − {claim.baseline}",
+        f"{claim.difference.mean:+.2f}",
+        f"[{claim.difference.interval.low:+.2f}, {claim.difference.interval.high:+.2f}]",
+        claim.verdict,
+        f"{claim.difference.tasks} tasks, {claim.runs} pairs",
+    ]

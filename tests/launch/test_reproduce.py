@@ -69,6 +69,8 @@ def test_the_environments_figure_of_the_paper_shows_all_runs():
     done = list(steps("reach", OUT, Effort([0], test_seeds=1)))
     (figure,) = (arguments(step) for step in done if arguments(step).get("figure") == "2")
     assert len(figure["run_dirs"].split(",")) == len(AGENTS)
+    (differences,) = (step for step in done if step.module == "results.paper_claims")
+    assert arguments(differences)["runs"] == f"{figure['out']}/figure_2_runs.csv"
 
 
 def test_every_agent_trains_for_the_same_share_of_its_steps():
