@@ -100,7 +100,9 @@ def draw_noise(batch: Mapping[str, tf.Tensor], config: Config, seed: tf.Tensor) 
     states = (rows, length - config.replay.burn_in, actions)
     normal = tf.random.stateless_normal((2, config.losses.action_samples, *states), seed)
     count = config.losses.uniform_actions
-    uniform = tf.random.stateless_uniform((count, *states), seed, -1.0, 1.0) if count else None
+    # Of the same seed, they would be made of the same random bits as the normal draws.
+    other = tf.random.experimental.stateless_fold_in(seed, 1)
+    uniform = tf.random.stateless_uniform((count, *states), other, -1.0, 1.0) if count else None
     value, policy = tf.unstack(normal)
     return Noise(value, policy, uniform)
 

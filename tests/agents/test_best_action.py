@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
+
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from agents.gaussian import Gaussian
+from agents.losses import draw_noise
 from agents.recurrent.objective import best_action_loss
 
 
@@ -40,3 +44,17 @@ def test_a_mean_that_is_better_than_all_actions_stays():
     loss, (by_mean, _) = loss_and_gradients(0.5, [-0.5, 0.0, 1.0])
     assert loss == 0.0
     assert by_mean == 0.0
+
+
+def test_uniform_actions_do_not_depend_on_the_draws_of_the_policy(configured):
+    config, _ = configured("rl2")
+    changed = dataclasses.replace(config.losses, uniform_actions=2, action_samples=1)
+    config = dataclasses.replace(config, losses=changed)
+    batch = {"actions": tf.zeros((8, 40 + config.replay.burn_in, 3))}
+    noise = draw_noise(batch, config, tf.constant([0, 0], tf.int64))
+    # Box and Muller's transform takes a pair of bits for the length of a pair of normal draws.
+    pairs = np.reshape(np.stack([noise.value, noise.policy]), (-1, 2))
+    uniform = np.reshape(noise.uniform, (-1, 2))
+    correlation = np.corrcoef(uniform[:, 0], np.sum(pairs**2, axis=1))[0, 1]
+    # Of about 1000 independent pairs: a standard error of 0.03.
+    assert abs(correlation) < 0.15
