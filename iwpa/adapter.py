@@ -90,7 +90,9 @@ class Adapter:
         self.snapshot = snapshot
         self.method = METHODS.best(snapshot) if method is None else method
         self._environment = snapshot.environment
-        self._exchange = Exchange(snapshot.environment)
+        seen = snapshot.experience
+        trained = None if seen is None else seen.rewards / snapshot.reward_scale
+        self._exchange = Exchange(snapshot.environment, trained)
         METHODS.known([self.method], snapshot.agent)
         self._config = with_values(
             default_adaptation(self.method, 1, snapshot.environment.name), adaptation or {}
@@ -145,6 +147,9 @@ class Adapter:
         Returns:
             The next action, in the environment's own bounds and shape; None if the episode has
             ended.
+
+        Warns:
+            UserWarning: Once, if the reward is far from those of training.
 
         Raises:
             ValueError: If a value is not finite or has the wrong shape, or the reward is beyond

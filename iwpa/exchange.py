@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,9 +17,22 @@ _LARGEST_REWARD = 1e15
 
 
 class Exchange:
-    """Converts between one environment's values and the engine's arrays. Stateless."""
+    """Converts between one environment's values and the engine's arrays.
 
-    def __init__(self, environment: EnvironmentSpec):
+    It warns once of a reward that is unlike those of training: more than half of their range beyond
+    it.
+    """
+
+    def __init__(self, environment: EnvironmentSpec, trained: Array | None = None):
+        """Prepares the conversions.
+
+        Args:
+            environment: Sizes, bounds and scales.
+            trained: Rewards of training, unscaled, `[N]`; None if they are not known.
+        """
+        self._usual: tuple[float, float] | None = None
+        if trained is not None and np.ptp(trained) > 0.0:
+            self._usual = float(trained.min()), float(trained.max())
         self._name = environment.name
         self._layout, self._bounds = environment.layout(), environment.bounds()
         self._action_shape = np.shape(environment.action_low)
@@ -42,7 +56,24 @@ class Exchange:
         if values.size != 1 or not np.isfinite(values).all():
             raise ValueError(f"The reward is {reward!r}: it must be one finite number.")
         _check_size(values, "reward")
+        self._compare(values, "reward is")
         return values.reshape(1)
+
+    def _compare(self, rewards: Array, what: str) -> None:
+        """Warns where `step` or `warm_start` was called if a reward is unlike those of training."""
+        if self._usual is None:
+            return
+        low, high = self._usual
+        furthest = rewards.flat[np.abs(rewards - 0.5 * (low + high)).argmax()]
+        margin = 0.5 * (high - low)
+        if not low - margin <= furthest <= high + margin:
+            warnings.warn(
+                f"The {what} {furthest:.4g}, and those of training were {low:.3g} to {high:.3g}: "
+                "what no training task pays is evidence against all of them. Give rewards the "
+                "scale and the zero of training.",
+                stacklevel=4,
+            )
+            self._usual = None
 
     def action(self, actions: Array) -> Array:
         """Maps an unclipped action `[1, A]` to the environment's own bounds and shape."""
@@ -92,6 +123,9 @@ class Exchange:
             self._rows(log["next_observations"], (count,), "log's next_observations"),
         )
         rewards, terminated = _labels(log, reward, count)
+        self._compare(
+            rewards, "log's rewards hold" if reward is None else "reward function returned"
+        )
         return Logged(before, actions, rewards, 1.0 - terminated, after)
 
     def _rows(self, observation: Any, leading: tuple[int, ...], what: str) -> Array:

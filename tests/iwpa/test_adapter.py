@@ -18,6 +18,9 @@ from iwpa.task import Task
 
 EPISODE_STEPS = 20
 
+# Their rewards are chosen for what is tested, whatever training paid.
+pytestmark = pytest.mark.filterwarnings("ignore:.*those of training were:UserWarning")
+
 
 class Field:
     """Navigation with reward -|position|^2, for a user's loop and for the engine; float32."""

@@ -10,6 +10,9 @@ import iwpa
 from iwpa.experience import Experience
 from iwpa.trained import Trained
 
+# Their rewards are chosen for what is tested, whatever training paid.
+pytestmark = pytest.mark.filterwarnings("ignore:.*those of training were:UserWarning")
+
 
 def log_of(count=60):
     """Transitions in the plane, rewarded for being far to the right."""
