@@ -47,7 +47,7 @@ class NetworkConfig:
     )
     recurrent_size: int = field(
         64,
-        "Units of each LSTM in recurrent agents.",
+        "Units of each LSTM in recurrent agents, and of each layer of pearl's product encoder.",
         at_least=1,
         at_most=4096,
     )

@@ -47,8 +47,9 @@ class ProductEncoder(snt.Module):  # type: ignore[misc]
 
     def __init__(self, width: int, config: NetworkConfig, name: str = "encoder"):
         super().__init__(name=name)
-        self._torso = Torso(width, config.policy_layers)
-        self._output = Linear(config.policy_layers[-1], 2 * config.latent_size, name="output")
+        # Small: contexts have many times the rows of the sequences that the other networks see.
+        self._torso = Torso(width, (config.recurrent_size, config.recurrent_size))
+        self._output = Linear(config.recurrent_size, 2 * config.latent_size, name="output")
 
     def __call__(self, context: tf.Tensor) -> Gaussian:
         """Maps contexts as `Encoder` does."""
