@@ -45,7 +45,8 @@ def test_defaults_fit_the_episode_and_are_json(environment, steps, agent):
     config = default_config(environment, steps, agent)
     assert config.agent == agent
     assert config.replay.sequence_length <= steps * config.trial_episodes
-    assert config.replay.context_length % steps == 0
+    # Whole episodes, or a random choice of one's rows.
+    assert config.replay.context_length < steps or config.replay.context_length % steps == 0
     json.dumps(config.as_dict())
 
 

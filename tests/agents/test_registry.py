@@ -130,7 +130,7 @@ def test_a_recurrent_learner_that_is_restored_continues_bit_for_bit(agent, confi
         ),  # 0.9 million: it must also learn how to explore
         ("sparse_navigation", 20, "pearl", 0.9375, 0.5),
         ("half_cheetah_velocity", 200, "rl2", 1.0, 0.4),
-        ("half_cheetah_velocity", 200, "pearl", 1.0, 0.2),
+        ("half_cheetah_velocity", 200, "pearl", 1.0, 0.8),
         *(("other", 700, agent, 1.0, 0.2) for agent in ("rl2", "pearl")),
     ],
 )
@@ -148,7 +148,6 @@ def test_default_runs_keep_their_ratio_of_environment_steps_to_the_multitask_age
     assert recurrent.capacity * recurrent.sequence_length == pytest.approx(
         share * multitask.capacity * multitask.sequence_length, rel=0.01
     )
-    assert recurrent.context_length % episode_steps == 0
     assert recurrent.context_length <= max(400, episode_steps)
 
 

@@ -80,7 +80,7 @@ def test_every_agent_trains_for_the_same_share_of_its_steps():
         for step in done
         if step.module == "launch.local_multiprocess"
     }
-    assert trained == {"multitask": "64000", "rl2": "32000", "pearl": "6400"}
+    assert trained == {"multitask": "64000", "rl2": "32000", "pearl": "32000"}
 
 
 def test_without_tuning_every_method_is_tested_with_its_defaults():
