@@ -11,6 +11,8 @@ import numpy.typing as npt
 from results import records, statistics
 
 FloatArray = npt.NDArray[np.float64]
+# What two methods' runs are paired by; it ends with task and seed.
+Pair = tuple[int, ...]
 
 # The differences reported, (method, baseline): the gain of the approach as such, and what our
 # addition adds to it.
@@ -52,15 +54,15 @@ def claims(by_method: Mapping[str, Sequence[records.AdaptationRun]]) -> list[Cla
 def compared(
     method: str,
     baseline: str,
-    a: Mapping[tuple[int, ...], float],
-    b: Mapping[tuple[int, ...], float],
+    a: Mapping[Pair, float],
+    b: Mapping[Pair, float],
 ) -> Claim | None:
     """Returns the difference of two methods over the runs that both have, or None without any.
 
     Args:
         method: The first method's name.
         baseline: The second's.
-        a: A number of each run of the first, by a key that ends with task and seed.
+        a: A number of each run of the first.
         b: The same of the second.
     """
     pairs = sorted(a.keys() & b.keys())
@@ -72,8 +74,8 @@ def compared(
     return Claim(method, baseline, difference, len(pairs))
 
 
-def _by_pair(runs: Sequence[records.AdaptationRun]) -> dict[tuple[int, ...], float]:
-    pairs: list[tuple[int, ...]] = [(run.key.task, run.key.seed) for run in runs]
+def _by_pair(runs: Sequence[records.AdaptationRun]) -> dict[Pair, float]:
+    pairs: list[Pair] = [(run.key.task, run.key.seed) for run in runs]
     return dict(zip(pairs, last3(runs).tolist(), strict=True)) if runs else {}
 
 

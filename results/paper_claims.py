@@ -19,13 +19,12 @@ import numpy.typing as npt
 from absl import flags
 
 from results import claims
+from results.claims import Pair
 from results.command_line import USAGE_ERROR, Path, fail
 from results.command_line import run as run_program
 from results.table import aligned, difference_cells
 
 FloatArray = npt.NDArray[np.float64]
-# A run of adaptation: which of the line's trainings, task, seed.
-Pair = tuple[int, ...]
 _PROGRAM = "results.paper_claims"
 
 # (method, baseline): the method's gain, what of it comes from each of its two parts, and what
@@ -49,7 +48,7 @@ MEASURES: Mapping[str, Callable[[FloatArray], float]] = {
 
 
 def read_runs(path: pathlib.Path) -> dict[str, dict[str, dict[Pair, FloatArray]]]:
-    """Returns the returns `[E]` of each run, by environment and method.
+    """Returns the returns `[E]` of each run, by environment, method and (training, task, seed).
 
     The n-th run directory of one method is paired with the n-th of another: those of the same
     training seed, if runs were given in that order.
@@ -93,14 +92,11 @@ def paper_claims(runs: Mapping[str, Mapping[Pair, FloatArray]]) -> list[tuple[st
         a, b = runs.get(method, {}), runs.get(baseline, {})
         episodes = min((len(returns) for returns in (*a.values(), *b.values())), default=0)
         for measure, of_returns in MEASURES.items():
-            claim = claims.compared(
-                method,
-                baseline,
-                *(
-                    {pair: of_returns(returns[:episodes]) for pair, returns in side.items()}
-                    for side in (a, b)
-                ),
+            values, others = (
+                {pair: of_returns(returns[:episodes]) for pair, returns in side.items()}
+                for side in (a, b)
             )
+            claim = claims.compared(method, baseline, values, others)
             if claim:
                 found.append((measure, claim))
     return found
@@ -108,8 +104,11 @@ def paper_claims(runs: Mapping[str, Mapping[Pair, FloatArray]]) -> list[tuple[st
 
 def as_text(found: Sequence[tuple[str, claims.Claim]]) -> list[str]:
     """Returns a line for each difference."""
-    cells = [(measure, *difference_cells(claim)) for measure, claim in found]
-    return aligned([(methods, measure, *rest) for measure, methods, *rest in cells])
+    rows = []
+    for measure, claim in found:
+        methods, *cells = difference_cells(claim)
+        rows.append([methods, measure, *cells])
+    return aligned(rows)
 
 
 def main(argv: Sequence[str]) -> int:
